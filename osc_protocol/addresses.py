@@ -6,7 +6,7 @@ Rule 3: the first argument about a job is the client's id, and comes back as it 
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Iterable, Mapping, Tuple, Union
 
@@ -65,7 +65,7 @@ class Address:
 
     name: str
     args: Tuple[Arg, ...] = ()
-    keys: Mapping[str, Arg] = MappingProxyType({})
+    keys: Mapping[str, Arg] = field(default_factory=dict)
     replies: Tuple[str, ...] = ()
     done: Union[Tuple[Arg, ...], None] = None
     help: str = ""
