@@ -1,0 +1,261 @@
+"""YAML text in, a checked preset out; or every problem in it with file, line, field and cure.
+
+The text is composed to nodes first, because only nodes know their lines. Anchors and aliases
+are refused: a style has no use for them, and nested aliases grow without bound.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from presets.errors import PresetError, Problem
+from presets.schema import AudioPrompt, Preset, Prompt, TensorFile
+
+MAX_FILE_BYTES = 64 * 1024  # the largest shipped style has about 1 KiB
+
+Location = tuple[Any, ...]  # ("prompts", 0, "text")
+_MODELS: dict[str, type[BaseModel]] = {
+    "prompts": Prompt,
+    "adapters": TensorFile,
+    "soft_prompt": TensorFile,
+    "audio_prompt": AudioPrompt,
+}
+
+# pydantic's error type -> what to say; {ctx} are its figures. Others keep pydantic's own words.
+_SAYINGS = {
+    "missing": "this field is missing: add it",
+    "greater_than_equal": "expected at least {ge}",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected at most {le}",
+    "string_type": 'expected text (put quotes around it: "...")',
+    "int_type": "expected a whole number without quotes",
+    "float_type": "expected a number without quotes",
+    "finite_number": "expected a finite number",
+    "too_short": "expected at least {min_length} entry",
+    "too_long": "expected at most {max_length} entries",
+    "tuple_type": "expected a list (lines that begin with '- ')",
+    "model_type": "expected named fields (indented 'key: value' lines)",
+    "string_too_long": "expected at most {max_length} characters",
+    "literal_error": "expected one of {expected}",
+}
+_PATTERNS = {
+    "name": "expected small letters, digits, '_', '-' or '.', as in church_organ",
+    "model": "expected small letters, digits, '_', '-' or '.', as in nano",
+    "path": "expected a .safetensors file (pickles are never loaded)",
+    "sha256": "expected 64 small hex digits ('sha256sum FILE' prints them)",
+}
+
+
+def load_preset(path: Path, sha256_of: Callable[[Path], str] | None = None) -> Preset:
+    """The preset in a file, tensor paths absolute. Raises PresetError, OSError if unreadable."""
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise _error(path.name, 0, "", f"expected at most {MAX_FILE_BYTES} bytes; keep tensors in .safetensors files")
+    preset, lines = _parse(data, path.name)
+    problems = [*_name_problems(preset, path, lines), *_tensor_problems(preset, path, lines, sha256_of or file_sha256)]
+    if problems:
+        raise PresetError.from_problems(problems)
+    return _with_absolute_paths(preset, path.parent)
+
+
+def parse_preset(text: str | bytes, file: str = "<text>") -> Preset:
+    """The preset in YAML text, its tensor files not looked at. Raises PresetError."""
+    return _parse(text, file)[0]
+
+
+def file_sha256(path: Path) -> str:
+    """64 hex digits, read in pieces: adapters reach 150 MB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _parse(text: str | bytes, file: str) -> tuple[Preset, dict[Location, int]]:
+    data, lines, problems = _read_yaml(text, file)
+    if problems:
+        raise PresetError.from_problems(problems)
+    try:
+        return Preset.model_validate(data), lines
+    except ValidationError as error:
+        found = [_problem(item, file, lines) for item in error.errors(include_url=False)]
+        raise PresetError.from_problems(sorted(found, key=lambda problem: problem.line)) from None
+
+
+def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], list[Problem]]:
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            repeated = _first_repeated_node(node)
+            if repeated:
+                raise _error(file, _line(repeated), "", "anchors and aliases (& and *) are not used here: write the value out")
+            if not isinstance(node, yaml.MappingNode):
+                raise _error(file, 1, "", "expected 'field: value' lines, as in the shipped styles")
+            lines: dict[Location, int] = {(): 1}
+            problems = list(_walk(node, (), lines, file))
+            return loader.construct_document(node), lines, problems
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise PresetError.from_problems([_yaml_problem(error, file)]) from None
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, PresetError):
+            raise
+        raise _error(file, 0, "", f"not a readable YAML file ({error}): save it as UTF-8 text") from None
+
+
+def _first_repeated_node(root: yaml.Node | None) -> yaml.Node | None:
+    """Aliases compose to the same node object twice: walk without following them twice."""
+    seen: set[int] = set()
+    open_nodes = [root] if root is not None else []
+    while open_nodes:
+        node = open_nodes.pop()
+        if id(node) in seen:
+            return node
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            open_nodes += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            open_nodes += node.value
+    return None
+
+
+def _walk(node: yaml.Node, where: Location, lines: dict[Location, int], file: str) -> Iterator[Problem]:
+    """Notes the line of every field, and yields keys written twice (YAML would keep the last)."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*where, key.value if isinstance(key, yaml.ScalarNode) else str(key.tag))
+            if here in lines:
+                yield Problem(file, _line(key), _dotted(here), f"written twice (also in line {lines[here]}): keep one")
+            lines[here] = _line(key)
+            yield from _walk(value, here, lines, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*where, index)] = _line(item)
+            yield from _walk(item, (*where, index), lines, file)
+
+
+def _problem(item: Any, file: str, lines: dict[Location, int]) -> Problem:
+    where: Location = tuple(item["loc"])
+    return Problem(file, _nearest_line(where, lines), _dotted(where), _saying(item, where))
+
+
+def _saying(item: Any, where: Location) -> str:
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        return _unknown_field(where)
+    if kind == "missing":
+        return f"{_SAYINGS[kind]} ({_help(where)})"
+    if kind == "string_pattern_mismatch":
+        text = _PATTERNS.get(str(where[-1]), "expected one line of text that is not empty")
+    else:
+        text = _SAYINGS.get(kind, item["msg"]).format(**item.get("ctx", {}))
+    return f"{text}, got {_short(item['input'])} ({_help(where)})"
+
+
+def _unknown_field(where: Location) -> str:
+    fields = list(_owner(where).model_fields)
+    near = difflib.get_close_matches(str(where[-1]), fields, n=1)
+    return f"unknown field: did you mean {near[0]}?" if near else f"unknown field: known are {', '.join(fields)}"
+
+
+def _owner(where: Location) -> type[BaseModel]:
+    return _MODELS[where[0]] if len(where) > 1 and where[0] in _MODELS else Preset
+
+
+def _help(where: Location) -> str:
+    names = [part for part in where if isinstance(part, str)]
+    field = _owner(where).model_fields.get(names[-1]) if names else None
+    return (field.description or "") if field else ""
+
+
+def _name_problems(preset: Preset, path: Path, lines: dict[Location, int]) -> Iterator[Problem]:
+    """The name is the file's stem, so that two files of one folder cannot claim one name."""
+    if preset.name != path.stem:
+        message = f"expected {path.stem!r} as the file is called, got {preset.name!r}: rename one of them"
+        yield Problem(path.name, lines.get(("name",), 0), "name", message)
+
+
+def _tensors(preset: Preset) -> Iterator[tuple[Location, TensorFile]]:
+    for index, adapter in enumerate(preset.adapters):
+        yield ("adapters", index), adapter
+    if preset.soft_prompt:
+        yield ("soft_prompt",), preset.soft_prompt
+
+
+def _tensor_problems(
+    preset: Preset, path: Path, lines: dict[Location, int], sha256_of: Callable[[Path], str]
+) -> Iterator[Problem]:
+    for where, tensor in _tensors(preset):
+        field, message = _tensor_problem(tensor, path.parent, sha256_of)
+        if message:
+            here = (*where, field)
+            yield Problem(path.name, _nearest_line(here, lines), _dotted(here), message)
+
+
+def _tensor_problem(tensor: TensorFile, folder: Path, sha256_of: Callable[[Path], str]) -> tuple[str, str]:
+    """(field, what is wrong); the message is empty when all is well."""
+    if not _stays_inside(tensor.path):
+        return "path", f"expected a path inside the style's own folder, got {tensor.path!r}: move the file beside it"
+    target = folder / tensor.path
+    if not target.is_file():
+        return "path", f"no such file: {target}: put it there or correct the path"
+    actual = sha256_of(target)
+    if actual != tensor.sha256:
+        return "sha256", f"expected {tensor.sha256}, the file has {actual}: fetch the file again or correct the hash"
+    return "", ""
+
+
+def _stays_inside(path: str) -> bool:
+    """Judged the same on every system, so that a style that loads here loads elsewhere."""
+    windows = PureWindowsPath(path)
+    return not (windows.drive or windows.root or PurePosixPath(path).is_absolute() or ".." in windows.parts)
+
+
+def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
+    def absolute(tensor: TensorFile) -> TensorFile:
+        return tensor.model_copy(update={"path": str((folder / tensor.path).absolute())})
+
+    soft_prompt = absolute(preset.soft_prompt) if preset.soft_prompt else None
+    return preset.model_copy(update={"adapters": tuple(map(absolute, preset.adapters)), "soft_prompt": soft_prompt})
+
+
+def _yaml_problem(error: yaml.YAMLError, file: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {what}: check indentation and quotes there")
+
+
+def _error(file: str, line: int, field: str, message: str) -> PresetError:
+    return PresetError.from_problems([Problem(file, line, field, message)])
+
+
+def _nearest_line(where: Location, lines: dict[Location, int]) -> int:
+    """A missing field has no line of its own: the line of what should hold it, 1 at the top."""
+    while where not in lines:
+        where = where[:-1]
+    return lines[where]
+
+
+def _dotted(where: Location) -> str:
+    """("prompts", 0, "text") -> prompts[0].text"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

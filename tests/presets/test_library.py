@@ -1,0 +1,114 @@
+"""Many styles at once: reloading, precedence, and the damage that one broken file may do."""
+
+import os
+import threading
+
+import pytest
+
+from presets import Library, PresetError
+from tests.presets.test_schema import SMALLEST
+
+
+def write(folder, name, old="", new=""):
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text(SMALLEST.replace("name: viola", f"name: {name}").replace(old, new) if old else
+                    SMALLEST.replace("name: viola", f"name: {name}"), encoding="utf-8")  # fmt: skip
+    os.utime(path, ns=(before + 10**9,) * 2)  # clocks of some file systems tick once a second
+    return path
+
+
+def test_a_broken_file_never_takes_the_others_down(tmp_path):
+    write(tmp_path, "good")
+    write(tmp_path, "bad", "licence", "license")
+    report = Library([tmp_path]).report
+    assert report.loaded == ("good",)
+    assert {(problem.file, problem.line) for problem in report.errors} == {("bad.yaml", 6), ("bad.yaml", 1)}
+
+
+def test_a_preset_whose_file_breaks_stays_as_it_was_until_it_is_mended(tmp_path):
+    write(tmp_path, "a")
+    write(tmp_path, "b")
+    library = Library([tmp_path])
+    write(tmp_path, "a", "title: Viola", "title: [")
+    write(tmp_path, "b", "title: Viola", "title: New")
+    report = library.reload()
+    assert report.kept == ("a",) and report.errors[0].file == "a.yaml"
+    assert (library.get("a").title, library.get("b").title) == ("Viola", "New")
+    write(tmp_path, "a", "title: Viola", "title: Mended")
+    assert not library.reload().errors
+    assert library.get("a").title == "Mended"
+
+
+def test_a_deleted_file_takes_its_preset_along(tmp_path):
+    path = write(tmp_path, "a")
+    library = Library([tmp_path])
+    path.unlink()
+    assert library.changed()
+    assert library.reload().loaded == ()
+
+
+def test_changed_answers_after_an_edit_a_new_file_and_not_otherwise(tmp_path):
+    write(tmp_path, "a")
+    library = Library([tmp_path, tmp_path / "absent"])
+    assert not library.changed()
+    write(tmp_path, "a", "Viola", "Alto")
+    assert library.changed()
+    library.reload()
+    assert not library.changed()
+    write(tmp_path / "absent", "b")
+    assert library.changed()
+
+
+def test_a_broken_file_is_a_change_only_once(tmp_path):
+    write(tmp_path, "a", "licence", "license")
+    assert not Library([tmp_path]).changed()
+
+
+def test_the_users_folder_wins_over_the_shipped_one_unless_its_file_is_broken(tmp_path):
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    write(shipped, "a")
+    write(own, "a", "title: Viola", "title: Mine")
+    library = Library([shipped, own])
+    assert library.get("a").title == "Mine"
+    write(own, "a", "title: Viola", "title: ")
+    assert Library([shipped, own]).get("a").title == "Viola"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
+    write(tmp_path, "church_organ")
+    with pytest.raises(PresetError, match="'Church Orgen': did you mean church_organ") as caught:
+        Library([tmp_path]).get("Church Orgen")
+    assert caught.value.code == "unknown_preset"
+
+
+def test_an_empty_library_says_why_nothing_is_found(tmp_path):
+    with pytest.raises(PresetError, match="no preset is loaded"):
+        Library([tmp_path]).get("a")
+
+
+def test_readers_never_see_a_half_loaded_library(tmp_path):
+    for name in "abcd":
+        write(tmp_path, name)
+    library, seen = Library([tmp_path]), set()
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            seen.add(library.names())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(20):
+        library.reload()
+    stop.set()
+    reader.join()
+    assert seen == {("a", "b", "c", "d")}
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_read_permission_is_reported(tmp_path):
+    path = write(tmp_path, "a")
+    path.chmod(0)
+    assert "permissions" in Library([tmp_path]).report.errors[0].message
