@@ -1,5 +1,6 @@
 """What may be said on the wire: one table of addresses, and bytes to meaning and back. No I/O, no clock."""
 from osc_protocol.addresses import (
     ADDRESSES, DEFAULT_PORT, EDIT_KEYS, ERROR_CODES, HTTP_PORT, JOB_STATES, PROTOCOL_VERSION, REPLIES, REPLY_PORT,
-    REQUIRED, ROOT, STAGES, STATES, Address, Arg, Reply,
+    STAGES, STATES,
 )
+from osc_protocol.rows import REQUIRED, ROOT, Address, Arg, Reply

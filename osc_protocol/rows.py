@@ -1,0 +1,70 @@
+"""What a row of the table is made of: Arg, Address (client to server), Reply (server to client)."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+ROOT = "/retimbre"
+NAME_BYTES = 64     # ids, names, codes: the limit of every string that states no other
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = _Required()      # the default of an argument that has none
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument. `type`: i, f, s, b as in OSC; id (integer or string, echoed as it came); any (kept as it came)."""
+
+    name: str
+    type: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None       # of a string or blob: most bytes, see limit_bytes
+    choices: tuple[str, ...] = ()
+    default: Any = REQUIRED
+    help: str = ""
+    rest: bool = False              # takes all that is left: words are joined by spaces, other types make a tuple
+    clip: bool = False              # we shorten a longer string when we send it; without it, that is an error
+
+    @property
+    def limit_bytes(self) -> int:
+        """Most bytes of a string (as UTF-8) or blob here."""
+        return NAME_BYTES if self.high is None else int(self.high)
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a client may send, and how it is answered."""
+
+    name: str
+    help: str = ""
+    args: tuple[Arg, ...] = ()
+    keys: Mapping[str, Arg] = field(default_factory=dict)   # optional key/value pairs after the arguments
+    replies: tuple[str, ...] = ()
+    done: tuple[Arg, ...] | None = None     # what its /done carries after command and id; None: it has no /done
+    critical: bool = False                  # losing one matters (OSCQuery's word): a client should resend or use TCP
+    loopback_only: bool = False
+
+    @property
+    def path(self) -> str:
+        """The full address, as `/retimbre/edit`."""
+        return f"{ROOT}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server may send."""
+
+    name: str
+    help: str = ""
+    args: tuple[Arg, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The full address, as `/retimbre/ack`."""
+        return f"{ROOT}/{self.name}"
