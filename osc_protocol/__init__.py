@@ -4,3 +4,7 @@ from osc_protocol.addresses import (
     STAGES, STATES,
 )
 from osc_protocol.rows import REQUIRED, ROOT, Address, Arg, Reply
+from osc_protocol.framing import MAX_FRAME_BYTES, FramingError, StreamDecoder, encode_frame
+from osc_protocol.messages import (
+    MAX_DATAGRAM_BYTES, BadRequest, ProtocolError, ReplyMessage, Request, decode_packet, decode_reply, encode, usage,
+)

@@ -278,7 +278,8 @@ REPLIES_BY_SECTION: Mapping[str, tuple[Reply, ...]] = {
         Reply("preset/changed", "Pushed to /notify clients: ask for the list again.", (COUNT,)),
         Reply("model/item", "",
               (Arg("name", "s"), Arg("title", "s", high=128, clip=True), Arg("loaded", "i", low=0, high=1),
-               Arg("licence", "s", high=128, clip=True), Arg("max_seconds", "f", "seconds", low=0, help="0: no limit"))),
+               Arg("licence", "s", high=128, clip=True),
+               Arg("max_seconds", "f", "seconds", low=0, help="0: no limit"))),
         Reply("model/list.end", "", (COUNT,)),
     ),
     "Server": (

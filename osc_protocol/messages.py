@@ -1,0 +1,233 @@
+"""Packets to checked messages and back, by the table.
+
+Rule 1: what a peer sent never raises; it becomes a BadRequest that says what was expected, what came, what to do.
+Rule 2: what we send and the table does not allow raises ProtocolError: that is our mistake.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Sequence, Union
+
+from osc_protocol.addresses import ADDRESSES, REPLIES
+from osc_protocol.arguments import BadArgument, clipped, nearest, shown, take
+from osc_protocol.rows import NAME_BYTES, REQUIRED, ROOT, Address, Arg, Reply
+from osc_protocol.wire import Atom, Message, read_packet, write_message
+
+MAX_DATAGRAM_BYTES = 1400       # of what the server sends over UDP: stays whole on Ethernet and Wi-Fi
+
+ID = Arg("id", "id")
+DONE = f"{ROOT}/done"
+
+
+class ProtocolError(Exception):
+    """We tried to send what the table does not allow, or a server sent what we cannot read."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked message from a client: every argument has its kind, absent ones their default."""
+
+    address: str
+    values: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)      # only those that were sent
+    warnings: tuple[str, ...] = ()
+    id: Union[int, str, None] = None                        # None: this address has no id
+
+
+@dataclass(frozen=True)
+class BadRequest:
+    """A message that is not one of ours: the arguments of the /fail that answers it."""
+
+    address: str
+    id: Union[int, str]         # 0 when none could be read
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReplyMessage:
+    """A checked message from the server."""
+
+    address: str
+    values: dict[str, Any]
+    args: tuple[Atom, ...]
+
+
+# ------------------------------------------------------------------------------------------------- client to server
+
+def decode_packet(data: bytes) -> list[Request | BadRequest]:
+    """Every message of a packet, checked. Bundles are flattened and their time tags ignored."""
+    return [_decode(message) for message in read_packet(bytes(data))]
+
+
+def _decode(message: Message) -> Request | BadRequest:
+    row = ADDRESSES.get(message.address)
+    if message.error:
+        return _bad(message, row, message.code, message.error)
+    if row is None:
+        return _bad(message, row, "unknown_address", _unknown_address(message.address))
+    try:
+        values, left = _take_args(row.args, message.atoms)
+        keys, warnings = _take_keys(row, values, left)
+    except BadArgument as error:
+        return _bad(message, row, "bad_args", f"{error}. Usage: {usage(row)}")
+    return Request(message.address, values, keys, message.warnings + warnings, values.get("id"))
+
+
+def usage(row: Address) -> str:
+    """The row in one line, `/retimbre/edit id audio text [key value]*`."""
+    words = [row.path, *(_usage_of(arg) for arg in row.args), *(["[key value]*"] if row.keys else [])]
+    return " ".join(words)
+
+
+def _usage_of(arg: Arg) -> str:
+    name = f"{arg.name}..." if arg.rest else arg.name
+    return name if arg.default is REQUIRED else f"[{name}]"
+
+
+def _bad(message: Message, row: Address | None, code: str, error: str) -> BadRequest:
+    return BadRequest(clipped(message.address, NAME_BYTES), _legible_id(message, row), code, error)
+
+
+def _legible_id(message: Message, row: Address | None) -> int | str:
+    """The id of a message that is otherwise wrong; of an unknown one, its first argument if that may be an id."""
+    names = [arg.name for arg in row.args] if row else ["id"]
+    at = names.index("id") if "id" in names else len(message.atoms)
+    try:
+        return take(ID, message.atoms[at])
+    except (IndexError, BadArgument):
+        return 0
+
+
+def _unknown_address(address: str) -> str:
+    if any(character in address for character in "*?[]{}"):
+        return f"{clipped(address, NAME_BYTES)}: address patterns are not taken; name one address"
+    if address in REPLIES:
+        return f"{address} is what the server sends"
+    names = {row.name: row.path for row in ADDRESSES.values()}
+    near = names.get(nearest(address.replace(f"{ROOT}/", "").strip("/"), names))
+    return f"no address {clipped(address, NAME_BYTES)}; " + (f"did you mean {near}?" if near else f"all start {ROOT}/")
+
+
+def _take_args(args: Sequence[Arg], atoms: Sequence[Atom]) -> tuple[dict[str, Any], Sequence[Atom]]:
+    """Values by name, and the atoms that are left."""
+    values = {}
+    for arg in args:
+        if arg.rest:
+            values[arg.name], atoms = _take_rest(arg, atoms), ()
+        elif atoms:
+            values[arg.name], atoms = take(arg, atoms[0]), atoms[1:]
+        elif arg.default is REQUIRED:
+            raise BadArgument(f"{arg.name} is missing")
+        else:
+            values[arg.name] = arg.default
+    return values, atoms
+
+
+def _take_rest(arg: Arg, atoms: Sequence[Atom]) -> Any:
+    if arg.type != "s":
+        return tuple(take(arg, atom) for atom in atoms)
+    if not atoms:
+        raise BadArgument(f"{arg.name} is missing")
+    one = Arg(arg.name, "s", high=arg.high)
+    return take(arg, " ".join(take(one, atom) for atom in atoms))
+
+
+def _take_keys(row: Address, values: dict, atoms: Sequence[Atom]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The pairs that row knows, and a warning for each that it does not."""
+    _refuse_what_cannot_be_pairs(row, values, atoms)
+    keys, warnings = {}, []
+    for name, value in zip(atoms[::2], atoms[1::2]):
+        if name in row.keys:
+            keys[name] = take(row.keys[name], value)
+        else:
+            warnings.append(f"no key {shown(name)}, so it changes nothing; {_key_hint(row, name)}")
+    return keys, tuple(warnings)
+
+
+def _refuse_what_cannot_be_pairs(row: Address, values: dict, atoms: Sequence[Atom]) -> None:
+    if atoms and not row.keys:
+        raise BadArgument(f"{len(atoms)} too many: {shown(atoms[0])}")
+    if row.keys and not row.args and not atoms:
+        raise BadArgument("no key and no value")
+    if atoms and " " not in values.get("text", " ") and not nearest(str(atoms[0]), row.keys):
+        # Pd and Max break a sentence into words: "turn" as the text, then "this into" as key and value.
+        raise BadArgument(f"no key {shown(atoms[0])}. Words must be one string here; {ROOT}/say joins them")
+    if len(atoms) % 2:
+        raise BadArgument(f"a key and a value each: {shown(atoms[-1])} has none")
+
+
+def _key_hint(row: Address, name: Atom) -> str:
+    near = nearest(str(name), row.keys)
+    return f"did you mean {near}?" if near else "there are " + " ".join(row.keys)
+
+
+# ------------------------------------------------------------------------------------------------- server to client
+
+def encode(address: str, *args: Any, **keys: Any) -> bytes:
+    """The packet for one message, with only i, f, s and b in it; absent arguments travel as their default.
+
+    After a row's arguments come its key/value pairs, as more `args` or as `keys`. A string that is too long is cut
+    where the row says clip (text for people), and an error where it does not (names, paths).
+
+    Raises:
+      ProtocolError: the table does not allow it.
+    """
+    row = REPLIES.get(address) or ADDRESSES.get(address)
+    if row is None:
+        raise ProtocolError(f"no address {address}; {_unknown_address(address)}")
+    atoms = [*args, *(atom for pair in keys.items() for atom in pair)]
+    try:
+        return write_message(address, _checked(row, atoms))
+    except BadArgument as error:
+        raise ProtocolError(f"{address}: {error}") from None
+
+
+def decode_reply(data: bytes) -> ReplyMessage:
+    """One message from the server, for clients; arguments that a newer server adds are left in `args`.
+
+    Raises:
+      ProtocolError: it is not one message of the table.
+    """
+    messages = read_packet(bytes(data))
+    if len(messages) != 1:
+        raise ProtocolError(f"expected one message, came {len(messages)}")
+    address, atoms, error = messages[0].address, messages[0].atoms, messages[0].error
+    if error or address not in REPLIES:
+        raise ProtocolError(error or f"{clipped(address, NAME_BYTES)} is not a reply")
+    try:
+        values, _ = _take_args(_args_of(REPLIES[address], atoms), atoms)
+    except BadArgument as error:
+        raise ProtocolError(f"{address}: {error}") from None
+    return ReplyMessage(address, values, atoms)
+
+
+def _args_of(row: Address | Reply, atoms: Sequence[Atom]) -> tuple[Arg, ...]:
+    """The row's arguments; those of /done go on with what the ended command promises."""
+    if row.path != DONE or not atoms:
+        return row.args
+    command = ADDRESSES.get(atoms[0])
+    return row.args + (command.done or () if command else ())
+
+
+def _checked(row: Address | Reply, atoms: Sequence[Any]) -> list[Atom]:
+    args = _args_of(row, atoms)
+    atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms)] + list(atoms[len(args):])
+    values, left = _take_args(args, atoms)
+    return _flat(values.values()) + _checked_pairs(row, values, left)
+
+
+def _clip(arg: Arg, atom: Any) -> Any:
+    return clipped(atom, arg.limit_bytes) if arg.clip and isinstance(atom, str) else atom
+
+
+def _flat(values: Iterable[Any]) -> list[Atom]:
+    return [atom for value in values for atom in (value if isinstance(value, tuple) else (value,))]
+
+
+def _checked_pairs(row: Address | Reply, values: dict, atoms: Sequence[Any]) -> list[Atom]:
+    keyed = row if isinstance(row, Address) else Address(row.name)
+    keys, unknown = _take_keys(keyed, values, atoms)
+    if unknown:
+        raise BadArgument(unknown[0])
+    return _flat(keys.items())
