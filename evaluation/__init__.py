@@ -1,0 +1,9 @@
+"""Is it any good? Figures with definitions, and scripts that print them beside their ceilings.
+
+    metrics.py   small functions on two sounds; definitions and sources in their docstrings
+    judge.py     which instrument is it? a small classifier (ONNX, no torch)
+    timbre.py    `retimbre eval timbre`: the whole examination of timbre transfer
+
+Rule 1: metrics and judge know nothing of the model under examination.
+Rule 2: only the examination scripts (timbre.py) sit above engine and training and import them.
+"""

@@ -1,0 +1,36 @@
+"""Results to look at and to listen to: one picture and one WAV file a sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from evaluation.metrics import Sound
+
+PICTURE_N_FFT, PICTURE_HOP = 1024, 256
+LOWEST_DB = -80.0
+
+
+def hang(folder: Path, name: str, title: str, sounds: Mapping[str, Sound]) -> None:
+    """Writes `name`.png with spectrograms side by side (0 to 16 kHz, 80 dB), and `name`_<sound>.wav."""
+    import soundfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, sound in sounds.items():
+        soundfile.write(folder / f"{name}_{part}.wav", sound.samples, sound.rate_hz)
+    _picture(folder / f"{name}.png", title, sounds)
+
+
+def _picture(path: Path, title: str, sounds: Mapping[str, Sound]) -> None:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from scipy.signal import stft
+
+    figure = Figure(figsize=(5 * len(sounds), 4), layout="constrained")
+    for axis, (part, sound) in zip(figure.subplots(1, len(sounds), sharey=True, squeeze=False)[0], sounds.items()):
+        hz, seconds, bins = stft(sound.samples, sound.rate_hz, nperseg=PICTURE_N_FFT, noverlap=PICTURE_N_FFT - PICTURE_HOP)
+        level_db = 20 * np.log10(np.abs(bins) + 1e-9)
+        axis.pcolormesh(seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True)
+        axis.set(title=part, xlabel="seconds")
+    figure.suptitle(title)
+    figure.savefig(path, dpi=80)

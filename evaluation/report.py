@@ -1,0 +1,149 @@
+"""Goals and tables: figures on one side, their ceilings beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from evaluation import recordings, unseen
+
+
+class Goal(NamedTuple):
+    name: str
+    value: float
+    at_least: float  # `at_most` goals are told by `below`
+    below: bool = False
+
+    @property
+    def is_reached(self) -> bool:
+        return self.value < self.at_least if self.below else self.value >= self.at_least
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        bound = "below" if self.below else "at_least"
+        return {"name": self.name, "value": self.value, bound: self.at_least, "reached": self.is_reached}
+
+
+def goals(report: Mapping[str, Any]) -> list[Goal]:
+    """What the model has to reach, of those parts that were examined."""
+    found = []
+    if report.get("unseen"):
+        rows = report["unseen"]["rows"]
+
+        def ratio(figure: str, beside: str) -> float:
+            other = rows[beside][figure]["mean"]
+            return rows["stem"][figure]["mean"] / other if other else float("nan")
+
+        found += [
+            Goal("unseen (a) instrument accuracy", rows["stem"]["accuracy"]["mean"], 0.85),
+            Goal("unseen (b) chroma, share of the true rendering's", ratio("chroma", "true"), 0.94),
+            Goal("unseen (c) onset F, share of the true rendering's", ratio("onset_f", "true"), 0.85),
+            Goal("unseen (d) log-mel distance, share of the source's", ratio("log_mel", "source"), 0.5, below=True),
+        ]
+    if report.get("recordings"):
+        figures = report["recordings"]["summary"]["all"]
+        found += [
+            Goal("recordings (a) instrument accuracy", figures["accuracy"]["mean"], 0.75),
+            Goal("recordings (b) chroma to source", figures["chroma"]["mean"], 0.78),
+            Goal("recordings (f) raw chroma accuracy", figures["melody"]["mean"], 0.7),
+        ]
+    return found
+
+
+def print_report(console: Any, report: Mapping[str, Any]) -> None:
+    """All tables of one examination."""
+    for table in _tables(report):
+        console.print(table)
+    for line in report["skipped"]:
+        console.print(f"skipped: {line}", markup=False)
+
+
+def _tables(report: Mapping[str, Any]) -> Iterator[Any]:
+    if part := report.get("unseen"):
+        yield _unseen_table(part)
+        yield _missed_table(part)
+    if part := report.get("held_out_words"):
+        yield _held_out_table(part)
+    if part := report.get("recordings"):
+        yield _recordings_table(part)
+    if part := report.get("knobs"):
+        yield _knobs_table(part)
+    if report["goals"]:
+        yield _goals_table(report["goals"])
+
+
+def _unseen_table(part: Mapping[str, Any]) -> Any:
+    table = _table(f"Unseen scores, unseen soundfont ({part['soundfont']}): {part['pairs']} pairs, mean ± standard error")
+    _columns(table, "", *unseen.FIGURES.values())
+    for row, figures in part["rows"].items():
+        table.add_row(unseen.ROWS[row], *(_cell(figures[figure]) for figure in unseen.FIGURES))
+    return table
+
+
+def _missed_table(part: Mapping[str, Any]) -> Any:
+    table = _table("Targets that the judge did not always hear")
+    _columns(table, "target", "heard / asked", "heard instead")
+    for target, entry in part["per_target"].items():
+        if entry["instead"]:
+            table.add_row(target, f"{entry['heard']} / {entry['asked']}", ", ".join(entry["instead"]))
+    return table
+
+
+def _held_out_table(part: Mapping[str, Any]) -> Any:
+    table = _table(f"Words that training never said: {part['pairs']} pairs")
+    _columns(table, "words", "asked for", "heard")
+    for item in part["results"]:
+        table.add_row(item["text"], item["target"], item["heard"] if item["heard"] != item["target"] else "yes")
+    table.add_row("accuracy", "", f"{part['accuracy']['mean']:.0%} ± {part['accuracy']['error']:.0%}")
+    return table
+
+
+def _recordings_table(part: Mapping[str, Any]) -> Any:
+    summary = part["summary"]
+    table = _table(f"{len(part['results'])} real recordings; (f) on {', '.join(summary['melodic_sources']) or 'none'}")
+    _columns(table, "", *recordings.FIGURES.values())
+    for title, figures in (
+        ("all", summary["all"]),
+        *((f"as {target}", figures) for target, figures in summary["by_target"].items()),
+        *((f"from {source}", figures) for source, figures in summary["by_source"].items()),
+        ("codec alone", summary["codec"]),
+    ):
+        table.add_row(title, *(_cell(figures.get(figure)) for figure in recordings.FIGURES))
+    return table
+
+
+def _knobs_table(part: Mapping[str, Any]) -> Any:
+    table = _table(f"One knob at a time: {part['pairs']} pairs")
+    _columns(table, "knob", "value", *unseen.FIGURES.values())
+    for row in part["rows"]:
+        table.add_row(row["knob"], f"{row['value']:g}", *(_cell(row["figures"][figure]) for figure in unseen.FIGURES))
+    return table
+
+
+def _goals_table(rows: list[Mapping[str, Any]]) -> Any:
+    table = _table("Goals")
+    _columns(table, "", "is", "should be", "")
+    for row in rows:
+        bound = f"< {row['below']:g}" if "below" in row else f">= {row['at_least']:g}"
+        table.add_row(row["name"], f"{row['value']:.3f}", bound, "reached" if row["reached"] else "missed")
+    return table
+
+
+def _table(title: str) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, box=box.SIMPLE, title_justify="left")
+
+
+def _columns(table: Any, first: str, *others: str) -> None:
+    table.add_column(first)
+    for heading in others:
+        table.add_column(heading, justify="right")
+
+
+def _cell(figure: Mapping[str, float] | None) -> str:
+    if figure is None or math.isnan(figure["mean"]):
+        return "-"
+    return f"{figure['mean']:.3f} ± {figure['error']:.3f}"
