@@ -36,8 +36,12 @@ class JudgeNet(nn.Module):
     def __init__(self, names: int, widths: tuple[int, ...] = (16, 32, 64, 96)) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after, kernel, stride in zip((1, *widths), widths, (5, 3, 3, 3), (2, 1, 1, 1)):
-            layers += [nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        for before, after, kernel, stride in zip((1, *widths), widths, (5, 3, 3, 3), (2, 1, 1, 1), strict=True):
+            layers += [
+                nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            ]
             layers += [nn.MaxPool2d(2)] if stride == 1 else []
         self.body = nn.Sequential(*layers)  # [B, 96, 4, T / 16]
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * 4 * widths[-1], names))
@@ -63,7 +67,7 @@ def render(cache: Path, font: str, scores: int) -> Path:
             if np.abs(samples).max() > QUIETEST_PEAK:
                 rows.append((Sound(samples, SAMPLE_RATE_HZ).log_mel.astype(np.float16), label, seed))
     renderer.close()
-    log_mel, label, seed = (np.asarray(column) for column in zip(*rows))
+    log_mel, label, seed = (np.asarray(column) for column in zip(*rows, strict=True))
     cache.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, log_mel=log_mel, label=label, seed=seed)
@@ -82,14 +86,16 @@ def disturbed(batch: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
     band = torch.linspace(-1, 1, MEL_BANDS)[None, :, None]
     batch = batch + draw(-0.7, 0.7, 1, 1) + draw(-1, 1, 1, 1) * band
-    edge = draw(0.55, 1.6, 1, 1) * 2 - 1  # a third have one
+    edge = draw(0.55, 1.6, 1, 1) * 2 - 1  # two in five have one
     batch = torch.where(band > edge, torch.full_like(batch, -11.5), batch)
     floor = draw(-13, -5.5, 1, 1) - 0.8 * (band + 1)
     return torch.logaddexp(batch, floor + 0.4 * torch.randn(batch.shape, generator=random))
 
 
 def crops(rows: np.ndarray, starts: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.stack([row[:, start : start + CROP_FRAMES] for row, start in zip(rows, starts)]).astype(np.float32))
+    return torch.from_numpy(
+        np.stack([row[:, start : start + CROP_FRAMES] for row, start in zip(rows, starts, strict=True)]).astype(np.float32)
+    )
 
 
 def train(log_mel: np.ndarray, label: np.ndarray, steps: int, checkpoint: Path) -> JudgeNet:
@@ -130,7 +136,9 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int, checkpoint: Path) 
 def guesses(net: JudgeNet, log_mel: np.ndarray) -> np.ndarray:
     """Labels for whole windows [R, 64, T]."""
     windows = normalised(log_mel[:, :, :WINDOW_FRAMES].astype(np.float32))
-    return np.concatenate([net(torch.from_numpy(part)).argmax(1).numpy() for part in np.array_split(windows, max(1, len(windows) // 64))])
+    return np.concatenate(
+        [net(torch.from_numpy(part)).argmax(1).numpy() for part in np.array_split(windows, max(1, len(windows) // 64))]
+    )
 
 
 def export(net: JudgeNet, path: Path) -> None:

