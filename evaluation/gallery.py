@@ -27,10 +27,15 @@ def _picture(path: Path, title: str, sounds: Mapping[str, Sound]) -> None:
     from scipy.signal import stft
 
     figure = Figure(figsize=(5 * len(sounds), 4), layout="constrained")
-    for axis, (part, sound) in zip(figure.subplots(1, len(sounds), sharey=True, squeeze=False)[0], sounds.items()):
-        hz, seconds, bins = stft(sound.samples, sound.rate_hz, nperseg=PICTURE_N_FFT, noverlap=PICTURE_N_FFT - PICTURE_HOP)
+    axes = figure.subplots(1, len(sounds), sharey=True, squeeze=False)[0]
+    for axis, (part, sound) in zip(axes, sounds.items(), strict=True):
+        hz, seconds, bins = stft(
+            sound.samples, sound.rate_hz, nperseg=PICTURE_N_FFT, noverlap=PICTURE_N_FFT - PICTURE_HOP
+        )
         level_db = 20 * np.log10(np.abs(bins) + 1e-9)
-        axis.pcolormesh(seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True)
+        axis.pcolormesh(
+            seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True
+        )
         axis.set(title=part, xlabel="seconds")
     figure.suptitle(title)
     figure.savefig(path, dpi=80)

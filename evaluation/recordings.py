@@ -50,9 +50,13 @@ def examine_recording(
         targets[target] = {**figures, "heard": judge.name(stem)}
         advance()
     return {
-        "source": name, "source_heard_as": judge.name(source), "codec_heard_as": judge.name(codec),
-        "has_melody": has_melody, "codec": {key: ceiling[key] for key in ("chroma", "onset_f", "melody")}, "targets": targets,
-    }  # fmt: skip
+        "source": name,
+        "source_heard_as": judge.name(source),
+        "codec_heard_as": judge.name(codec),
+        "has_melody": has_melody,
+        "codec": {figure: ceiling[figure] for figure in ("chroma", "onset_f", "melody")},
+        "targets": targets,
+    }
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:

@@ -74,7 +74,9 @@ def _tables(report: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _unseen_table(part: Mapping[str, Any]) -> Any:
-    table = _table(f"Unseen scores, unseen soundfont ({part['soundfont']}): {part['pairs']} pairs, mean ± standard error")
+    table = _table(
+        f"Unseen scores, unseen soundfont ({part['soundfont']}): {part['pairs']} pairs, mean ± standard error"
+    )
     _columns(table, "", *unseen.FIGURES.values())
     for row, figures in part["rows"].items():
         table.add_row(unseen.ROWS[row], *(_cell(figures[figure]) for figure in unseen.FIGURES))

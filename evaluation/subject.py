@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from evaluation.metrics import Sound
 
 RATE_HZ = 32_000

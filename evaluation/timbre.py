@@ -44,17 +44,31 @@ def main(argv: Sequence[str] | None = None, subject: Subject | None = None) -> i
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("retimbre eval timbre", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=74, metavar="N", help="unseen pairs, 0 for none (default 74: every target twice)")
+    parser = argparse.ArgumentParser(
+        "retimbre eval timbre", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=74, metavar="N", help="unseen pairs, 0 for none (default 74: every target twice)"
+    )
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder of real recordings")
     parser.add_argument("--knobs", action="store_true", help="also sweep each knob on a third of the pairs")
     parser.add_argument("--held-out-words", action="store_true", help="also ask with words that training never said")
-    parser.add_argument("--set", dest="knob_settings", action="append", default=[], type=_setting, metavar="KNOB=VALUE", help="examine with this knob")
+    parser.add_argument(
+        "--set",
+        dest="knob_settings",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="KNOB=VALUE",
+        help="examine with this knob",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of pairs, words and stems (default 0)")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="weights of nano (default: those that are shipped)")
     parser.add_argument("--threads", type=int, default=1, help="of the model (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there ('-': to stdout)")
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="leave sound and a picture of the first ten pairs there")
+    parser.add_argument(
+        "--gallery", type=Path, metavar="DIR", help="leave sound and a picture of the first ten pairs there"
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
     return parser
 
@@ -89,8 +103,13 @@ def _examine(options: argparse.Namespace, subject: Subject | None) -> dict[str, 
         return None
     knobs = {"seed": options.seed, **dict(options.knob_settings)}
     report: dict[str, Any] = {
-        "schema": 1, "seed": options.seed, "knobs_set": knobs, "model": subject.describe(), "judge": judge.card, "skipped": [],
-    }  # fmt: skip
+        "schema": 1,
+        "seed": options.seed,
+        "knobs_set": knobs,
+        "model": subject.describe(),
+        "judge": judge.card,
+        "skipped": [],
+    }
     if options.pairs:
         _unseen_parts(report, options, subject, judge, knobs, console)
     if options.recordings:
@@ -123,7 +142,9 @@ def _unseen(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
     from evaluation import unseen
 
     results = []
-    for index, (pair, sounds) in enumerate(_track(console, unseen.played(stage, options.pairs, options.seed), "unseen pairs")):
+    for index, (pair, sounds) in enumerate(
+        _track(console, unseen.played(stage, options.pairs, options.seed), "unseen pairs")
+    ):
         results.append(unseen.examine_pair(subject, judge, pair, sounds, knobs))
         if options.gallery and index < 10:
             _hang(options.gallery, index, pair, sounds, subject, knobs)
@@ -137,7 +158,9 @@ def _held_out_words(options, stage, subject, judge, knobs, console) -> dict[str,
     from evaluation import unseen
 
     results = []
-    for pair, sounds in _track(console, unseen.played(stage, options.pairs, options.seed + 1, held_out_words=True), "held-out words"):
+    for pair, sounds in _track(
+        console, unseen.played(stage, options.pairs, options.seed + 1, held_out_words=True), "held-out words"
+    ):
         heard = judge.name(subject.stem(sounds["source"], pair.text, knobs))
         results.append({"text": pair.text, "target": pair.target, "heard": heard})
     accuracy = unseen.mean_and_error([item["heard"] == item["target"] for item in results])
@@ -182,7 +205,9 @@ def _hang(folder: Path, index: int, pair, sounds, subject, knobs: Mapping[str, A
 def _progress(console):
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
 
 
 def _track(console, items: Sequence[Any], title: str):

@@ -1,9 +1,9 @@
 """Scores that training never met, played by a soundfont that it never met: figures beside their ceilings.
 
-    source (timgm) --model, words--> stem      compared with the source and with the true rendering
-    same score     --target, timgm-> true      what a perfect model would play
-    true           --codec---------> codec     what a perfect transformer in front of our decoder would play
-    same score     --target, fluid-> other     a true rendering on another instrument of the kind
+source (timgm) --model, words--> stem      compared with the source and with the true rendering
+same score     --target, timgm-> true      what a perfect model would play
+true           --codec---------> codec     what a perfect transformer in front of our decoder would play
+same score     --target, fluid-> other     a true rendering on another instrument of the kind
 """
 
 from __future__ import annotations
@@ -107,14 +107,18 @@ class Stage:
             renderer.close()
 
 
-def examine_pair(subject: Subject, judge: Judge, pair: Pair, sounds: dict[str, Sound], knobs: Mapping[str, Any]) -> dict[str, Any]:
+def examine_pair(
+    subject: Subject, judge: Judge, pair: Pair, sounds: dict[str, Sound], knobs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Figures of every row for one pair."""
     rows = {**sounds, "stem": subject.stem(sounds["source"], pair.text, knobs), "codec": subject.codec(sounds["true"])}
     figures = {row: _figures(rows[row], rows, judge, pair.target) for row in ROWS if row in rows}
     return {"pair": vars(pair), "heard": judge.name(rows["stem"]), "rows": figures}
 
 
-def stem_figures(subject: Subject, judge: Judge, pair: Pair, sounds: dict[str, Sound], knobs: Mapping[str, Any]) -> dict[str, float]:
+def stem_figures(
+    subject: Subject, judge: Judge, pair: Pair, sounds: dict[str, Sound], knobs: Mapping[str, Any]
+) -> dict[str, float]:
     """Figures of the stem alone, for sweeps over knobs."""
     return _figures(subject.stem(sounds["source"], pair.text, knobs), sounds, judge, pair.target)
 
@@ -139,7 +143,10 @@ def played(stage: Stage, count: int, seed: int, held_out_words: bool = False) ->
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
     """row -> figure -> {mean, error}; `error` is the standard error of the mean."""
     rows = [row for row in ROWS if results and row in results[0]["rows"]]
-    return {row: {figure: mean_and_error([item["rows"][row][figure] for item in results]) for figure in FIGURES} for row in rows}
+    return {
+        row: {figure: mean_and_error([item["rows"][row][figure] for item in results]) for figure in FIGURES}
+        for row in rows
+    }
 
 
 def per_target(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

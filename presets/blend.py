@@ -73,7 +73,9 @@ def _check_one_of(field: str, parts: Sequence[Part]) -> None:
     owners = {getattr(preset, field): preset.name for preset, _ in parts}
     if len(owners) > 1:
         found = ", ".join(f"{name} has {value}" for value, name in owners.items())
-        raise PresetError("bad_preset", f"blend: expected styles of one {field}, but {found}: blend styles that share it")
+        raise PresetError(
+            "bad_preset", f"blend: expected styles of one {field}, but {found}: blend styles that share it"
+        )
 
 
 def _prompts(parts: Sequence[Part]) -> tuple[Prompt, ...]:
@@ -99,7 +101,9 @@ def _adapters(parts: Sequence[Part]) -> tuple[TensorFile, ...]:
 def _soft_prompt(parts: Sequence[Part]) -> TensorFile | None:
     found = [(preset.soft_prompt, share) for preset, share in parts if preset.soft_prompt]
     if len({prompt.path for prompt, _ in found}) > 1:
-        raise PresetError("bad_preset", "blend: two different soft prompts cannot be mixed: leave one of the styles out")
+        raise PresetError(
+            "bad_preset", "blend: two different soft prompts cannot be mixed: leave one of the styles out"
+        )
     if not found:
         return None
     return found[0][0].model_copy(update={"weight": sum(share * prompt.weight for prompt, share in found)})

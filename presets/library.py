@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,10 +82,7 @@ class Library:
 
     def changed(self) -> bool:
         """Whether any file differs from what was last loaded; looks at dates and sizes only."""
-        now = self._now
-        return any(_stamp(path) != stamp for path, stamp in now.stamps.items()) or any(
-            path not in now.stamps for path in self._files()
-        )
+        return self._stamps() != self._now.stamps
 
     def reload(self) -> ReloadReport:
         """Loads and checks everything, then swaps; a broken file keeps its last good version."""
@@ -94,12 +91,11 @@ class Library:
             return self._now.report
 
     def _load(self, before: _Snapshot) -> _Snapshot:
+        stamps = self._stamps()  # before reading: a write in between shows as a change
         by_path: dict[Path, Preset] = {}
-        stamps: dict[Path, Stamp] = {}
         errors: list[Problem] = []
         kept: list[str] = []
         for path in self._files():
-            stamps[path] = _stamp(path)  # before reading: a write in between shows as a change
             try:
                 by_path[path] = load_preset(path, self._sha256)
             except PresetError as error:
@@ -109,10 +105,14 @@ class Library:
             if path not in by_path and path in before.by_path:
                 by_path[path] = before.by_path[path]
                 kept.append(by_path[path].name)
-            stamps.update({tensor: _stamp(tensor) for tensor in _tensor_paths(by_path.get(path))})
         found = {preset.name: preset for preset in by_path.values()}
         by_name = {name: found[name] for name in sorted(found)}
         return _Snapshot(by_name, by_path, stamps, ReloadReport(tuple(by_name), tuple(errors), tuple(kept)))
+
+    def _stamps(self) -> dict[Path, Stamp]:
+        """All that a reload would read; tensors that no style names yet too, as one may be waited for."""
+        tensors = [path for folder in self.folders for path in folder.rglob("*.safetensors")]
+        return {path: _stamp(path) for path in (*self._files(), *tensors)}
 
     def _files(self) -> list[Path]:
         return [path for folder in self.folders for path in _yaml_files(folder)]
@@ -132,13 +132,6 @@ def _yaml_files(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [folder / entry for entry in entries if entry.lower().endswith(SUFFIXES) and not entry.startswith(".")]
-
-
-def _tensor_paths(preset: Preset | None) -> Iterator[Path]:
-    if preset is not None:
-        yield from (Path(adapter.path) for adapter in preset.adapters)
-        if preset.soft_prompt:
-            yield Path(preset.soft_prompt.path)
 
 
 def _stamp(path: Path) -> Stamp:

@@ -98,7 +98,9 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
             node = loader.get_single_node()
             repeated = _first_repeated_node(node)
             if repeated:
-                raise _error(file, _line(repeated), "", "anchors and aliases (& and *) are not used here: write the value out")
+                raise _error(
+                    file, _line(repeated), "", "anchors and aliases (& and *) are not used here: write the value out"
+                )
             if not isinstance(node, yaml.MappingNode):
                 raise _error(file, 1, "", "expected 'field: value' lines, as in the shipped styles")
             lines: dict[Location, int] = {(): 1}
@@ -233,7 +235,9 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
 def _yaml_problem(error: yaml.YAMLError, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {what}: check indentation and quotes there")
+    return Problem(
+        file, mark.line + 1 if mark else 0, "", f"not valid YAML: {what}: check indentation and quotes there"
+    )
 
 
 def _error(file: str, line: int, field: str, message: str) -> PresetError:

@@ -112,6 +112,4 @@ def _parameter(preset: Preset, knob: str, path: tuple[str, ...], kind: str) -> P
         owner = getattr(owner, part)
     field = type(owner).model_fields[path[-1]]
     limit = {key: getattr(item, key) for item in field.metadata for key in ("ge", "le") if hasattr(item, key)}
-    return Parameter(
-        knob, kind, limit.get("ge"), limit.get("le"), getattr(owner, path[-1]), field.description or ""
-    )
+    return Parameter(knob, kind, limit.get("ge"), limit.get("le"), getattr(owner, path[-1]), field.description or "")

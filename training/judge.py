@@ -93,9 +93,9 @@ def disturbed(batch: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
 
 def crops(rows: np.ndarray, starts: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(
-        np.stack([row[:, start : start + CROP_FRAMES] for row, start in zip(rows, starts, strict=True)]).astype(np.float32)
-    )
+    """[B, 64, 256] out of [B, 64, T]."""
+    parts = [row[:, start : start + CROP_FRAMES] for row, start in zip(rows, starts, strict=True)]
+    return torch.from_numpy(np.stack(parts).astype(np.float32))
 
 
 def train(log_mel: np.ndarray, label: np.ndarray, steps: int, checkpoint: Path) -> JudgeNet:

@@ -44,7 +44,7 @@ def test_a_knob_that_only_one_style_states_keeps_its_value():
 @given(st.lists(st.floats(0.001, 1000), min_size=2, max_size=5))
 def test_shares_sum_to_one_and_knobs_stay_between_the_extremes(weights):
     styles = [preset(f"s{index}", guidance=float(index)) for index in range(len(weights))]
-    mixed = blend(list(zip(styles, weights)))
+    mixed = blend(list(zip(styles, weights, strict=True)))
     assert sum(prompt.weight for prompt in mixed.prompts) == pytest.approx(1)
     assert 0 <= mixed.guidance <= len(weights) - 1
 
@@ -63,7 +63,10 @@ def test_adapters_are_all_kept_with_scaled_weights_and_equal_files_add_up():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ([(ORGAN, 1), (preset("big", model="musicgen"), 1)], "expected styles of one model, but organ has nano, big has musicgen"),
+        (
+            [(ORGAN, 1), (preset("big", model="musicgen"), 1)],
+            "expected styles of one model, but organ has nano, big has musicgen",
+        ),
         ([(ORGAN, 1), (preset("new", task="genre"), 1)], "expected styles of one task"),
         ([(ORGAN, 0.0)], "at least one style"),
         ([], "at least one style"),
@@ -98,4 +101,7 @@ def test_a_prompt_that_is_empty_without_words_is_dropped_and_unused_words_are_to
 
 
 def test_words_that_look_like_a_placeholder_stay_words():
-    assert resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")["prompts"][0]["text"] == "{text} and {other}"
+    assert (
+        resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")["prompts"][0]["text"]
+        == "{text} and {other}"
+    )

@@ -1,5 +1,6 @@
 """Many styles at once: reloading, precedence, and the damage that one broken file may do."""
 
+import hashlib
 import os
 import threading
 
@@ -64,6 +65,17 @@ def test_changed_answers_after_an_edit_a_new_file_and_not_otherwise(tmp_path):
 def test_a_broken_file_is_a_change_only_once(tmp_path):
     write(tmp_path, "a", "licence", "license")
     assert not Library([tmp_path]).changed()
+
+
+def test_a_style_that_waits_for_its_adapter_loads_when_the_file_arrives(tmp_path):
+    sha256 = hashlib.sha256(b"tensors").hexdigest()
+    adapters = f"adapters:\n  - path: a.safetensors\n    sha256: {sha256}\nlicence:"
+    write(tmp_path, "a", "licence:", adapters)
+    library = Library([tmp_path])
+    assert "no such file" in library.report.errors[0].message
+    (tmp_path / "a.safetensors").write_bytes(b"tensors")
+    assert library.changed()
+    assert library.reload().loaded == ("a",)
 
 
 def test_the_users_folder_wins_over_the_shipped_one_unless_its_file_is_broken(tmp_path):

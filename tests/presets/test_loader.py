@@ -46,7 +46,9 @@ def test_the_line_of_a_field_inside_a_list_is_its_own():
 
 
 def test_a_missing_field_is_told_at_the_top_of_what_lacks_it():
-    assert problems(SMALLEST.replace("licence: CC0-1.0\n", ""))[0].startswith("viola.yaml:1: licence: this field is missing")
+    assert problems(SMALLEST.replace("licence: CC0-1.0\n", ""))[0].startswith(
+        "viola.yaml:1: licence: this field is missing"
+    )
 
 
 def test_every_mistake_of_a_file_is_told_at_once_in_the_order_of_lines():
@@ -54,7 +56,9 @@ def test_every_mistake_of_a_file_is_told_at_once_in_the_order_of_lines():
     assert [problem.split(":")[1] for problem in found] == ["7", "8", "9"]
 
 
-@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "\x00", "a: [", "{" * 5000, "!!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text", ["", "just words", "- a\n- b", "\x00", "a: [", "{" * 5000, "!!python/object:os.system {}"]
+)
 def test_what_is_not_a_style_at_all_is_a_clean_error(text):
     assert problems(text)
 
