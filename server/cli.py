@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.config import ConfigError
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -18,8 +20,8 @@ class CliError(Exception):
     """Something the user can mend; `code` is symbolic, the text says what to do."""
 
     def __init__(self, code: str, message: str, exit_code: int = EXIT_FAILED) -> None:
-        super().__init__(message)
-        self.code, self.message, self.exit_code = code, message, exit_code
+        super().__init__(f"{code}: {message}")
+        self.exit_code = exit_code
 
 
 class Command(NamedTuple):
@@ -44,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(argv).parse_args(argv)
     try:
         return arguments.run(arguments)
-    except CliError as error:
-        print(f"retimbre {arguments.command}: {error.code}: {error.message}", file=sys.stderr)
-        return error.exit_code
+    except (CliError, ConfigError) as error:
+        print(f"retimbre {arguments.command}: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, CliError) else EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough, as in `retimbre presets | head -1`

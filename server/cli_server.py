@@ -14,13 +14,12 @@ from typing import IO
 from server.cli import CliError
 from server.client import Client, ClientError
 from server.config import ClientConfig, is_loopback
-from server.paths import read_port_file
+from server.paths import REPOSITORY, read_port_file
 
 START_SECONDS = 30.0  # a cold disk and a slow machine; a warm one needs about a second
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 8
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ A request that nobody answers is sent again; the server never starts a job twice
 
 from __future__ import annotations
 
-import os
+import contextlib
 import secrets
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import osc_protocol
-from osc_protocol import ROOT
+from osc_protocol import (
+    ROOT,
+    TCP_CHUNK_BYTES,
+    UDP_CHUNK_BYTES,
+    DownloadReceiver,
+    ReplyMessage,
+    UploadSender,
+)
 
 RESEND_SECONDS = 0.25  # loopback answers within milliseconds, Wi-Fi within tens
 RESEND_AT_MOST_SECONDS = 2.0
@@ -25,6 +33,9 @@ QUIET_SECONDS = 3.0  # a living job speaks every two seconds; after three we ask
 MAX_DATAGRAM_BYTES = 65_507
 RECEIVE_BUFFER_BYTES = 4 << 20
 SOCKET_READ_BYTES = 1 << 18
+DOWNLOAD_LIMIT_BYTES = 4 << 30  # a WAV file holds no more
+UPLOAD_FORMATS = ("wav", "flac", "aiff")
+TRANSFER = frozenset(f"{ROOT}/audio/{name}" for name in ("open", "data", "close"))
 
 
 class ClientError(Exception):
@@ -137,8 +148,7 @@ class Client:
                job_id: int | str | None = None, **keys: Any) -> Job:
         """Send an edit and return at once; `wait` for it later."""
         job_id = new_id() if job_id is None else job_id
-        pairs = [atom for key, value in keys.items() for atom in (key, value)]
-        packet = osc_protocol.encode(f"{ROOT}/edit", job_id, str(audio), text, *pairs)
+        packet = osc_protocol.encode(f"{ROOT}/edit", job_id, str(audio), text, **keys)
         job = self._jobs[job_id] = Job(job_id, packet, on_progress, heard_at=time.monotonic())
         self._wire.send(packet)
         return job
@@ -169,15 +179,13 @@ class Client:
 
     # Questions
 
-    def ask(self, name: str, *args: Any, reply: str, about: int | str | None = None,
-            seconds: float = ANSWER_SECONDS) -> Any:
+    def ask(self, name: str, *args: Any, reply: str, seconds: float = ANSWER_SECONDS) -> ReplyMessage:
         """Send a request until its reply comes, and return that message. Raises Refused on its /fail."""
         address = f"{ROOT}/{name}"
         packet = osc_protocol.encode(address, *args)
         for message in self._answers(packet, seconds):
-            if message.address == f"{ROOT}/fail" and message.values["command"] == address:
-                raise Refused(message.values["code"], message.values["message"])
-            if message.address == f"{ROOT}/{reply}" and _answers(message, address, about):
+            _raise_if_refused(message, address)
+            if message.address == f"{ROOT}/{reply}" and message.values.get("command", address) == address:
                 return message
         raise NoServer("timed_out", f"no answer to {address} from {self.host} port {self.port} "
                                     f"within {seconds:g} s; is a server running there? start one: retimbre serve")
@@ -187,8 +195,7 @@ class Client:
         packet = osc_protocol.encode(f"{ROOT}/{name}", *args)
         items: dict[tuple, dict[str, Any]] = {}
         for message in self._answers(packet, ANSWER_SECONDS):
-            if message.address == f"{ROOT}/fail" and message.values["command"] == f"{ROOT}/{name}":
-                raise Refused(message.values["code"], message.values["message"])
+            _raise_if_refused(message, f"{ROOT}/{name}")
             if message.address == f"{ROOT}/{item}":
                 items[message.args] = message.values
             if message.address == f"{ROOT}/{end}" and len(items) >= message.values["count"]:
@@ -207,16 +214,72 @@ class Client:
     # Audio
 
     def upload(self, path: Path, on_fraction: Callable[[float], None] = _ignore) -> str:
-        """Send a whole audio file and return the handle that stands for it. Meant for TCP; works over UDP too."""
-        sender = osc_protocol.UploadSender(new_id(), Path(path).read_bytes(), file_format(path))
-        for message in self._transfer(sender, on_fraction):
-            if message.address == f"{ROOT}/done":
-                return message.values["handle"]
-        raise NoServer("timed_out", f"the upload of {path} stopped")
+        """Send a whole audio file and return the handle that stands for it. TCP is faster, UDP works too."""
+        format = "aiff" if path.suffix.lower() == ".aif" else path.suffix.lower().lstrip(".")
+        if format not in UPLOAD_FORMATS:
+            raise Refused("bad_audio", f"{path}: expected a name that ends with {', '.join(UPLOAD_FORMATS)}")
+        sender = UploadSender(new_id(), path.read_bytes(), format=format)
+        packets = sender.start(time.monotonic())
+        while not sender.is_over:
+            self._send_all(packets)
+            message = self._receive_one(max(0.0, (sender.next_tick or 0.0) - time.monotonic()))
+            now = time.monotonic()
+            packets = (sender.on_reply(message, now) if message else []) + sender.on_tick(now)
+            on_fraction(sender.fraction)
+        if sender.state == "failed":
+            raise Refused(*sender.error)
+        return sender.handle
+
+    def download(self, path: Path) -> bytes:
+        """Fetch a file that a /result or a /done named."""
+        request = osc_protocol.encode(f"{ROOT}/audio/get", identity := new_id(), str(path))
+        chunk_bytes = TCP_CHUNK_BYTES if isinstance(self._wire, _TcpWire) else UDP_CHUNK_BYTES
+        receiver = DownloadReceiver(identity, "", now=time.monotonic(), limit_bytes=DOWNLOAD_LIMIT_BYTES,
+                                    chunk_bytes=chunk_bytes)
+        parts: list[bytes] = []
+        heard_at = time.monotonic()
+        self._wire.send(request)
+        while receiver.state == "open":
+            message = self._receive_one(RESEND_SECONDS)
+            now = time.monotonic()
+            if now - heard_at > self.silence_seconds:
+                raise NoServer("timed_out", f"the server stopped sending {path}")
+            if message is None and not receiver.received:
+                self._wire.send(request)
+            if message is None or message.values.get("id") != identity:
+                continue
+            heard_at = now
+            _raise_if_refused(message, f"{ROOT}/audio/get")
+            if message.address in TRANSFER:
+                self._send_all(receiver.on_message(message, now))
+                parts.append(receiver.take())
+        if receiver.state == "failed":
+            raise Refused("bad_audio", f"{path} arrived damaged; try again over TCP (--transport tcp)")
+        return b"".join(parts)
+
+    @contextlib.contextmanager
+    def file(self, path: Path, shares_disk: bool) -> Iterator[Path]:
+        """A file that the server made: the file itself on the same machine, else a copy that is fetched and removed."""
+        if shares_disk:
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
+            copy = Path(folder) / path.name
+            copy.write_bytes(self.download(path))
+            yield copy
+
+    def over_tcp(self) -> Client:
+        """Another connection to the same server, for audio: TCP loses nothing."""
+        return Client(self.host, self.port, transport="tcp", password=self._password,
+                      silence_seconds=self.silence_seconds, on_log=self.on_log)
 
     # The wire
 
-    def _answers(self, packet: bytes, seconds: float) -> Iterator[Any]:
+    def _send_all(self, packets: list[bytes]) -> None:
+        for packet in packets:
+            self._wire.send(packet)
+
+    def _answers(self, packet: bytes, seconds: float) -> Iterator[ReplyMessage]:
         """Send `packet` again and again, yield every message that is not about a job, stop after `seconds`."""
         ends_at = time.monotonic() + seconds
         pause = RESEND_SECONDS
@@ -229,18 +292,22 @@ class Client:
                     yield message
             pause = min(2 * pause, RESEND_AT_MOST_SECONDS)
 
-    def _receive_one(self, seconds: float) -> Any:
+    def _receive_one(self, seconds: float) -> ReplyMessage | None:
         """Take one message off the wire, if one comes in time: give it to its job, or return it."""
         packet = self._wire.receive(seconds)
-        message = None if packet is None else osc_protocol.decode_reply(packet)
-        if message is None:
+        if packet is None:
+            return None
+        try:
+            message = osc_protocol.decode_reply(packet)
+        except osc_protocol.ProtocolError as error:  # a newer server may say more than we know
+            self.on_log(1, f"left unread: {error}")
             return None
         if message.address == f"{ROOT}/log":
             self.on_log(message.values["level"], message.values["text"])
             return None
         return None if self._is_for_a_job(message) else message
 
-    def _is_for_a_job(self, message: Any) -> bool:
+    def _is_for_a_job(self, message: ReplyMessage) -> bool:
         values = message.values
         name = message.address[len(ROOT) + 1:]
         if name in ("done", "fail") and values["command"] not in JOB_COMMANDS:
@@ -288,6 +355,11 @@ _HEARD: dict[str, Callable[[Job, dict[str, Any]], None]] = {
     "ack": _heard_ack, "progress": _heard_progress, "result": _heard_result, "done": _heard_done, "fail": _heard_fail,
     "job/info": _heard_ack,
 }
+
+
+def _raise_if_refused(message: ReplyMessage, address: str) -> None:
+    if message.address == f"{ROOT}/fail" and message.values["command"] == address:
+        raise Refused(message.values["code"], message.values["message"])
 
 
 def new_id() -> str:

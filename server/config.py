@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,6 +97,7 @@ class ClientConfig(CommonConfig):
 
 
 CONFIGS = (ServeConfig, ClientConfig)
+Parser = argparse._ActionsContainer  # a parser or a group of one: both take arguments
 Config = TypeVar("Config", bound=CommonConfig)
 
 
@@ -108,11 +109,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def add_arguments(parser: argparse.ArgumentParser, config: type[CommonConfig]) -> None:
-    """Add a flag for each option of `config`, and --config."""
+def add_arguments(parser: Parser, config: type[CommonConfig], only: Sequence[str] = ()) -> None:
+    """Add a flag for each option of `config` (or for those in `only`), and --config."""
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS,
                         help="option file (YAML): the same names with underscores")
     for each in dataclasses.fields(config):
+        if only and each.name not in only:
+            continue
         parser.add_argument(_flag(each.name), dest=each.name, default=argparse.SUPPRESS,
                             action="append" if isinstance(each.default, tuple) else "store",
                             metavar=each.metadata["metavar"] or _metavar(each), help=_help(each))

@@ -1,0 +1,167 @@
+"""Turn one audio file, or a part of it, into a stem.
+
+retimbre edit solo.wav "turn this into a violin" -o violin.wav
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from osc_protocol import EDIT_KEYS, Arg
+from osc_protocol.arguments import BadArgument, nearest, take
+from server import config
+from server.cli import EXIT_OK, EXIT_USAGE, CliError
+from server.cli_progress import progress_bar
+from server.cli_server import Session, session
+from server.client import Client, Outcome, Refused, Stem
+
+FORMATS = {".wav": "wav", ".flac": "flac", ".aiff": "aiff", ".aif": "aiff"}
+UNREADABLE = ("path_denied", "no_file")  # what a server answers that cannot see our file
+NOT_FLAGS = ("out", "beats_start", "format")  # OUT says where and in which format; a file has no beats
+
+Location = Path | str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """IN, TEXT and OUT, a flag for each key of the protocol's table, and the client's options."""
+    parser.add_argument("input", metavar="IN", type=Path, help="audio file: WAV, AIFF or FLAC")
+    parser.add_argument("text", metavar="TEXT", help='what to do, in words: "turn this into a violin"')
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="the stem; its ending chooses the format "
+                        "(default: beside IN, with -edited in its name)")
+    parser.add_argument("--force", action="store_true", help="write over OUT if it is there")
+    parser.add_argument("--json", action="store_true", help="print the manifest (JSON) on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    knobs = parser.add_argument_group("knobs", "left out: what the style or the model prefers")
+    for key in EDIT_KEYS.values():
+        if key.name not in NOT_FLAGS:
+            knobs.add_argument(f"--{key.name}", dest=f"key_{key.name}", metavar=_metavar(key), help=_help(key))
+    knobs.add_argument("--set", dest="pairs", metavar="KEY=VALUE", action="append", default=[],
+                       help="any knob by name; may be given several times")
+    config.add_arguments(parser.add_argument_group("server"), config.ClientConfig)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send the job, wait, put the stem at OUT. Returns 0 only when it lies there."""
+    source = _source(arguments.input)
+    target = arguments.output or source.with_name(f"{source.stem}-edited.wav")
+    keys = {"format": _format(target), **_keys(arguments)}
+    _refuse_overwrite(target, arguments.force)
+    options = config.build(config.ClientConfig, vars(arguments))
+    with session(options, roots=[source.parent]) as server, progress_bar(source.name, arguments.quiet) as show:
+        outcome, manifest, files = edit(server, source, target, arguments.text, keys, show, arguments.force)
+    print(manifest if arguments.json else _summary(outcome, files))
+    return EXIT_OK
+
+
+def edit(server: Session, source: Path, target: Path, text: str, keys: dict[str, Any], show: Any,
+         force: bool = False) -> tuple[Outcome, str, list[Path]]:
+    """Run one job and put its stems at `target`. Returns what came back, the manifest's text and the files."""
+    try:
+        outcome = _wait(server.client, source, text, keys, show)
+    except Refused as refusal:
+        if refusal.code not in UNREADABLE:
+            raise
+        print(f"the server may not read {source}, so it is sent over TCP "
+              f"(a server started with --root {source.parent} reads it in place)", file=sys.stderr)
+        with server.client.over_tcp() as tcp:
+            outcome = _wait(tcp, tcp.upload(source), text, keys, show)
+            return _collect(tcp, server.shares_disk, outcome, target, force)
+    return _collect(server.client, server.shares_disk, outcome, target, force)
+
+
+def _wait(client: Client, audio: Location, text: str, keys: dict[str, Any], show: Any) -> Outcome:
+    job = client.submit(audio, text, on_progress=show, **keys)
+    try:
+        return client.wait(job)
+    except KeyboardInterrupt:
+        client.cancel(job)
+        raise
+
+
+def _collect(client: Client, shares_disk: bool, outcome: Outcome, target: Path,
+             force: bool) -> tuple[Outcome, str, list[Path]]:
+    """Put each stem where it belongs. The server keeps its own, as a take."""
+    files = [_numbered(target, index) for index in range(len(outcome.stems))]
+    if not files:
+        raise CliError("internal", "the job ended well but no stem came back; please report this with server.log")
+    for stem, file in zip(outcome.stems, files, strict=True):
+        _refuse_overwrite(file, force)
+        _place(client, shares_disk, stem, file)
+    with client.file(outcome.manifest, shares_disk) as manifest:
+        return outcome, manifest.read_text(encoding="utf-8"), files
+
+
+def _place(client: Client, shares_disk: bool, stem: Stem, file: Path) -> None:
+    """Copy under a temporary name, then rename: nobody ever sees half a stem."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with client.file(stem.path, shares_disk) as path:
+            shutil.copyfile(path, temporary)
+        os.replace(temporary, file)
+    except OSError as error:
+        raise CliError("disk_full" if error.errno == 28 else "no_file", f"{file} could not be written: {error}; "
+                       f"the stem itself is at {stem.path}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _numbered(target: Path, index: int) -> Path:
+    return target if index == 0 else target.with_name(f"{target.stem}-{index + 1}{target.suffix}")
+
+
+def _source(path: Path) -> Path:
+    if not path.is_file():
+        raise CliError("no_file", f"{path}: no such file; expected an audio file", EXIT_USAGE)
+    return path.resolve()
+
+
+def _format(target: Path) -> str:
+    if target.suffix.lower() not in FORMATS:
+        raise CliError("bad_args", f"{target}: expected a name that ends with {' or '.join(FORMATS)}", EXIT_USAGE)
+    return FORMATS[target.suffix.lower()]
+
+
+def _refuse_overwrite(target: Path, force: bool) -> None:
+    if target.exists() and not force:
+        raise CliError("file_exists", f"{target} is there already; --force writes over it", EXIT_USAGE)
+    if not target.absolute().parent.is_dir():
+        raise CliError("no_file", f"{target}: its folder does not exist; make it first", EXIT_USAGE)
+
+
+def _keys(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The knobs that were given, each checked against the protocol's table."""
+    flags = {name: getattr(arguments, f"key_{name}", None) for name in EDIT_KEYS}
+    given = {name: text for name, text in flags.items() if text is not None}
+    for pair in arguments.pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or name not in EDIT_KEYS:
+            near = nearest(name, EDIT_KEYS)
+            hint = f"did you mean {near}?" if near and equals else "there are: " + " ".join(EDIT_KEYS)
+            raise CliError("bad_args", f"--set {pair}: expected KEY=VALUE with a known key; {hint}", EXIT_USAGE)
+        given[name] = text
+    try:
+        return {name: take(EDIT_KEYS[name], text) for name, text in given.items()}
+    except BadArgument as error:
+        raise CliError("bad_args", str(error), EXIT_USAGE) from error
+
+
+def _metavar(key: Arg) -> str:
+    return "{" + ",".join(key.choices) + "}" if key.choices else {"i": "N", "f": "X", "s": "TEXT"}[key.type]
+
+
+def _help(key: Arg) -> str:
+    span = "" if key.low is None or key.type == "s" else f", {key.low:g} to {key.high:g}" if key.high else ""
+    unit = f" [{key.unit}{span}]" if key.unit else f" [{span[2:]}]" if span else ""
+    return f"{key.help}{unit}".replace("%", "%%")
+
+
+def _summary(outcome: Outcome, files: Sequence[Path]) -> str:
+    lines = [f"{file}  {stem.rate_hz} Hz, {stem.channels} ch, {stem.frames} frames"
+             for stem, file in zip(outcome.stems, files, strict=True)]
+    return "\n".join([*lines, f"seed {outcome.seed}, {outcome.seconds:.1f} s, manifest {outcome.manifest}"])
