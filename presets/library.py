@@ -105,6 +105,7 @@ class Library:
             if path not in by_path and path in before.by_path:
                 by_path[path] = before.by_path[path]
                 kept.append(by_path[path].name)
+        errors += _twins(by_path)
         found = {preset.name: preset for preset in by_path.values()}
         by_name = {name: found[name] for name in sorted(found)}
         return _Snapshot(by_name, by_path, stamps, ReloadReport(tuple(by_name), tuple(errors), tuple(kept)))
@@ -123,6 +124,15 @@ class Library:
         if key not in self._hashes:
             self._hashes[key] = file_sha256(path)
         return self._hashes[key]
+
+
+def _twins(by_path: Mapping[Path, Preset]) -> list[Problem]:
+    """a.yaml and a.yml in one folder: the latter is used, and that is told."""
+    return [
+        Problem(path.name, 0, "", f"{path.with_suffix('.yml').name} beside it is used instead: remove one of the two")
+        for path in by_path
+        if path.suffix == ".yaml" and path.with_suffix(".yml") in by_path
+    ]
 
 
 def _yaml_files(folder: Path) -> list[Path]:

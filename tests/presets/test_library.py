@@ -88,6 +88,12 @@ def test_the_users_folder_wins_over_the_shipped_one_unless_its_file_is_broken(tm
     assert Library([shipped, own]).get("a").title == "Viola"
 
 
+def test_two_files_of_one_name_are_told(tmp_path):
+    write(tmp_path, "a").with_suffix(".yml").write_text(SMALLEST.replace("name: viola", "name: a"), encoding="utf-8")
+    report = Library([tmp_path]).report
+    assert report.loaded == ("a",) and "a.yml beside it" in report.errors[0].message
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
     write(tmp_path, "church_organ")
     with pytest.raises(PresetError, match="'Church Orgen': did you mean church_organ") as caught:
