@@ -47,7 +47,7 @@ def make_score(seed: int, seconds: float = 5.12) -> Score:
     scale = SCALES[random.integers(len(SCALES))]
     centre = float(np.clip(random.normal(64, 10), 40, 88))
     player = _Player(random, tempo_bpm, seconds, key, scale, centre)
-    notes = sorted(texture(player))
+    notes = sorted(texture(player)) or [player.note(0.0, seconds / 2, player.degree(player.nearest_step(centre)))]
     curve_length = int(round(seconds * CONTROL_RATE_HZ))
     return Score(seconds, tempo_bpm, tuple(notes), _bend(random, notes, curve_length), _expression(random, curve_length))
 
