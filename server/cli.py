@@ -78,7 +78,8 @@ class _ShowVersion(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(message=f"retimbre {version()}\n")
+        print(f"retimbre {version()}")
+        parser.exit()
 
 
 def version() -> str:

@@ -140,9 +140,16 @@ def arguments(config: CommonConfig) -> list[str]:
     return flags
 
 
-def table(config: type[CommonConfig]) -> list[tuple[str, str, str]]:
-    """Flag, default and help of each option, for the README."""
-    return [(_flag(each.name), _shown(each.default), _help(each, default=False)) for each in dataclasses.fields(config)]
+def markdown() -> str:
+    """The table of all options in the README: python -c "from server import config; print(config.markdown())"."""
+    lines = ["| option | default | of | what it does |", "|---|---|---|---|"]
+    for name in _names():
+        owners = [config for config in CONFIGS if name in {each.name for each in dataclasses.fields(config)}]
+        each = next(each for each in dataclasses.fields(owners[0]) if each.name == name)
+        of = "both" if len(owners) == len(CONFIGS) else {ServeConfig: "server", ClientConfig: "client"}[owners[0]]
+        shown = "" if each.default in ("", ()) else f"`{each.default}`"
+        lines.append(f"| `{_flag(name)}` | {shown} | {of} | {_help(each, default=False)} |")
+    return "\n".join(lines)
 
 
 # A found value is (value, where it was found): a bad one is reported with its place.
@@ -244,6 +251,3 @@ def _help(each: dataclasses.Field, default: bool = True) -> str:
     shown = f" (default {each.default})" if default and each.default not in ("", ()) else ""
     return f"{each.metadata['help']}{unit}{shown}".replace("%", "%%")
 
-
-def _shown(default: Any) -> str:
-    return "" if default in ("", ()) else str(default)

@@ -1,4 +1,4 @@
-"""The main job once, as any client would do it: a region and a few words over OSC, stems back, and a picture of both."""
+"""The main job once, as any client would do it: a region and a few words over OSC, stems back, a picture of both."""
 
 from __future__ import annotations
 
