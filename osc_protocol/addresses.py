@@ -6,8 +6,9 @@ Rule 3: the first argument of everything about a job is the client's id, and com
 """
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from osc_protocol.rows import Address, Arg, Reply
 

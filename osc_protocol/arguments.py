@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from osc_protocol.rows import Arg
 from osc_protocol.wire import Atom
@@ -91,7 +91,7 @@ def _any(atom: Atom) -> Atom | None:
     return int(atom) if isinstance(atom, bool) else atom
 
 
-TAKERS: dict[str, Callable[[Atom], "Atom | None"]] = {
+TAKERS: dict[str, Callable[[Atom], Atom | None]] = {
     "i": _integer, "f": _float, "s": _text, "b": _blob, "id": _id, "any": _any,
 }
 

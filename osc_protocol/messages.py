@@ -5,8 +5,9 @@ Rule 2: what we send and the table does not allow raises ProtocolError: that is 
 """
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Sequence, Union
+from typing import Any
 
 from osc_protocol.addresses import ADDRESSES, REPLIES
 from osc_protocol.arguments import BadArgument, clipped, nearest, shown, take
@@ -31,7 +32,7 @@ class Request:
     values: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, Any] = field(default_factory=dict)      # only those that were sent
     warnings: tuple[str, ...] = ()
-    id: Union[int, str, None] = None                        # None: this address has no id
+    id: int | str | None = None                        # None: this address has no id
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class BadRequest:
     """A message that is not one of ours: the arguments of the /fail that answers it."""
 
     address: str
-    id: Union[int, str]         # 0 when none could be read
+    id: int | str         # 0 when none could be read
     code: str
     message: str
 
@@ -137,7 +138,7 @@ def _take_keys(row: Address, values: dict, atoms: Sequence[Atom]) -> tuple[dict[
     """The pairs that row knows, and a warning for each that it does not."""
     _refuse_what_cannot_be_pairs(row, values, atoms)
     keys, warnings = {}, []
-    for name, value in zip(atoms[::2], atoms[1::2]):
+    for name, value in zip(atoms[::2], atoms[1::2], strict=True):
         if name in row.keys:
             keys[name] = take(row.keys[name], value)
         else:
@@ -212,7 +213,7 @@ def _args_of(row: Address | Reply, atoms: Sequence[Atom]) -> tuple[Arg, ...]:
 
 def _checked(row: Address | Reply, atoms: Sequence[Any]) -> list[Atom]:
     args = _args_of(row, atoms)
-    atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms)] + list(atoms[len(args):])
+    atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms, strict=False)] + list(atoms[len(args):])
     values, left = _take_args(args, atoms)
     return _flat(values.values()) + _checked_pairs(row, values, left)
 

@@ -1,8 +1,9 @@
 """What a row of the table is made of: Arg, Address (client to server), Reply (server to client)."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 ROOT = "/retimbre"
 NAME_BYTES = 64     # ids, names, codes: the limit of every string that states no other

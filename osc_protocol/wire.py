@@ -5,13 +5,13 @@ Rule 2: nesting, messages and atoms are counted, so that one datagram cannot cos
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Callable, Iterator, Sequence, Union
 
 from pythonosc.parsing import osc_types
 
-Atom = Union[int, float, bool, str, bytes]
+Atom = int | float | bool | str | bytes
 
 MAX_BUNDLE_DEPTH = 8
 MAX_MESSAGES = 256          # in one packet, all bundles together
