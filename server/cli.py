@@ -78,15 +78,8 @@ class _ShowVersion(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"retimbre {version()}")
+        from server.status import version
+
+        major, minor, patch, commit = version()
+        print(f"retimbre {major}.{minor}.{patch}{commit and f' ({commit})'}")
         parser.exit()
-
-
-def version() -> str:
-    """The installed version, or "0+source" when run from a bare clone."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("retimbre")
-    except metadata.PackageNotFoundError:
-        return "0+source"

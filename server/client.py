@@ -125,7 +125,7 @@ class Client:
         self._wire = {"udp": _UdpWire, "tcp": _TcpWire}[transport](host, port)
         self._jobs: dict[int | str, Job] = {}
         if password:
-            self.ask("auth", password, reply="done")
+            self.ask("auth", password, reply="done", pause=ANSWER_SECONDS)  # sent once: a repeat counts as a try
 
     def __enter__(self) -> Client:
         return self
@@ -179,11 +179,12 @@ class Client:
 
     # Questions
 
-    def ask(self, name: str, *args: Any, reply: str, seconds: float = ANSWER_SECONDS) -> ReplyMessage:
+    def ask(self, name: str, *args: Any, reply: str, seconds: float = ANSWER_SECONDS,
+            pause: float = RESEND_SECONDS) -> ReplyMessage:
         """Send a request until its reply comes, and return that message. Raises Refused on its /fail."""
         address = f"{ROOT}/{name}"
         packet = osc_protocol.encode(address, *args)
-        for message in self._answers(packet, seconds):
+        for message in self._answers(packet, seconds, pause):
             _raise_if_refused(message, address)
             if message.address == f"{ROOT}/{reply}" and message.values.get("command", address) == address:
                 return message
@@ -279,10 +280,9 @@ class Client:
         for packet in packets:
             self._wire.send(packet)
 
-    def _answers(self, packet: bytes, seconds: float) -> Iterator[ReplyMessage]:
+    def _answers(self, packet: bytes, seconds: float, pause: float = RESEND_SECONDS) -> Iterator[ReplyMessage]:
         """Send `packet` again and again, yield every message that is not about a job, stop after `seconds`."""
         ends_at = time.monotonic() + seconds
-        pause = RESEND_SECONDS
         while (left := ends_at - time.monotonic()) > 0:
             self._wire.send(packet)
             resend_at = time.monotonic() + min(pause, left)

