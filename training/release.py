@@ -100,10 +100,10 @@ def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, f
     errors = {}
     for stage in STAGES:
         module, path = trained[stage.name].eval(), out / f"{stage.name}.onnx"
-        export_stage(module, small[stage.name], path, list(stage.inputs), list(stage.outputs), stage.dynamic_axes)
-        exact = relative_error(path, module, other[stage.name], tuple(stage.inputs))
+        export_stage(module, small[stage.name], path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes)
+        exact = relative_error(path, module, other[stage.name], stage.input_names)
         shrink(path)
-        errors[stage.name] = relative_error(path, module, other[stage.name], tuple(stage.inputs))
+        errors[stage.name] = relative_error(path, module, other[stage.name], stage.input_names)
         if exact > 1e-4 or errors[stage.name] > ERROR_BOUND[stage.name]:
             raise ValueError(f"{stage.name}: the graph differs from the module by {exact:.2e} in float, {errors[stage.name]:.2e} in int8")
     return errors

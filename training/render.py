@@ -48,6 +48,7 @@ class Renderer:
         """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program has no such notes."""
         synth = self._synth
         synth.system_reset()
+        synth.get_samples(SAMPLE_RATE_HZ)  # what still rings of the last score
         synth.program_select(0, self._font, 0, program)
         length = int(round(score.seconds * CONTROL_RATE_HZ))
         events = _schedule(score, length)
