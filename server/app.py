@@ -1,0 +1,390 @@
+"""The server's life: start, serve, drain, stop. Everything is built here and used elsewhere.
+
+    async with Server(config) as server:        # tests and programs
+        await server.ready.wait()
+        print(server.port)
+
+    serve(config)                               # the command line: blocks until ctrl-C
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from osc_protocol import BadRequest, Request, decode_packet
+from presets import SHIPPED_FOLDER, Library, ReloadReport
+
+from server import delivery, status, verbs
+from server.config import ServeConfig
+from server.delivery import Delivery
+from server.dispatcher import Dispatcher
+from server.downloads import Downloads
+from server.executor import CLOSING, Event, Executor, LocalExecutor, worker_command
+from server.gate import Gate
+from server.jobs import ENDED, Book, Job
+from server.journal import Journal, JournalError, KnownClient
+from server.lanes import Lane
+from server.paths import ServerAddress, remove_port_file, write_port_file
+from server.recovery import Recovery, recover
+from server.requests import Recipes
+from server.sandbox import Sandbox
+from server.sessions import MAX_WAITING, Peer, Session, Sessions
+from server.settle import QUIET_SECONDS
+from server.transports import Link, Transports, UdpLink, udp_key
+from server.uploads import Uploads
+
+log = logging.getLogger(__name__)
+
+FILE_THREADS = 4  # settle checks sleep in them; a network drive may hold one for seconds
+PRESET_WATCH_SECONDS = 1.0
+UPLOAD_WATCH_SECONDS = 5.0
+REMEMBER_CLIENTS_SECONDS = 7 * 24 * 3600.0
+
+
+class Server:
+    """One server. All methods belong to the event loop's thread, but for `request_stop_from_thread`."""
+
+    def __init__(self, config: ServeConfig, executor: Executor | None = None) -> None:
+        self.config = config
+        self.paths = config.paths()
+        self.executor = executor or LocalExecutor(worker_command(config.threads), config.model)
+        self.ready = asyncio.Event()  # the engine takes jobs at once
+        self.port = 0
+        self.is_stopping = False
+        self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
+        self._tasks: set[asyncio.Task] = set()
+        self._told_state = ""
+        self._began = time.monotonic()
+
+    # Life
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.request_stop()
+        self.request_stop()  # twice: a block that is left does not wait for jobs
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open everything. Raises OSError (no port), JournalError (data folder in use)."""
+        self._loop = asyncio.get_running_loop()
+        self.paths.create()
+        self.journal_lane, self.file_lane = Lane("journal"), Lane("files", FILE_THREADS)
+        try:
+            self.journal = await self.journal_lane(Journal, self.paths.journal)
+        except JournalError:
+            self._close_lanes()
+            raise
+        await self._build()
+        recovery = await self.journal_lane(recover, self.journal, self.paths.takes)
+        try:
+            self.port = await self.transports.open(self.config.host, self.config.port)
+        except OSError:
+            await self.journal_lane(self.journal.close)
+            self._close_lanes()
+            raise
+        await self._resume(recovery)
+        await self.executor.start(self._on_event)
+        self.dispatcher.start()
+        self.spawn(self._watch_presets(), "preset watch")
+        self.spawn(self._watch_uploads(), "upload watch")
+        write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, 0, os.getpid()))
+        log.info("listening on %s port %d, UDP and TCP", self.config.host, self.port)
+
+    async def _build(self) -> None:
+        config, paths = self.config, self.paths
+        limit_bytes = config.max_file_mb * 10**6
+        folders = [SHIPPED_FOLDER, paths.presets, *config.presets_dir]
+        self.library: Library = await self.file_lane(Library, folders)
+        for problem in self.library.report.errors:
+            log.warning("preset not loaded: %s", problem)
+        await self.file_lane(status.version)
+        self.sandbox = Sandbox([paths.spool, paths.takes, *config.root], limit_bytes)
+        self.recipes = Recipes(self.library, self.sandbox, config.model)
+        password = config.password()
+        self.gate = Gate(password)
+        self.sessions = Sessions(config.reply_port, needs_password=bool(password))
+        self.delivery = Delivery(self.sessions)
+        self.book = Book()
+        self.dispatcher = Dispatcher(self.book, self.delivery, self.executor, self.journal, self.journal_lane,
+                                     self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds, self._push_state)
+        self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
+        self._uploads_folder = os.path.realpath(self.uploads.folder)
+        self.downloads = Downloads(self.file_lane, self._fail_download)
+        self.transports = Transports(self._receive, self._lost, self._link_for)
+
+    async def _resume(self, recovery: Recovery) -> None:
+        """Take up what an earlier life of this server left."""
+        self.sessions.restore(await self.journal_lane(self.journal.clients, time.time() - REMEMBER_CLIENTS_SECONDS))
+        await self.uploads.prepare(record.spec["audio"]["path"] for record in recovery.resumed)
+        for record, results, end in recovery.ended:
+            job = Job(record, self._peer_of(record.client), state=ENDED, results=results, end=end)
+            self.book.add(job)
+            self.book.close(job)
+            self.delivery.end(job)
+        for record in recovery.resumed:
+            self.dispatcher.resume(record, self._peer_of(record.client))
+
+    async def serve_until_stopped(self) -> None:
+        """Wait for `request_stop`, then drain and stop."""
+        await self._should_stop.wait()
+        await self.stop()
+
+    def request_stop(self) -> None:
+        """The first call drains: the running job ends, what waits is resumed at the next start. The second forces."""
+        if self._should_stop.is_set():
+            self._should_force.set()
+        self._should_stop.set()
+        self.dispatcher.is_draining = True
+        self._push_state()
+
+    def request_stop_from_thread(self) -> None:
+        """`request_stop` for any thread."""
+        self._loop.call_soon_threadsafe(self.request_stop)
+
+    async def stop(self) -> None:
+        """Finish the running job (unless forced), close everything."""
+        if self.is_stopping:
+            return
+        self.is_stopping = True
+        await self._drain()
+        is_forced = self._should_force.is_set()
+        await self.dispatcher.stop(force=is_forced)
+        await self.executor.stop(force=is_forced)
+        await self.dispatcher.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.downloads.close()
+        await self.uploads.close()
+        self.delivery.close()
+        await self.transports.close()
+        await self.journal_lane(self.journal.close)
+        self._close_lanes()
+        remove_port_file(self.paths.port_file, os.getpid())
+        log.info("stopped")
+
+    async def _drain(self) -> None:
+        self._push_state()
+        waits = [asyncio.ensure_future(self.dispatcher.stop(force=False)),
+                 asyncio.ensure_future(self._should_force.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    def _close_lanes(self) -> None:
+        self.journal_lane.close()
+        self.file_lane.close()
+
+    # What verbs need
+
+    @property
+    def state(self) -> str:
+        """One of osc_protocol.STATES."""
+        if self._should_stop.is_set():
+            return "draining"
+        if self.executor.info.state == "ready":
+            return "busy" if self.dispatcher.running else "ready"
+        return self.executor.info.state
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Since this object was made."""
+        return time.monotonic() - self._began
+
+    def spawn(self, coroutine: Coroutine, name: str) -> None:
+        """Run beside everything else; ended when the server stops."""
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def quiet_seconds(self, path: str) -> float:
+        """How long nobody may have written to a file before it is believed: our own uploads are closed."""
+        return 0.0 if path.startswith(self._uploads_folder + os.sep) else QUIET_SECONDS
+
+    async def register(self, peer: Peer, level: int, reply_port: int, name: str) -> Session:
+        """What /notify asks for: in memory, and in the journal for the next start."""
+        before = peer.session.client
+        session = self.sessions.register(peer, level, reply_port, name)
+        if session.client != before:
+            moved = self.book.rename(before, session.client)
+            await self.journal_lane(self.journal.rename_client, moved, session.client)
+        for job in self.book.living(session.client):
+            job.peer = peer
+        if level:
+            await self.remember(peer)
+        elif not peer.link.is_stream:
+            await self.journal_lane(self.journal.forget_client, peer.key)
+        return session
+
+    async def remember(self, peer: Peer) -> None:
+        """Keep a registered UDP client's state for the next start; others are gone with their address."""
+        session = peer.session
+        if isinstance(peer.link, UdpLink) and peer.key in session.listeners:
+            known = KnownClient(peer.key, session.client, session.number, peer.link.reply_port, session.level,
+                                session.state())
+            await self.journal_lane(self.journal.remember_client, known)
+
+    async def reload_presets(self) -> ReloadReport:
+        """Read the preset files again and tell everyone."""
+        before = self.library.presets()
+        report = await self.file_lane(self.library.reload)
+        for problem in report.errors:
+            log.warning("preset: %s", problem)
+            self.delivery.push("log", 2, f"preset: {problem}")
+        if self.library.presets() != before:
+            self.delivery.push("preset/changed", len(report.loaded))
+        return report
+
+    # Messages
+
+    def _link_for(self, address: tuple) -> Link:
+        return self.sessions.link(udp_key(address)) or UdpLink(self.transports.udp, address)
+
+    def _receive(self, link: Link, packet: bytes) -> None:
+        """Read a packet and put its messages in line. Never waits."""
+        peer = self.sessions.peer(link)
+        for message in decode_packet(packet):
+            if peer.session.dump_level and isinstance(message, Request):
+                delivery.trace(peer, "in", message.address, (*message.values.values(), *message.keys.items()), packet)
+            if message.address in verbs.AT_ONCE:
+                self.spawn(verbs.run(self, peer, message), message.address)
+            else:
+                self._put_in_line(peer, message)
+
+    def _put_in_line(self, peer: Peer, message: Request | BadRequest) -> None:
+        if len(peer.inbox) >= MAX_WAITING:
+            if not peer.link.is_stream:
+                verbs.refuse_flood(self, peer, message)
+                return
+            peer.link.pause(True)
+        peer.inbox.append(message)
+        if peer.reader is None:
+            peer.reader = asyncio.create_task(self._read(peer), name=f"messages of {peer.key}")
+            self._tasks.add(peer.reader)
+            peer.reader.add_done_callback(self._tasks.discard)
+
+    async def _read(self, peer: Peer) -> None:
+        """Run a peer's messages in order, then end; the next message starts this again."""
+        try:
+            while peer.inbox:
+                await verbs.run(self, peer, peer.inbox.popleft())
+                if len(peer.inbox) == MAX_WAITING // 2:
+                    peer.link.pause(False)
+                await asyncio.sleep(0)  # others' turn
+        finally:
+            peer.reader = None
+
+    def _lost(self, link: Link, reason: str) -> None:
+        """A connection has gone, or `reason` makes us close it. Its jobs go on; their ends can be asked for."""
+        peer = self.sessions.peer(link)
+        if reason:
+            self.delivery.send(peer, "fail", "", 0, "bad_packet", reason)
+            return
+        for job in self.book.living():
+            if job.peer is peer:
+                job.peer = None
+        self.sessions.forget(link.key)
+
+    def _peer_of(self, client: str) -> Peer | None:
+        """Who hears about a job of an earlier life: a client of this machine, where it was last heard."""
+        known = self.sessions.known(client)
+        link = self.transports.link_to(known.address if known else client)
+        return self.sessions.peer(link) if link and link.is_local else None
+
+    def _fail_download(self, peer: Peer, identity: int | str, code: str, message: str) -> None:
+        self.delivery.send(peer, "fail", "/retimbre/audio/get", identity, code, message)
+
+    # The engine
+
+    def _on_event(self, event: Event) -> None:
+        """What the executor says; never waits."""
+        kind = event["event"]
+        if kind == "ready":
+            self.ready.set()
+            self.delivery.push("ready", event.get("model", ""), float(event.get("seconds", 0.0)))
+            log.info("model %s is ready on %s after %.1f s", event.get("model"), self.executor.info.device,
+                     float(event.get("seconds", 0.0)))
+        info = self.executor.info
+        if kind == "state" and info.state == "error":
+            self.dispatcher.fail_waiting("engine_died", f"the engine does not start: {info.trouble}; "
+                                                        "run `retimbre doctor`")
+        if kind in (*CLOSING, "ready", "progress", "result"):
+            self.dispatcher.on_event(event)
+        self.dispatcher.wake()
+        self._push_state()
+
+    def _push_state(self) -> None:
+        if self.state != self._told_state:
+            self._told_state = self.state
+            self.delivery.push("state", self.state)
+
+    # Watches
+
+    async def _watch_presets(self) -> None:
+        while True:
+            await asyncio.sleep(PRESET_WATCH_SECONDS)
+            if await self.file_lane(self.library.changed):
+                await self.reload_presets()
+
+    async def _watch_uploads(self) -> None:
+        while True:
+            await asyncio.sleep(UPLOAD_WATCH_SECONDS)
+            await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
+
+
+def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None = None,
+          until: Callable[[], Any] | None = None) -> None:
+    """Serve until ctrl-C: the first lets the running job finish, the second does not wait.
+
+    `announce(server, "listening" | "ready" | "stopping")` is called as it happens. `until`: a function that blocks;
+    when it returns, the server drains and stops. Raises OSError (no port), JournalError (data folder in use).
+    """
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+                        stream=sys.stderr)
+    asyncio.run(_serve(config, announce or (lambda server, what: None), until))
+
+
+async def _serve(config: ServeConfig, announce: Callable[[Server, str], None], until: Callable[[], Any] | None) -> None:
+    server = Server(config)
+    await server.start()
+    restore = _handle_signals(server)
+    if until:
+        threading.Thread(target=lambda: (until(), server.request_stop_from_thread()), daemon=True).start()
+    announce(server, "listening")
+    ready = asyncio.create_task(_announce_ready(server, announce))
+    try:
+        await server._should_stop.wait()
+        announce(server, "stopping")
+        await server.stop()
+    finally:
+        ready.cancel()
+        restore()
+
+
+async def _announce_ready(server: Server, announce: Callable[[Server, str], None]) -> None:
+    await server.ready.wait()
+    announce(server, "ready")
+
+
+def _handle_signals(server: Server) -> Callable[[], None]:
+    """SIGINT and SIGTERM ask for a stop. Returns what restores the handlers."""
+    before = {number: signal.signal(number, lambda *_: server.request_stop_from_thread())
+              for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return restore

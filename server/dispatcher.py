@@ -1,0 +1,371 @@
+"""Which job is next, and what happens to it: accepted -> settled -> queued -> running -> ended.
+
+One coroutine, `_serve`, takes jobs from the queue and sees each through to its end; the executor runs one at a time.
+Every ending goes through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
+thread; what may block is sent to the journal's lane or the file lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from server import stems
+from server.delivery import Delivery
+from server.errors import Refusal
+from server.executor import CLOSING, Event, Executor
+from server.jobs import ACCEPTING, QUEUED, RUNNING, SETTLING, Book, Job
+from server.journal import End, Journal, JobRecord, Result
+from server.lanes import Lane
+from server.sandbox import FileIdentity
+from server.sessions import Peer
+from server.settle import settled
+
+log = logging.getLogger(__name__)
+
+PULSE_SECONDS = 0.25  # how often living jobs are looked at for heartbeats
+DURATIONS_REMEMBERED = 16
+
+
+class Dispatcher:
+    """The queue.
+
+    `takes`: folder under which each job gets one of its own. `quiet_seconds`: see `server.settle`, by path.
+    `on_change` is called when a job begins or ends to run.
+    """
+
+    def __init__(self, book: Book, delivery: Delivery, executor: Executor, journal: Journal, journal_lane: Lane,
+                 file_lane: Lane, takes: Path, queue_limit: int,
+                 quiet_seconds: Callable[[str], float], on_change: Callable[[], None]) -> None:
+        self._book, self._delivery, self._executor = book, delivery, executor
+        self._journal, self._journal_lane, self._file_lane = journal, journal_lane, file_lane
+        self._takes, self._queue_limit, self._quiet_seconds = takes, queue_limit, quiet_seconds
+        self._on_change = on_change
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._worker_job = ""  # what the worker calls the running job: each of several takes is a request of its own
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task] = set()
+        self._arrivals = 0
+        self._seconds: deque[float] = deque(maxlen=DURATIONS_REMEMBERED)
+        self.is_draining = False
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return sum(job.state != RUNNING for job in self._book.living())
+
+    @property
+    def running(self) -> int:
+        """0 or 1."""
+        return int(self._running is not None)
+
+    def start(self) -> None:
+        """Begin to serve the queue."""
+        self._spawn(self._serve(), "dispatcher")
+        self._spawn(self._pulse(), "heartbeat")
+
+    async def stop(self, force: bool) -> None:
+        """Finish the running job (not when forced), then stop. What waits stays in the journal for the next start."""
+        self.is_draining = True
+        self._wake.set()
+        while self._running and not force:
+            await asyncio.sleep(PULSE_SECONDS / 5)
+        if self._running:
+            self._running.stop = ("interrupted", "the server was stopped while this ran; send it again")
+
+    async def close(self) -> None:
+        """End the tasks; call it when the executor has stopped."""
+        running = self._running
+        while self._running is running and running is not None:  # its closing event has come: let it be journalled
+            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What the verbs call
+
+    def check_room(self) -> None:
+        """Raises Refusal when no job can be taken now."""
+        if self.is_draining:
+            raise Refusal("not_ready", "the server is stopping; send the job again when it is back")
+        if self.waiting >= self._queue_limit:
+            raise Refusal("queue_full", f"{self.waiting} jobs wait already, and no more than {self._queue_limit} may; "
+                                        "wait, or start the server with a larger --queue-limit")
+        if self._executor.info.state == "error":
+            raise Refusal("not_ready", f"the engine does not start: {self._executor.info.trouble}; "
+                                       "run `retimbre doctor`")
+
+    async def accept(self, job: Job) -> None:
+        """Journal a job, acknowledge it, then wait for its file and queue it. Raises Refusal when it cannot be kept."""
+        self._arrivals += 1
+        job.order = self._arrivals
+        self._book.add(job)
+        if job.op == "edit":
+            try:
+                await self._journal_lane(self._journal.add_job, job.record)
+            except sqlite3.Error as error:
+                self._book.drop(job)
+                log.exception("job %s is not accepted", job.name)
+                raise Refusal("disk_full", f"the journal cannot be written ({error}); the job was not taken") from error
+            self.acknowledge(job)
+        job.state = SETTLING
+        self._admit(job)
+
+    def resume(self, record: JobRecord, peer: Peer | None) -> None:
+        """Queue a job of an earlier life of this server."""
+        self._arrivals += 1
+        job = Job(record, peer, state=SETTLING, order=self._arrivals)
+        self._book.add(job)
+        self._admit(job)
+
+    def acknowledge(self, job: Job) -> None:
+        """The same request came again: say how it stands."""
+        self._delivery.ack(job, self.position(job), self.eta(job))
+
+    def cancel(self, job: Job, code: str = "cancelled", message: str = "stopped on request") -> bool:
+        """Ask a job to end. Returns whether it was still alive; its end comes later, on its own."""
+        if not job.is_alive:
+            return False
+        job.stop = job.stop or (code, message)
+        if job is self._running:
+            self._executor.cancel(self._worker_job)
+        elif job in self._waiting:
+            self._waiting.remove(job)
+            self._spawn(self._end(job, *job.stop), f"end of {job.name}")
+        return True
+
+    def position(self, job: Job) -> int:
+        """How many jobs come before it; 0: it runs, or will at once."""
+        if job is self._running or not job.is_alive:
+            return 0
+        ahead = sum(_rank(other) < _rank(job) for other in self._book.living()
+                    if other is not self._running and other is not job)
+        return ahead + self.running
+
+    def eta(self, job: Job) -> float:
+        """Seconds to its end; -1 unknown."""
+        if not self._seconds:
+            return -1.0
+        each = sum(self._seconds) / len(self._seconds)
+        return each * (self.position(job) + 1)
+
+    def on_event(self, event: Event) -> None:
+        """What the executor says about a request; called in the loop's thread."""
+        self._events.put_nowait(event)
+
+    def wake(self) -> None:
+        """The executor may have become idle."""
+        self._wake.set()
+
+    def fail_waiting(self, code: str, message: str) -> None:
+        """Nothing can run: tell everyone who waits, instead of letting them wait for ever."""
+        for job in list(self._waiting):
+            self.cancel(job, code, message)
+
+    # Settled -> queued
+
+    def _admit(self, job: Job) -> None:
+        deadline = job.spec.get("deadline", 0.0)
+        if deadline:
+            left = job.record.created + deadline - time.time()
+            asyncio.get_running_loop().call_later(max(0.0, left), self._expire, job, deadline)
+        self._spawn(self._settle(job), f"settle {job.name}")
+
+    async def _settle(self, job: Job) -> None:
+        try:
+            if job.op == "edit":
+                identity, _ = await self._file_lane(settled, job.spec["audio"]["path"],
+                                                    self._quiet_seconds(job.spec["audio"]["path"]))
+                job.spec["audio"] = vars(identity)
+        except Refusal as refusal:
+            await self._end(job, refusal.code, refusal.message)
+            return
+        if job.stop:
+            await self._end(job, *job.stop)
+            return
+        job.state = QUEUED
+        self._waiting.append(job)
+        self._wake.set()
+
+    def _expire(self, job: Job, deadline: float) -> None:
+        self.cancel(job, "timed_out", f"not done within its deadline of {deadline:g} s")
+
+    # Queued -> running -> ended
+
+    async def _serve(self) -> None:
+        while True:
+            job = await self._next()
+            self._on_change()
+            try:
+                await self._run(job)
+            except Exception as error:  # our own mistake must cost this job and not the queue
+                log.exception("job %s", job.name)
+                await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
+            finally:
+                self._running = None
+                self._on_change()
+
+    async def _next(self) -> Job:
+        """Wait for an idle executor and a job; the job is then running, so nobody else ends it."""
+        while True:
+            self._wake.clear()
+            if self._waiting and self._executor.is_idle and not self.is_draining:
+                job = min(self._waiting, key=_rank)
+                self._waiting.remove(job)
+                job.state, self._running = RUNNING, job
+                return job
+            await self._wake.wait()
+
+    async def _run(self, job: Job) -> None:
+        self._worker_job = job.name
+        began = time.monotonic()
+        if job.op != "edit":
+            await self._run_model(job)
+            return
+        try:
+            await self._file_lane(_check_unchanged, job.spec["audio"])
+        except Refusal as refusal:
+            await self._end(job, refusal.code, refusal.message)
+            return
+        await self._journal_lane(self._journal.start_job, job.name, job.spec)
+        done: Event = {}
+        for take in range(job.spec["takes"]):
+            done = await self._run_take(job, take)
+            if done["event"] != "done":
+                await self._end(job, *self._cause(job, done))
+                return
+        self._seconds.append(time.monotonic() - began)
+        await self._end(job, manifest=str(stems.manifest_of(self._folder(job, 0), done.get("manifest", ""))))
+
+    async def _run_take(self, job: Job, take: int) -> Event:
+        """One version of a job. Returns the closing event."""
+        if job.stop:
+            return {"event": "fail", "code": job.stop[0], "message": job.stop[1]}
+        folder = self._folder(job, take)
+        await self._file_lane(lambda: folder.mkdir(parents=True, exist_ok=True))
+        self._worker_job = f"{job.name}.{take}"
+        self._executor.submit(stems.worker_request(job.spec, self._worker_job, job.name, take, folder))
+        while True:
+            event = await self._events.get()
+            if event.get("job") != self._worker_job:
+                continue
+            if event["event"] == "progress":
+                self._report(job, event, take)
+            elif event["event"] == "result":
+                await self._keep(job, event)
+            elif event["event"] in CLOSING:
+                return event
+
+    async def _run_model(self, job: Job) -> None:
+        """Load or unload a model."""
+        if job.stop:
+            await self._end(job, *job.stop)
+            return
+        self._executor.submit({"op": job.op, "job": job.name, "model": job.spec["model"]})
+        while True:
+            event = await self._events.get()
+            if event.get("job") != job.name:
+                continue
+            if event["event"] == "progress":
+                self._report(job, event)
+            elif event["event"] == "fail":
+                await self._end(job, *self._cause(job, event))
+                return
+            elif event["event"] in (*CLOSING, "ready"):
+                job.warm_seconds = float(event.get("seconds", 0.0))
+                await self._end(job)
+                return
+
+    def _report(self, job: Job, event: Event, take: int = 0) -> None:
+        takes = job.spec.get("takes", 1)
+        fraction = float(event.get("fraction", -1))
+        stage = event.get("stage", "generating")
+        is_new_stage = stage != job.stage
+        job.advance((take + fraction) / takes if fraction >= 0 else -1, stage, float(event.get("eta_seconds", -1)))
+        if is_new_stage or self._delivery.may_report(job):
+            self._delivery.progress(job, 0)
+
+    async def _keep(self, job: Job, event: Event) -> None:
+        """A file is finished: journal it, then tell."""
+        result = Result(len(job.results), event["stem"], event["path"], event["rate_hz"], event["channels"],
+                        event["frames"], event["start_seconds"], job.spec["beats_start"])
+        result = await self._file_lane(stems.copied_out, result, job.spec["out"])
+        await self._journal_lane(self._journal.add_result, job.name, result)
+        job.results.append(result)
+        self._delivery.result(job, result)
+
+    async def _end(self, job: Job, code: str = "", message: str = "", manifest: str = "") -> None:
+        """The only way to end a job."""
+        if job.is_ending:
+            return
+        job.is_ending = True
+        end = End(code, message, job.spec.get("seed", 0), manifest, time.time() - job.record.created,
+                  len(job.results))
+        if job.op == "edit":
+            end = await self._journalled(job, end)
+        job.end = end
+        self._book.close(job)
+        log.log(logging.INFO if code in ("", "cancelled") else logging.WARNING, "%s %s after %.2f s%s", job.name,
+                job.public_state, end.seconds, f": {code}: {message}" if code else "")
+        self._delivery.end(job)
+
+    async def _journalled(self, job: Job, end: End) -> End:
+        try:
+            return await self._journal_lane(self._journal.end_job, job.name, end)
+        except sqlite3.Error as error:
+            log.exception("the end of %s is not in the journal", job.name)
+            return replace(end, code=end.code or "disk_full", message=end.message or
+                           f"the journal cannot be written ({error}); the stems lie in {self._folder(job, 0)}")
+
+    def _cause(self, job: Job, event: Event) -> tuple[str, str]:
+        """Code and message of a failure; a stop that we asked for says why we asked."""
+        code, message = event.get("code", "internal"), event.get("message", "the engine gave no reason")
+        return job.stop if job.stop and code in ("cancelled", "engine_died", *job.stop[:1]) else (code, message)
+
+    def _folder(self, job: Job, take: int) -> Path:
+        return stems.folder_of(self._takes, job.name, job.spec["takes"], take)
+
+    # Heartbeat
+
+    async def _pulse(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            for job in self._book.living():
+                if job.state != ACCEPTING and self._delivery.is_due(job):
+                    self._delivery.progress(job, self.position(job))
+
+    def _spawn(self, coroutine, name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_complain)
+
+
+def _rank(job: Job) -> tuple[int, int]:
+    """Smaller is served first: priority, then arrival."""
+    return -job.spec.get("priority", 0), job.order
+
+
+def _check_unchanged(audio: dict[str, Any]) -> None:
+    """Whoever renders every region to the same file must hear of it when a waiting job would get the wrong sound."""
+    try:
+        now = FileIdentity.of(audio["path"])
+    except OSError as error:
+        raise Refusal("no_file", f"{audio['path']} is gone: {error.strerror or error}") from error
+    if vars(now) != audio:
+        raise Refusal("bad_audio", f"{audio['path']} was written to while the job waited; "
+                                   "render each region to a file of its own")
+
+
+def _complain(task: asyncio.Task) -> None:
+    if not task.cancelled() and task.exception():
+        log.error("%s failed", task.get_name(), exc_info=task.exception())

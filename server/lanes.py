@@ -1,0 +1,24 @@
+"""Threads for what may block: a lane runs plain functions one after another (or a few at once) off the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Lane:
+    """`await lane(function, *arguments)`. With one thread, calls run in the order in which they were made."""
+
+    def __init__(self, name: str, threads: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    def close(self) -> None:
+        """Let what has begun end; start nothing more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,148 @@
+"""Which files may a client name? Text from the wire in, a real regular file under an allowed root out, or a refusal.
+
+Rule 1: nothing is opened before it has passed; a name that fails costs one `stat` at most.
+Rule 2: real paths are compared with real paths. A link at the end of a path is refused even when it
+    points back inside, because its target may change between the check and the reading.
+Functions here touch the disk (a sleeping network drive may take seconds): call them from a file thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from server.errors import Refusal
+
+IS_WINDOWS = sys.platform == "win32"
+MAX_PATH_CHARACTERS = 4096  # PATH_MAX of Linux; Windows and macOS stop earlier
+
+_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+_MAC_VOLUME = re.compile(r"^(?P<volume>[^/\\:]{2,}):(?P<path>/.*)$")  # Max on macOS: "Macintosh HD:/Users/..."
+_MAC_BOOT_VOLUME = "Macintosh HD"
+_WINDOWS_DEVICE = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
+_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
+          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """What a file was when it was checked, to notice that it was written to or swapped since."""
+
+    path: str
+    size_bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: str | Path) -> FileIdentity:
+        """Raises OSError when the file is gone."""
+        status = os.stat(path)
+        return cls(str(path), status.st_size, status.st_mtime_ns)
+
+
+def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
+    """The path that the client meant, in this machine's own form: file URLs, ~, Max's volumes, slashes."""
+    if not text.strip():
+        raise Refusal("no_file", "expected the path of an audio file, got an empty name")
+    if "\0" in text:
+        raise Refusal("path_denied", "the path holds a NUL character; send a plain path")
+    if len(text) > MAX_PATH_CHARACTERS:
+        raise Refusal("path_denied", f"the path has {len(text)} characters; at most {MAX_PATH_CHARACTERS} are allowed")
+    if text.lower().startswith("file:"):
+        text = _from_url(text, windows)
+    if text.startswith(("\\\\", "//")):
+        raise Refusal("path_denied", f"{text!r} is a network or device path; mount it and send its local path")
+    return _windows_form(text) if windows else _posix_form(text)
+
+
+def _from_url(text: str, windows: bool) -> str:
+    url = urlsplit(text)
+    if url.netloc not in ("", "localhost"):
+        raise Refusal("path_denied", f"{text!r} names another machine; upload the audio instead")
+    path = unquote(url.path)
+    if "\0" in path:
+        raise Refusal("path_denied", "the path holds a NUL character; send a plain path")
+    return path[1:] if windows and _DRIVE.match(path[1:]) else path
+
+
+def _windows_form(text: str) -> str:
+    tail = text[2:] if _DRIVE.match(text) else text
+    parts = re.split(r"[\\/]", tail)
+    if ":" in tail or any(_WINDOWS_DEVICE.match(part) for part in parts):
+        raise Refusal("path_denied", f"{text!r} names a device or a stream; send the path of a file")
+    return text.replace("/", "\\")
+
+
+def _posix_form(text: str) -> str:
+    if _DRIVE.match(text):
+        raise Refusal("no_file", f"{text!r} is a Windows path and this server does not run on Windows; "
+                                 "send a path of this machine, or upload the audio")
+    volume = _MAC_VOLUME.match(text)
+    if volume:
+        path = volume["path"]
+        return path if volume["volume"] == _MAC_BOOT_VOLUME else f"/Volumes/{volume['volume']}{path}"
+    return os.path.expanduser(text) if text.startswith("~/") else text
+
+
+class Sandbox:
+    """The folders whose audio clients may name. Thread-safe: holds no state but its roots."""
+
+    def __init__(self, roots: Sequence[str | Path], max_file_bytes: int) -> None:
+        self.roots = tuple(os.path.realpath(os.path.expanduser(root)) for root in roots)
+        self.max_file_bytes = max_file_bytes
+
+    def audio_file(self, text: str) -> FileIdentity:
+        """The real file that `text` names. Raises Refusal(no_file | path_denied | too_large)."""
+        named = normalise(text)
+        real = self._under_a_root(named, text)
+        status = self._status(real, text)
+        if not stat.S_ISREG(status.st_mode):
+            kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file")
+            raise Refusal("path_denied", f"{text!r} is {kind}; expected a regular file")
+        if status.st_size > self.max_file_bytes:
+            raise Refusal("too_large", f"{text!r} has {status.st_size / 1e6:.0f} MB; "
+                                      f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")
+        if not os.access(real, os.R_OK):
+            raise Refusal("path_denied", f"{text!r} may not be read by the server; check its permissions")
+        return FileIdentity(real, status.st_size, status.st_mtime_ns)
+
+    def folder(self, text: str) -> Path:
+        """An existing folder under a root, for copies of stems. Raises Refusal(no_file | path_denied)."""
+        named = normalise(text)
+        real = self._under_a_root(named, text, may_be_root=True)
+        if not os.path.isdir(real):
+            raise Refusal("no_file", f"out: folder {text!r} does not exist under an allowed root; make it first")
+        return Path(real)
+
+    def contains(self, path: str | Path) -> bool:
+        """Whether `path`, links followed, lies under a root."""
+        return self._is_inside(os.path.realpath(path), may_be_root=True)
+
+    def _under_a_root(self, named: str, text: str, may_be_root: bool = False) -> str:
+        candidates = [named] if os.path.isabs(named) else [os.path.join(root, named) for root in self.roots]
+        inside = [path for path in candidates if self._is_inside(os.path.realpath(path), may_be_root)]
+        if not inside:
+            raise Refusal("path_denied", f"{text!r} is outside the allowed folders ({', '.join(self.roots)}); "
+                                         "start the server with --root FOLDER to allow more, or upload the audio")
+        path = next((path for path in inside if os.path.lexists(path)), inside[0])
+        if os.path.islink(path):
+            raise Refusal("path_denied", f"{text!r} is a symbolic link; send the path of the file itself")
+        return os.path.realpath(path)
+
+    def _is_inside(self, real: str, may_be_root: bool) -> bool:
+        folded = os.path.normcase(real)
+        for root in map(os.path.normcase, self.roots):
+            if folded.startswith(root.rstrip(os.sep) + os.sep) or (may_be_root and folded == root):
+                return True
+        return False
+
+    def _status(self, real: str, text: str) -> os.stat_result:
+        try:
+            return os.lstat(real)
+        except OSError as error:
+            raise Refusal("no_file", f"{text!r}: {error.strerror or error}; looked for {real}") from error

@@ -1,0 +1,181 @@
+"""Who is speaking? Peers are sockets that messages come from; a session is one client, with its own state.
+
+A client that registers a name with /retimbre/notify is that name on its machine, from whatever port it speaks;
+one that does not is the address it sends from. Two sessions share nothing: not ids, defaults, region or takes.
+All of it belongs to the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from server.journal import KnownClient
+from server.transports import Link, UdpLink
+
+MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
+MAX_WAITING = 256  # messages of one peer that wait for an earlier one of the same peer
+COMPLAINTS_PER_SECOND = 20  # answers to messages that nobody understands: a garbage storm is not answered in full
+
+
+@dataclass(frozen=True)
+class Region:
+    """A client's current region, and the keys that came with it. `name` is what /take/list calls it."""
+
+    audio: str
+    start_seconds: float
+    length_seconds: float
+    keys: dict[str, Any]
+    name: str
+
+
+@dataclass(eq=False)
+class Session:
+    """One client's state. `level`: of /notify; `client`: its identity in the journal."""
+
+    client: str
+    number: int
+    level: int = 0
+    dump_level: int = 0
+    defaults: dict[str, Any] = field(default_factory=dict)
+    region: Region | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # two sockets of one client, one id, one job
+    listeners: dict[str, Peer] = field(default_factory=dict)  # those that asked for pushes, by key
+
+    def state(self) -> dict[str, Any]:
+        """What /set and /region have set, for the journal."""
+        return {"defaults": self.defaults, "region": asdict(self.region) if self.region else None}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.defaults = dict(state["defaults"])
+        self.region = Region(**state["region"]) if state["region"] else None
+
+
+@dataclass(eq=False)
+class Peer:
+    """One socket of a client, and its messages that wait for their turn."""
+
+    link: Link
+    session: Session
+    inbox: deque = field(default_factory=deque)
+    reader: asyncio.Task | None = None
+    is_trusted: bool = True  # has sent the password, or needs none
+    judged_at: float = 0.0
+    allowance: float = COMPLAINTS_PER_SECOND
+
+    @property
+    def key(self) -> str:
+        """The address this peer speaks from."""
+        return self.link.key
+
+    def may_complain(self, now: float) -> bool:
+        """Token bucket: whether one more misunderstanding of this peer is answered."""
+        earned = (now - self.judged_at) * COMPLAINTS_PER_SECOND
+        self.allowance, self.judged_at = min(COMPLAINTS_PER_SECOND, self.allowance + earned), now
+        if self.allowance < 1:
+            return False
+        self.allowance -= 1
+        return True
+
+
+class Sessions:
+    """All peers and sessions. `reply_port`: where UDP clients listen that never registered; 0: where they send from."""
+
+    def __init__(self, reply_port: int = 0, needs_password: bool = False) -> None:
+        self._reply_port = reply_port
+        self._needs_password = needs_password
+        self._peers: dict[str, Peer] = {}  # in the order in which they were last heard
+        self._sessions: dict[str, Session] = {}
+        self._known: dict[str, KnownClient] = {}  # registrations of an earlier life of this server, by address
+        self._numbers = 0
+
+    def restore(self, known: list[KnownClient]) -> None:
+        """Believe registrations from the journal. Those of other machines must be made again, with the password."""
+        for each in known:
+            self._known[each.address] = each
+            self._numbers = max(self._numbers, each.number)
+
+    def known(self, client: str) -> KnownClient | None:
+        """The restored registration of a client, the latest if it has several."""
+        return next((each for each in reversed(self._known.values()) if each.client == client), None)
+
+    def peer(self, link: Link) -> Peer:
+        """The peer at the other end of `link`, made when it is new."""
+        peer = self._peers.pop(link.key, None) or self._meet(link)
+        self._peers[link.key] = peer
+        return peer
+
+    def link(self, key: str) -> Link | None:
+        """The link of a peer that has been heard before."""
+        peer = self._peers.get(key)
+        return peer.link if peer else None
+
+    def _meet(self, link: Link) -> Peer:
+        if isinstance(link, UdpLink):
+            link.reply_port = self._reply_port
+        peer = Peer(link, self.session(link.key), is_trusted=link.is_local or not self._needs_password)
+        known = self._known.get(link.key)
+        if known and link.is_local:
+            is_new = known.client not in self._sessions
+            self._attach(peer, self.session(known.client, known.number), known.level, known.reply_port)
+            if is_new:
+                peer.session.set_state(known.state)
+        self._make_room()
+        return peer
+
+    def session(self, client: str, number: int = 0) -> Session:
+        """The session of a client, made when it is new."""
+        if client not in self._sessions:
+            if not number:
+                self._numbers += 1
+            self._sessions[client] = Session(client, number or self._numbers)
+        return self._sessions[client]
+
+    def register(self, peer: Peer, level: int, reply_port: int, name: str) -> Session:
+        """What /notify asks for. Returns the session that `peer` now belongs to."""
+        client = identity(peer.link, name) if name else peer.session.client
+        session = self.session(client)
+        before = peer.session
+        if session is not before and not session.defaults and session.region is None:
+            session.defaults, session.region = dict(before.defaults), before.region  # it said /set before its name
+        self._attach(peer, session, level, reply_port)
+        return session
+
+    def _attach(self, peer: Peer, session: Session, level: int, reply_port: int) -> None:
+        peer.session.listeners.pop(peer.key, None)
+        peer.session, session.level = session, level
+        if isinstance(peer.link, UdpLink):
+            peer.link.reply_port = reply_port or self._reply_port
+        if level:
+            session.listeners[peer.key] = peer
+
+    def listeners(self, level: int = 1) -> Iterator[Peer]:
+        """Peers that asked for pushes of at least this level."""
+        for session in self._sessions.values():
+            if session.level >= level:
+                yield from session.listeners.values()
+
+    def forget(self, key: str) -> None:
+        """A connection is closed, or an address was silent for too long."""
+        peer = self._peers.pop(key, None)
+        if peer:
+            peer.session.listeners.pop(key, None)
+            if peer.session.client == key:
+                self._sessions.pop(key, None)
+
+    def _make_room(self) -> None:
+        """Drop the address that was silent for longest; registered ones stay."""
+        if len(self._peers) >= MAX_PEERS:
+            oldest = next((key for key, peer in self._peers.items()
+                           if not peer.session.listeners and not peer.link.is_stream and not peer.inbox), None)
+            if oldest:
+                self.forget(oldest)
+
+
+def identity(link: Link, name: str) -> str:
+    """A named client's identity: the name counts on its own machine only."""
+    return f"{'here' if link.is_local else link.host}/{name}"

@@ -1,0 +1,119 @@
+"""Where stems lie, what they are called, and what the worker is asked for. Functions that touch the disk say so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from server.journal import JobRecord, Result
+
+KNOBS = ("strength", "pooling", "guidance", "negative", "steps")
+MANIFEST = "manifest.json"
+COPY_CHUNK_BYTES = 2**20
+SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name
+MAX_COPIES = 1000  # of one name in one folder
+
+
+def folder_of(takes: Path, job: str, count: int, take: int) -> Path:
+    """takes/<job>, or takes/<job>/take-<n> where a job makes several."""
+    return takes / job if count == 1 else takes / job / f"take-{take + 1}"
+
+
+def manifest_of(folder: Path, told: str) -> Path:
+    """The manifest that the engine named, or the one that it promised."""
+    return Path(told) if told else folder / MANIFEST
+
+
+def prefix_of(audio: str, text: str, job: str) -> str:
+    """Names that a person recognises in a DAW's list of files: source, words, and what makes it unique."""
+    return "-".join(part for part in (slug(Path(audio).stem), slug(text), job.rpartition("-")[2][:6]) if part)
+
+
+def slug(text: str) -> str:
+    """Letters and digits of any language, the rest as single hyphens: fit for every file system."""
+    plain = re.sub(r"[\W_]+", "-", text).strip("-")
+    return plain.encode()[:SLUG_BYTES].decode("utf-8", "ignore").strip("-")
+
+
+def worker_request(spec: dict[str, Any], worker_job: str, job: str, take: int, folder: Path) -> dict[str, Any]:
+    """The line that the worker gets for one take; takes differ by their seeds."""
+    keys = spec["keys"]
+    knobs = {name: keys[name] for name in KNOBS if keys.get(name) is not None}
+    return {"op": "edit", "job": worker_job, "request": {
+        "audio": spec["audio"]["path"], "start_seconds": spec["start"], "length_seconds": spec["length"] or None,
+        "text": spec["text"], "model": spec["model"], "preset": spec["preset"],
+        "knobs": {**knobs, "seed": (spec["seed"] + take) % 2**31},
+        "format": keys.get("format", "wav"), "bits": keys.get("bits", "same"), "level": keys.get("level", "match"),
+        "output_dir": str(folder), "stem_prefix": prefix_of(spec["audio"]["path"], spec["text"], job),
+        "context": {**spec["context"], "job": job, "take": take + 1},
+    }}
+
+
+def copied_out(result: Result, out: str) -> Result:
+    """Copy a stem to the client's folder under a name that is free there, and point the result to it. Blocks."""
+    if not out:
+        return result
+    source = Path(result.path)
+    temporary = Path(out) / f".{source.name}.{os.getpid()}.part"
+    try:
+        with open(source, "rb") as there, open(temporary, "wb") as here:
+            shutil.copyfileobj(there, here, COPY_CHUNK_BYTES)
+            here.flush()
+            os.fsync(here.fileno())
+        return replace(result, path=str(_named(temporary, Path(out) / source.name)))
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _named(temporary: Path, wanted: Path) -> Path:
+    """Give the finished copy its name, or the next free one: name-2, name-3 ... Never overwrites."""
+    for number in range(1, MAX_COPIES):
+        target = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        try:
+            _rename_new(temporary, target)
+            return target
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{MAX_COPIES} files are called {wanted.name} already in {wanted.parent}")
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """Rename that fails when the target exists. Windows' own does; elsewhere a hard link makes it atomic."""
+    if os.name == "nt":
+        os.rename(source, target)
+        return
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network file systems have no links
+        if target.exists():
+            raise FileExistsError(str(target)) from None
+        os.rename(source, target)
+
+
+def finished(record: JobRecord, takes: Path) -> tuple[list[Result], str] | None:
+    """Results and first manifest of a job whose engine had finished when we crashed; None if it had not. Blocks.
+
+    The engine writes the manifest last, by rename: where it lies, all stems of that take are complete.
+    """
+    count = record.spec["takes"]
+    manifests = [folder_of(takes, record.job, count, take) / MANIFEST for take in range(count)]
+    try:
+        stems = [stem for path in manifests for stem in json.loads(path.read_text(encoding="utf-8"))["stems"]]
+        results = [_result(record, index, stem) for index, stem in enumerate(stems)]
+    except (OSError, ValueError, KeyError):
+        return None
+    if not all(os.path.isfile(result.path) for result in results):
+        return None
+    return results, str(manifests[0])
+
+
+def _result(record: JobRecord, index: int, stem: dict[str, Any]) -> Result:
+    return Result(index, stem["name"], stem["path"], stem["rate_hz"], stem["channels"], stem["frames"],
+                  record.spec["start"], record.spec["beats_start"])

@@ -1,0 +1,73 @@
+"""One table of what each address does, and the one place where a message is run and its failure is told.
+
+A verb is a function of (server, peer, request): plain when it answers at once, a coroutine function when it must
+wait for a file or the journal. Messages of one peer are run in the order in which they came, one after another,
+but for those in AT_ONCE.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
+
+from server import verbs_audio, verbs_jobs, verbs_lists, verbs_server
+from server.errors import Refusal
+from server.sessions import Peer
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+log = logging.getLogger(__name__)
+
+Verb = Callable[["Server", Peer, Request], Any]
+
+VERBS: dict[str, Verb] = {f"{ROOT}/{name}": verb for table in
+                          (verbs_jobs.VERBS, verbs_audio.VERBS, verbs_lists.VERBS, verbs_server.VERBS)
+                          for name, verb in table.items()}
+AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got"))  # a patch's link light must not wait for a slow disk
+STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
+WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
+
+
+async def run(server: Server, peer: Peer, message: Request | BadRequest) -> None:
+    """Run one message. Whatever goes wrong costs an answer, not the session."""
+    try:
+        _check_allowed(peer, message)
+        for warning in message.warnings:
+            server.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
+        outcome = VERBS[message.address](server, peer, message)
+        if inspect.isawaitable(outcome):
+            await outcome
+    except Refusal as refusal:
+        _refuse(server, peer, message, refusal)
+    except Exception as error:  # a mistake of ours: the client must hear of it all the same
+        log.exception("%s from %s", message.address, peer.key)
+        _refuse(server, peer, message, Refusal("internal", f"{type(error).__name__}: {error}; the log has more"))
+
+
+def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:
+    if not peer.is_trusted and message.address not in WITHOUT_PASSWORD:
+        raise Refusal("auth", f"send {ROOT}/auth <password> first")
+    if isinstance(message, BadRequest):
+        raise Refusal(message.code, message.message)
+    if ADDRESSES[message.address].loopback_only and not peer.link.is_local:
+        raise Refusal("auth", f"{message.address} is taken from the server's own machine only")
+
+
+def _refuse(server: Server, peer: Peer, message: Request | BadRequest, refusal: Refusal) -> None:
+    may_storm = isinstance(message, BadRequest) or refusal.code in STORMS
+    if may_storm and not peer.may_complain(time.monotonic()):
+        return
+    log.info("%s from %s: %s: %s", message.address, peer.key, refusal.code, refusal.message)
+    identity = 0 if message.id is None else message.id
+    server.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
+
+
+def refuse_flood(server: Server, peer: Peer, message: Request | BadRequest) -> None:
+    """Too many messages of one peer wait: say so for this one, and drop it."""
+    _refuse(server, peer, message, Refusal("busy", "too many of your messages wait for their turn; send fewer at once"))

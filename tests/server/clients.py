@@ -1,0 +1,112 @@
+"""Clients of the tests' own: real sockets, and the protocol's codec to read what comes."""
+
+import asyncio
+import sys
+import wave
+from pathlib import Path
+
+from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
+
+from server.executor import LocalExecutor, Patience
+
+DOUBLE = [sys.executable, str(Path(__file__).with_name("worker_double.py"))]
+PATIENCE_SECONDS = 10.0
+ENDS = (f"{ROOT}/done", f"{ROOT}/fail")
+
+
+def executor(*flags, **patience):
+    """The real executor with the double worker."""
+    return LocalExecutor([*DOUBLE, *flags], "nano", Patience(**patience))
+
+
+def write_wav(path, frames=4800, channels=1, rate_hz=48000):
+    with wave.open(str(path), "wb") as audio:
+        audio.setnchannels(channels)
+        audio.setsampwidth(2)
+        audio.setframerate(rate_hz)
+        audio.writeframes(b"\x01\x00" * frames * channels)
+    return path
+
+
+class Client:
+    """What came, in order, and a way to wait for more."""
+
+    def __init__(self):
+        self.messages = []
+        self._news = asyncio.Event()
+
+    def hear(self, packet):
+        self.messages.append(decode_reply(packet))
+        self._news.set()
+
+    def say(self, name, *atoms, **keys):
+        self.send(encode(f"{ROOT}/{name}", *atoms, **keys))
+
+    async def expect(self, name, skip=0, **wanted):
+        """The first message of that name with those values that is not among the `skip` first of its kind."""
+        async def look():
+            while True:
+                found = self.all(name, **wanted)
+                if len(found) > skip:
+                    return found[skip]
+                self._news.clear()
+                await self._news.wait()
+        try:
+            return (await asyncio.wait_for(look(), PATIENCE_SECONDS)).values
+        except asyncio.TimeoutError:
+            raise AssertionError(f"no {name} {wanted}; came {self.messages}") from None
+
+    def all(self, name, **wanted):
+        return [message for message in self.messages if message.address == f"{ROOT}/{name}"
+                and all(message.values.get(key) == value for key, value in wanted.items())]
+
+    def ends(self, identity):
+        return [message for message in self.messages
+                if message.address in ENDS and message.values["id"] == identity and "serial" in message.values]
+
+
+class UdpClient(Client, asyncio.DatagramProtocol):
+    @classmethod
+    async def open(cls, port, listen=0):
+        loop = asyncio.get_running_loop()
+        transport, client = await loop.create_datagram_endpoint(cls, local_addr=("127.0.0.1", listen))
+        client.transport, client.server = transport, ("127.0.0.1", port)
+        return client
+
+    @property
+    def port(self):
+        return self.transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data, address):
+        self.hear(data)
+
+    def send(self, packet):
+        self.transport.sendto(packet, self.server)
+
+    def close(self):
+        self.transport.close()
+
+
+class TcpClient(Client):
+    framing = "int32"
+
+    @classmethod
+    async def open(cls, port, framing="int32"):
+        client = cls()
+        client.framing, client.is_closed = framing, asyncio.Event()
+        client.reader, client.writer = await asyncio.open_connection("127.0.0.1", port)
+        client.task = asyncio.create_task(client.listen())
+        return client
+
+    async def listen(self):
+        decoder = StreamDecoder()
+        while data := await self.reader.read(2**16):
+            for packet in decoder.feed(data):
+                self.hear(packet)
+        self.is_closed.set()
+
+    def send(self, packet):
+        self.writer.write(encode_frame(packet, self.framing))
+
+    def close(self):
+        self.writer.close()

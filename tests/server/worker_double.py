@@ -1,0 +1,112 @@
+"""A real process that speaks the worker's pipe and computes nothing: the words of a request say what it does.
+
+copy            the stem is a copy of the input
+slow 12         the same after 12 steps of 50 ms, with progress; obeys cancel
+die             ends at once, without a word
+hang            says nothing any more
+fail bad_audio  fails with that code
+unwritten       writes stem and manifest, then waits without telling
+Each run of an edit adds a line to runs.txt beside its folder's parent, so that tests can count.
+"""
+
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import wave
+from pathlib import Path
+
+
+def say(event, **values):
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+class Double:
+    def __init__(self):
+        self.cancelled = set()
+        self.requests = queue.Queue()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in sys.stdin:
+            request = json.loads(line)
+            if request["op"] == "cancel":
+                self.cancelled.add(request["job"])
+            else:
+                self.requests.put(request)
+        os._exit(0)
+
+    def serve(self):
+        models = [{"name": "nano", "title": "Nano", "loaded": False, "licence": "Apache-2.0", "max_seconds": 600}]
+        say("hello", device="double", models=models, pid=os.getpid(), versions={})
+        while True:
+            request = self.requests.get()
+            if request["op"] == "shutdown":
+                return
+            getattr(self, request["op"])(request)
+
+    def load(self, request):
+        if "--slow-load" in sys.argv:
+            time.sleep(0.5)
+        say("ready", job=request["job"], model=request["model"], seconds=0.01)
+
+    def unload(self, request):
+        say("unloaded", job=request["job"], model=request["model"])
+
+    def edit(self, request):
+        job, edit = request["job"], request["request"]
+        with open(Path(edit["output_dir"]).parent / "runs.txt", "a") as runs:
+            runs.write(f"{job}\n")
+        verb, _, argument = edit["text"].partition(" ")
+        getattr(self, f"do_{verb}", self.do_copy)(job, edit, argument)
+
+    def do_copy(self, job, edit, argument):
+        say("progress", job=job, fraction=0.5, stage="generating", eta_seconds=0.1)
+        stem = self.write(edit)
+        say("result", job=job, index=0, stem=stem["name"], path=stem["path"], rate_hz=stem["rate_hz"],
+            channels=stem["channels"], frames=stem["frames"], start_seconds=edit["start_seconds"] or 0.0)
+        manifest = str(Path(edit["output_dir"]) / "manifest.json")
+        say("done", job=job, seed=edit["knobs"]["seed"], manifest=manifest, seconds=0.1)
+
+    def do_slow(self, job, edit, argument):
+        steps = int(argument)
+        for step in range(steps):
+            if job in self.cancelled:
+                say("fail", job=job, code="cancelled", message="stopped on request")
+                return
+            say("progress", job=job, fraction=step / steps, stage="generating", eta_seconds=0.05 * (steps - step))
+            time.sleep(0.05)
+        self.do_copy(job, edit, "")
+
+    def do_die(self, job, edit, argument):
+        print("a driver fell over", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), 9)
+
+    def do_hang(self, job, edit, argument):
+        time.sleep(3600)
+
+    def do_fail(self, job, edit, argument):
+        say("fail", job=job, code=argument, message="as you wished")
+
+    def do_unwritten(self, job, edit, argument):
+        self.write(edit)
+        time.sleep(3600)
+
+    def write(self, edit):
+        folder = Path(edit["output_dir"])
+        path = folder / f"{edit['stem_prefix']}-violin.wav"
+        shutil.copyfile(edit["audio"], path)
+        with wave.open(str(path)) as audio:
+            stem = {"name": "violin", "path": str(path), "rate_hz": audio.getframerate(),
+                    "channels": audio.getnchannels(), "frames": audio.getnframes()}
+        part = folder / "manifest.part"
+        part.write_text(json.dumps({"schema": 1, "stems": [stem], "seed": edit["knobs"]["seed"], "edit": edit}))
+        part.rename(folder / "manifest.json")
+        return stem
+
+
+if __name__ == "__main__":
+    Double().serve()
