@@ -101,14 +101,14 @@ def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """Rotate [B, H, T, D] by the angles of its positions."""
-    cos, sin = turn
+    cos, sin = (part.to(x.dtype) for part in turn)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """[B, H, T, D] attention as two matrix products: on a CPU several times faster to train than a fused kernel."""
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return (scores if bias is None else scores + bias).softmax(dim=-1) @ value
 
 
@@ -124,7 +124,7 @@ class Heads(nn.Module):
         y = self.project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if self.gain is None:
             return y
-        return y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-6) * self.gain
+        return y * (torch.rsqrt(y.float().square().mean(-1, keepdim=True) + 1e-6)).to(y.dtype) * self.gain.to(y.dtype)
 
 
 def join(x: Tensor) -> Tensor:
