@@ -27,6 +27,7 @@ __all__ = [
     "peak",
     "read_audio",
     "read_region",
+    "region_bounds",
     "resample",
     "sha256_of",
     "stem_format",
@@ -150,12 +151,34 @@ def read_region(
     Samples that are not numbers become 0, with a note. EngineError: no_file, bad_audio, bad_args, too_short.
     """
     info = file_info(path)
-    start_frame, end_frame, notes = _frames_of(info, start_seconds, length_seconds)
+    start_frame, end_frame, notes = region_bounds(info, start_seconds, length_seconds)
     context_frames = round(context_seconds * info.rate_hz)
     first = max(0, start_frame - context_frames)
     samples = _read_frames(info, first, min(info.frames, end_frame + context_frames))
     notes += _clean(samples)
     return RegionAudio(info, start_frame, end_frame - start_frame, start_frame - first, samples, tuple(notes))
+
+
+def region_bounds(
+    info: FileInfo, start_seconds: float | None, length_seconds: float | None
+) -> tuple[int, int, list[str]]:
+    """First and last-plus-one frame of a region, and notes. EngineError bad_args, too_short."""
+    start_seconds = start_seconds or 0.0
+    if not np.isfinite(start_seconds) or start_seconds < 0:
+        raise EngineError("bad_args", f"start: expected seconds from 0, got {start_seconds}")
+    if length_seconds is not None and (not np.isfinite(length_seconds) or length_seconds <= 0):
+        raise EngineError("bad_args", f"length: expected more than 0 seconds, got {length_seconds}")
+    start = round(start_seconds * info.rate_hz)
+    if start >= info.frames:
+        message = f"the region starts at {start_seconds:.3f} s, the file ends at {info.seconds:.3f} s: {info.path}"
+        raise EngineError("too_short", message)
+    if length_seconds is None:
+        return start, info.frames, []
+    end = start + max(1, round(length_seconds * info.rate_hz))
+    if end <= info.frames:
+        return start, end, []
+    beyond = (end - info.frames) / info.rate_hz
+    return start, info.frames, [f"region: ends {beyond:.3f} s after the file; the stem ends with the file"]
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -170,7 +193,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 def stem_format(info: FileInfo, container: str | None = None, bits: str | None = None) -> StemFormat:
     """Where a stem of this input goes: as the input, unless asked otherwise or the container cannot hold it."""
     notes: list[str] = []
-    if container is None:
+    if container in (None, "same"):
         container = SAME_CONTAINER.get(info.container)
         if container is None:
             container = "wav"
@@ -230,26 +253,6 @@ def sha256_of(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _frames_of(info: FileInfo, start_seconds: float | None, length_seconds: float | None) -> tuple[int, int, list[str]]:
-    """First and last-plus-one frame of a region, and notes."""
-    start_seconds = start_seconds or 0.0
-    if not np.isfinite(start_seconds) or start_seconds < 0:
-        raise EngineError("bad_args", f"start: expected seconds from 0, got {start_seconds}")
-    if length_seconds is not None and (not np.isfinite(length_seconds) or length_seconds <= 0):
-        raise EngineError("bad_args", f"length: expected more than 0 seconds, got {length_seconds}")
-    start = round(start_seconds * info.rate_hz)
-    if start >= info.frames:
-        message = f"the region starts at {start_seconds:.3f} s, the file ends at {info.seconds:.3f} s: {info.path}"
-        raise EngineError("too_short", message)
-    if length_seconds is None:
-        return start, info.frames, []
-    end = start + max(1, round(length_seconds * info.rate_hz))
-    if end <= info.frames:
-        return start, end, []
-    beyond = (end - info.frames) / info.rate_hz
-    return start, info.frames, [f"region: ends {beyond:.3f} s after the file; the stem ends with the file"]
 
 
 def _read_frames(info: FileInfo, first: int, last: int) -> np.ndarray:

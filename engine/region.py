@@ -186,9 +186,7 @@ def _answer(model: ModelPort, window: np.ndarray) -> np.ndarray:
     answer = np.asarray(model.run(window), np.float32)
     assert answer.shape == window.shape, f"the model got {window.shape} samples and answered {answer.shape}"
     if not np.isfinite(answer).all():
-        raise EngineError(
-            "internal", "the model answered NaN or infinite samples; try another seed or fewer steps"
-        )
+        raise EngineError("internal", "the model answered NaN or infinite samples; try another seed or fewer steps")
     return answer[model.delay_samples :]
 
 

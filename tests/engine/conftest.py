@@ -30,3 +30,22 @@ def write(tmp_path):
 def identity():
     """A model at 32 kHz that gives back what it hears, in windows of 5.12 s, as nano plans them."""
     return ModelPort(MODEL_RATE_HZ, run=lambda mono: mono, window_samples=whole_windows)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory) -> Path:
+    """A folder of nano weights, random and tiny."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from tests.engine.tiny_nano import write_weights
+
+    return write_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def tiny_nano(tiny_weights):
+    """NanoFamily on those weights."""
+    from engine.nano import NanoFamily
+
+    return NanoFamily.load(tiny_weights, threads=1)

@@ -1,0 +1,208 @@
+"""The main job: a region and a few words in, a stem and its manifest out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from engine import tempo
+from engine.audio import (
+    Audio,
+    StemFormat,
+    loudness,
+    peak,
+    read_region,
+    region_bounds,
+    sha256_of,
+    stem_format,
+    write_audio,
+)
+from engine.audio import FileInfo, RegionAudio, file_info
+from engine.errors import Cancelled, EngineError
+from engine.families import Family, Shelf, family_named
+from engine.knobs import resolve
+from engine.loudness import to_db
+from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
+from engine.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
+from engine.runtime import threads_for
+
+FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
+RUNTIME, DEVICE = "onnxruntime CPU", "cpu"
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """What the worker is asked for; the server has checked the paths and resolved the preset."""
+
+    audio: str
+    text: str
+    output_dir: str
+    start_seconds: float | None = None  # None: 0
+    length_seconds: float | None = None  # None: to the end
+    model: str = "nano"
+    preset: Mapping[str, Any] | None = None
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    format: str | None = None  # None or "same": as the input
+    bits: str | None = None
+    level: str = "match"
+    stem_prefix: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)  # copied into the manifest
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EditRequest:
+        """From decoded JSON; null means not given. EngineError bad_args."""
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise EngineError("bad_args", f"unknown field {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        for name in ("audio", "text", "output_dir"):
+            if not isinstance(values.get(name), str):
+                raise EngineError("bad_args", f"{name}: expected text, got {values.get(name)!r:.60}")
+        return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+def edit(
+    request: EditRequest,
+    *,
+    progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    shelf: Shelf | None = None,
+) -> Manifest:
+    """Make the stem of a request and write it with its manifest. Blocks; one call at a time for one shelf.
+
+    `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES; then nothing is left.
+    """
+    began = time.perf_counter()
+    shelf = shelf or default_shelf()
+    family = family_named(request.model)
+    info, stem_kind = _checked(request, family)
+    knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
+    loaded, loading_seconds = _loaded(shelf, family, progress, cancelled)
+    port = loaded.port(knobs, progress, cancelled)
+    region = _read(request, info, port)
+    stem = run_region(region, _announcing(port, progress), request.level)
+    if cancelled():
+        raise Cancelled
+    progress("writing", WRITING)
+    lap = time.perf_counter()
+    row = _written(request, stem, info, stem_kind)
+    seconds = {"loading": loading_seconds, **stem.timings_seconds, "writing": time.perf_counter() - lap}
+    values = {
+        "schema": SCHEMA,
+        "created": now(),
+        "input": _input_row(region),
+        "text": request.text,
+        "preset": request.preset,
+        "knobs": {**knobs.as_dict(), "level": request.level},
+        "seed": knobs.seed,
+        "model": {"name": family.name, "licence": family.licence, "files": file_hashes(loaded.files())},
+        "versions": versions(),
+        "runtime": RUNTIME,
+        "device": f"{DEVICE}, {shelf.threads} threads",
+        "stems": [row],
+        "notes": [*notes, *stem_kind.notes, *stem.notes],
+        "timings_seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "context": request.context,
+    }
+    values["timings_seconds"]["total"] = round(time.perf_counter() - began, 4)
+    try:
+        return write_manifest(Path(request.output_dir), values)
+    except EngineError:
+        Path(row["path"]).unlink(missing_ok=True)  # a stem without its manifest is half a result
+        raise
+
+
+@lru_cache(maxsize=1)
+def default_shelf() -> Shelf:
+    """The families of this process, for callers without a worker."""
+    return Shelf(threads_for())
+
+
+def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat]:
+    """Everything that can be refused before a model is loaded."""
+    _check_preset(request.preset or {}, family)
+    if request.level not in LEVELS:
+        raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {request.level!r}")
+    if not Path(request.output_dir).is_dir():
+        raise EngineError("write_failed", f"expected the folder {request.output_dir}, it is not there; create it")
+    info = file_info(request.audio)
+    first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
+    check_length(last - first, info.rate_hz, family.max_seconds)
+    return info, stem_format(info, request.format, request.bits)
+
+
+def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
+    """What this family cannot do is refused, never left out in silence."""
+    task = preset.get("task", family.tasks[0])
+    if task not in family.tasks:
+        raise EngineError("bad_args", f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}")
+    for part in ("adapters", "soft_prompt"):
+        if preset.get(part):
+            raise EngineError("bad_args", f"the preset brings {part}, {family.name} takes none; choose another model")
+
+
+def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:
+    if not shelf.is_loaded(family.name):
+        progress("loading", -1.0)
+    began = time.perf_counter()
+    loaded, _ = shelf.get(family.name)
+    loaded.warm_up(cancelled)
+    return loaded, time.perf_counter() - began
+
+
+def _read(request: EditRequest, info: FileInfo, port: ModelPort) -> RegionAudio:
+    first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
+    context = context_seconds(last - first, info.rate_hz, port)
+    return read_region(request.audio, request.start_seconds, request.length_seconds, context)
+
+
+def _announcing(port: ModelPort, progress: Callable[[str, float], None]) -> ModelPort:
+    """The port, with a word when the model is done."""
+
+    def run(mono: Any) -> Any:
+        answer = port.run(mono)
+        progress("fitting", FITTING)
+        return answer
+
+    return replace(port, run=run)
+
+
+def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat) -> dict[str, Any]:
+    """Write the stem; its row in the manifest."""
+    name = f"{request.stem_prefix or 'stem'}{kind.suffix}"
+    audio = Audio(stem.samples, info.rate_hz)
+    path = write_audio(Path(request.output_dir).resolve() / name, audio, kind.container, kind.subtype)
+    return {
+        "name": (request.preset or {}).get("task", "timbre"),
+        "path": str(path),
+        "sha256": sha256_of(path),
+        "rate_hz": audio.rate_hz,
+        "channels": audio.channels,
+        "frames": audio.frames,
+        "subtype": kind.subtype,
+        "peak_dbfs": _rounded(to_db(peak(audio.samples))),
+        "loudness_lufs": _rounded(loudness(audio.samples, audio.rate_hz)),
+        **tempo.compare(stem.source_mono, stem.stem_mono, stem.mono_rate_hz),
+    }
+
+
+def _input_row(region: RegionAudio) -> dict[str, Any]:
+    info = region.info
+    return {
+        "path": str(info.path),
+        "sha256": sha256_of(info.path),
+        "rate_hz": info.rate_hz,
+        "channels": info.channels,
+        "frames": info.frames,
+        "start_frame": region.start_frame,
+        "region_frames": region.frames,
+        "container": info.container,
+        "subtype": info.subtype,
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, 2)

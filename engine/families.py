@@ -1,0 +1,141 @@
+"""Which model families are there, and of which stages is each made?
+
+A stage is one graph: named inputs and outputs with their types and axes. The table of a family's stages is the only
+description of its graphs: export writes them from it, a runtime checks them against it when it loads them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.errors import EngineError
+from engine.region import ModelPort
+
+Progress = Callable[[str, float], None]  # stage name, fraction done of the whole job (-1: unknown)
+Cancelled = Callable[[], bool]  # asked between steps
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a stage. In `axes` a letter is a dynamic axis, a number a fixed one."""
+
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str = "float32"
+
+    @property
+    def dynamic(self) -> dict[int, str]:
+        """Axis number -> letter, as torch.onnx.export wants it."""
+        return {index: axis for index, axis in enumerate(self.axes) if isinstance(axis, str)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One graph of a family; its file is `<name>.onnx`."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(port.name for port in self.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(port.name for port in self.outputs)
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """Port name -> {axis number: letter}."""
+        return {port.name: port.dynamic for port in (*self.inputs, *self.outputs)}
+
+
+class LoadedFamily(Protocol):
+    """What a family can do once its weights are there."""
+
+    def condition(self, knobs: Any) -> Any: ...
+
+    def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort: ...
+
+    def warm_up(self, cancelled: Cancelled) -> None: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row of the menu; nothing is loaded by having it."""
+
+    name: str
+    title: str
+    licence: str
+    tasks: tuple[str, ...]
+    max_seconds: float
+    module: str  # has STAGES, DEFAULTS, `missing()` and `load(threads)`
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return importlib.import_module(f"{self.module}.stages").STAGES
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Knob values where neither the client nor the preset says anything."""
+        return self._family_module().defaults()
+
+    def missing(self) -> str:
+        """Why the family cannot be loaded, in words; empty when it can."""
+        return self._family_module().missing()
+
+    def load(self, threads: int) -> LoadedFamily:
+        """The family with its weights. EngineError not_ready."""
+        return self._family_module().load(threads)
+
+    def _family_module(self) -> Any:
+        return importlib.import_module(f"{self.module}.family")
+
+
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family("nano", "nano: the embedded model", "Apache-2.0", ("timbre",), 600.0, "engine.nano"),
+    )
+}  # fmt: skip
+
+
+def family_named(name: str) -> Family:
+    """EngineError unknown_model, naming those that exist."""
+    if name not in FAMILIES:
+        raise EngineError("unknown_model", f"expected one of {', '.join(FAMILIES)}, got {name!r}")
+    return FAMILIES[name]
+
+
+class Shelf:
+    """Loaded families by name. One worker has one; `get` may be called from any thread."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._loaded: dict[str, LoadedFamily] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> tuple[LoadedFamily, float]:
+        """The family and the seconds that loading took now (0.0: it was there). EngineError."""
+        family = family_named(name)
+        with self._lock:
+            if name in self._loaded:
+                return self._loaded[name], 0.0
+            began = time.perf_counter()
+            self._loaded[name] = family.load(self.threads)
+            return self._loaded[name], time.perf_counter() - began
+
+    def is_loaded(self, name: str) -> bool:
+        return name in self._loaded
+
+    def drop(self, name: str) -> None:
+        """Free a family's memory; nothing happens if it is not loaded. EngineError unknown_model."""
+        family_named(name)
+        with self._lock:
+            self._loaded.pop(name, None)

@@ -1,0 +1,265 @@
+"""nano: words and a region's own sound in, the same notes on another instrument out.
+
+    words  -> text_encoder -> tokens ------------------------------+
+    region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
+    seed   -> noise -----------------------------------------------+
+
+Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, how the flow
+is walked in sampler.py. One thread at a time may call a family.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import knobs as knob_table
+from engine.errors import Cancelled, EngineError
+from engine.knobs import Knobs
+from engine.nano import features as F
+from engine.nano.pooling import pool
+from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
+from engine.nano.stages import STAGES
+from engine.region import ModelPort, reflected
+from engine.runtime import OnnxRunner, Runner
+
+WEIGHTS = Path(__file__).parent / "weights"
+TOKENIZER, CONFIG = "tokenizer.json", "config.json"
+SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
+DEFAULTS: Mapping[str, Any] = {
+    "strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 8, "seed": -1,
+}  # fmt: skip
+PADDING_BIAS = -1e4  # exp() of it is 0 in float32
+MAX_TEXT_TOKENS = 64
+TEXT_CACHE_SIZE = 256
+CHUNK_FRAMES = 512  # 20 s: ten minutes are heard and spoken in pieces, or they would take gigabytes
+FEATURES_REACH_FRAMES = 3  # half of the widest analysis window, 4096 samples, is 3.2 frames less half a hop
+# Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames, the inverse STFT of +-1/2: 14.
+DECODER_REACH_FRAMES = 16
+MAX_SECONDS = 600.0
+
+# fractions of the job at which each part ends; generating is by far the longest
+ENCODED, GENERATED, DECODED = 0.1, 0.85, 0.95
+
+
+def missing(folder: Path | None = None) -> str:
+    """Why nano cannot be loaded, in words; empty when everything is there."""
+    folder = folder or WEIGHTS
+    names = [CONFIG, TOKENIZER, *(f"{stage}.onnx" for stage in SERVING_STAGES)]
+    absent = [name for name in names if not (folder / name).is_file()]
+    if not absent:
+        return ""
+    return (
+        f"expected nano's weights in {folder}, {', '.join(absent)} not found; install retimbre again from a full clone"
+    )
+
+
+def defaults() -> Mapping[str, Any]:
+    """Knob values of the shipped weights: DEFAULTS, overridden by what their config.json says."""
+    try:
+        return {**DEFAULTS, **json.loads((WEIGHTS / CONFIG).read_text(encoding="utf-8")).get("defaults", {})}
+    except FileNotFoundError:
+        return DEFAULTS
+
+
+def load(threads: int) -> NanoFamily:
+    """The shipped weights. EngineError not_ready."""
+    return NanoFamily.load(None, threads)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text condition: tokens [L, 384] and what is added to the attention scores [L]."""
+
+    tokens: np.ndarray
+    bias: np.ndarray
+
+
+class NanoFamily:
+    """The stages of nano, loaded. The constructor takes finished parts, `load` takes them from a folder."""
+
+    def __init__(
+        self, runners: Mapping[str, Runner], tokenizer: Any, config: Mapping[str, Any], folder: Path | None = None
+    ) -> None:
+        self.config, self.folder = config, folder
+        self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
+        self._runners, self._tokenizer = runners, tokenizer
+        self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    @classmethod
+    def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
+        """From a folder with config.json, tokenizer.json and `<stage>.onnx`; None: the shipped weights.
+
+        The graphs themselves are read at their first use or by `warm_up`. EngineError not_ready.
+        """
+        folder = Path(folder) if folder else WEIGHTS
+        if trouble := missing(folder):
+            raise EngineError("not_ready", trouble)
+        from tokenizers import Tokenizer
+
+        runners = {stage.name: OnnxRunner(stage, folder / f"{stage.name}.onnx", threads) for stage in STAGES}
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TEXT_TOKENS)
+        return cls(runners, tokenizer, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
+
+    def files(self) -> dict[str, Path]:
+        """The files that decide what the stem sounds like."""
+        names = [CONFIG, TOKENIZER, *(f"{stage}.onnx" for stage in SERVING_STAGES)]
+        return {name: self.folder / name for name in names} if self.folder else {}
+
+    def warm_up(self, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Build every session that serving needs. Raises Cancelled between two of them."""
+        for name in SERVING_STAGES:
+            if cancelled():
+                raise Cancelled
+            runner = self._runners[name]
+            if isinstance(runner, OnnxRunner):
+                runner.load()
+
+    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
+        """nano as the region contract wants a model."""
+        return ModelPort(
+            F.SAMPLE_RATE_HZ,
+            run=lambda mono: self._transferred(mono, knobs, progress, cancelled),
+            window_samples=lambda count: planned_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
+            max_seconds=MAX_SECONDS,
+        )
+
+    def transfer(
+        self,
+        mono_32k: np.ndarray,
+        text: str,
+        knobs: Mapping[str, Any] | None = None,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """Mono float32 at 32 kHz in and out, the same length, of any length. EngineError bad_args, cancelled."""
+        decided, _ = knob_table.resolve(text, knobs or {}, None, self.defaults)
+        return self._transferred(mono_32k, decided, progress, cancelled)
+
+    def reconstruct(self, mono_32k: np.ndarray) -> np.ndarray:
+        """The sound through encoder and decoder alone, the same length: what the codec costs."""
+        gain = F.level_gain(mono_32k)
+        heard = features_of(mono_32k * np.float32(gain), lambda: False)
+        (latent,) = self._runners["codec_encoder"](features=heard[None])
+        return self._decoded(latent[0], lambda fraction: None, lambda: False)[: len(mono_32k)] / np.float32(gain)
+
+    def _transferred(
+        self, mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> np.ndarray:
+        progress("encoding", 0.0)
+        frames = planned_frames(F.frame_count(len(mono)))
+        window = reflected(np.asarray(mono, np.float32), 0, frames * F.SAMPLES_PER_FRAME)
+        gain = np.float32(F.level_gain(window))
+        heard = self._heard(window * gain, frames, cancelled)
+        velocity = self._velocity(knobs, *pool(heard, knobs.pooling))
+        progress("generating", ENCODED)
+        latent = flow(
+            velocity,
+            noise_for(knobs.seed, frames, F.LATENT_CHANNELS),
+            knobs.steps,
+            lambda done: progress("generating", ENCODED + (GENERATED - ENCODED) * done),
+            cancelled,
+        )
+        advance = lambda done: progress("decoding", GENERATED + (DECODED - GENERATED) * done)  # noqa: E731
+        return self._decoded(latent, advance, cancelled)[: len(mono)] / gain
+
+    def _heard(self, window: np.ndarray, frames: int, cancelled: Callable[[], bool]) -> np.ndarray:
+        """Audio tokens of every window: [W, 128, 384]."""
+        windows = cut(features_of(window, cancelled), frames)
+        tokens = []
+        for first in range(0, len(windows), BATCH_WINDOWS):
+            if cancelled():
+                raise Cancelled
+            tokens.append(self._runners["audio_encoder"](features=windows[first : first + BATCH_WINDOWS])[0])
+        assert sum(map(len, tokens)) == window_count(frames)
+        return np.concatenate(tokens)
+
+    def _velocity(self, knobs: Knobs, audio: np.ndarray, positions: np.ndarray):
+        """The denoiser as the sampler wants it; with guidance, positive and negative words run in one batch."""
+        branches = self._branches(knobs)
+        text, bias = stacked([words for words, _ in branches])  # [branches, L, 384], [branches, L]
+        factors = np.array([factor for _, factor in branches], np.float32)[:, None, None, None]
+
+        def velocity(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
+            count, times = len(latent), len(branches)
+            (moved,) = self._runners["denoiser"](
+                latent=np.tile(latent, (times, 1, 1)),
+                time_embedding=time_embedding(time, times * count),
+                text=np.repeat(text, count, axis=0),
+                text_bias=np.repeat(bias, count, axis=0),
+                audio=np.tile(audio[part], (times, 1, 1)),
+                audio_position=np.tile(positions[part], (times, 1)),
+                audio_scale=np.full(times * count, knobs.strength, np.float32),
+            )
+            return (factors * moved.reshape(times, *latent.shape)).sum(axis=0)
+
+        return velocity
+
+    def _branches(self, knobs: Knobs) -> list[tuple[Words, float]]:
+        """Conditions and their factors: v = (1 - lambda) v_negative + lambda v_positive; what counts 0 is not run."""
+        rows = [(knobs.prompts, knobs.guidance), (((knobs.negative, 1.0),), 1 - knobs.guidance)]
+        return [(self.words(prompts), factor) for prompts, factor in rows if factor]
+
+    def words(self, prompts: tuple[tuple[str, float], ...]) -> Words:
+        """Several prompts as one condition: their tokens in a row, each with log(weight) on its attention scores."""
+        tokens = [self._tokens(text) for text, _ in prompts]
+        bias = [np.full(len(own), np.log(weight), np.float32) for own, (_, weight) in zip(tokens, prompts, strict=True)]
+        return Words(np.concatenate(tokens), np.concatenate(bias))
+
+    def _tokens(self, text: str) -> np.ndarray:
+        """Token vectors [L, 384] of a text, from the cache if it was asked before."""
+        if text not in self._text_cache:
+            ids = np.array([self._tokenizer.encode(text).ids], np.int64)
+            (tokens,) = self._runners["text_encoder"](input_ids=ids, attention_mask=np.ones_like(ids))
+            self._text_cache[text] = tokens[0]
+            while len(self._text_cache) > TEXT_CACHE_SIZE:
+                self._text_cache.popitem(last=False)
+        self._text_cache.move_to_end(text)
+        return self._text_cache[text]
+
+    def _decoded(
+        self, latent: np.ndarray, advance: Callable[[float], None], cancelled: Callable[[], bool]
+    ) -> np.ndarray:
+        """Samples [T * 1280] of latents [T, 48]; chunks overlap by the decoder's reach, so they equal the whole."""
+        frames, chunks = len(latent), []
+        for first in range(0, frames, CHUNK_FRAMES):
+            if cancelled():
+                raise Cancelled
+            last = min(frames, first + CHUNK_FRAMES)
+            begin, end = max(0, first - DECODER_REACH_FRAMES), min(frames, last + DECODER_REACH_FRAMES)
+            log_magnitude, phase = self._runners["latent_decoder"](latent=latent[None, begin:end])
+            samples = F.inverse_stft(log_magnitude[0], phase[0])
+            chunks.append(samples[(first - begin) * F.SAMPLES_PER_FRAME : (last - begin) * F.SAMPLES_PER_FRAME])
+            advance(last / frames)
+        return np.concatenate(chunks)
+
+
+def features_of(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:
+    """`features.features` [T, 944] of samples of any length, in chunks that overlap by its reach."""
+    frames, chunks = F.frame_count(len(samples)), []
+    for first in range(0, frames, CHUNK_FRAMES):
+        if cancelled():
+            raise Cancelled
+        last = min(frames, first + CHUNK_FRAMES)
+        begin, end = max(0, first - FEATURES_REACH_FRAMES), min(frames, last + FEATURES_REACH_FRAMES)
+        heard = F.features(samples[begin * F.SAMPLES_PER_FRAME : end * F.SAMPLES_PER_FRAME])
+        chunks.append(heard[first - begin : last - begin])
+    return np.concatenate(chunks)
+
+
+def stacked(conditions: list[Words]) -> tuple[np.ndarray, np.ndarray]:
+    """Conditions of different lengths as one batch: tokens [B, L, 384], bias [B, L] with -1e4 on the padding."""
+    longest = max(len(words.bias) for words in conditions)
+    tokens = np.zeros((len(conditions), longest, conditions[0].tokens.shape[1]), np.float32)
+    bias = np.full((len(conditions), longest), PADDING_BIAS, np.float32)
+    for row, words in enumerate(conditions):
+        tokens[row, : len(words.bias)], bias[row, : len(words.bias)] = words.tokens, words.bias
+    return tokens, bias

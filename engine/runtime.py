@@ -1,0 +1,102 @@
+"""How a stage runs: one call signature, `runner(**inputs) -> tuple of outputs`, whatever is underneath.
+
+ONNX Runtime on the CPU is the first implementation; a torch module or a TensorRT engine would be another class with
+the same call. Sampling loops see nothing else. A runner may be called by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from engine.errors import EngineError
+from engine.families import Stage
+
+MAX_THREADS = 8  # above, the small matrices of one region only wait for each other
+CURE = 'pip install "retimbre[cpu]"'
+
+
+class Runner(Protocol):
+    """Runs one stage."""
+
+    def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]: ...
+
+
+def threads_for(asked: int = 0) -> int:
+    """Threads per stage: as asked; 0: the cores we may use, less one for the DAW if there are more than two."""
+    if asked > 0:
+        return asked
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MAX_THREADS, cores if cores <= 2 else cores - 1))
+
+
+def runtime_version() -> str:
+    """Version of ONNX Runtime. EngineError not_ready if it is not installed."""
+    return _onnxruntime().__version__
+
+
+class OnnxRunner:
+    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it is built."""
+
+    def __init__(self, stage: Stage, path: Path, threads: int) -> None:
+        self.stage, self.path, self.threads = stage, path, threads
+        self._session: Any = None
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Build the session. EngineError not_ready: file missing, broken or of another signature."""
+        with self._lock:
+            if self._session is None:
+                self._session = self._build()
+
+    def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Outputs in the order of the stage table. Inputs of the table's names and types."""
+        self.load()
+        feed = {port.name: np.ascontiguousarray(inputs[port.name], port.dtype) for port in self.stage.inputs}
+        return tuple(self._session.run(self.stage.output_names, feed))
+
+    def _build(self) -> Any:
+        onnxruntime = _onnxruntime()
+        if not self.path.is_file():
+            raise EngineError("not_ready", f"expected the graph {self.path}, it is not there; install retimbre again")
+        try:
+            session = onnxruntime.InferenceSession(
+                str(self.path), _options(onnxruntime, self.threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's own errors share no base class; all mean the same to the client
+            raise EngineError("not_ready", f"{self.path} is not a graph this runtime reads: {error}") from error
+        self._check(session)
+        return session
+
+    def _check(self, session: Any) -> None:
+        expected = (set(self.stage.input_names), set(self.stage.output_names))
+        found = ({port.name for port in session.get_inputs()}, {port.name for port in session.get_outputs()})
+        if expected != found:
+            message = f"{self.path.name} takes and gives {found}, the stage table says {expected}; export it again"
+            raise EngineError("not_ready", message)
+
+
+def _options(onnxruntime: Any, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads burn the DAW's cores for a second after each run and win nothing measurable.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights are int8 in the file to be small: unfold them once here instead of at every call.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return options
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError("not_ready", f"onnxruntime is not installed ({error}); run: {CURE}") from error
+    if not hasattr(onnxruntime, "InferenceSession"):  # the folder is left behind when one of two installs is removed
+        raise EngineError("not_ready", f"onnxruntime is installed but empty; run: {CURE} --force-reinstall")
+    return onnxruntime

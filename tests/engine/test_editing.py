@@ -1,0 +1,117 @@
+"""The whole job in this process: files in, files out."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine import Cancelled, EditRequest, EngineError, Shelf, edit
+from engine.audio import sha256_of
+from engine.nano import family as nano_family
+from tests.engine.signals import noise
+
+KNOBS = {"steps": 1, "seed": 3}
+
+
+@pytest.fixture
+def shelf(tiny_weights, monkeypatch):
+    monkeypatch.setattr(nano_family, "WEIGHTS", tiny_weights)
+    return Shelf(threads=1)
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "take"
+    folder.mkdir()
+    return folder
+
+
+def request(path, out, **changes):
+    return EditRequest(**{"audio": str(path), "text": "a violin", "output_dir": str(out), "knobs": KNOBS, **changes})
+
+
+def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, shelf):
+    path = write(noise(88_200, 2), 44_100, subtype="PCM_24")
+    manifest = edit(request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), shelf=shelf)
+    (stem,) = manifest.stems
+    info = soundfile.info(stem["path"])
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (44_100, 2, 44_100, "PCM_24")
+    assert stem["path"].endswith("take.wav") and stem["peak_dbfs"] <= 0
+
+
+def test_the_manifest_on_disk_says_how_it_was_made(write, out, shelf):
+    path = write(noise(48_000), 48_000)
+    manifest = edit(request(path, out, context={"job": "7"}), shelf=shelf)
+    values = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    assert values == manifest.values
+    assert values["input"]["sha256"] == sha256_of(path) and values["stems"][0]["sha256"]
+    assert values["seed"] == values["knobs"]["seed"] == 3 and values["knobs"]["guidance"] == 1.5
+    assert set(values["model"]["files"]) >= {"denoiser.onnx", "tokenizer.json"}
+    assert values["context"] == {"job": "7"} and values["timings_seconds"]["total"] > 0
+
+
+def test_the_same_seed_writes_the_same_file(write, out, shelf):
+    path = write(noise(24_000, 2), 48_000)
+    one, two = (edit(request(path, out), shelf=shelf).stems[0] for _ in range(2))
+    assert one["path"] != two["path"] and one["sha256"] == two["sha256"]
+
+
+def test_the_input_is_never_written_to(write, shelf, tmp_path):
+    path = write(noise(24_000), 48_000, name="stem.wav")
+    before = path.read_bytes()
+    manifest = edit(request(path, tmp_path), shelf=shelf)  # the stem's own name is taken by the input
+    assert path.read_bytes() == before and manifest.stems[0]["path"].endswith("stem-2.wav")
+
+
+def test_silence_is_answered_without_asking_the_model(write, out, shelf):
+    manifest = edit(request(write(np.zeros((4_800, 2)), 48_000), out), shelf=shelf)
+    assert manifest.stems[0]["loudness_lufs"] is None  # JSON has no infinity
+    assert any("silent" in note for note in manifest.values["notes"])
+
+
+def test_progress_goes_through_the_stages_in_order(write, out, shelf):
+    told = []
+    edit(request(write(noise(24_000), 48_000), out), shelf=shelf, progress=lambda *what: told.append(what))
+    stages = list(dict.fromkeys(stage for stage, _ in told))
+    assert stages == ["loading", "encoding", "generating", "decoding", "fitting", "writing"]
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions)
+
+
+def test_a_cancelled_job_leaves_nothing(write, out, shelf):
+    with pytest.raises(Cancelled):
+        edit(request(write(noise(24_000), 48_000), out), shelf=shelf, cancelled=lambda: True)
+    assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"model": "mega"}, "unknown_model"),
+        ({"knobs": {"steps": 0}}, "bad_args"),
+        ({"level": "loud"}, "bad_args"),
+        ({"format": "mp3"}, "bad_args"),
+        ({"preset": {"name": "x", "task": "accompaniment", "prompts": [{"text": "x"}]}}, "bad_args"),
+        ({"preset": {"name": "x", "adapters": [{"path": "x"}], "prompts": [{"text": "x"}]}}, "bad_args"),
+        ({"length_seconds": 0.01}, "too_short"),
+        ({"output_dir": "/nowhere/at/all"}, "write_failed"),
+        ({"audio": "/nowhere/at/all.wav"}, "no_file"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(write, out, shelf, changes, code):
+    with pytest.raises(EngineError) as caught:
+        edit(request(write(noise(24_000), 48_000), out, **changes), shelf=shelf)
+    assert caught.value.code == code and not shelf.is_loaded("nano") and not list(out.iterdir())
+
+
+def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(nano_family, "WEIGHTS", tmp_path)
+    with pytest.raises(EngineError, match="install") as caught:
+        edit(request(write(noise(24_000), 48_000), out), shelf=Shelf(1))
+    assert caught.value.code == "not_ready"
+
+
+def test_a_request_with_an_unknown_field_names_the_known_ones():
+    with pytest.raises(EngineError, match="output_dir"):
+        EditRequest.from_dict({"audio": "a", "text": "b", "output_dir": "c", "tempo": 3})

@@ -1,0 +1,63 @@
+"""Knob, then preset, then default; and messages that name the range."""
+
+import pytest
+
+from engine.errors import EngineError
+from engine.knobs import MAX_DRAWN_SEED, resolve
+
+DEFAULTS = {"strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 8, "seed": -1}
+PRESET = {
+    "name": "strings",
+    "prompts": [{"text": "violin, {text}", "weight": 3.0}, {"text": "warm", "weight": 1.0}],
+    "negative_prompt": "piano",
+    "audio_prompt": {"pooling": 2, "scale": None},
+    "guidance": 2.0,
+    "steps": None,
+    "seed": 7,
+}
+
+
+def test_the_knob_wins_over_the_preset_and_the_preset_over_the_default():
+    knobs, notes = resolve("soft", {"guidance": 3}, PRESET, DEFAULTS)
+    assert (knobs.guidance, knobs.pooling, knobs.strength, knobs.steps) == (3.0, 2, 1.0, 8)
+    assert (knobs.negative, knobs.seed) == ("piano", 7) and not notes
+
+
+def test_the_users_words_go_into_the_presets_prompts():
+    knobs, _ = resolve("very  soft", {}, PRESET, DEFAULTS)
+    assert knobs.prompts == (("violin, very soft", 0.75), ("warm", 0.25))
+
+
+def test_words_that_a_preset_does_not_use_are_noted():
+    preset = {"name": "organ", "prompts": [{"text": "church organ", "weight": 1.0}]}
+    knobs, notes = resolve("a flute", {}, preset, DEFAULTS)
+    assert knobs.prompts == (("church organ", 1.0),) and "a flute" in notes[0]
+
+
+def test_no_words_at_all_are_refused():
+    with pytest.raises(EngineError, match="text"):
+        resolve("  ", {}, None, DEFAULTS)
+
+
+def test_a_drawn_seed_is_one_that_every_client_can_repeat():
+    knobs, _ = resolve("a flute", {}, None, DEFAULTS)
+    assert 0 <= knobs.seed <= MAX_DRAWN_SEED
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("strength", 3, "0 to 2"),
+        ("pooling", 0, "1 to 8"),
+        ("pooling", 1.5, "whole"),
+        ("steps", "8", "number"),
+        ("steps", True, "number"),
+        ("guidance", float("nan"), "number"),
+        ("negative", 4, "text"),
+        ("volume", 1, "there are strength"),
+    ],
+)
+def test_a_bad_value_is_answered_with_what_would_be_good(name, value, said):
+    with pytest.raises(EngineError, match=said) as caught:
+        resolve("a flute", {name: value}, None, DEFAULTS)
+    assert caught.value.code == "bad_args"

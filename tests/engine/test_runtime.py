@@ -1,0 +1,53 @@
+"""Graphs run as the stage table says, or say why they do not."""
+
+import numpy as np
+import pytest
+
+from engine.errors import EngineError
+from engine.families import Port, Stage
+from engine.nano.stages import STAGES
+from engine.runtime import OnnxRunner, runtime_version, threads_for
+
+pytest.importorskip("onnxruntime")
+DECODER = next(stage for stage in STAGES if stage.name == "latent_decoder")
+
+
+def code_and_text(caught):
+    return caught.value.code, caught.value.message
+
+
+def test_a_stage_answers_in_the_order_of_its_table(tiny_weights):
+    run = OnnxRunner(DECODER, tiny_weights / "latent_decoder.onnx", threads=1)
+    log_magnitude, phase = run(latent=np.zeros((1, 7, 48)))
+    assert log_magnitude.shape == phase.shape == (1, 28, 641)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(EngineError) as caught:
+        OnnxRunner(DECODER, tmp_path / "gone.onnx", 1).load()
+    code, text = code_and_text(caught)
+    assert code == "not_ready" and "gone.onnx" in text
+
+
+def test_a_file_that_is_no_graph_is_not_ready(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"no graph")
+    with pytest.raises(EngineError) as caught:
+        OnnxRunner(DECODER, tmp_path / "a.onnx", 1).load()
+    assert caught.value.code == "not_ready"
+
+
+def test_a_graph_of_another_signature_is_refused(tiny_weights):
+    other = Stage("other", (Port("x", ("B",)),), (Port("y", ("B",)),))
+    with pytest.raises(EngineError, match="stage table"):
+        OnnxRunner(other, tiny_weights / "latent_decoder.onnx", 1).load()
+
+
+def test_dynamic_axes_come_from_the_letters():
+    assert DECODER.dynamic_axes["latent"] == {0: "B", 1: "T"}
+    assert DECODER.output_names == ("log_magnitude", "phase")
+
+
+def test_threads_are_as_asked_or_what_the_machine_can_spare():
+    assert threads_for(3) == 3
+    assert 1 <= threads_for(0) <= 8
+    assert runtime_version()
