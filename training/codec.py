@@ -132,7 +132,7 @@ def train_decoder(options) -> None:
         return spectral(inverse(log_magnitude.float(), phase.float()), wave)
 
     crops = iter(Crops(options.data, batch=16, frames=CROP_FRAMES, seed=2))
-    run(options.out / "decoder", LatentDecoder(NanoConfig()), crops, loss, Schedule(options.steps or 8000, 1e-3), average_decay=0.998)
+    run(options.out / "decoder", LatentDecoder(NanoConfig()), crops, loss, Schedule(options.steps or 5000, 1e-3), average_decay=0.998, muon=False)
 
 
 def main(arguments: list[str] | None = None) -> None:
