@@ -91,7 +91,10 @@ def _print_log(level: int, text: str) -> None:
 @contextlib.contextmanager
 def _started(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
     """A server of our own on a free port. It watches our end of a pipe, and stops when we are gone."""
-    paths = config.paths().create()
+    try:
+        paths = config.paths().create()
+    except OSError as error:
+        raise CliError("disk_full", f"the data folder cannot be made: {error}; name another: --data-dir DIR") from error
     paths.port_file.unlink(missing_ok=True)  # nobody answered there: left behind by a server that was killed
     command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", "--stop-with-stdin",
                *([f"--data-dir={paths.data}"] if config.data_dir else []), *(f"--root={root}" for root in roots)]

@@ -68,7 +68,8 @@ class CommonConfig:
 class ServeConfig(CommonConfig):
     """What one server does. Built by the command line and by tests alike."""
 
-    http_port: int = option(11022, "port of the HTTP twin; 0: off", low=0, high=65535)
+    http_port: int = option(11022, "kept for the HTTP twin, which this version does not have: nothing listens there",
+                            low=0, high=65535)
     reply_port: int = option(0, "send UDP replies to this port of every client that did not register one with "
                              "/retimbre/notify; 0: to the port it sent from", low=0, high=65535)
     root: tuple[str, ...] = option((), "folder whose audio clients may name by path; may be given several times",
@@ -79,7 +80,7 @@ class ServeConfig(CommonConfig):
     threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
     queue_limit: int = option(64, "jobs that may wait; more are answered queue_full", unit="jobs", low=1, high=100_000)
     max_file_mb: int = option(2048, "largest audio file or upload that is accepted", unit="MB", low=1, high=65536)
-    log_level: str = option("info", "what is written to the log", choices=("debug", "info", "warning", "error"))
+    log_level: str = option("warning", "what is written to the log", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.password_file:
@@ -171,10 +172,12 @@ def _from_file(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Found:
     path = Path(named).expanduser() if named else paths.config_file(data_dir)
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if named:
             raise ConfigError(f"option file {path} does not exist") from error
         return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"option file {path}: {error}") from error
     return _parse_file(text, path)
 
 

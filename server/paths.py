@@ -99,7 +99,7 @@ def read_port_file(path: Path) -> ServerAddress | None:
     """The announced server, or None. A file left behind by a killed server is believed: ping before you trust it."""
     try:
         return ServerAddress(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
 
 
