@@ -307,13 +307,14 @@ class UploadSender:
         return [packet for index in indexes for packet in self._send(index, now, is_repeat=True)]
 
     def _repeat_late(self, now: float) -> list[bytes]:
-        late = [index for index, flight in self._flights.items() if now - flight.sent_at >= self._wait.seconds]
+        # The same sum as in next_tick: a difference could round to just below the wait, and never be late.
+        late = [index for index, flight in self._flights.items() if now >= flight.sent_at + self._wait.seconds]
         if late:
             self._wait.back_off()
         return self._send_again(late, now)
 
     def _repeat_question(self, now: float) -> list[bytes]:
-        if now - self._asked_at < self._wait.seconds:
+        if now < self._asked_at + self._wait.seconds:
             return []
         self._wait.back_off()
         return self._ask(now)
