@@ -36,6 +36,7 @@ __all__ = [
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
+FLAC_MAX_CHANNELS = 8
 ABSURD = 1e6  # +120 dBFS: no recording, a broken file
 BLOCK_FRAMES = 1 << 18
 
@@ -200,6 +201,9 @@ def stem_format(info: FileInfo, container: str | None = None, bits: str | None =
             notes.append(f"format: {info.container} input, WAV stem (stems are written without loss)")
     elif container not in CONTAINERS:
         raise EngineError("bad_args", f"format: expected one of {', '.join(CONTAINERS)}, got {container!r}")
+    if container == "flac" and info.channels > FLAC_MAX_CHANNELS:
+        message = f"format: flac holds {FLAC_MAX_CHANNELS} channels, the region has {info.channels}; ask for wav"
+        raise EngineError("bad_args", message)
     if bits not in (None, "same", *BITS):
         raise EngineError("bad_args", f"bits: expected one of same, {', '.join(BITS)}, got {bits!r}")
     wanted = BITS.get(bits or "same", info.subtype)

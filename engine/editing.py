@@ -34,6 +34,15 @@ FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 RUNTIME, DEVICE = "onnxruntime CPU", "cpu"
 
 
+_TEXT, _NUMBER, _OBJECT = ((str,), "text"), ((float, int), "a number"), ((dict,), "an object")
+_FIELD_TYPES = {
+    **dict.fromkeys(("audio", "text", "output_dir", "model", "format", "bits", "level", "stem_prefix"), _TEXT),
+    **dict.fromkeys(("start_seconds", "length_seconds"), _NUMBER),
+    **dict.fromkeys(("preset", "knobs", "context"), _OBJECT),
+}
+_REQUIRED = ("audio", "text", "output_dir")
+
+
 @dataclass(frozen=True)
 class EditRequest:
     """What the worker is asked for; the server has checked the paths and resolved the preset."""
@@ -58,10 +67,12 @@ class EditRequest:
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise EngineError("bad_args", f"unknown field {unknown[0]!r}; there are {', '.join(sorted(known))}")
-        for name in ("audio", "text", "output_dir"):
-            if not isinstance(values.get(name), str):
-                raise EngineError("bad_args", f"{name}: expected text, got {values.get(name)!r:.60}")
-        return cls(**{name: value for name, value in values.items() if value is not None})
+        given = {name: value for name, value in values.items() if value is not None}
+        for name, (types, word) in _FIELD_TYPES.items():
+            is_missing = name in _REQUIRED and name not in given
+            if is_missing or isinstance(given.get(name), bool) or not isinstance(given.get(name, types[0]()), types):
+                raise EngineError("bad_args", f"{name}: expected {word}, got {given.get(name)!r:.60}")
+        return cls(**given)
 
 
 def edit(

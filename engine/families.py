@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import EngineError
@@ -59,7 +60,7 @@ class Stage:
 class LoadedFamily(Protocol):
     """What a family can do once its weights are there."""
 
-    def condition(self, knobs: Any) -> Any: ...
+    def files(self) -> Mapping[str, Path]: ...
 
     def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort: ...
 

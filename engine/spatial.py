@@ -27,18 +27,18 @@ BAND_EDGES_HZ = (0, 120, 200, 300, 420, 560, 750, 1000, 1300, 1700, 2200, 2900, 
 FLOOR_SHARE = 3e-3  # bands 25 dB below the average band lean towards the average's pan
 SCATTER_SECONDS = 0.006  # largest delay between bands of D: width without echo
 SCATTER_FROM_HZ = 200.0  # bass stays in the middle
-BLOCK_WINDOWS = 1024
+BLOCK_WINDOWS = 256
 GAIN_TAPS = np.array([1, 2, 1]) / 4  # 3 hops, 64 ms
 LIKENESS_TAPS = np.ones(7) / 7  # 7 hops, 150 ms: a likeness of few samples is a rumour
 
 
 def polarities(samples: np.ndarray) -> np.ndarray:
     """How each channel of [frames, channels] goes into the mix: +1, -1 (opposite phase) or 0 (silent)."""
-    sounding = np.abs(samples).max(axis=0, initial=0.0) > SILENT_PEAK
-    powers = np.einsum("nc,nc->c", samples, samples)
-    loudest = samples[:, int(np.argmax(powers))]
-    agrees = loudest @ samples >= -0.5 * np.sqrt(powers * powers.max(initial=0.0))
-    return np.where(sounding, np.where(agrees, 1.0, -1.0), 0.0)
+    products = samples.T @ samples
+    powers = np.diag(products)
+    loudest = int(np.argmax(powers))
+    agrees = products[loudest] >= -0.5 * np.sqrt(powers * powers[loudest])
+    return np.where(_sounding(samples), np.where(agrees, 1.0, -1.0), 0.0)
 
 
 def downmix(samples: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def upmix(stem: np.ndarray, region: np.ndarray, signs: np.ndarray, rate_hz: int)
     levels = _copy_levels(region, mix)
     if levels is not None:
         return stem[:, None] * levels, "channels: the input is one signal at a level per channel, so is the stem"
-    stems = _spread(stem, region, mix, signs, rate_hz)
+    stems = _spread(stem, region, signs, rate_hz)
     stems[:, signs == 0] = 0.0
     return stems, "channels: the model is mono; pan, level and width per band follow the input"
 
@@ -68,13 +68,18 @@ def _copy_levels(region: np.ndarray, mix: np.ndarray) -> np.ndarray | None:
     residue = np.einsum("nc,nc->c", region, region) - levels**2 * mix_power
     if residue.max() > COPY_RESIDUE * mix_power:
         return None
-    return np.where(np.abs(region).max(axis=0) > SILENT_PEAK, levels, 0.0).astype(np.float32)
+    return np.where(_sounding(region), levels, 0.0).astype(np.float32)
 
 
-def _spread(stem: np.ndarray, region: np.ndarray, mix: np.ndarray, signs: np.ndarray, rate_hz: int) -> np.ndarray:
+def _sounding(samples: np.ndarray) -> np.ndarray:
+    """Which channels are more than silence (column by column: numpy reduces short rows slowly)."""
+    return np.array([max(channel.max(initial=0.0), -channel.min(initial=0.0)) > SILENT_PEAK for channel in samples.T])
+
+
+def _spread(stem: np.ndarray, region: np.ndarray, signs: np.ndarray, rate_hz: int) -> np.ndarray:
     size = _window_size(rate_hz)
     bands = _bands(size, rate_hz)
-    near, far = _factors(*_measure(region, mix, size, bands), signs)
+    near, far = _factors(*_measure(region, signs, size, bands), signs)
     scatter = _scatter(size, rate_hz)
     count, channels = region.shape
     hop, windows = size // 2, near.shape[1]
@@ -92,20 +97,20 @@ def _spread(stem: np.ndarray, region: np.ndarray, mix: np.ndarray, signs: np.nda
     return out[hop : hop + count]
 
 
-def _measure(region: np.ndarray, mix: np.ndarray, size: int, bands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Level and likeness of each channel, smoothed: two arrays [channels, windows, bands]."""
-    windows, channels = _window_count(len(mix), size), region.shape[1]
+def _measure(region: np.ndarray, signs: np.ndarray, size: int, bands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level and likeness of each channel beside their mix, smoothed: two arrays [channels, windows, bands]."""
+    windows, channels = _window_count(len(region), size), region.shape[1]
+    weights = signs / max(1.0, np.abs(signs).sum())
     own = np.empty((channels, windows, len(bands)), np.float32)
     shared, mixed = np.empty_like(own), np.empty(own.shape[1:], np.float32)
     for first in range(0, windows, BLOCK_WINDOWS):
         part = slice(first, min(windows, first + BLOCK_WINDOWS))
-        reference = _spectra(mix, size, part.start, part.stop)
-        mixed[part] = _power(reference) @ bands.T
-        for channel in range(channels):
-            spectrum = _spectra(region[:, channel], size, part.start, part.stop)
+        spectra = [_spectra(region[:, channel], size, part.start, part.stop) for channel in range(channels)]
+        mix = sum(np.float32(weight) * spectrum for weight, spectrum in zip(weights, spectra, strict=True))
+        mixed[part] = _power(mix) @ bands.T
+        for channel, spectrum in enumerate(spectra):
             own[channel, part] = _power(spectrum) @ bands.T
-            product = spectrum.real * reference.real + spectrum.imag * reference.imag
-            shared[channel, part] = product @ bands.T
+            shared[channel, part] = (spectrum.real * mix.real + spectrum.imag * mix.imag) @ bands.T
     level = np.sqrt(_lifted(_smooth(own, GAIN_TAPS)) / _lifted(_smooth(mixed[None], GAIN_TAPS)))
     long_own, long_mixed = _smooth(own, LIKENESS_TAPS), _smooth(mixed[None], LIKENESS_TAPS)
     likeness = _smooth(shared, LIKENESS_TAPS) / np.maximum(np.sqrt(long_own * long_mixed), 1e-20)

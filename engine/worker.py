@@ -32,6 +32,7 @@ from engine.runtime import threads_for
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
+REGION_FIELDS = ("start_seconds", "length_seconds")
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation")
 
 
@@ -222,7 +223,8 @@ class Worker:
         from engine.audio import file_info, region_bounds
 
         info = file_info(str(request.get("audio")))
-        first, last, notes = region_bounds(info, request.get("start_seconds"), request.get("length_seconds"))
+        bounds = [None if request.get(name) is None else float(request[name]) for name in REGION_FIELDS]
+        first, last, notes = region_bounds(info, *bounds)
         return "info", {
             "path": str(info.path), "rate_hz": info.rate_hz, "channels": info.channels, "frames": info.frames,
             "seconds": info.seconds, "container": info.container, "subtype": info.subtype,

@@ -39,7 +39,7 @@ PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
 TEXT_CACHE_SIZE = 256
 CHUNK_FRAMES = 512  # 20 s: ten minutes are heard and spoken in pieces, or they would take gigabytes
-FEATURES_REACH_FRAMES = 3  # half of the widest analysis window, 4096 samples, is 3.2 frames less half a hop
+FEATURES_REACH_FRAMES = 3  # the widest analysis window reaches (8192 - 640) / 2 samples = 2.95 frames further
 # Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames, the inverse STFT of +-1/2: 14.
 DECODER_REACH_FRAMES = 16
 MAX_SECONDS = 600.0

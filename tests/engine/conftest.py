@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ def tiny_weights(tmp_path_factory) -> Path:
     pytest.importorskip("onnxruntime")
     from tests.engine.tiny_nano import write_weights
 
-    return write_weights(tmp_path_factory.mktemp("weights"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the tracing exporter, which export/ uses too
+        return write_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,11 @@ def test_a_stem_has_the_inputs_format_unless_asked_otherwise(write, name, subtyp
     assert (chosen.container, chosen.subtype) == expected
 
 
+def test_more_channels_than_flac_holds_are_refused(write):
+    with pytest.raises(EngineError, match="ask for wav"):
+        stem_format(file_info(write(noise(100, 9), 8000)), "flac")
+
+
 def test_an_unknown_format_is_named_in_the_error(write):
     with pytest.raises(EngineError, match="mp3"):
         stem_format(file_info(write(noise(100), 8000)), "mp3")

@@ -112,6 +112,15 @@ def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
     assert caught.value.code == "not_ready"
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"text": None}, {"audio": 3}, {"start_seconds": "1"}, {"length_seconds": True}, {"knobs": [1]}]
+)
+def test_a_field_of_the_wrong_type_is_bad_args(wrong):
+    with pytest.raises(EngineError, match=next(iter(wrong))) as caught:
+        EditRequest.from_dict({"audio": "a", "text": "b", "output_dir": "c", **wrong})
+    assert caught.value.code == "bad_args"
+
+
 def test_a_request_with_an_unknown_field_names_the_known_ones():
     with pytest.raises(EngineError, match="output_dir"):
         EditRequest.from_dict({"audio": "a", "text": "b", "output_dir": "c", "tempo": 3})

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.audio import read_region
 from engine.errors import EngineError
@@ -209,3 +211,24 @@ def test_lengths_out_of_range_are_refused(write, identity, seconds, code):
 def test_reflection_repeats_for_signals_shorter_than_the_padding():
     assert reflected(np.array([1, 2, 3]), -4, 11).tolist() == [1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]
     assert reflected(np.array([7]), -2, 5).tolist() == [7] * 5
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rate_hz=st.integers(8_000, 192_000),
+    channels=st.integers(1, 8),
+    start=st.floats(0, 0.3),
+    length=st.floats(0.05, 0.25),
+    place=st.floats(0, 0.999),
+)
+def test_any_rate_any_channels_any_place(tmp_path_factory, rate_hz, channels, start, length, place):
+    model = ModelPort(32_000, run=lambda mono: mono, window_samples=whole_windows)
+    frames = max(round(length * rate_hz), round(0.05 * rate_hz))
+    click = int(place * frames)
+    file = np.zeros((round(0.6 * rate_hz), channels), np.float32)
+    file[round(start * rate_hz) + click] = 0.5
+    path = tmp_path_factory.mktemp("any") / "in.wav"
+    soundfile.write(path, file, rate_hz, subtype="FLOAT")
+    _, stem = stem_of(path, model, start, frames / rate_hz)
+    assert stem.samples.shape == (frames, channels)
+    assert np.all(np.argmax(np.abs(stem.samples), axis=0) == click)

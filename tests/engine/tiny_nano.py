@@ -29,7 +29,7 @@ def write_weights(folder: Path) -> Path:
     }
     for stage in STAGES:
         arguments = tuple(_example(port, config.width) for port in stage.inputs)
-        torch.onnx.export(
+        torch.onnx.export(  # the tracing exporter, as in export/: all axes dynamic
             modules[stage.name].eval(), arguments, str(folder / f"{stage.name}.onnx"), dynamo=False, opset_version=17,
             input_names=list(stage.input_names), output_names=list(stage.output_names), dynamic_axes=stage.dynamic_axes,
         )  # fmt: skip

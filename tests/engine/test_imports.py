@@ -1,0 +1,29 @@
+"""What serving may load: nothing that the install for the main job does not have."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "scipy", "librosa", "onnx", "transformers", "matplotlib")
+
+
+def loaded_after(program: str) -> set[str]:
+    told = subprocess.run(
+        [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {name.partition(".")[0] for name in told.stdout.split()}
+
+
+def test_serving_needs_no_training_library():
+    program = "import engine.worker, engine.editing, engine.nano.family, engine.tempo; engine.nano.NanoFamily"
+    assert not loaded_after(program) & set(HEAVY)
+
+
+def test_the_package_itself_loads_nothing():
+    assert not loaded_after("import engine, engine.nano") & {"numpy", "onnxruntime", "soundfile", *HEAVY}
+
+
+def test_the_worker_loads_the_runtime_only_when_it_is_used():
+    assert not loaded_after("import engine.worker, engine.nano.family") & {"onnxruntime", "soundfile", "soxr"}
