@@ -52,14 +52,13 @@ class StreamDecoder:
         return [packet for packet in packets if packet]
 
     def _slip_packets(self) -> list[bytes]:
+        frames = []
         last = self._buffer.rfind(END, self._seen)
-        if last < 0:
-            self._seen = len(self._buffer)
-            self._check_size(self._seen // 2)       # escapes at most double a packet
-            return []
-        frames = bytes(self._buffer[:last]).split(END)
-        del self._buffer[:last + 1]
+        if last >= 0:
+            frames = bytes(self._buffer[:last]).split(END)
+            del self._buffer[:last + 1]
         self._seen = len(self._buffer)
+        self._check_size(self._seen // 2)       # escapes at most double a packet
         return [self._unescaped(frame) for frame in frames if frame]
 
     def _unescaped(self, frame: bytes) -> bytes:

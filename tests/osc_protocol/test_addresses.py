@@ -57,7 +57,8 @@ def test_the_largest_reply_fits_one_datagram(row):
     assert len(encode(row.path, *values)) <= MAX_DATAGRAM_BYTES
 
 
-@pytest.mark.parametrize("command", [row for row in ADDRESSES.values() if row.done is not None], ids=lambda row: row.name)
+@pytest.mark.parametrize("command", [row for row in ADDRESSES.values() if row.done is not None],
+                         ids=lambda row: row.name)
 def test_the_largest_done_fits_one_datagram(command):
     args = _args_of(REPLIES[f"{ROOT}/done"], [command.path])
     packet = encode(f"{ROOT}/done", command.path, *(largest(arg) for arg in args[1:]))

@@ -91,13 +91,14 @@ UNDERSTOOD = [
     Captured("sclang", """sendMsg('/retimbre/ping', [1, [2, "x"]]); a nested list travels as a bundle in a blob""",
              b"/retimbre/ping\0\0,b\0\0\0\0\0\x20#bundle\0\xee\xab\xce-\xfeR\xc7\x91\0\0\0\x0c"
              b"\0\0\0\x02,s\0\0x\0\0\0",
-             [("ping", None, {"echo": (b"#bundle\0\xee\xab\xce-\xfeR\xc7\x91\0\0\0\x0c\0\0\0\x02,s\0\0x\0\0\0",)}, {})]),
+             [("ping", None, {"echo": (b"#bundle\0\xee\xab\xce-\xfeR\xc7\x91\0\0\0\x0c"
+                                       b"\0\0\0\x02,s\0\0x\0\0\0",)}, {})]),
 ]
 
 # What these programs can send too, and what we answer: (code, id, words of the message).
 REFUSED = [
     Captured("liblo", '/retimbre/edit issssi 7 /home/ada/loop.wav "turn this into a violin" preset violin 3',
-             b"/retimbre/edit\0\0,issssi\0\0\0\0\0\x07/home/ada/loop.wav\0\0turn this into a violin\0"
+             b"/retimbre/edit\0\0,issssi\0\0\0\0\x07/home/ada/loop.wav\0\0turn this into a violin\0"
              b"preset\0\0violin\0\0\0\0\0\x03",
              [("bad_args", 7, "3 has none")]),
     Captured("liblo", "/retimbre/ping hdcm 5000000000 0.5 a 00903c40",

@@ -1,8 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osc_protocol import FramingError, StreamDecoder, encode_frame
+
+bounded = settings(max_examples=60, deadline=None)      # a busy machine is slow, not wrong
 
 PACKET = b"/p\0\0,\0\0\0"
 AWKWARD = b"\xc0\xdb\xdc\xdd\xdb\xdb\xdc\xc0\xc0"       # all that SLIP must escape, and what escapes look like
@@ -75,6 +77,7 @@ def test_encoding_knows_two_framings():
 PACKETS = st.lists(st.binary(min_size=1, max_size=40) | st.just(AWKWARD), max_size=5)
 
 
+@bounded
 @given(PACKETS, st.sampled_from(["int32", "slip"]), st.integers(1, 9))
 def test_packets_survive_any_cutting_of_the_stream(packets, framing, step):
     stream = b"".join(encode_frame(packet, framing) for packet in packets)
@@ -83,6 +86,7 @@ def test_packets_survive_any_cutting_of_the_stream(packets, framing, step):
     assert received == packets
 
 
+@bounded
 @given(st.binary(max_size=100), st.integers(1, 9))
 def test_any_stream_yields_packets_or_a_framing_error(stream, step):
     decoder = StreamDecoder(max_frame_bytes=50)

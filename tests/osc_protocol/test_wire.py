@@ -2,11 +2,13 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from pythonosc.osc_message_builder import build_msg
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from osc_protocol.wire import MAX_BUNDLE_DEPTH, MAX_MESSAGES, Message, read_packet, write_message
+
+bounded = settings(max_examples=60, deadline=None)      # a busy machine is slow, not wrong
 
 NOW = b"\0\0\0\0\0\0\0\1"
 PING = b"/p\0\0,\0\0\0"
@@ -43,7 +45,7 @@ def test_true_and_false_are_flags_not_numbers():
 
 
 def test_text_that_is_not_utf8_is_replaced_and_said():
-    message, = read_packet(b"/p\0\0,is\0\0\0\0\0\0\0\7caf\xe9\0\0\0\0")         # Latin-1, as from an old Max
+    message, = read_packet(b"/p\0\0,is\0\0\0\0\7caf\xe9\0\0\0\0")         # Latin-1, as from an old Max
     assert message.atoms == (7, "caf\N{REPLACEMENT CHARACTER}")
     assert "argument 2 is not UTF-8" in message.warnings[0]
 
@@ -91,7 +93,7 @@ def test_other_type_tags_are_refused_by_name(tag):
 
 
 def test_the_arguments_before_the_damage_are_kept():
-    message, = read_packet(b"/p\0\0,is\0\0\0\0\0\0\0\7abcd")
+    message, = read_packet(b"/p\0\0,is\0\0\0\0\7abcd")
     assert message.atoms == (7,)
 
 
@@ -112,7 +114,10 @@ def test_a_broken_element_does_not_take_the_others_down():
 
 
 def nested(depth):
-    return bundle(nested(depth - 1)) if depth else PING
+    packet = PING
+    for _ in range(depth):
+        packet = bundle(packet)
+    return packet
 
 
 def test_nesting_is_bounded():
@@ -133,11 +138,13 @@ def test_arguments_in_a_message_are_bounded():
     assert "at most 256" in message.error
 
 
+@bounded
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_raising(data):
     assert all(isinstance(message, Message) for message in read_packet(data))
 
 
+@bounded
 @given(st.binary(max_size=120))
 def test_any_bytes_in_a_bundle_or_after_an_address_are_read_without_raising(data):
     read_packet(b"#bundle\0" + NOW + data)
@@ -150,16 +157,22 @@ ATOMS = st.lists(st.one_of(INT32, st.floats(width=32, allow_nan=False), TEXT, st
                  max_size=8)
 
 
+@bounded
 @given(ATOMS)
 def test_what_is_written_is_read_back(atoms):
     assert read_packet(write_message("/p", atoms)) == [Message("/p", tuple(atoms))]
 
 
+@bounded
 @given(ATOMS)
 def test_python_osc_writes_the_same_bytes(atoms):
-    assert write_message("/p", atoms) == build_msg("/p", atoms).dgram
+    builder = OscMessageBuilder("/p")
+    for atom in atoms:
+        builder.add_arg(atom, {int: "i", float: "f", str: "s", bytes: "b"}[type(atom)])     # its guess: -2**31 is h
+    assert write_message("/p", atoms) == builder.build().dgram
 
 
+@bounded
 @given(ATOMS)
 def test_a_written_message_is_a_multiple_of_four_bytes(atoms):
     assert len(write_message("/p", atoms)) % 4 == 0       # Max drops others
