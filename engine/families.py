@@ -76,7 +76,7 @@ class Family:
     licence: str
     tasks: tuple[str, ...]
     max_seconds: float
-    module: str  # has STAGES, DEFAULTS, `missing()` and `load(threads)`
+    module: str  # `.stages` has STAGES, `.family` has defaults(), missing() and load(threads)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
