@@ -69,7 +69,7 @@ EDIT_KEYS = _by_name((
     Arg("bits", "s", choices=("same", "f32", "s24", "s16"), default="same", help="of the stem's samples"),
     Arg("level", "s", choices=("match", "none"), default="match", help="match: as loud as the region"),
     Arg("out", "s", high=PATH_BYTES, default="", help="a folder under an allowed root that gets the stems"),
-    Arg("tempo", "f", "bpm", low=20, high=400, default=None, help="of the region, if you know it"),
+    Arg("tempo", "f", "bpm", low=0, high=400, default=0.0, help="of the region; 0: not known"),
     Arg("beats_start", "f", "beats", default=0.0, help="the region's place on your timeline; comes back in /result"),
     Arg("takes", "i", low=1, high=8, default=1, help="how many versions, each with its own seed"),
     Arg("stems", "s", high=256, default="", help="which stems, comma separated; empty: all that the model makes"),
@@ -118,7 +118,7 @@ AUDIO_ACK = (
 )
 AUDIO_MISSING = (
     ID,
-    Arg("indexes", "i", low=0, rest=True, help=f"at most {MISSING_AT_MOST}; send these again, then close again"),
+    Arg("indexes", "i", low=0, rest=MISSING_AT_MOST, help="send these again, then close again"),
 )
 
 # --------------------------------------------------------------------------------------------------- client to server
@@ -132,7 +132,7 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
                 args=(ID, AUDIO, START, LENGTH),
                 keys=REGION_KEYS, replies=("region.reply", "fail")),
         Address("say", "Edit the current region. Made for message boxes.",
-                args=(ID, Arg("text", "s", high=TEXT_BYTES, rest=True, help="what to do; words are joined by spaces")),
+                args=(ID, Arg("text", "s", high=TEXT_BYTES, rest=256, help="what to do; words are joined by spaces")),
                 replies=JOB_REPLIES, done=JOB_DONE, critical=True),
         Address("again", "Run an earlier job again, with changes. With none, the same audio comes back.",
                 args=(ID, Arg("old_id", "id", help="the job to repeat")),
@@ -200,7 +200,7 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
         Address("status", "How is the server?", replies=("status.reply",)),
         Address("version", "Which server is it?", replies=("version.reply",)),
         Address("ping", "Is it there?",
-                args=(Arg("echo", "any", rest=True, help="anything short"),), replies=("pong",)),
+                args=(Arg("echo", "any", rest=16, help="anything short"),), replies=("pong",)),
         Address("sync", "Answered when all commands before it were acknowledged or have ended.",
                 args=(Arg("n", "i"),), replies=("synced",)),
         Address("notify", "Register where replies go. Pd and Max need it: they listen on another port than they send.",
@@ -294,7 +294,7 @@ REPLIES_BY_SECTION: Mapping[str, tuple[Reply, ...]] = {
         Reply("version.reply", "protocol grows when an old client would break.",
               (Arg("name", "s"), Arg("major", "i", low=0), Arg("minor", "i", low=0), Arg("patch", "s"),
                Arg("protocol", "i", low=1), Arg("commit", "s"))),
-        Reply("pong", "What /ping brought.", (Arg("echo", "any", rest=True),)),
+        Reply("pong", "What /ping brought.", (Arg("echo", "any", rest=16),)),
         Reply("synced", "", (Arg("n", "i"),)),
         Reply("log", "For people: warnings about your last message, and what /dump shows.",
               (Arg("level", "i", low=0, high=3, help="0 debug, 1 info, 2 warning, 3 error"),

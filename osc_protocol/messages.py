@@ -126,6 +126,8 @@ def _take_args(args: Sequence[Arg], atoms: Sequence[Atom]) -> tuple[dict[str, An
 
 
 def _take_rest(arg: Arg, atoms: Sequence[Atom]) -> Any:
+    if len(atoms) > arg.rest:
+        raise BadArgument(f"{arg.name}: expected at most {arg.rest}, came {len(atoms)}")
     if arg.type != "s":
         return tuple(take(arg, atom) for atom in atoms)
     if not atoms:

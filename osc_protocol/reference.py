@@ -118,11 +118,14 @@ def _name(arg: Arg) -> str:
 
 
 def _default(arg: Arg) -> str:
-    return "the preset's, then the model's" if arg.default in (None, "") else f"{arg.default}"
+    if arg.default is None:
+        return "the preset's, then the model's"
+    return f"{arg.default}" if arg.default != "" else "none"
 
 
 def _allowed(arg: Arg) -> str:
-    return expected(arg) + (", *cut*" if arg.clip else "")
+    most = f"at most {arg.rest}, each " if arg.rest and arg.type != "s" else ""
+    return most + expected(arg) + (", *cut*" if arg.clip else "")
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

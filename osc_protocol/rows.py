@@ -29,7 +29,7 @@ class Arg:
     choices: tuple[str, ...] = ()
     default: Any = REQUIRED
     help: str = ""
-    rest: bool = False              # takes all that is left: words are joined by spaces, other types make a tuple
+    rest: int = 0                   # takes all that is left, at most so many: words are joined, others make a tuple
     clip: bool = False              # we shorten a longer string when we send it; without it, that is an error
 
     @property

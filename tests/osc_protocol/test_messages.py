@@ -103,6 +103,7 @@ def test_any_buffer_is_taken():
     ("say", (7, "a", b"blob"), 7, "text: expected text"),
     ("cancel", (7, 8), 7, "1 too many: 8. Usage: /retimbre/cancel id"),
     ("status", (1,), 0, "1 too many: 1"),
+    ("ping", (1,) * 17, 0, "echo: expected at most 16, came 17"),
     ("set", (), 0, "no key and no value"),
     ("get", ("sed",), 0, "did you mean seed?"),
     ("notify", (1, 70000), 0, "port: expected an integer from 0 to 65535, came 70000"),
