@@ -27,7 +27,7 @@ from server.config import ServeConfig
 from server.delivery import Delivery
 from server.dispatcher import Dispatcher
 from server.downloads import Downloads
-from server.executor import CLOSING, Event, Executor, LocalExecutor, worker_command
+from server.executor import Event, Executor, LocalExecutor, worker_command
 from server.gate import Gate
 from server.jobs import ENDED, Book, Job
 from server.journal import Journal, JournalError, KnownClient
@@ -55,7 +55,7 @@ class Server:
     def __init__(self, config: ServeConfig, executor: Executor | None = None) -> None:
         self.config = config
         self.paths = config.paths()
-        self.executor = executor or LocalExecutor(worker_command(config.threads), config.model)
+        self.executor = executor or LocalExecutor(worker_command(config.model, config.threads))
         self.ready = asyncio.Event()  # the engine takes jobs at once
         self.port = 0
         self.is_stopping = False
@@ -320,7 +320,7 @@ class Server:
         if kind == "state" and info.state == "error":
             self.dispatcher.fail_waiting("engine_died", f"the engine does not start: {info.trouble}; "
                                                         "run `retimbre doctor`")
-        if kind in (*CLOSING, "ready", "progress", "result"):
+        if "job" in event:
             self.dispatcher.on_event(event)
         self.dispatcher.wake()
         self._push_state()

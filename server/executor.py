@@ -26,9 +26,8 @@ Listener = Callable[[Event], None]
 
 CLOSING = ("done", "fail", "info", "unloaded")
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-STARTS_BEFORE_ERROR = 3  # in a row without a word: then waiting jobs are failed instead of kept waiting
+STARTS_BEFORE_ERROR = 3  # in a row that never became ready: then waiting jobs are failed instead of kept waiting
 MAX_LINE_BYTES = 16 * 2**20
-PRELOAD = "preload"  # the request with which each worker begins
 
 
 @dataclass
@@ -69,6 +68,7 @@ class Patience:
     """How long the local executor waits before it takes a worker for hung, in seconds."""
 
     start_seconds: float = 60.0  # until the first word: importing a runtime from a cold disk
+    load_seconds: float = 600.0  # from there until its first model is loaded: graphs may be compiled
     silence_seconds: float = 30.0  # between two events of a request; the worker promises one every 2 s
     cancel_seconds: float = 30.0  # from a cancel to the end of the request
     stop_seconds: float = 5.0  # from "shutdown" to the end of the process
@@ -77,17 +77,16 @@ class Patience:
 DEFAULT_PATIENCE = Patience()
 
 
-def worker_command(threads: int) -> list[str]:
-    """The command of the real worker."""
-    return [sys.executable, "-m", "engine.worker", "--threads", str(threads)]
+def worker_command(model: str, threads: int) -> list[str]:
+    """The command of the real worker; it loads `model` before it takes jobs."""
+    return [sys.executable, "-m", "engine.worker", "--model", model, "--threads", str(threads)]
 
 
 class LocalExecutor:
-    """Keeps one worker process alive and speaks JSON lines with it. Each new worker loads `model` first."""
+    """Keeps one worker process alive and speaks JSON lines with it."""
 
-    def __init__(self, command: Sequence[str], model: str, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(self, command: Sequence[str], patience: Patience = DEFAULT_PATIENCE) -> None:
         self.command = list(command)
-        self.model = model
         self.patience = patience
         self.info = EngineInfo()
         self._listener: Listener = lambda event: None
@@ -95,7 +94,7 @@ class LocalExecutor:
         self._keeper: asyncio.Task | None = None
         self._running: str | None = None  # job of the request that the worker has now
         self._is_load = False
-        self._has_greeted = False
+        self._was_ready = False
         self._should_stop = False
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_words: deque[str] = deque(maxlen=5)  # of stderr, for the message of engine_died
@@ -107,7 +106,7 @@ class LocalExecutor:
 
     @property
     def is_idle(self) -> bool:
-        return self._has_greeted and self._running is None and not self._should_stop
+        return self.info.state == "ready" and self._running is None and not self._should_stop
 
     @property
     def pid(self) -> int | None:
@@ -146,19 +145,18 @@ class LocalExecutor:
     # The life of the process: keeper -> spawn -> read until it ends -> bury -> wait -> spawn ...
 
     async def _keep_alive(self) -> None:
-        silent_starts = 0
+        vain_starts = 0
         while not self._should_stop:
-            self._change("starting" if silent_starts < STARTS_BEFORE_ERROR else "error")
             await self._live_once()
-            silent_starts = 0 if self._has_greeted else silent_starts + 1
+            vain_starts = 0 if self._was_ready else vain_starts + 1
+            is_hopeless = vain_starts >= STARTS_BEFORE_ERROR
+            self._change("error" if is_hopeless else "starting", self._cause_of_death if is_hopeless else "")
             self._bury()
-            if silent_starts >= STARTS_BEFORE_ERROR:
-                self._change("error", self._cause_of_death)
             if not self._should_stop:
-                await asyncio.sleep(BACKOFF_SECONDS[min(silent_starts, len(BACKOFF_SECONDS) - 1)])
+                await asyncio.sleep(BACKOFF_SECONDS[min(vain_starts, len(BACKOFF_SECONDS) - 1)])
 
     async def _live_once(self) -> None:
-        self._has_greeted, self._cause_of_death = False, ""
+        self._was_ready, self._cause_of_death = False, ""
         self._last_words.clear()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -183,9 +181,9 @@ class LocalExecutor:
     def _bury(self) -> None:
         """Say what the dead worker cannot say any more."""
         self._rest()
-        self._process, self._has_greeted = None, False
+        self._process = None
         job, self._running = self._running, None
-        if job not in (None, PRELOAD):
+        if job is not None:
             self._listener({"event": "fail", "job": job, "code": "engine_died",
                             "message": f"{self._cause_of_death or 'the worker is gone'}; send the request again"})
 
@@ -199,8 +197,11 @@ class LocalExecutor:
             if not line:
                 return
             event = _parse(line)
-            if event:
-                self._take(event)
+            try:
+                if event:
+                    self._take(event)
+            except Exception:  # an event that we do not understand must not end the reading of the next ones
+                log.exception("worker event %r", event)
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:
         async for line in _lines(stream):
@@ -215,16 +216,17 @@ class LocalExecutor:
         if kind == "unloaded" and event.get("model"):
             self._mark_loaded(event["model"], False)
         if kind == "hello":
-            self._has_greeted = True
             self.info.device, self.info.models = event.get("device", "unknown"), event.get("models", [])
             self.info.versions = event.get("versions", {})
             self._change("loading")
-            self.submit({"op": "load", "job": PRELOAD, "model": self.model})
+            self._expect_a_word(self.patience.load_seconds)
         elif kind == "ready":
+            self._was_ready = True
             self._mark_loaded(event.get("model", ""), True)
             self._change("ready")
-        elif kind == "fail" and self._running == PRELOAD:  # jobs will say more; another model may work
-            log.error("model %s is not loaded: %s", self.model, event.get("message"))
+        elif kind == "not_ready":  # of the first model; another may work, and jobs will be told the reason
+            log.error("model %s is not loaded: %s", event.get("model"), event.get("message"))
+            self._was_ready = True
             self._change("ready", f"{event.get('code')}: {event.get('message')}")
         elif event.get("job") != self._running:
             log.debug("worker: %s about %s, which does not run", kind, event.get("job"))

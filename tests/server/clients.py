@@ -9,14 +9,14 @@ from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
 
 from server.executor import LocalExecutor, Patience
 
-DOUBLE = [sys.executable, str(Path(__file__).with_name("worker_double.py"))]
+DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
 PATIENCE_SECONDS = 10.0
 ENDS = (f"{ROOT}/done", f"{ROOT}/fail")
 
 
 def executor(*flags, **patience):
     """The real executor with the double worker."""
-    return LocalExecutor([*DOUBLE, *flags], "nano", Patience(**patience))
+    return LocalExecutor([*DOUBLE, *flags], Patience(**patience))
 
 
 def write_wav(path, frames=4800, channels=1, rate_hz=48000):
@@ -42,11 +42,11 @@ class Client:
     def say(self, name, *atoms, **keys):
         self.send(encode(f"{ROOT}/{name}", *atoms, **keys))
 
-    async def expect(self, name, skip=0, **wanted):
+    async def expect(self, address, /, skip=0, **wanted):
         """The first message of that name with those values that is not among the `skip` first of its kind."""
         async def look():
             while True:
-                found = self.all(name, **wanted)
+                found = self.all(address, **wanted)
                 if len(found) > skip:
                     return found[skip]
                 self._news.clear()
@@ -54,10 +54,10 @@ class Client:
         try:
             return (await asyncio.wait_for(look(), PATIENCE_SECONDS)).values
         except asyncio.TimeoutError:
-            raise AssertionError(f"no {name} {wanted}; came {self.messages}") from None
+            raise AssertionError(f"no {address} {wanted}; came {self.messages}") from None
 
-    def all(self, name, **wanted):
-        return [message for message in self.messages if message.address == f"{ROOT}/{name}"
+    def all(self, address, /, **wanted):
+        return [message for message in self.messages if message.address == f"{ROOT}/{address}"
                 and all(message.values.get(key) == value for key, value in wanted.items())]
 
     def ends(self, identity):

@@ -25,7 +25,6 @@ def config(tmp_path, audio):
 @pytest.fixture
 async def server(config):
     async with Server(config, executor()) as server:
-        await server.ready.wait()
         yield server
 
 

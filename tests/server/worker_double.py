@@ -6,7 +6,7 @@ die             ends at once, without a word
 hang            says nothing any more
 fail bad_audio  fails with that code
 unwritten       writes stem and manifest, then waits without telling
-Each run of an edit adds a line to runs.txt beside its folder's parent, so that tests can count.
+Loads take 0.3 s. Each run of an edit adds a line to runs.txt beside its folder's parent, so that tests can count.
 """
 
 import json
@@ -42,6 +42,7 @@ class Double:
     def serve(self):
         models = [{"name": "nano", "title": "Nano", "loaded": False, "licence": "Apache-2.0", "max_seconds": 600}]
         say("hello", device="double", models=models, pid=os.getpid(), versions={})
+        say("ready", model="nano", seconds=0.01)
         while True:
             request = self.requests.get()
             if request["op"] == "shutdown":
@@ -49,9 +50,16 @@ class Double:
             getattr(self, request["op"])(request)
 
     def load(self, request):
-        if "--slow-load" in sys.argv:
-            time.sleep(0.5)
+        if self.is_cancelled_within(0.3, request["job"]):
+            say("fail", job=request["job"], code="cancelled", message="stopped on request")
+            return
         say("ready", job=request["job"], model=request["model"], seconds=0.01)
+
+    def is_cancelled_within(self, seconds, job):
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at and job not in self.cancelled:
+            time.sleep(0.02)
+        return job in self.cancelled
 
     def unload(self, request):
         say("unloaded", job=request["job"], model=request["model"])

@@ -1,0 +1,18 @@
+"""A server process for tests that kill it: `serve_double.py DATA_DIR ROOT`. Its port is in the port file."""
+
+import asyncio
+import sys
+
+from server.app import Server
+from server.config import ServeConfig
+from tests.server.clients import executor
+
+
+async def main(data_dir, root):
+    server = Server(ServeConfig(data_dir=data_dir, port=0, root=(root,)), executor())
+    await server.start()
+    await server.serve_until_stopped()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

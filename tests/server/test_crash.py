@@ -1,0 +1,174 @@
+"""kill -9 at any moment: no finished take is lost, each unfinished job is resumed or failed, and none runs twice."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.paths import Paths, read_port_file
+from tests.server.clients import PATIENCE_SECONDS, TcpClient, UdpClient
+
+SCRIPT = Path(__file__).with_name("serve_double.py")
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
+
+
+class Machine:
+    """A server process that can lose its power, and a client that outlives it."""
+
+    def __init__(self, data, root):
+        self.paths, self.root, self.process, self.clients = Paths(data), root, None, []
+
+    async def start(self):
+        self.paths.data.mkdir(parents=True, exist_ok=True)
+        self.paths.port_file.unlink(missing_ok=True)
+        self.process = subprocess.Popen([sys.executable, str(SCRIPT), str(self.paths.data), str(self.root)], cwd=ROOT,
+                                        env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
+        for _ in range(int(PATIENCE_SECONDS / 0.02)):
+            if address := read_port_file(self.paths.port_file):
+                return address.port
+            await asyncio.sleep(0.02)
+        raise AssertionError("the server did not start")
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    async def client(self, port):
+        self.clients.append(await UdpClient.open(port))
+        return self.clients[-1]
+
+    async def restart(self, client):
+        """Power cut, new start; the client talks to the new server from its old port."""
+        self.kill()
+        client.messages.clear()
+        client.server = ("127.0.0.1", await self.start())
+
+    def runs(self):
+        path = self.paths.takes / "runs.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+async def machine(tmp_path, audio):
+    machine = Machine(tmp_path / "data", audio.parent)
+    yield machine
+    machine.kill()
+    for client in machine.clients:
+        client.close()
+
+
+async def test_a_finished_take_can_be_fetched_after_a_crash(machine, audio):
+    client = await machine.client(await machine.start())
+    client.say("edit", 1, str(audio), "copy")
+    done = await client.expect("done", id=1)
+    result = await client.expect("result", id=1)
+    await machine.restart(client)
+    client.say("edit", 1, str(audio), "copy")
+    assert await client.expect("result", id=1) == result
+    assert await client.expect("done", id=1) == done
+    client.say("job/query", 1)
+    assert await client.expect("done", id=1, skip=1) == done
+    client.say("take/list")
+    assert (await client.expect("take/list.end"))["count"] == 1
+    assert len(machine.runs()) == 1
+
+
+async def test_a_job_that_ran_is_failed_and_not_run_again_while_one_that_waited_is_resumed(machine, audio):
+    client = await machine.client(await machine.start())
+    client.say("edit", 1, str(audio), "slow 100")
+    client.say("edit", 2, str(audio), "copy")
+    await client.expect("progress", id=1, stage="generating")
+    await client.expect("ack", id=2)
+    await machine.restart(client)
+    assert (await client.expect("fail", id=1))["code"] == "interrupted"
+    await client.expect("done", id=2)
+    client.say("edit", 1, str(audio), "slow 100")
+    await client.expect("fail", id=1, skip=1)
+    assert len({end.args for end in client.ends(1)}) == 1
+    assert len(machine.runs()) == len(set(machine.runs())) == 2
+
+
+async def test_a_job_whose_engine_had_finished_is_done(machine, audio):
+    client = await machine.client(await machine.start())
+    client.say("edit", 1, str(audio), "unwritten", out=str(audio.parent))
+    job = (await client.expect("ack", id=1))["job"]
+    while not (machine.paths.takes / job / "manifest.json").exists():
+        await asyncio.sleep(0.02)
+    await machine.restart(client)
+    done = await client.expect("done", id=1)
+    assert done["results"] == 1 and Path(done["manifest"]).exists()
+    client.say("job/query", 1)
+    result = await client.expect("result", id=1)
+    assert (result["frames"], Path(result["path"]).parent) == (4800, audio.parent)
+    assert len(machine.runs()) == 1
+
+
+async def test_a_job_that_was_acknowledged_a_moment_before_is_not_forgotten(machine, audio):
+    client = await machine.client(await machine.start())
+    client.say("edit", 1, str(audio), "copy")
+    await client.expect("ack", id=1)
+    await machine.restart(client)
+    client.say("edit", 1, str(audio), "copy")
+    while not client.ends(1):
+        await asyncio.sleep(0.02)
+    assert len(machine.runs()) <= 1
+
+
+async def test_a_patch_that_registered_is_still_known_with_its_defaults(machine, audio):
+    port = await machine.start()
+    client, ear = await machine.client(port), await machine.client(port)
+    client.say("notify", 1, ear.port, "max")
+    await ear.expect("done", command="/retimbre/notify")
+    client.say("set", preset="harp")
+    client.say("sync", 1)
+    await ear.expect("synced")
+    await machine.restart(client)
+    ear.messages.clear()
+    client.say("get", "preset")
+    assert (await ear.expect("get.reply"))["value"] == "harp"
+    client.say("edit", 1, str(audio), "copy")
+    await ear.expect("done", id=1)
+    assert not client.messages
+
+
+async def test_a_named_client_finds_its_jobs_from_another_port(machine, audio):
+    port = await machine.start()
+    client = await machine.client(port)
+    client.say("notify", 1, 0, "script")
+    client.say("edit", 1, str(audio), "copy")
+    done = await client.expect("done", id=1)
+    await machine.restart(client)
+    other = await TcpClient.open(client.server[1])
+    other.say("notify", 1, 0, "script")
+    other.say("job/query", 1)
+    assert await other.expect("done", id=1) == done
+    other.close()
+
+
+async def test_the_worker_does_not_outlive_the_server(machine, audio):
+    client = await machine.client(await machine.start())
+    client.say("edit", 1, str(audio), "slow 1000")
+    await client.expect("progress", id=1, stage="generating")
+    children = subprocess.run(["pgrep", "-P", str(machine.process.pid)], capture_output=True, text=True).stdout.split()
+    assert len(children) == 1
+    machine.kill()
+    for _ in range(int(PATIENCE_SECONDS / 0.05)):
+        if not Path(f"/proc/{children[0]}").exists():
+            break
+        await asyncio.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(children[0]), 0)
+    await machine.start()
+
+
+async def test_two_servers_do_not_share_a_data_folder(machine):
+    await machine.start()
+    second = subprocess.run([sys.executable, str(SCRIPT), str(machine.paths.data), str(machine.root)], cwd=ROOT,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30)
+    assert second.returncode != 0 and "another retimbre server" in second.stderr
