@@ -15,10 +15,10 @@ from evaluation.unseen import mean_and_error
 
 TARGETS = ("violin", "trumpet", "flute", "piano", "nylon guitar", "church organ")
 FIGURES = {
-    "accuracy": "(a) instrument accuracy",
-    "chroma": "(b) chroma to source",
-    "onset_f": "(c) onset F to source",
-    "melody": "(f) raw chroma accuracy",
+    "accuracy": "(a) accuracy",
+    "chroma": "(b) chroma",
+    "onset_f": "(c) onset F",
+    "melody": "(f) melody",
 }
 MELODY_KEPT_BY_CODEC = 0.8  # (f) is asked only of sources whose own pass through the codec keeps it above this
 LONGEST_SECONDS = 20.0

@@ -25,6 +25,7 @@ KNOB_VALUES = {  # one at a time, the others at the family's defaults
     "strength": (0.5, 0.75, 1.0, 1.25),
     "pooling": (1, 2, 4, 8),
 }
+TABLE_WIDTH = 120  # in files and pipes
 WHOLE_NUMBERS = ("steps", "pooling", "seed")
 
 
@@ -95,7 +96,7 @@ def _examine(options: argparse.Namespace, subject: Subject | None) -> dict[str, 
     from evaluation.subject import Nano
 
     warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
-    console = Console(stderr=str(options.json) == "-")
+    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else TABLE_WIDTH)
     try:
         judge, subject = Judge.load(), subject or Nano(options.weights, options.threads)
     except (FileNotFoundError, EngineError) as error:

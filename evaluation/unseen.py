@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,19 @@ from evaluation.metrics import Sound, chroma_similarity, log_mel_distance, onset
 from evaluation.subject import RATE_HZ, Subject
 
 ROWS = {
-    "stem": "the model's stem",
+    "stem": "stem",
     "true": "true rendering",
-    "other": "true rendering, another soundfont",
-    "codec": "true rendering through the codec",
+    "other": "true, other soundfont",
+    "codec": "true, through codec",
     "source": "source unchanged",
 }
 FIGURES = {  # name -> (heading, unit of comparison)
-    "accuracy": "(a) instrument accuracy",
-    "chroma": "(b) chroma to source",
-    "onset_f": "(c) onset F to source",
-    "log_mel": "(d) log-mel to true",
+    "accuracy": "(a) accuracy",
+    "chroma": "(b) chroma",
+    "onset_f": "(c) onset F",
+    "log_mel": "(d) log-mel",
     "chroma_true": "chroma to true",
-    "tempo": "tempo delta BPM",
+    "tempo": "tempo BPM",
 }
 QUIETEST_PEAK = 1e-3  # a soundfont may lack the notes of a score: such a pair is passed over
 OTHER_SOUNDFONT = "fluid"
@@ -137,7 +138,7 @@ def _figures(sound: Sound, rows: Mapping[str, Sound], judge: Judge, target: str)
 def played(stage: Stage, count: int, seed: int, held_out_words: bool = False) -> list[tuple[Pair, dict[str, Sound]]]:
     """`count` pairs that can be heard, with their sounds; silent ones are replaced by the next."""
     heard = ((pair, stage.play(pair)) for pair in make_pairs(2 * count + 8, seed, held_out_words))
-    return [(pair, sounds) for pair, sounds in heard if sounds is not None][:count]
+    return list(islice(((pair, sounds) for pair, sounds in heard if sounds is not None), count))
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:

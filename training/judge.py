@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/judge"), help="renderings and checkpoint")
     parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER)
     parser.add_argument("--scores", type=int, default=75, help="a soundfont, each played by every instrument")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3000)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     sets = {font: dict(np.load(render(options.cache, font, options.scores))) for font in SOUNDFONTS}

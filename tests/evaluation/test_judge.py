@@ -40,7 +40,10 @@ def test_loudness_is_no_evidence(judge, tune):
 
 
 def test_it_recognises_true_renderings_of_scores_it_never_heard(judge, stage):
-    played = [(item.name, stage._unseen.render(make_score(TEST_SEEDS[-1 - i]), item.program)) for i, item in enumerate(INSTRUMENTS)]
+    played = [
+        (item.name, stage._unseen.render(make_score(TEST_SEEDS[-1 - i]), item.program))
+        for i, item in enumerate(INSTRUMENTS)
+    ]
     right = [judge.name(Sound(samples, RATE_HZ)) == name for name, samples in played if np.abs(samples).max() > 1e-3]
     assert np.mean(right) > 0.8
 
