@@ -73,7 +73,8 @@ def onset_deviation_ms(source: np.ndarray, stem: np.ndarray) -> float | None:
     """Mean distance of the source's onsets to the stem's nearest, where there is one within 70 ms; None: too few."""
     if not len(source) or not len(stem):
         return None
-    distance = np.abs(source[:, None] - stem[None, :]).min(axis=1)
+    after = np.searchsorted(stem, source).clip(1, max(1, len(stem) - 1))  # both are sorted
+    distance = np.minimum(np.abs(source - stem[after - 1]), np.abs(source - stem[np.minimum(after, len(stem) - 1)]))
     matched = distance[distance < MATCH_SECONDS]
     return float(1000 * matched.mean()) if len(matched) >= MIN_MATCHES else None
 
