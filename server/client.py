@@ -7,9 +7,8 @@ A request that nobody answers is sent again; the server never starts a job twice
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -264,6 +263,8 @@ class Client:
         if shares_disk:
             yield path
             return
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
             copy = Path(folder) / path.name
             copy.write_bytes(self.download(path))
@@ -364,7 +365,7 @@ def _raise_if_refused(message: ReplyMessage, address: str) -> None:
 
 def new_id() -> str:
     """An id that no other client on this machine is using."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
 def _unreachable(host: str, port: int, error: OSError) -> NoServer:

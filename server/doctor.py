@@ -19,7 +19,7 @@ from pathlib import Path
 from server import config
 from server.cli import EXIT_FAILED, EXIT_OK
 from server.config import ClientConfig, ServeConfig
-from server.paths import WEIGHTS, WEIGHTS_HASHES
+from server.paths import WEIGHTS
 
 OK, NOTE, BAD = "ok", "note", "bad"  # a note leaves the main job alone
 
@@ -131,11 +131,14 @@ def weights(folder: Path) -> Finding:
     missing = [name for name in WEIGHT_FILES if not (folder / name).is_file()]
     if missing:
         return Finding("weights", BAD, f"missing in {folder}: {', '.join(missing)}", RESTORE)
-    changed = [name for name, digest in _hashes(folder).items() if _sha256(folder / name) != digest]
+    try:
+        changed = [name for name, digest in _hashes(folder).items() if _sha256(folder / name) != digest]
+    except (ValueError, KeyError) as error:
+        return Finding("weights", BAD, f"config.json is not as released: {error}", RESTORE)
     if changed:
         return Finding("weights", BAD, f"not as released: {', '.join(changed)}", RESTORE)
     size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    return Finding("weights", OK, f"nano, {size_mb:.0f} MB" + (", hashes right" if _hashes(folder) else ""))
+    return Finding("weights", OK, f"nano, {size_mb:.0f} MB, hashes right")
 
 
 def data_folder(folder: Path) -> Finding:
@@ -178,13 +181,10 @@ def ports(options: ServeConfig) -> Finding:
     address = find(ClientConfig(data_dir=options.data_dir))
     if address is not None:
         return Finding("ports", OK, f"a retimbre server runs on {address[0]} port {address[1]}")
-    wanted = [(options.port, socket.SOCK_DGRAM), (options.port, socket.SOCK_STREAM)]
-    wanted += [(options.http_port, socket.SOCK_STREAM)] if options.http_port else []
-    taken = sorted({port for port, kind in wanted if not _is_free(options.host, port, kind)})
-    if taken:
-        return Finding("ports", NOTE, f"taken by another program: {', '.join(map(str, taken))}",
-                       "the server takes the next free one and says so; or choose: --port N --http-port N")
-    return Finding("ports", OK, f"{options.port} (OSC) and {options.http_port or 'no'} (HTTP) are free")
+    if not all(_is_free(options.host, options.port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+        return Finding("ports", NOTE, f"{options.port} is taken by another program, or {options.host} is not ours",
+                       "the server takes the next free port and says so; or choose one: --port N")
+    return Finding("ports", OK, f"{options.port} is free, UDP and TCP")
 
 
 def portaudio() -> Finding:
@@ -239,12 +239,8 @@ def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, as `sha256sum` writes them; empty when the release has none."""
-    listing = folder / WEIGHTS_HASHES
-    if not listing.is_file():
-        return {}
-    pairs = (line.split(maxsplit=1) for line in listing.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {name.lstrip("*").strip(): digest for digest, name in pairs}
+    """File name to SHA-256, as the release wrote them into config.json. Raises ValueError when it cannot be read."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))["files"]
 
 
 def _sha256(path: Path) -> str:

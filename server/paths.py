@@ -10,7 +10,6 @@ from pathlib import Path
 APP_NAME = "retimbre"
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "engine" / "nano" / "weights"  # the embedded model
-WEIGHTS_HASHES = "SHA256SUMS"  # beside them, as `sha256sum` writes it
 DEMO_REGION = REPOSITORY / "server" / "demo_region.flac"
 
 

@@ -125,6 +125,15 @@ def test_doctor_sees_the_running_server(double, config, capsys):
     assert f"a retimbre server runs on 127.0.0.1 port {double.port}" in capsys.readouterr().out
 
 
+def test_demo_leaves_region_stem_manifest_and_picture(double, config, tmp_path, capsys):
+    folder = tmp_path / "demo"
+    assert main(["demo", "-o", str(folder), "--text", "copy, please", "--data-dir", config.data_dir]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "before-and-after.png", "copy-please.json", "copy-please.wav", "region.wav"]
+    assert (folder / "copy-please.wav").read_bytes() == (folder / "region.wav").read_bytes()
+    assert "using the server that runs" in (shown := capsys.readouterr().out) and str(folder) in shown
+
+
 def serve(data_dir, *words):
     return subprocess.Popen([sys.executable, "-m", "server", "serve", "--port=0", f"--data-dir={data_dir}", *words],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -23,8 +23,8 @@ def test_two_runtimes_are_worse_than_one_and_none_is_bad_too():
 def release(folder):
     for name in doctor.WEIGHT_FILES:
         (folder / name).write_text(name)
-    (folder / "SHA256SUMS").write_text("".join(
-        f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in doctor.WEIGHT_FILES))
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in doctor.WEIGHT_FILES if ".onnx" in name}
+    (folder / "config.json").write_text(json.dumps({"files": hashes}))
 
 
 def test_weights_as_released_are_well(tmp_path):
@@ -40,6 +40,12 @@ def test_a_missing_and_a_changed_weight_file_are_named(tmp_path):
     assert (found.state, found.text) == ("bad", "not as released: denoiser.onnx")
 
 
+def test_a_config_that_cannot_be_read_is_bad(tmp_path):
+    release(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    assert doctor.weights(tmp_path).state == "bad"
+
+
 def test_a_data_folder_that_cannot_be_is_bad(tmp_path):
     (tmp_path / "file").write_text("")
     assert doctor.data_folder(tmp_path / "file").state == "bad"
@@ -51,7 +57,7 @@ def test_a_taken_port_is_a_note_with_a_cure(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
-        found = doctor.ports(ServeConfig(data_dir=str(tmp_path), port=port, http_port=0))
+        found = doctor.ports(ServeConfig(data_dir=str(tmp_path), port=port))
     assert (found.state, str(port) in found.text) == ("note", True)
 
 
