@@ -109,6 +109,21 @@ def test_a_stem_can_be_fetched_without_a_common_disk(double, config, audio):
             assert not copy.exists()
 
 
+def test_ctrl_c_cancels_the_job(double, config, audio, tmp_path):
+    words = ["edit", str(audio), "slow 4000", "-o", str(tmp_path / "s.wav"), "--data-dir", config.data_dir]
+    process = subprocess.Popen([sys.executable, "-m", "server", *words], stderr=subprocess.PIPE, text=True)
+    while "generating" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    ends_at = time.monotonic() + 30  # the job would take 200 s: only the cancel can have ended it
+    while double.dispatcher.running and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    assert not double.dispatcher.running
+    assert not (tmp_path / "s.wav").exists()
+
+
 def test_status_shows_the_running_server(double, config, capsys):
     assert main(["status", "--data-dir", config.data_dir]) == 0
     shown = capsys.readouterr().out
