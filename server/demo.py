@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     with session(options, roots=[folder]) as server:
         print(f"{'started a server' if server.is_ours else 'using the server that runs'}: "
               f"OSC at {server.client.host} port {server.client.port}, ready for requests "
-              f"after {time.monotonic() - began:.1f} s")
+              f"after {time.monotonic() - began:.1f} s", flush=True)
         takes = [_take(server, region, text, folder) for text in arguments.text or TEXTS]
     picture = _picture(region, takes, folder)
     print(_summary(region, takes, picture))
