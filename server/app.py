@@ -43,7 +43,7 @@ from server.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
-FILE_THREADS = 4  # settle checks sleep in them; a network drive may hold one for seconds
+FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
 PRESET_WATCH_SECONDS = 1.0
 UPLOAD_WATCH_SECONDS = 5.0
 REMEMBER_CLIENTS_SECONDS = 7 * 24 * 3600.0
@@ -117,7 +117,8 @@ class Server:
         self.delivery = Delivery(self.sessions)
         self.book = Book()
         self.dispatcher = Dispatcher(self.book, self.delivery, self.executor, self.journal, self.journal_lane,
-                                     self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds, self._push_state)
+                                     self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds,
+                                     self._push_state)
         self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
@@ -145,7 +146,9 @@ class Server:
         if self._should_stop.is_set():
             self._should_force.set()
         self._should_stop.set()
-        self.dispatcher.is_draining = True
+        if not self.dispatcher.is_draining:
+            self.dispatcher.is_draining = True
+            self.dispatcher.tell_waiting("the server stops; this job waits in its journal and runs at the next start")
         self._push_state()
 
     def request_stop_from_thread(self) -> None:
@@ -194,6 +197,8 @@ class Server:
         """One of osc_protocol.STATES."""
         if self._should_stop.is_set():
             return "draining"
+        if self.executor.info.trouble:
+            return "error"
         if self.executor.info.state == "ready":
             return "busy" if self.dispatcher.running else "ready"
         return self.executor.info.state
@@ -316,10 +321,7 @@ class Server:
             self.delivery.push("ready", event.get("model", ""), float(event.get("seconds", 0.0)))
             log.info("model %s is ready on %s after %.1f s", event.get("model"), self.executor.info.device,
                      float(event.get("seconds", 0.0)))
-        info = self.executor.info
-        if kind == "state" and info.state == "error":
-            self.dispatcher.fail_waiting("engine_died", f"the engine does not start: {info.trouble}; "
-                                                        "run `retimbre doctor`")
+        self.dispatcher.give_up_if_hopeless()
         if "job" in event:
             self.dispatcher.on_event(event)
         self.dispatcher.wake()

@@ -76,11 +76,11 @@ class Dispatcher:
     async def stop(self, force: bool) -> None:
         """Finish the running job (not when forced), then stop. What waits stays in the journal for the next start."""
         self.is_draining = True
-        self._wake.set()
         while self._running and not force:
             await asyncio.sleep(PULSE_SECONDS / 5)
         if self._running:
             self._running.stop = ("interrupted", "the server was stopped while this ran; send it again")
+            self._wake.set()
 
     async def close(self) -> None:
         """End the tasks; call it when the executor has stopped."""
@@ -101,8 +101,7 @@ class Dispatcher:
             raise Refusal("queue_full", f"{self.waiting} jobs wait already, and no more than {self._queue_limit} may; "
                                         "wait, or start the server with a larger --queue-limit")
         if self._executor.info.state == "error":
-            raise Refusal("not_ready", f"the engine does not start: {self._executor.info.trouble}; "
-                                       "run `retimbre doctor`")
+            raise Refusal("not_ready", self._hopeless())
 
     async def accept(self, job: Job) -> None:
         """Journal a job, acknowledge it, then wait for its file and queue it. Raises Refusal when it cannot be kept."""
@@ -138,6 +137,7 @@ class Dispatcher:
         job.stop = job.stop or (code, message)
         if job is self._running:
             self._executor.cancel(self._worker_job)
+            self._wake.set()
         elif job in self._waiting:
             self._waiting.remove(job)
             self._spawn(self._end(job, *job.stop), f"end of {job.name}")
@@ -162,14 +162,24 @@ class Dispatcher:
         """What the executor says about a request; called in the loop's thread."""
         self._events.put_nowait(event)
 
+    def tell_waiting(self, text: str) -> None:
+        """A warning for the clients of all jobs that wait."""
+        for job in self._book.living():
+            if job.peer and job.state != RUNNING:
+                self._delivery.send(job.peer, "log", 2, f"job {job.client_id}: {text}")
+
     def wake(self) -> None:
         """The executor may have become idle."""
         self._wake.set()
 
-    def fail_waiting(self, code: str, message: str) -> None:
-        """Nothing can run: tell everyone who waits, instead of letting them wait for ever."""
-        for job in list(self._waiting):
-            self.cancel(job, code, message)
+    def give_up_if_hopeless(self) -> None:
+        """When no worker starts: tell everyone who waits, instead of letting them wait for ever."""
+        if self._executor.info.state == "error":
+            for job in list(self._waiting):
+                self.cancel(job, "engine_died", self._hopeless())
+
+    def _hopeless(self) -> str:
+        return f"the engine does not start: {self._executor.info.trouble}; run `retimbre doctor`"
 
     # Settled -> queued
 
@@ -183,11 +193,15 @@ class Dispatcher:
     async def _settle(self, job: Job) -> None:
         try:
             if job.op == "edit":
-                identity, _ = await self._file_lane(settled, job.spec["audio"]["path"],
-                                                    self._quiet_seconds(job.spec["audio"]["path"]))
+                path = job.spec["audio"]["path"]
+                identity, _ = await settled(path, self._file_lane, self._quiet_seconds(path))
                 job.spec["audio"] = vars(identity)
         except Refusal as refusal:
             await self._end(job, refusal.code, refusal.message)
+            return
+        except Exception as error:  # as in _serve: no job is left without an end
+            log.exception("job %s", job.name)
+            await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
             return
         if job.stop:
             await self._end(job, *job.stop)
@@ -195,6 +209,7 @@ class Dispatcher:
         job.state = QUEUED
         self._waiting.append(job)
         self._wake.set()
+        self.give_up_if_hopeless()
 
     def _expire(self, job: Job, deadline: float) -> None:
         self.cancel(job, "timed_out", f"not done within its deadline of {deadline:g} s")
@@ -207,6 +222,9 @@ class Dispatcher:
             self._on_change()
             try:
                 await self._run(job)
+            except OSError as error:
+                log.exception("job %s", job.name)
+                await self._end(job, "disk_full", f"the takes folder cannot be written: {error}")
             except Exception as error:  # our own mistake must cost this job and not the queue
                 log.exception("job %s", job.name)
                 await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
@@ -248,11 +266,12 @@ class Dispatcher:
 
     async def _run_take(self, job: Job, take: int) -> Event:
         """One version of a job. Returns the closing event."""
-        if job.stop:
-            return {"event": "fail", "code": job.stop[0], "message": job.stop[1]}
         folder = self._folder(job, take)
         await self._file_lane(lambda: folder.mkdir(parents=True, exist_ok=True))
         self._worker_job = f"{job.name}.{take}"
+        obstacle = await self._until_idle(job)
+        if obstacle:
+            return obstacle
         self._executor.submit(stems.worker_request(job.spec, self._worker_job, job.name, take, folder))
         while True:
             event = await self._events.get()
@@ -267,8 +286,9 @@ class Dispatcher:
 
     async def _run_model(self, job: Job) -> None:
         """Load or unload a model."""
-        if job.stop:
-            await self._end(job, *job.stop)
+        obstacle = await self._until_idle(job)
+        if obstacle:
+            await self._end(job, obstacle["code"], obstacle["message"])
             return
         self._executor.submit({"op": job.op, "job": job.name, "model": job.spec["model"]})
         while True:
@@ -285,6 +305,20 @@ class Dispatcher:
                 await self._end(job)
                 return
 
+    async def _until_idle(self, job: Job) -> Event | None:
+        """Wait for a worker that died since this job was chosen. Returns what speaks against running it, or None.
+
+        Nothing may be awaited between this and `submit`: a cancel or a death would be missed.
+        """
+        while not job.stop and not self._executor.is_idle and self._executor.info.state != "error":
+            self._wake.clear()
+            await self._wake.wait()
+        if job.stop:
+            return {"event": "fail", "code": job.stop[0], "message": job.stop[1]}
+        if not self._executor.is_idle:
+            return {"event": "fail", "code": "engine_died", "message": self._hopeless()}
+        return None
+
     def _report(self, job: Job, event: Event, take: int = 0) -> None:
         takes = job.spec.get("takes", 1)
         fraction = float(event.get("fraction", -1))
@@ -298,7 +332,9 @@ class Dispatcher:
         """A file is finished: journal it, then tell."""
         result = Result(len(job.results), event["stem"], event["path"], event["rate_hz"], event["channels"],
                         event["frames"], event["start_seconds"], job.spec["beats_start"])
-        result = await self._file_lane(stems.copied_out, result, job.spec["out"])
+        result, complaint = await self._file_lane(stems.delivered, result, job.spec["out"])
+        if complaint and job.peer:
+            self._delivery.send(job.peer, "log", 2, f"job {job.client_id}: {complaint}")
         await self._journal_lane(self._journal.add_result, job.name, result)
         job.results.append(result)
         self._delivery.result(job, result)
@@ -308,8 +344,8 @@ class Dispatcher:
         if job.is_ending:
             return
         job.is_ending = True
-        end = End(code, message, job.spec.get("seed", 0), manifest, time.time() - job.record.created,
-                  len(job.results))
+        end = End(code, message, job.spec.get("seed", 0), manifest,
+                  max(0.0, time.time() - job.record.created), len(job.results))
         if job.op == "edit":
             end = await self._journalled(job, end)
         job.end = end
@@ -341,7 +377,12 @@ class Dispatcher:
             await asyncio.sleep(PULSE_SECONDS)
             for job in self._book.living():
                 if job.state != ACCEPTING and self._delivery.is_due(job):
+                    self._note_why_it_waits(job)
                     self._delivery.progress(job, self.position(job))
+
+    def _note_why_it_waits(self, job: Job) -> None:
+        if job.state != RUNNING:
+            job.stage = "loading" if self._executor.info.state in ("starting", "loading") else "queued"
 
     def _spawn(self, coroutine, name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)

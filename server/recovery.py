@@ -49,7 +49,7 @@ def _close(journal: Journal, record: JobRecord, takes: Path) -> tuple[JobRecord,
                                  "/retimbre/again", record.spec["seed"], "", 0.0, len(kept))
         return record, list(kept.values()), journal.end_job(record.job, end)
     made, manifest = found
-    results = [kept.get(result.index) or stems.copied_out(result, record.spec["out"]) for result in made]
+    results = [kept.get(result.index) or stems.delivered(result, record.spec["out"])[0] for result in made]
     seconds = max(0.0, os.path.getmtime(manifest) - record.created)
     end = End("", "", record.spec["seed"], manifest, seconds, len(results))
     return record, results, journal.end_job(record.job, end, results)

@@ -7,10 +7,12 @@ one that was last touched longer ago than that needs no waiting at all.
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from server.errors import Refusal
 from server.headers import AudioHeader, HeaderError, read_header
+from server.lanes import Lane
 from server.sandbox import FileIdentity
 
 QUIET_SECONDS = 0.2
@@ -18,24 +20,25 @@ POLL_SECONDS = 0.08
 PATIENCE_SECONDS = 2.0
 
 
-def settled(path: str, quiet_seconds: float = QUIET_SECONDS) -> tuple[FileIdentity, AudioHeader | None]:
-    """Wait until `path` is complete, PATIENCE_SECONDS at most. Blocks: call it from a file thread.
+async def settled(path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
+                  ) -> tuple[FileIdentity, AudioHeader | None]:
+    """Wait until `path` is complete, PATIENCE_SECONDS at most. Looks in a file thread, waits in none.
 
     `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be closed.
     Raises Refusal(bad_audio | no_file).
     """
     give_up = time.monotonic() + PATIENCE_SECONDS
-    identity = _identity(path)
+    identity = await lane(_identity, path)
     quiet_since = time.monotonic() - _age_seconds(identity)
     while True:
-        header, complaint = _look(identity)
+        header, complaint = await lane(_look, identity)
         if not complaint and time.monotonic() - quiet_since >= quiet_seconds:
             return identity, header
         if time.monotonic() >= give_up:
             raise Refusal("bad_audio", complaint or f"{path} kept growing for {PATIENCE_SECONDS:.0f} s; "
                                                     "send the message when the file is closed")
-        time.sleep(POLL_SECONDS)
-        now = _identity(path)
+        await asyncio.sleep(POLL_SECONDS)
+        now = await lane(_identity, path)
         if now != identity:
             identity, quiet_since = now, time.monotonic()
 

@@ -54,18 +54,28 @@ def worker_request(spec: dict[str, Any], worker_job: str, job: str, take: int, f
     }}
 
 
-def copied_out(result: Result, out: str) -> Result:
-    """Copy a stem to the client's folder under a name that is free there, and point the result to it. Blocks."""
+def delivered(result: Result, out: str) -> tuple[Result, str]:
+    """Copy a stem to the client's folder, where it named one, and point the result to the copy. Blocks.
+
+    Also returns a complaint when that cannot be done: then the stem is still where the engine put it.
+    """
     if not out:
-        return result
-    source = Path(result.path)
-    temporary = Path(out) / f".{source.name}.{os.getpid()}.part"
+        return result, ""
+    try:
+        return replace(result, path=str(_copy(Path(result.path), Path(out)))), ""
+    except OSError as error:
+        return result, f"the stem is not copied to {out} ({error.strerror or error}); it lies in {result.path}"
+
+
+def _copy(source: Path, out: Path) -> Path:
+    """The whole copy, under a name that was free in `out`."""
+    temporary = out / f".{source.name}.{os.getpid()}.part"
     try:
         with open(source, "rb") as there, open(temporary, "wb") as here:
             shutil.copyfileobj(there, here, COPY_CHUNK_BYTES)
             here.flush()
             os.fsync(here.fileno())
-        return replace(result, path=str(_named(temporary, Path(out) / source.name)))
+        return _named(temporary, out / source.name)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -102,7 +102,7 @@ async def region(server: Server, peer: Peer, request: Request) -> None:
     """Choose this client's current region."""
     values = request.values
     file = await server.file_lane(server.sandbox.audio_file, values["audio"])
-    file, header = await server.file_lane(settled, file.path, server.quiet_seconds(file.path))
+    file, header = await settled(file.path, server.file_lane, server.quiet_seconds(file.path))
     start, length = values["start"], values["length"]
     name = region_name(file.path, start, length)
     rate, channels, frames = _extent(header, start, length)

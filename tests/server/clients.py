@@ -1,6 +1,7 @@
 """Clients of the tests' own: real sockets, and the protocol's codec to read what comes."""
 
 import asyncio
+import random
 import sys
 import wave
 from pathlib import Path
@@ -20,11 +21,12 @@ def executor(*flags, **patience):
 
 
 def write_wav(path, frames=4800, channels=1, rate_hz=48000):
+    """Noise of 16 bits, always the same."""
     with wave.open(str(path), "wb") as audio:
         audio.setnchannels(channels)
         audio.setsampwidth(2)
         audio.setframerate(rate_hz)
-        audio.writeframes(b"\x01\x00" * frames * channels)
+        audio.writeframes(random.Random(0).randbytes(2 * frames * channels))
     return path
 
 
@@ -42,7 +44,7 @@ class Client:
     def say(self, name, *atoms, **keys):
         self.send(encode(f"{ROOT}/{name}", *atoms, **keys))
 
-    async def expect(self, address, /, skip=0, **wanted):
+    async def expect(self, address, /, skip=0, patience=PATIENCE_SECONDS, **wanted):
         """The first message of that name with those values that is not among the `skip` first of its kind."""
         async def look():
             while True:
@@ -52,7 +54,7 @@ class Client:
                 self._news.clear()
                 await self._news.wait()
         try:
-            return (await asyncio.wait_for(look(), PATIENCE_SECONDS)).values
+            return (await asyncio.wait_for(look(), patience)).values
         except asyncio.TimeoutError:
             raise AssertionError(f"no {address} {wanted}; came {self.messages}") from None
 

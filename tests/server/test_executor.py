@@ -128,8 +128,8 @@ async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_trie
 
 
 async def test_noise_on_the_pipe_is_stepped_over(start):
-    script = 'print("hello?"); print("[1]"); print(\'{"event": "ready", "model": "nano", "seconds": 1}\', flush=True); ' \
-             "import time; time.sleep(60)"
+    lines = ["hello?", "[1]", '{"event": "progress"}', '{"event": "ready", "model": "nano", "seconds": 1}']
+    script = f"import time; [print(line, flush=True) for line in {lines}]; time.sleep(60)"
     await start(LocalExecutor([sys.executable, "-c", script]))
 
 
