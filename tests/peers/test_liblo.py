@@ -26,7 +26,8 @@ class Dump:
 
     def _read(self):
         for line in self.process.stdout:
-            _, address, types, *words = shlex.split(line)  # the first word is the time
+            _, address, *types_and_words = shlex.split(line)  # the first word is the time
+            types, words = "".join(types_and_words[:1]), types_and_words[1:]
             with self._news:
                 self.messages.append((address, types, words))
                 self._news.notify_all()
@@ -63,8 +64,9 @@ def oscsend(program):
 def dump(program, oscsend, listen_port):
     dump = Dump(program("oscdump"), listen_port)
     try:
+        ends_at = time.monotonic() + PATIENCE_SECONDS
         while not dump.all("/hello"):  # it does not say when it listens
-            assert dump.process.poll() is None
+            assert dump.process.poll() is None and time.monotonic() < ends_at
             oscsend(listen_port, "/hello")
             time.sleep(0.05)
         yield dump
