@@ -328,6 +328,7 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType({
     "missing_weights": "the model's files are not here; the message has the command that fetches them",
     "out_of_memory": "the device has too little memory for this job",
     "disk_full": "no room to write the stems",
+    "write_failed": "the stem could not be written; the message has the reason",
     "cancelled": "stopped on request",
     "timed_out": "the deadline passed, or the other side went silent",
     "auth": "a password is needed, or was wrong, or this works on the server's own machine only",
