@@ -86,21 +86,20 @@ def edit(
 
     `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES; then nothing is left.
     """
-    began = time.perf_counter()
+    clock = _StageClock(progress)
     shelf = shelf or default_shelf()
     family = family_named(request.model)
     info, stem_kind = _checked(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
-    loaded, loading_seconds = _loaded(shelf, family, progress, cancelled)
-    port = loaded.port(knobs, progress, cancelled)
+    loaded = _loaded(shelf, family, clock, cancelled)
+    port = loaded.port(knobs, clock, cancelled)
+    clock.enter("reading")
     region = _read(request, info, port)
-    stem = run_region(region, _announcing(port, progress), request.level)
+    stem = run_region(region, _announcing(port, clock), request.level)
     if cancelled():
         raise Cancelled
-    progress("writing", WRITING)
-    lap = time.perf_counter()
+    clock("writing", WRITING)
     row = _written(request, stem, info, stem_kind)
-    seconds = {"loading": loading_seconds, **stem.timings_seconds, "writing": time.perf_counter() - lap}
     values = {
         "schema": SCHEMA,
         "created": now(),
@@ -115,15 +114,40 @@ def edit(
         "device": f"{DEVICE}, {shelf.threads} threads",
         "stems": [row],
         "notes": [*notes, *stem_kind.notes, *stem.notes],
-        "timings_seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "timings_seconds": clock.laps(),
         "context": request.context,
     }
-    values["timings_seconds"]["total"] = round(time.perf_counter() - began, 4)
     try:
         return write_manifest(Path(request.output_dir), values)
     except EngineError:
         Path(row["path"]).unlink(missing_ok=True)  # a stem without its manifest is half a result
         raise
+
+
+class _StageClock:
+    """Passes progress on and remembers how long each stage took: the manifest's `timings_seconds`."""
+
+    def __init__(self, progress: Callable[[str, float], None]) -> None:
+        self._progress, self._seconds = progress, {}
+        self._began = self._since = time.perf_counter()
+        self._stage = "checking"
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        self.enter(stage)
+        self._progress(stage, fraction)
+
+    def enter(self, stage: str) -> None:
+        """A stage that the client is not told of."""
+        if stage != self._stage:
+            now = time.perf_counter()
+            self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._since
+            self._stage, self._since = stage, now
+
+    def laps(self) -> dict[str, float]:
+        """Seconds of every stage so far, and their `total`."""
+        self.enter("")
+        rounded = {stage: round(seconds, 4) for stage, seconds in self._seconds.items()}
+        return {**rounded, "total": round(time.perf_counter() - self._began, 4)}
 
 
 @lru_cache(maxsize=1)
@@ -158,10 +182,9 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
 def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:
     if not shelf.is_loaded(family.name):
         progress("loading", -1.0)
-    began = time.perf_counter()
     loaded, _ = shelf.get(family.name)
     loaded.warm_up(cancelled)
-    return loaded, time.perf_counter() - began
+    return loaded
 
 
 def _read(request: EditRequest, info: FileInfo, port: ModelPort) -> RegionAudio:

@@ -12,9 +12,8 @@ Rule 2: nothing outside this file knows about channels, rates or lengths of the 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,7 +56,6 @@ class Stem:
     stem_mono: np.ndarray
     mono_rate_hz: int
     notes: list[str]
-    timings_seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,6 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> S
     if level not in LEVELS:
         raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
     notes = list(region.notes)
-    clock = _Clock()
     samples = _without_offset(region, notes)
     source = samples[region.lead_frames : region.lead_frames + region.frames]  # [frames, channels]
     if _is_silent(source):
@@ -104,30 +101,14 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> S
     mono = downmix(samples, signs)
     place = _placement(region, model)
     window = _to_model_rate(mono, region, place, model)
-    clock.lap("resample")
     answer = _answer(model, window)
-    clock.lap("model")
     stem_mono = _from_model_rate(answer, region, place, model)
     stem, how = upmix(stem_mono, source, signs, region.info.rate_hz)
     if how:
         notes.append(how)
     stem, more = _levelled(_faded(stem, source, region.info.rate_hz, notes), region.info.rate_hz, powers, level)
-    clock.lap("fit")
-    return Stem(
-        stem, _region_part(window, region, place, model), _region_part(answer, region, place, model),
-        model.rate_hz, notes + more, clock.laps,
-    )  # fmt: skip
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = now - self._last
-        self._last = now
+    before, after = (_region_part(mono, region, place, model) for mono in (window, answer))
+    return Stem(stem, before, after, model.rate_hz, notes + more)
 
 
 def _without_offset(region: RegionAudio, notes: list[str]) -> np.ndarray:
