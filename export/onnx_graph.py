@@ -21,7 +21,9 @@ SMALLEST_QUANTISED = 4096  # values; below this the scales would not pay
 CHANNEL_AXIS = {"MatMul": 1, "Gather": 0, "Conv": 0}
 
 
-def export_stage(module: torch.nn.Module, arguments: tuple, path: Path, inputs: list[str], outputs: list[str], dynamic_axes: dict) -> None:
+def export_stage(
+    module: torch.nn.Module, arguments: tuple, path: Path, inputs: list[str], outputs: list[str], dynamic_axes: dict
+) -> None:
     """Trace `module` with `arguments` and write float32 ONNX to `path`.
 
     The tracing exporter is used on purpose: with every axis dynamic the newer one needs minutes and gains no speed.

@@ -1,1 +1,4 @@
-"""How does a folder of recordings, or a made-up score, become a model or a preset? Data factory, codec, transformer, release."""
+"""How is the model made? Data factory, codec, transformer, release.
+
+Run in this order: data, codec encoder, codec decoder beside transformer, release; judge is for the evaluation.
+"""

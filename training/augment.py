@@ -78,7 +78,15 @@ def dynamics(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return samples * 10 ** (gain_db / 20)
 
 
-CHAIN = ((0.3, breath), (0.25, saturation), (0.25, dynamics), (0.6, equaliser), (0.55, room), (0.35, band_limit), (0.5, noise))
+CHAIN = (
+    (0.3, breath),
+    (0.25, saturation),
+    (0.25, dynamics),
+    (0.6, equaliser),
+    (0.55, room),
+    (0.35, band_limit),
+    (0.5, noise),
+)
 
 
 def _convolve(samples: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -34,7 +34,9 @@ class FeatureCodec(nn.Module):
         super().__init__()
         self.encoder = CodecEncoder(config)
         width = config.codec_width
-        self.decoder = nn.Sequential(nn.Linear(F.LATENT_CHANNELS, width), ConvNeXt(width), ConvNeXt(width), nn.Linear(width, F.FEATURE_WIDTH))
+        self.decoder = nn.Sequential(
+            nn.Linear(F.LATENT_CHANNELS, width), ConvNeXt(width), ConvNeXt(width), nn.Linear(width, F.FEATURE_WIDTH)
+        )
 
 
 def encoder_loss(module: FeatureCodec, features: Tensor) -> dict[str, Tensor]:
@@ -42,7 +44,10 @@ def encoder_loss(module: FeatureCodec, features: Tensor) -> dict[str, Tensor]:
         latent = module.encoder(features)
         decoded = module.decoder(latent + LATENT_NOISE * torch.randn_like(latent))
     error = decoded.float() - features
-    return {"loss": error.abs().mean() + error.square().mean(), "mel_l1": error[..., : F.MEL_WIDTH].abs().mean() * F.MEL_STD}
+    return {
+        "loss": error.abs().mean() + error.square().mean(),
+        "mel_l1": error[..., : F.MEL_WIDTH].abs().mean() * F.MEL_STD,
+    }
 
 
 class Crops:
@@ -57,14 +62,19 @@ class Crops:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
             picks = [self._crop() for _ in range(self.batch)]
-            yield torch.from_numpy(from_bytes(np.stack([p[0] for p in picks]))), torch.from_numpy(np.stack([p[1] for p in picks]))
+            yield (
+                torch.from_numpy(from_bytes(np.stack([p[0] for p in picks]))),
+                torch.from_numpy(np.stack([p[1] for p in picks])),
+            )
 
     def _crop(self) -> tuple[np.ndarray, np.ndarray]:
         shard = self.random.integers(len(self.clean))
         row = self.random.integers(len(self.clean[shard]))
         start = self.random.integers(self.clean[shard].shape[1] - self.frames + 1)
         samples = slice(start * F.SAMPLES_PER_FRAME, (start + self.frames) * F.SAMPLES_PER_FRAME)
-        return self.clean[shard][row, start : start + self.frames], self.wave[shard][row, samples].astype(np.float32) / 16384
+        return self.clean[shard][row, start : start + self.frames], self.wave[shard][row, samples].astype(
+            np.float32
+        ) / 16384
 
 
 class InverseSTFT(nn.Module):
@@ -88,7 +98,9 @@ class InverseSTFT(nn.Module):
     def _overlap_add(frames: Tensor) -> Tensor:
         count, parts = frames.shape[1], frames.shape[2] // F.HOP
         pieces = frames.reshape(frames.shape[0], count, parts, F.HOP)
-        return sum(functional.pad(pieces[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts)).flatten(1)
+        return sum(functional.pad(pieces[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts)).flatten(
+            1
+        )
 
 
 class SpectralLoss(nn.Module):
@@ -100,11 +112,13 @@ class SpectralLoss(nn.Module):
         super().__init__()
         from librosa.filters import mel
 
-        self.filters = [torch.from_numpy(mel(sr=F.SAMPLE_RATE_HZ, n_fft=n, n_mels=bands)) for n, _, bands in self.RESOLUTIONS]
+        self.filters = [
+            torch.from_numpy(mel(sr=F.SAMPLE_RATE_HZ, n_fft=n, n_mels=bands)) for n, _, bands in self.RESOLUTIONS
+        ]
 
     def forward(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
         mels, convergences = [], []
-        for (n_fft, hop, _), filters in zip(self.RESOLUTIONS, self.filters):
+        for (n_fft, hop, _), filters in zip(self.RESOLUTIONS, self.filters, strict=True):
             window = torch.hann_window(n_fft)
             one, two = (torch.stft(x, n_fft, hop, window=window, return_complex=True).abs() for x in (made, true))
             mels.append((torch.log(filters @ one + 1e-4) - torch.log(filters @ two + 1e-4)).abs().mean())
@@ -115,7 +129,14 @@ class SpectralLoss(nn.Module):
 
 def train_encoder(options) -> None:
     batches = (features for features, _ in Crops(options.data, batch=32, frames=64, seed=1))
-    run(options.out / "encoder", FeatureCodec(NanoConfig()), batches, encoder_loss, Schedule(options.steps or 1500, 2e-3), average_decay=0.99)
+    run(
+        options.out / "encoder",
+        FeatureCodec(NanoConfig()),
+        batches,
+        encoder_loss,
+        Schedule(options.steps or 1500, 2e-3),
+        average_decay=0.99,
+    )
 
 
 def train_decoder(options) -> None:
@@ -132,7 +153,15 @@ def train_decoder(options) -> None:
         return spectral(inverse(log_magnitude.float(), phase.float()), wave)
 
     crops = iter(Crops(options.data, batch=16, frames=CROP_FRAMES, seed=2))
-    run(options.out / "decoder", LatentDecoder(NanoConfig()), crops, loss, Schedule(options.steps or 5000, 1e-3), average_decay=0.998, muon=False)
+    run(
+        options.out / "decoder",
+        LatentDecoder(NanoConfig()),
+        crops,
+        loss,
+        Schedule(options.steps or 5000, 1e-3),
+        average_decay=0.998,
+        muon=False,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

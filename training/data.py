@@ -63,7 +63,9 @@ def make_shard(seeds: range, renderers: dict[str, Renderer]) -> dict[str, np.nda
             recorded = random.random() >= CLEAN_PROBABILITY
             rows["wave"].append(np.clip(np.round(clean * 16384), -32768, 32767).astype(np.int16))
             rows["clean"].append(features)
-            rows["heard"].append(to_bytes(F.features(levelled(like_a_recording(clean, random)))) if recorded else features)
+            rows["heard"].append(
+                to_bytes(F.features(levelled(like_a_recording(clean, random)))) if recorded else features
+            )
             rows["label"].append(label)
             rows["score"].append(seed)
     return {name: np.asarray(values) for name, values in rows.items()}

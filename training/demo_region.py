@@ -1,6 +1,6 @@
 """The region that `retimbre demo` sends: eight bars of a minuet (C. Petzold, about 1725), played by FluidSynth.
 
-    python -m training.demo_region --out server/demo_region.flac
+python -m training.demo_region --out server/demo_region.flac
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ BEAT_SECONDS = 60 / 132
 RATE_HZ = 48_000
 # (pitch, beats); the left hand has one chord of pitches a bar
 RIGHT = (
-    (74, 1), (67, 0.5), (69, 0.5), (71, 0.5), (72, 0.5), (74, 1), (67, 1), (67, 1), (76, 1), (72, 0.5), (74, 0.5), (76, 0.5), (78, 0.5),
-    (79, 1), (67, 1), (67, 1), (72, 1), (74, 0.5), (72, 0.5), (71, 0.5), (69, 0.5), (71, 1), (72, 0.5), (71, 0.5), (69, 0.5), (67, 0.5),
+    (74, 1), (67, 0.5), (69, 0.5), (71, 0.5), (72, 0.5), (74, 1), (67, 1), (67, 1),
+    (76, 1), (72, 0.5), (74, 0.5), (76, 0.5), (78, 0.5), (79, 1), (67, 1), (67, 1),
+    (72, 1), (74, 0.5), (72, 0.5), (71, 0.5), (69, 0.5), (71, 1), (72, 0.5), (71, 0.5), (69, 0.5), (67, 0.5),
     (66, 1), (67, 0.5), (69, 0.5), (71, 0.5), (67, 0.5), (69, 3),
 )  # fmt: skip
 LEFT = ((55, 59), (59,), (60,), (59,), (57,), (55,), (62, 57), (50, 54))

@@ -17,6 +17,7 @@ class Instrument(NamedTuple):
     held_out_words: tuple[str, ...] = ()
 
 
+# fmt: off
 INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("piano", 0, "keys", ("piano", "grand piano", "acoustic piano", "concert grand"), ("pianoforte",)),
     Instrument("electric piano", 4, "keys", ("electric piano", "rhodes", "fender rhodes", "e-piano"), ("suitcase piano",)),
@@ -56,6 +57,8 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("sitar", 104, "plucked", ("sitar", "indian sitar"), ()),
     Instrument("banjo", 105, "plucked", ("banjo", "bluegrass banjo"), ()),
 )
+
+# fmt: on
 
 # Sounds that appear only as sources, so that a region need not come from the table above.
 SOURCE_ONLY_PROGRAMS: tuple[int, ...] = (

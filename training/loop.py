@@ -89,7 +89,11 @@ def run(
         for name, value in {**losses, "gradient_norm": norm}.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach()) / LOG_EVERY
         if step % LOG_EVERY == 0:
-            row = {"step": step, "seconds": round(time.monotonic() - begun, 1), **{k: round(v, 5) for k, v in sums.items()}}
+            row = {
+                "step": step,
+                "seconds": round(time.monotonic() - begun, 1),
+                **{k: round(v, 5) for k, v in sums.items()},
+            }
             with open(folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(row) + "\n")
             bar.set_postfix({k: f"{v:.3f}" for k, v in sums.items()})
@@ -103,11 +107,18 @@ def run(
 def make_optimisers(module: nn.Module, learning_rate: float, muon: bool = True) -> list[torch.optim.Optimizer]:
     """Muon (Jordan 2024) for the hidden matrices, AdamW for the rest; without `muon`, AdamW for all.
 
-    Muon costs about 0.6 s a step for the transformer's matrices on one core whatever the batch: worth it for large batches only.
+    Muon costs about 0.6 s a step for the transformer's matrices on one core, whatever the batch:
+    worth it for large batches only.
     """
     matrices, rest = [], []
     for name, parameter in module.named_parameters():
-        inner = muon and parameter.ndim == 2 and min(parameter.shape) >= 128 and not name.endswith("modulation") and "time." not in name
+        inner = (
+            muon
+            and parameter.ndim == 2
+            and min(parameter.shape) >= 128
+            and not name.endswith("modulation")
+            and "time." not in name
+        )
         (matrices if inner else rest).append(parameter)
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)]
     if matrices:
@@ -139,7 +150,7 @@ def resume(folder: Path, module, optimisers, average: WeightAverage) -> int:
     state = torch.load(folder / "last.pt", weights_only=True)
     module.load_state_dict(state["module"])
     average.values, average.count = state["average"], state["average_count"]
-    for optimiser, saved in zip(optimisers, state["optimisers"]):
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
     torch.set_rng_state(state["random"])
     return state["step"]

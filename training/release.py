@@ -28,7 +28,13 @@ from training.transformer import Transformer
 
 # Relative error (of the root mean square) that storing weights as int8 may cost a stage.
 # The decoder's is looser: its phase is an angle, of which only the sine and cosine matter.
-ERROR_BOUND = {"text_encoder": 0.06, "codec_encoder": 0.05, "audio_encoder": 0.05, "denoiser": 0.05, "latent_decoder": 0.08}
+ERROR_BOUND = {
+    "text_encoder": 0.06,
+    "codec_encoder": 0.05,
+    "audio_encoder": 0.05,
+    "denoiser": 0.05,
+    "latent_decoder": 0.08,
+}
 
 
 class SentenceEncoder(nn.Module):
@@ -39,7 +45,9 @@ class SentenceEncoder(nn.Module):
         from transformers import BertModel
 
         # "eager": the fused attention does not trace with a dynamic length
-        self.bert = BertModel.from_pretrained(sentence_encoder_folder(), add_pooling_layer=False, attn_implementation="eager")
+        self.bert = BertModel.from_pretrained(
+            sentence_encoder_folder(), add_pooling_layer=False, attn_implementation="eager"
+        )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         return self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -58,7 +66,9 @@ def modules(codec: Path, transformer: Path) -> dict[str, nn.Module]:
     }
 
 
-def example_inputs(width: int, batch: int = 2, frames: int = 40, pooled: int = 20, words: int = 7) -> dict[str, tuple[Tensor, ...]]:
+def example_inputs(
+    width: int, batch: int = 2, frames: int = 40, pooled: int = 20, words: int = 7
+) -> dict[str, tuple[Tensor, ...]]:
     """Stage name -> inputs of the right shapes, random; batch and lengths are free in the graph."""
     heard = torch.randn(batch, frames, F.FEATURE_WIDTH)
     latent = torch.randn(batch, frames, F.LATENT_CHANNELS)
@@ -86,11 +96,12 @@ def relative_error(path: Path, module: nn.Module, arguments: tuple[Tensor, ...],
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(None, dict(zip(names, (a.numpy() for a in arguments))))
+    found = session.run(None, dict(zip(names, (a.numpy() for a in arguments), strict=True)))
     with torch.inference_mode():
         expected = module(*arguments)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    return max(float(np.sqrt(np.mean((f - e.numpy()) ** 2) / np.mean(e.numpy() ** 2))) for f, e in zip(found, expected))
+    pairs = [(f, e.numpy()) for f, e in zip(found, expected, strict=True)]
+    return max(float(np.sqrt(np.mean((f - e) ** 2) / np.mean(e**2))) for f, e in pairs)
 
 
 def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, float]:
@@ -100,12 +111,15 @@ def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, f
     errors = {}
     for stage in STAGES:
         module, path = trained[stage.name].eval(), out / f"{stage.name}.onnx"
-        export_stage(module, small[stage.name], path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes)
+        export_stage(
+            module, small[stage.name], path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes
+        )
         exact = relative_error(path, module, other[stage.name], stage.input_names)
         shrink(path)
         errors[stage.name] = relative_error(path, module, other[stage.name], stage.input_names)
         if exact > 1e-4 or errors[stage.name] > ERROR_BOUND[stage.name]:
-            raise ValueError(f"{stage.name}: the graph differs from the module by {exact:.2e} in float, {errors[stage.name]:.2e} in int8")
+            figures = f"{exact:.2e} in float, {errors[stage.name]:.2e} in int8"
+            raise ValueError(f"{stage.name}: the graph differs from the module by {figures}")
     return errors
 
 
@@ -119,13 +133,23 @@ def main(arguments: list[str] | None = None) -> None:
     shutil.copyfile(sentence_encoder_folder() / "tokenizer.json", options.out / "tokenizer.json")
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(options.out.glob("*.onnx"))}
     steps = {name: torch.load(folder / "last.pt", weights_only=True)["step"] for name, folder in _runs(options).items()}
-    config = {"name": "nano", "version": 1, "files": files, "steps": steps, "int8_relative_error": {k: round(v, 5) for k, v in errors.items()}}
+    config = {
+        "name": "nano",
+        "version": 1,
+        "files": files,
+        "steps": steps,
+        "int8_relative_error": {k: round(v, 5) for k, v in errors.items()},
+    }
     (options.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     print(json.dumps(config, indent=2))
 
 
 def _runs(options) -> dict[str, Path]:
-    return {"encoder": options.codec / "encoder", "decoder": options.codec / "decoder", "transformer": options.transformer}
+    return {
+        "encoder": options.codec / "encoder",
+        "decoder": options.codec / "decoder",
+        "transformer": options.transformer,
+    }
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def find_soundfont(name: str) -> Path:
     for folder in SOUNDFONT_FOLDERS:
         if (folder / file).exists():
             return folder / file
-    raise FileNotFoundError(f"soundfont {file} is in none of {[str(f) for f in SOUNDFONT_FOLDERS]}: install the package {package}")
+    raise FileNotFoundError(
+        f"soundfont {file} is in none of {[str(f) for f in SOUNDFONT_FOLDERS]}: install the package {package}"
+    )
 
 
 class Renderer:
@@ -39,7 +41,9 @@ class Renderer:
     def __init__(self, soundfont: Path):
         import fluidsynth
 
-        self._synth = fluidsynth.Synth(gain=1.2, samplerate=float(SAMPLE_RATE_HZ), **{"synth.reverb.active": 0, "synth.chorus.active": 0})
+        self._synth = fluidsynth.Synth(
+            gain=1.2, samplerate=float(SAMPLE_RATE_HZ), **{"synth.reverb.active": 0, "synth.chorus.active": 0}
+        )
         self._font = self._synth.sfload(str(soundfont))
         if self._font == -1:
             raise RuntimeError(f"FluidSynth cannot read {soundfont}")

@@ -16,8 +16,26 @@ CONTROL_RATE_HZ = 100
 # Seeds are shared out once, so that no score is ever met twice.
 TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = range(0, 100_000), range(200_000, 300_000), range(300_000, 400_000)
 BEND_RANGE_CENTS = 200.0  # General MIDI's default: two semitones either way
-SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 2, 4, 7, 9), (0, 3, 5, 6, 7, 10), (0, 2, 4, 5, 7, 9, 10))
-RHYTHMS = ((1.0,), (0.5, 0.5), (0.25, 0.25, 0.5), (0.75, 0.25), (2.0,), (1 / 3, 1 / 3, 1 / 3), (0.25,) * 4, (1.5, 0.5), (3.0,), (0.5, 0.25, 0.25))
+SCALES = (
+    (0, 2, 4, 5, 7, 9, 11),
+    (0, 2, 3, 5, 7, 8, 10),
+    (0, 2, 3, 5, 7, 9, 10),
+    (0, 2, 4, 7, 9),
+    (0, 3, 5, 6, 7, 10),
+    (0, 2, 4, 5, 7, 9, 10),
+)
+RHYTHMS = (
+    (1.0,),
+    (0.5, 0.5),
+    (0.25, 0.25, 0.5),
+    (0.75, 0.25),
+    (2.0,),
+    (1 / 3, 1 / 3, 1 / 3),
+    (0.25,) * 4,
+    (1.5, 0.5),
+    (3.0,),
+    (0.5, 0.25, 0.25),
+)
 
 
 class Note(NamedTuple):
@@ -49,7 +67,9 @@ def make_score(seed: int, seconds: float = 5.12) -> Score:
     player = _Player(random, tempo_bpm, seconds, key, scale, centre)
     notes = sorted(texture(player)) or [player.note(0.0, seconds / 2, player.degree(player.nearest_step(centre)))]
     curve_length = int(round(seconds * CONTROL_RATE_HZ))
-    return Score(seconds, tempo_bpm, tuple(notes), _bend(random, notes, curve_length), _expression(random, curve_length))
+    return Score(
+        seconds, tempo_bpm, tuple(notes), _bend(random, notes, curve_length), _expression(random, curve_length)
+    )
 
 
 class _Player:
@@ -97,7 +117,9 @@ def _melody(player: _Player, rhythms=RHYTHMS) -> list[Note]:
     home, notes = step, []
     for start, duration in player.onsets(rhythms):
         notes.append(player.note(start, duration, player.degree(step)))
-        leap = player.random.choice([0, 1, -1, 2, -2, 3, -3, 4, -5, 7], p=[0.1, 0.22, 0.22, 0.12, 0.12, 0.06, 0.06, 0.04, 0.03, 0.03])
+        leap = player.random.choice(
+            [0, 1, -1, 2, -2, 3, -3, 4, -5, 7], p=[0.1, 0.22, 0.22, 0.12, 0.12, 0.06, 0.06, 0.04, 0.03, 0.03]
+        )
         step = step + int(leap) if abs(step + leap - home) < 9 else home
     return notes
 
@@ -105,7 +127,12 @@ def _melody(player: _Player, rhythms=RHYTHMS) -> list[Note]:
 def _parallel(player: _Player) -> list[Note]:
     interval = int(player.random.choice([2, 4, 5, 7, -3]))
     lead = _melody(player)
-    second = [player.note(n.start_seconds, n.duration_seconds, player.degree(player.nearest_step(n.pitch_midi) + interval), -8) for n in lead]
+    second = [
+        player.note(
+            n.start_seconds, n.duration_seconds, player.degree(player.nearest_step(n.pitch_midi) + interval), -8
+        )
+        for n in lead
+    ]
     return lead + second
 
 

@@ -53,7 +53,7 @@ class Pairs:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:
             picks = [self._pick() for _ in range(self.batch)]
-            heard, latent, phrase = (np.stack(column) for column in zip(*picks))
+            heard, latent, phrase = (np.stack(column) for column in zip(*picks, strict=True))
             yield {
                 "heard": torch.from_numpy(louder(from_bytes(heard), self.random)),
                 "latent": torch.from_numpy(latent.astype(np.float32)),
@@ -86,7 +86,9 @@ def latents(folder: Path, encoder: nn.Module) -> np.ndarray:
     """float16 [R, T, 48] of one shard."""
     clean = np.load(folder / "clean.npy", mmap_mode="r")
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        parts = [encoder(torch.from_numpy(from_bytes(clean[i : i + 50]))).float().numpy() for i in range(0, len(clean), 50)]
+        parts = [
+            encoder(torch.from_numpy(from_bytes(clean[i : i + 50]))).float().numpy() for i in range(0, len(clean), 50)
+        ]
     return np.concatenate(parts).astype(np.float16)
 
 

@@ -94,7 +94,9 @@ class LatentDecoder(nn.Module):
 
 def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [B, 1, T, dimension / 2] for positions [B, T] in latent frames; slowest turn 2000 frames."""
-    rates = torch.exp(torch.arange(dimension // 2, device=positions.device) * (-math.log(2000 / 2) / (dimension // 2 - 1)))
+    rates = torch.exp(
+        torch.arange(dimension // 2, device=positions.device) * (-math.log(2000 / 2) / (dimension // 2 - 1))
+    )
     angles = positions[:, None, :, None] * rates
     return angles.cos(), angles.sin()
 
@@ -206,7 +208,7 @@ class AudioEncoder(nn.Module):
 
 
 def frame_positions(x: Tensor) -> Tensor:
-    """0, 1, 2, ... for each latent frame of x [B, T, C]: [1, T]; written with cumsum so that T stays dynamic in a graph."""
+    """0, 1, 2, ... for each latent frame of x [B, T, C]: [1, T]; by cumsum, so that T stays dynamic in a graph."""
     return torch.cumsum(torch.ones_like(x[:1, :, 0]), dim=1) - 1
 
 
@@ -267,14 +269,17 @@ class Denoiser(nn.Module):
 
 
 def time_embedding(time: Tensor) -> Tensor:
-    """Sinusoids of flow time [B] in 0..1: [B, 256]. The serving twin is sampler.time_embedding; a test holds them equal."""
+    """Sinusoids of flow time [B]: [B, 256]; sampler.time_embedding is the serving twin, held equal by a test."""
     rates = torch.exp(torch.arange(TIME_WIDTH // 2, device=time.device) * (-math.log(10_000) / (TIME_WIDTH // 2)))
     angles = 1000 * time[:, None] * rates
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
 def pool(tokens: Tensor, omega: int) -> tuple[Tensor, Tensor]:
-    """AP-Adapter's pooling along time, (mean + max) / 2 over groups of omega: tokens [B, T, C] -> [B, T / omega, C], centres [B, T / omega]."""
+    """AP-Adapter's pooling along time, (mean + max) / 2 over groups of omega.
+
+    tokens [B, T, C] -> pooled [B, T / omega, C], their centres in latent frames [B, T / omega].
+    """
     batch, frames, width = tokens.shape
     groups = tokens[:, : frames // omega * omega].reshape(batch, -1, omega, width)
     pooled = (groups.mean(2) + groups.amax(2)) / 2

@@ -27,7 +27,9 @@ def test_a_shrunk_graph_is_a_quarter_of_the_size_and_nearly_the_same(tmp_path):
 
 
 def test_quantised_codes_give_back_every_channel_within_half_a_step():
-    values = np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32) * np.logspace(-3, 3, 8, dtype=np.float32)
+    values = np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32) * np.logspace(
+        -3, 3, 8, dtype=np.float32
+    )
     codes, scale = quantise(values, axis=1)
     assert scale.shape == (1, 8)
     assert np.all(np.abs(codes * scale - values) <= scale / 2 * 1.001)

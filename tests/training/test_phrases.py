@@ -4,7 +4,10 @@ from training.instruments import INSTRUMENTS
 from training.phrases import phrases, with_article
 
 
-@pytest.mark.parametrize(("word", "sentence"), [("oboe", "play an oboe"), ("violin", "play a violin"), ("orchestral strings", "play orchestral strings")])
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [("oboe", "play an oboe"), ("violin", "play a violin"), ("orchestral strings", "play orchestral strings")],
+)
 def test_articles_read_naturally(word, sentence):
     assert with_article("play a {}", word) == sentence
 
@@ -17,4 +20,6 @@ def test_no_held_out_word_is_ever_said_in_training():
 
 def test_there_are_enough_sounds_in_the_usual_groups():
     assert len({instrument.name for instrument in INSTRUMENTS}) >= 24
-    assert {"keys", "strings", "brass", "reeds", "guitar", "voice", "synth"} <= {instrument.group for instrument in INSTRUMENTS}
+    assert {"keys", "strings", "brass", "reeds", "guitar", "voice", "synth"} <= {
+        instrument.group for instrument in INSTRUMENTS
+    }

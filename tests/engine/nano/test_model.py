@@ -87,5 +87,8 @@ def test_codec_latents_have_unit_variance_by_construction():
 
 
 def test_the_shipped_sizes_are_what_the_model_card_says():
-    sizes = {cls: sum(p.numel() for p in cls(M.NanoConfig()).parameters()) for cls in (M.AudioEncoder, M.Denoiser, M.CodecEncoder, M.LatentDecoder)}
+    sizes = {
+        cls: sum(p.numel() for p in cls(M.NanoConfig()).parameters())
+        for cls in (M.AudioEncoder, M.Denoiser, M.CodecEncoder, M.LatentDecoder)
+    }
     assert [round(size / 1e6, 1) for size in sizes.values()] == [5.1, 17.4, 3.1, 9.1]
