@@ -173,10 +173,10 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
     """What this family cannot do is refused, never left out in silence."""
     task = preset.get("task", family.tasks[0])
     if task not in family.tasks:
-        raise EngineError("bad_args", f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}")
+        raise EngineError("bad_preset", f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}")
     for part in ("adapters", "soft_prompt"):
         if preset.get(part):
-            raise EngineError("bad_args", f"the preset brings {part}, {family.name} takes none; choose another model")
+            raise EngineError("bad_preset", f"the preset brings {part}, {family.name} takes none; choose another model")
 
 
 def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:

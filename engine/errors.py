@@ -6,6 +6,7 @@ ERROR_CODES = {
     "bad_args": "a field of the request is missing, of the wrong type or out of range",
     "bad_audio": "the file is there but is not audio that can be read",
     "no_file": "the audio file does not exist or may not be read",
+    "bad_preset": "the preset brings what this model cannot take",
     "too_short": "the region is shorter than the model can hear",
     "too_long": "the region is longer than the model takes",
     "unknown_model": "no family of that name",

@@ -17,7 +17,6 @@ from engine.errors import EngineError
 MAX_SEED = 2**31 - 1  # OSC's int32
 MAX_DRAWN_SEED = 2**24 - 1  # single-precision patches recall integers exactly only up to here
 MAX_TEXT = 2_000
-USER_TEXT = "{text}"
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,14 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _prompts(text: str, preset: Mapping[str, Any]) -> tuple[tuple[tuple[str, float], ...], list[str]]:
-    """The words and their shares: the preset's prompts with the user's words put in, or the user's words alone."""
-    rows = preset.get("prompts") or [{"text": USER_TEXT, "weight": 1.0}]
-    filled = [(" ".join(row["text"].replace(USER_TEXT, text).split()), float(row.get("weight", 1.0))) for row in rows]
+    """The words and their shares: a resolved preset's prompts (it has the user's words in them), or the words alone."""
+    rows = preset.get("prompts") or [{"text": text, "weight": 1.0}]
+    filled = [(" ".join(row["text"].split()), float(row.get("weight", 1.0))) for row in rows]
     kept = [(words, weight) for words, weight in filled if words and weight > 0]
     if not kept:
         raise EngineError("bad_args", 'text: expected words such as "turn this into a violin", got none')
     total = sum(weight for _, weight in kept)
     notes = []
-    if text and not any(USER_TEXT in row["text"] for row in rows):
+    if text and preset.get("prompts") and not preset.get("uses_text"):
         notes.append(f"text: the preset {preset.get('name', '')} has its own words; {text!r:.80} was not used")
     return tuple((words, weight / total) for words, weight in kept), notes

@@ -8,7 +8,8 @@ from engine.knobs import MAX_DRAWN_SEED, resolve
 DEFAULTS = {"strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 8, "seed": -1}
 PRESET = {
     "name": "strings",
-    "prompts": [{"text": "violin, {text}", "weight": 3.0}, {"text": "warm", "weight": 1.0}],
+    "prompts": [{"text": "violin, soft ", "weight": 3.0}, {"text": "warm", "weight": 1.0}],
+    "uses_text": True,
     "negative_prompt": "piano",
     "audio_prompt": {"pooling": 2, "scale": None},
     "guidance": 2.0,
@@ -23,9 +24,9 @@ def test_the_knob_wins_over_the_preset_and_the_preset_over_the_default():
     assert (knobs.negative, knobs.seed) == ("piano", 7) and not notes
 
 
-def test_the_users_words_go_into_the_presets_prompts():
-    knobs, _ = resolve("very  soft", {}, PRESET, DEFAULTS)
-    assert knobs.prompts == (("violin, very soft", 0.75), ("warm", 0.25))
+def test_the_weights_of_the_prompts_are_shares():
+    knobs, _ = resolve("soft", {}, PRESET, DEFAULTS)
+    assert knobs.prompts == (("violin, soft", 0.75), ("warm", 0.25))
 
 
 def test_words_that_a_preset_does_not_use_are_noted():
