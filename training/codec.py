@@ -104,9 +104,9 @@ class InverseSTFT(nn.Module):
 
 
 class SpectralLoss(nn.Module):
-    """Log-mel L1 and spectral convergence at four resolutions."""
+    """Log-mel L1 and spectral convergence at five resolutions; the longest hears whether partials are steady."""
 
-    RESOLUTIONS = ((512, 128, 40), (1024, 256, 80), (2048, 512, 128), (4096, 1024, 160))  # n_fft, hop, bands
+    RESOLUTIONS = ((512, 128, 40), (1024, 256, 80), (2048, 512, 128), (4096, 1024, 160), (8192, 2048, 256))
 
     def __init__(self):
         super().__init__()
@@ -118,7 +118,7 @@ class SpectralLoss(nn.Module):
 
     def forward(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
         mels, convergences = [], []
-        for (n_fft, hop, _), filters in zip(self.RESOLUTIONS, self.filters, strict=True):
+        for (n_fft, hop, _bands), filters in zip(self.RESOLUTIONS, self.filters, strict=True):
             window = torch.hann_window(n_fft)
             one, two = (torch.stft(x, n_fft, hop, window=window, return_complex=True).abs() for x in (made, true))
             mels.append((torch.log(filters @ one + 1e-4) - torch.log(filters @ two + 1e-4)).abs().mean())
