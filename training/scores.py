@@ -14,7 +14,7 @@ import numpy as np
 
 CONTROL_RATE_HZ = 100
 # Seeds are shared out once, so that no score is ever met twice.
-TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = range(0, 100_000), range(200_000, 300_000), range(300_000, 400_000)
+TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = range(100_000), range(200_000, 300_000), range(300_000, 400_000)
 BEND_RANGE_CENTS = 200.0  # General MIDI's default: two semitones either way
 SCALES = (
     (0, 2, 4, 5, 7, 9, 11),

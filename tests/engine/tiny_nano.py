@@ -14,6 +14,7 @@ def write_weights(folder: Path) -> Path:
 
     from engine.nano.model import AudioEncoder, CodecEncoder, Denoiser, LatentDecoder, NanoConfig
     from engine.nano.stages import STAGES
+    from export.onnx_graph import export_stage
 
     torch.manual_seed(0)
     config = NanoConfig(
@@ -29,10 +30,8 @@ def write_weights(folder: Path) -> Path:
     }
     for stage in STAGES:
         arguments = tuple(_example(port, config.width) for port in stage.inputs)
-        torch.onnx.export(  # the tracing exporter, as in export/: all axes dynamic
-            modules[stage.name].eval(), arguments, str(folder / f"{stage.name}.onnx"), dynamo=False, opset_version=17,
-            input_names=list(stage.input_names), output_names=list(stage.output_names), dynamic_axes=stage.dynamic_axes,
-        )  # fmt: skip
+        names = list(stage.input_names), list(stage.output_names)
+        export_stage(modules[stage.name], arguments, folder / f"{stage.name}.onnx", *names, stage.dynamic_axes)
     (folder / "config.json").write_text(json.dumps({"defaults": {"steps": 2}}), encoding="utf-8")
     _tokenizer().save(str(folder / "tokenizer.json"))
     return folder

@@ -22,4 +22,4 @@ def test_every_score_can_be_played(seed):
     assert all(30 <= n.pitch_midi <= 96 and 1 <= n.velocity <= 127 for n in score.notes)
     assert score.bend_cents.shape == score.expression.shape == (300,)
     assert np.abs(score.bend_cents).max() <= BEND_RANGE_CENTS
-    assert 0 < score.expression.min() and score.expression.max() <= 1
+    assert score.expression.min() > 0 and score.expression.max() <= 1
