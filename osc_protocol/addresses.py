@@ -20,6 +20,7 @@ PROTOCOL_VERSION = 1        # grows when an old client would break
 PATH_BYTES = 1024           # macOS' PATH_MAX
 TEXT_BYTES = 1024           # more than any of our text encoders reads
 MESSAGE_BYTES = 900         # of free text from us
+MIXTURE_BYTES = 512         # of style names with weights
 CHUNK_BYTES = 1 << 20       # of audio in one message, over TCP
 MISSING_AT_MOST = 32        # indexes in one /audio/missing
 
@@ -54,7 +55,8 @@ CHANNELS = Arg("channels", "i", low=1)
 FRAMES = Arg("frames", "i", low=0)
 
 EDIT_KEYS = _by_name((
-    Arg("preset", "s", default="", help="a style from /preset/list"),
+    Arg("preset", "s", high=MIXTURE_BYTES, default="",
+        help="a style from /preset/list, or several with weights: harp 0.7 pan_flute 0.3"),
     Arg("model", "s", default="", help="a model from /model/list"),
     Arg("seed", "i", low=-1, default=-1, help="-1: drawn below 2^24, so that Pd's floats can send it back"),
     Arg("strength", "f", low=0, high=2, default=None, help="how much the source is listened to (adapter scale)"),
@@ -185,6 +187,10 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
         Address("preset/get", "One style's settings.",
                 args=(Arg("name", "s", help="from /preset/item"),),
                 replies=("preset/param", "preset/get.end", "fail")),
+        Address("preset/blend", "Mix styles for all later jobs of this client; only the ratios of the weights count.",
+                args=(Arg("mixture", "s", high=MIXTURE_BYTES, rest=32,
+                          help="names and weights in turn: harp 0.7 pan_flute 0.3"),),
+                replies=("done", "fail"), done=(Arg("styles", "i", low=1, help="how many are mixed"),)),
         Address("preset/reload", "Read the files again. A mistake names file, line and field, and the old set stays.",
                 replies=("done", "fail"), done=(Arg("presets", "i", low=0, help="how many there are"),)),
         Address("model/list", "All models.",

@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from presets.blend import blend
 from presets.errors import PresetError, Problem
 from presets.loader import file_sha256, load_preset
 from presets.schema import Preset
 
 SHIPPED_FOLDER = Path(__file__).parent / "styles"
+EXAMPLE = "as 'a 0.7 b 0.3'"
 SUFFIXES = (".yaml", ".yml")
 
 Stamp = tuple[int, int]  # (mtime in nanoseconds, bytes); (0, 0): not there
@@ -73,6 +75,16 @@ class Library:
         if name in by_name:
             return by_name[name]
         raise PresetError("unknown_preset", _unknown(name, list(by_name)))
+
+    def mixed(self, mixture: str) -> Preset:
+        """A preset by its name, or a blend as in `harp 0.7 pan_flute 0.3`. Raises PresetError."""
+        words = mixture.split()
+        if len(words) == 1:
+            return self.get(words[0])
+        if len(words) % 2:
+            raise PresetError("bad_preset", f"blend: expected names and weights in turn, {EXAMPLE}, got {mixture!r}")
+        weights = [_weight(word) for word in words[1::2]]
+        return blend([(self.get(name), weight) for name, weight in zip(words[::2], weights, strict=True)])
 
     def __len__(self) -> int:
         return len(self._now.by_name)
@@ -133,6 +145,14 @@ def _twins(by_path: Mapping[Path, Preset]) -> list[Problem]:
         for path in by_path
         if path.suffix == ".yaml" and path.with_suffix(".yml") in by_path
     ]
+
+
+def _weight(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        message = f"blend: expected a weight after each name, {EXAMPLE}, got {word!r}"
+        raise PresetError("bad_preset", message) from None
 
 
 def _yaml_files(folder: Path) -> list[Path]:

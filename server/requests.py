@@ -63,7 +63,7 @@ class Recipes:
         if not name:
             return None
         try:
-            return resolve(self.library.get(name), text)
+            return resolve(self.library.mixed(name), text)
         except PresetError as error:
             raise Refusal(error.code, error.message) from error
 

@@ -44,6 +44,15 @@ def preset_get(server: Server, peer: Peer, request: Request) -> None:
     server.delivery.send(peer, "preset/get.end", preset.name, len(knobs))
 
 
+async def preset_blend(server: Server, peer: Peer, request: Request) -> None:
+    """A mixture of styles becomes the client's default."""
+    mixture = request.values["mixture"]
+    server.recipes.check_preset(mixture)
+    peer.session.defaults["preset"] = mixture
+    await server.remember(peer)
+    server.delivery.send(peer, "done", request.address, 0, max(1, len(mixture.split()) // 2))
+
+
 async def preset_reload(server: Server, peer: Peer, request: Request) -> None:
     """Read the files again."""
     report = await server.reload_presets()
@@ -87,5 +96,5 @@ async def _run_on_model(server: Server, peer: Peer, request: Request, op: str) -
     await server.dispatcher.accept(Job(record, peer, op=op))
 
 
-VERBS = {"preset/list": preset_list, "preset/get": preset_get, "preset/reload": preset_reload,
-         "model/list": model_list, "model/load": model_load, "model/unload": model_unload}
+VERBS = {"preset/list": preset_list, "preset/get": preset_get, "preset/blend": preset_blend,
+         "preset/reload": preset_reload, "model/list": model_list, "model/load": model_load, "model/unload": model_unload}

@@ -130,3 +130,27 @@ def test_a_file_without_read_permission_is_reported(tmp_path):
     path = write(tmp_path, "a")
     path.chmod(0)
     assert "permissions" in Library([tmp_path]).report.errors[0].message
+
+
+def test_a_name_with_weights_is_a_blend(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path, name)
+    library = Library([tmp_path])
+    assert library.mixed("one") == library.get("one")
+    assert library.mixed("one 3 two 1").title.count("75%") == 1
+
+
+@pytest.mark.parametrize(
+    ("mixture", "code", "said"),
+    [
+        ("one two", "bad_preset", "'two'"),
+        ("one 1 two", "bad_preset", "in turn"),
+        ("one 1 tow 1", "unknown_preset", "two"),
+    ],
+)
+def test_a_blend_with_a_mistake_names_it(tmp_path, mixture, code, said):
+    for name in ("one", "two"):
+        write(tmp_path, name)
+    with pytest.raises(PresetError, match=said) as caught:
+        Library([tmp_path]).mixed(mixture)
+    assert caught.value.code == code

@@ -89,6 +89,15 @@ async def test_presets_are_listed_and_described(client):
     assert "harp" in (await client.expect("fail", code="unknown_preset"))["message"]
 
 
+async def test_styles_are_blended_for_later_jobs(client):
+    client.say("preset/blend", "harp", 0.75, "pan_flute", 0.25)
+    assert (await client.expect("done"))["styles"] == 2
+    client.say("get", "preset")
+    assert (await client.expect("get.reply"))["value"] == "harp 0.75 pan_flute 0.25"
+    client.say("preset/blend", "harp", 0.75, "pan_flut", 0.25)
+    assert "pan_flute" in (await client.expect("fail", code="unknown_preset"))["message"]
+
+
 async def test_a_new_preset_file_is_noticed_and_a_broken_one_names_its_line(client, server):
     client.say("notify", 1, 0, "max")
     await client.expect("state")
@@ -156,8 +165,9 @@ async def test_quit_lets_the_running_job_finish(config, audio):
     await server.start()
     client = await UdpClient.open(server.port)
     client.say("edit", 1, str(audio), "slow 10")
+    await client.expect("progress", id=1, stage="generating")  # or job 2, settled sooner, would run first
     client.say("edit", 2, str(audio), "copy")
-    await client.expect("progress", id=1, stage="generating")
+    await client.expect("ack", id=2)
     client.say("quit")
     await client.expect("done", command="/retimbre/quit")
     client.say("edit", 3, str(audio), "copy")
