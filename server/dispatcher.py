@@ -236,12 +236,16 @@ class Dispatcher:
         """Wait for an idle executor and a job; the job is then running, so nobody else ends it."""
         while True:
             self._wake.clear()
-            if self._waiting and self._executor.is_idle and not self.is_draining:
-                job = min(self._waiting, key=_rank)
+            job = self._first_in_line()
+            if job in self._waiting and self._executor.is_idle and not self.is_draining:
                 self._waiting.remove(job)
                 job.state, self._running = RUNNING, job
                 return job
             await self._wake.wait()
+
+    def _first_in_line(self) -> Job | None:
+        """Nobody is passed while his file is looked at: that takes two seconds at most, and positions were told."""
+        return min((job for job in self._book.living() if not job.is_ending), key=_rank, default=None)
 
     async def _run(self, job: Job) -> None:
         self._worker_job = job.name
@@ -350,6 +354,7 @@ class Dispatcher:
             end = await self._journalled(job, end)
         job.end = end
         self._book.close(job)
+        self._wake.set()
         log.log(logging.INFO if code in ("", "cancelled") else logging.WARNING, "%s %s after %.2f s%s", job.name,
                 job.public_state, end.seconds, f": {code}: {message}" if code else "")
         self._delivery.end(job)

@@ -9,6 +9,7 @@ import pytest
 from osc_protocol.wire import write_message
 
 from server.delivery import REPEATS
+from server.settle import settled
 from tests.server.clients import write_wav
 
 
@@ -142,6 +143,18 @@ async def test_progress_never_falls_and_heartbeats_come_while_a_job_waits(client
     await client.expect("done", id=1)
     fractions = [message.values["fraction"] for message in client.all("progress", id=1)]
     assert fractions == sorted(fractions) and fractions[-1] < 1
+
+
+async def test_nobody_is_passed_while_his_file_settles(client, audio, monkeypatch):
+    async def slowly(path, *rest):
+        await asyncio.sleep(0.3 if path.endswith("first.wav") else 0)
+        return await settled(path, *rest)
+
+    monkeypatch.setattr("server.dispatcher.settled", slowly)
+    client.say("edit", 1, str(write_wav(audio.parent / "first.wav")), "copy")
+    client.say("edit", 2, str(audio), "copy")
+    await client.expect("done", id=2)
+    assert client.ends(1)
 
 
 async def test_higher_priority_is_served_first(client, audio):
