@@ -97,4 +97,5 @@ async def _run_on_model(server: Server, peer: Peer, request: Request, op: str) -
 
 
 VERBS = {"preset/list": preset_list, "preset/get": preset_get, "preset/blend": preset_blend,
-         "preset/reload": preset_reload, "model/list": model_list, "model/load": model_load, "model/unload": model_unload}
+         "preset/reload": preset_reload,
+         "model/list": model_list, "model/load": model_load, "model/unload": model_unload}

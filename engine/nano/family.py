@@ -33,7 +33,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
 DEFAULTS: Mapping[str, Any] = {
-    "strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 8, "seed": -1,
+    "strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 4, "seed": -1,
 }  # fmt: skip
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
@@ -168,6 +168,7 @@ class NanoFamily:
             lambda done: progress("generating", ENCODED + (GENERATED - ENCODED) * done),
             cancelled,
         )
+        progress("decoding", GENERATED)
         advance = lambda done: progress("decoding", GENERATED + (DECODED - GENERATED) * done)  # noqa: E731
         return self._decoded(latent, advance, cancelled)[: len(mono)] / gain
 

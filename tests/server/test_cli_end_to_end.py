@@ -16,10 +16,8 @@ from server.app import Server
 from server.cli import main
 from server.client import Client
 from server.config import ServeConfig
-from server.paths import WEIGHTS, Paths, ServerAddress, read_port_file, write_port_file
+from server.paths import Paths, ServerAddress, read_port_file, write_port_file
 from tests.server.clients import executor, write_wav
-
-needs_weights = pytest.mark.skipif(not (WEIGHTS / "config.json").is_file(), reason="the model is not trained yet")
 
 
 @pytest.fixture
@@ -202,7 +200,6 @@ def test_a_server_that_does_not_start_shows_its_last_words(audio, tmp_path, caps
     assert "its last words:\n" in (said := capsys.readouterr().err) and "max_file_mb: expected" in said
 
 
-@needs_weights
 def test_edit_starts_a_server_for_one_job_and_stops_it(audio, tmp_path, capsys):
     write_wav(audio, frames=24_000, channels=2)
     target, data_dir = tmp_path / "violin.wav", tmp_path / "data"
@@ -217,7 +214,6 @@ def test_edit_starts_a_server_for_one_job_and_stops_it(audio, tmp_path, capsys):
     assert read_port_file(Paths.under(data_dir).port_file) is None
 
 
-@needs_weights
 def test_demo_leaves_sound_manifests_and_a_picture(audio, tmp_path, capsys):
     write_wav(audio, frames=24_000)
     folder = tmp_path / "demo"
