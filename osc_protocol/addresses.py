@@ -205,6 +205,8 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
     "Server": (
         Address("status", "How is the server?", replies=("status.reply",)),
         Address("version", "Which server is it?", replies=("version.reply",)),
+        Address("folder", "Where may a client on the server's machine write a region for /edit?",
+                replies=("folder.reply",)),
         Address("ping", "Is it there?",
                 args=(Arg("echo", "any", rest=16, help="anything short"),), replies=("pong",)),
         Address("sync", "Answered when all commands before it were acknowledged or have ended.",
@@ -300,6 +302,8 @@ REPLIES_BY_SECTION: Mapping[str, tuple[Reply, ...]] = {
         Reply("version.reply", "protocol grows when an old client would break.",
               (Arg("name", "s"), Arg("major", "i", low=0), Arg("minor", "i", low=0), Arg("patch", "s"),
                Arg("protocol", "i", low=1), Arg("commit", "s"))),
+        Reply("folder.reply", "What is in it goes a day after it was written, as uploads do.",
+              (Arg("path", "s", high=PATH_BYTES, help="with / on all systems, and none at its end"),)),
         Reply("pong", "What /ping brought.", (Arg("echo", "any", rest=16),)),
         Reply("synced", "", (Arg("n", "i"),)),
         Reply("log", "For people: warnings about your last message, and what /dump shows.",

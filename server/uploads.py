@@ -26,6 +26,7 @@ from server.lanes import Lane
 log = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # under the spool
+REGIONS_FOLDER = "regions"  # beside it: for clients that see this machine's files, see /folder
 MAX_OPEN = 64
 MAX_OPEN_PER_CLIENT = 16
 WRITE_BYTES = 2**18  # chunks of UDP are gathered: each hop to the file lane costs more than they do
@@ -85,12 +86,12 @@ class Uploads:
     """All transfers into the spool, by client and id."""
 
     def __init__(self, spool: Path, limit_bytes: int, file_lane: Lane) -> None:
-        self.folder = spool / FOLDER
+        self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
         self._limit_bytes, self._file_lane = limit_bytes, file_lane
         self._uploads: dict[tuple[str, int | str], Upload] = {}
 
     async def prepare(self, needed: Iterable[str]) -> None:
-        """Make the folder, drop what an earlier life left behind but for files that jobs still need."""
+        """Make the folders, drop what an earlier life left behind but for files that jobs still need."""
         await self._file_lane(self._sweep, frozenset(needed), True)
 
     async def on_open(self, client: str, request: Request, is_stream: bool) -> list[bytes]:
@@ -193,12 +194,13 @@ class Uploads:
             await self._file_lane(upload.discard)
 
     def _sweep(self, needed: frozenset[str], is_start: bool) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.iterdir():
-            is_old = time.time() - path.stat().st_mtime > KEEP_SECONDS
-            is_left_behind = is_start and path.suffix == ".part"
-            if is_left_behind or (is_old and path.suffix != ".part" and os.path.realpath(path) not in needed):
-                path.unlink(missing_ok=True)
+        for folder in (self.folder, self.regions):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in filter(Path.is_file, folder.iterdir()):
+                is_old = time.time() - path.stat().st_mtime > KEEP_SECONDS
+                is_left_behind = is_start and path.suffix == ".part"
+                if is_left_behind or (is_old and path.suffix != ".part" and os.path.realpath(path) not in needed):
+                    path.unlink(missing_ok=True)
 
 
 def wav_header(format: str, rate_hz: int, channels: int, data_bytes: int) -> bytes:

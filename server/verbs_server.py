@@ -37,6 +37,11 @@ def version(server: Server, peer: Peer, request: Request) -> None:
     server.delivery.send(peer, "version.reply", "retimbre", major, minor, patch, PROTOCOL_VERSION, commit)
 
 
+def folder(server: Server, peer: Peer, request: Request) -> None:
+    """Where a client that sees this machine's files may write a region."""
+    server.delivery.send(peer, "folder.reply", server.uploads.regions.as_posix())
+
+
 def sync(server: Server, peer: Peer, request: Request) -> None:
     """Answer when everything before it was acknowledged or has ended.
 
@@ -121,5 +126,5 @@ def _extent(header, start: float, length: float) -> tuple[int, int, int]:
     return header.rate_hz, header.channels, min(frames, round(length * header.rate_hz)) if length else frames
 
 
-VERBS = {"ping": ping, "status": status, "version": version, "sync": sync, "notify": notify, "dump": dump,
-         "auth": auth, "quit": quit_server, "set": set_keys, "get": get_key, "region": region}
+VERBS = {"ping": ping, "status": status, "version": version, "folder": folder, "sync": sync, "notify": notify,
+         "dump": dump, "auth": auth, "quit": quit_server, "set": set_keys, "get": get_key, "region": region}

@@ -4,12 +4,14 @@ import asyncio
 import os
 import time
 import wave
+from pathlib import Path
 
 import pytest
 from osc_protocol import DownloadReceiver, UploadSender, encode
 from osc_protocol.wire import write_message
 
 from server.settle import QUIET_SECONDS
+from tests.server.clients import write_wav
 
 ADDRESS = "/retimbre/audio/"
 
@@ -87,13 +89,22 @@ async def test_silent_uploads_expire_and_leave_nothing(client, server):
     assert not list(server.uploads.folder.iterdir())
 
 
-async def test_old_files_go_but_not_those_that_jobs_need(server):
+@pytest.mark.parametrize("kind", ["folder", "regions"])
+async def test_old_files_go_but_not_those_that_jobs_need(server, kind):
+    folder = getattr(server.uploads, kind)
     for name in ("old.wav", "needed.wav", "new.wav"):
-        (server.uploads.folder / name).write_bytes(b"x")
+        (folder / name).write_bytes(b"x")
     for name in ("old.wav", "needed.wav"):
-        os.utime(server.uploads.folder / name, (1, 1))
-    await server.uploads.expire([os.path.realpath(server.uploads.folder / "needed.wav")])
-    assert sorted(path.name for path in server.uploads.folder.iterdir()) == ["needed.wav", "new.wav"]
+        os.utime(folder / name, (1, 1))
+    await server.uploads.expire([os.path.realpath(folder / "needed.wav")])
+    assert sorted(path.name for path in folder.iterdir()) == ["needed.wav", "new.wav"]
+
+
+async def test_a_region_in_the_folder_that_the_server_names_can_be_edited(client):
+    client.say("folder")
+    path = write_wav(Path((await client.expect("folder.reply"))["path"]) / "mine.wav")
+    client.say("edit", 2, str(path), "copy")
+    assert (await client.expect("result", id=2))["frames"] == 4800
 
 
 async def test_too_many_bytes_are_refused(connect, server):
