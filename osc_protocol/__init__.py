@@ -9,6 +9,8 @@ from osc_protocol.audio_transfer import (
 )
 from osc_protocol.framing import MAX_FRAME_BYTES, FramingError, StreamDecoder, encode_frame
 from osc_protocol.messages import (
-    MAX_DATAGRAM_BYTES, BadRequest, ProtocolError, ReplyMessage, Request, decode_packet, decode_reply, encode, usage,
+    MAX_DATAGRAM_BYTES, BadRequest, ProtocolError, ReplyMessage, Request, decode_message, decode_packet,
+    decode_reply, encode, usage,
 )
 from osc_protocol.rows import REQUIRED, ROOT, Address, Arg, Reply
+from osc_protocol.wire import Message

@@ -58,10 +58,11 @@ class ReplyMessage:
 
 def decode_packet(data: bytes) -> list[Request | BadRequest]:
     """Every message of a packet, checked. Bundles are flattened and their time tags ignored."""
-    return [_decode(message) for message in read_packet(bytes(data))]
+    return [decode_message(message) for message in read_packet(bytes(data))]
 
 
-def _decode(message: Message) -> Request | BadRequest:
+def decode_message(message: Message) -> Request | BadRequest:
+    """One message, checked; for those that did not come as OSC bytes too."""
     row = ADDRESSES.get(message.address)
     if message.error:
         return _bad(message, row, message.code, message.error)
