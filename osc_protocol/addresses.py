@@ -20,11 +20,13 @@ PROTOCOL_VERSION = 1        # grows when an old client would break
 PATH_BYTES = 1024           # macOS' PATH_MAX
 TEXT_BYTES = 1024           # more than any of our text encoders reads
 MESSAGE_BYTES = 900         # of free text from us
+DEVICE_BYTES = 128          # names of sound devices
 MIXTURE_BYTES = 512         # of style names with weights
 CHUNK_BYTES = 1 << 20       # of audio in one message, over TCP
 MISSING_AT_MOST = 32        # indexes in one /audio/missing
 
 STATES = ("starting", "loading", "warming", "ready", "busy", "draining", "error")
+LIVE_STATES = ("off", "starting", "running", "lost")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 STAGES = ("queued", "downloading", "loading", "compiling", "encoding", "generating", "decoding", "fitting", "writing")
 AUDIO_FORMATS = ("wav", "flac", "aiff", "f32le", "s24le", "s16le")      # whole files, then raw interleaved samples
@@ -53,6 +55,9 @@ STATE = Arg("state", "s", choices=STATES)
 RATE = Arg("rate", "i", "Hz", low=1)
 CHANNELS = Arg("channels", "i", low=1)
 FRAMES = Arg("frames", "i", low=0)
+LATENCIES = (Arg("input_latency", "i", "frames", low=0, help="as the driver reports it"),
+             Arg("output_latency", "i", "frames", low=0, help="as the driver reports it"))
+XRUNS = Arg("xruns", "i", low=0, help="how often the driver lost sound since /live/start; bars around one may be shifted")
 
 EDIT_KEYS = _by_name((
     Arg("preset", "s", high=MIXTURE_BYTES, default="",
@@ -79,6 +84,30 @@ EDIT_KEYS = _by_name((
     Arg("deadline", "f", "seconds", low=0, default=0.0, help="fail with timed_out if not done by then; 0: never"),
 ))
 REGION_KEYS = _by_name(arg for arg in EDIT_KEYS.values() if arg not in (START, LENGTH))
+
+PLAY_TIMES_AT_MOST = 64
+MEASURED_LATER = ("start", "length", "tempo", "beats_start")    # /capture knows these from the clock
+CAPTURE_KEYS = _by_name((
+    *(arg for arg in EDIT_KEYS.values() if arg.name not in MEASURED_LATER),
+    Arg("play", "i", low=0, high=PLAY_TIMES_AT_MOST, default=1,
+        help="how often the first stem is played, in time, from the next bar line after it is done; 0: not"),
+))
+LIVE_KEYS = _by_name((
+    Arg("rate", "i", "Hz", low=0, high=384_000, default=0, help="0: the input device's own"),
+    Arg("channels", "i", low=1, high=64, default=2, help="that are listened to, and played to"),
+    Arg("blocksize", "i", "frames", low=0, high=16384, default=0, help="of one call of the driver; 0: it chooses"),
+    Arg("seconds", "f", "seconds", low=1, high=1200, default=64.0,
+        help="how much sound is remembered; 64: 32 bars of 4/4 at 120 bpm"),
+))
+TRANSPORT_KEYS = _by_name((
+    Arg("meter_num", "i", low=1, high=64, default=4, help="the 6 of 6/8"),
+    Arg("meter_den", "i", low=1, high=64, default=4, help="the 8 of 6/8"),
+    Arg("bar_line", "f", "beats", default=0.0, help="where any bar line lies; for music whose meter changes"),
+    Arg("playing", "i", low=0, high=1, default=1, help="0: the DAW stands still, so bars end where it stopped"),
+    Arg("offset", "f", "seconds", low=-10, high=10, default=0.0,
+        help="how much later the sound arrives here than the DAW says that it is there"),
+))
+LIVE_STATE = Arg("state", "s", choices=LIVE_STATES)
 
 JOB_REPLIES = ("ack", "progress", "result", "done", "fail")
 JOB_DONE = (
@@ -181,6 +210,42 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
         Address("audio/missing", "Download: these did not arrive. With no index at all: everything did.",
                 args=AUDIO_MISSING),
     ),
+    "Live audio": (
+        Address("live/start", "Listen to an input and remember its last seconds. Sent again it changes nothing.",
+                args=(Arg("input", "s", high=DEVICE_BYTES, default="",
+                          help="a part of a name, or a number, from /live/device; empty: the system's default"),
+                      Arg("output", "s", high=DEVICE_BYTES, default="", help="the same; none: never play")),
+                keys=LIVE_KEYS, replies=("done", "fail", "live/state"),
+                done=(RATE, CHANNELS, *LATENCIES)),
+        Address("live/stop", "Stop listening, and forget the sound.",
+                replies=("done", "live/state"), done=()),
+        Address("live/devices", "Which inputs and outputs are there now?",
+                replies=("live/device", "live/devices.end", "fail")),
+        Address("live/status", "How is live audio?", replies=("live/status.reply", "fail")),
+        Address("live/transport", "Where is the DAW? Send it when it starts, stops, jumps or changes tempo, and as "
+                "often as you like between: messages come late, never early, so the earliest are believed. Silent when "
+                "all is well, also while live audio is off.",
+                args=(Arg("tempo", "f", "bpm", low=10, high=1000, help="quarter notes a minute"),
+                      Arg("beat", "f", "beats", default=0.0,
+                          help="position now, in quarter notes; bar lines lie at whole bars from 0 (or see bar_line)")),
+                keys=TRANSPORT_KEYS, replies=("fail",)),
+        Address("live/measure", "Play a short sweep on the output, find it in the input, and from here on compensate "
+                "by what was found. The output must be heard by the input.",
+                replies=("done", "fail"),
+                done=(Arg("round_trip", "i", "frames", low=0, help="measured, output to input"),
+                      Arg("reported", "i", "frames", low=0, help="what the driver says of the same way"))),
+        Address("live/play", "Play a stem of a take in time, from the next bar line on.",
+                args=(ID, Arg("index", "i", low=0, default=0, help="of its /result"),
+                      Arg("times", "i", low=1, high=PLAY_TIMES_AT_MOST, default=1, help="back to back")),
+                replies=("live/playing", "fail")),
+        Address("live/silence", "Stop what is played.", replies=("done",), done=()),
+        Address("capture", "Edit the last whole bars, up to the last bar line that has passed: a job like /edit, whose "
+                "stem is played in time when it is done. They become the current region, for /say and /take/list.",
+                args=(ID, Arg("bars", "i", low=1, high=1024, help="how many"),
+                      Arg("text", "s", high=TEXT_BYTES, help="what to do, in words")),
+                keys=CAPTURE_KEYS, replies=(*JOB_REPLIES, "region.reply", "live/playing"), done=JOB_DONE,
+                critical=True),
+    ),
     "Presets and models": (
         Address("preset/list", "All styles.",
                 replies=("preset/item", "preset/list.end")),
@@ -273,6 +338,31 @@ REPLIES_BY_SECTION: Mapping[str, tuple[Reply, ...]] = {
         Reply("audio/data", "Download: one chunk.", AUDIO_DATA),
         Reply("audio/close", "Download: all was sent.", AUDIO_CLOSE),
     ),
+    "Live audio": (
+        Reply("live/state", "Pushed to /notify clients when it changes, and when sound was lost.",
+              (LIVE_STATE, Arg("reason", "s", high=MESSAGE_BYTES, clip=True, help="of lost"), XRUNS)),
+        Reply("live/device", "",
+              (Arg("index", "i", low=0), Arg("name", "s", high=DEVICE_BYTES, clip=True),
+               Arg("system", "s", clip=True, help="the sound system it belongs to: Core Audio, JACK, ALSA, …"),
+               Arg("inputs", "i", low=0), Arg("outputs", "i", low=0), RATE,
+               Arg("is_input", "i", low=0, high=1, help="1: the default input"),
+               Arg("is_output", "i", low=0, high=1, help="1: the default output"))),
+        Reply("live/devices.end", "", (COUNT,)),
+        Reply("live/status.reply", "Where live audio is off, all numbers are 0.",
+              (LIVE_STATE, Arg("input", "s", high=DEVICE_BYTES, clip=True),
+               Arg("output", "s", high=DEVICE_BYTES, clip=True),
+               Arg("rate", "i", "Hz", low=0), Arg("channels", "i", low=0), *LATENCIES,
+               Arg("round_trip", "i", "frames", low=-1, help="measured, see /live/measure; -1: not yet"),
+               XRUNS, Arg("seconds", "f", "seconds", low=0, help="the ring holds at most"),
+               Arg("filled", "f", "seconds", low=0, help="the ring holds now"),
+               Arg("peak", "f", "dBFS", low=-200, help="loudest input sample of the last half second; -200: silence"),
+               Arg("tempo", "f", "bpm", low=0, help="0: no /live/transport yet"),
+               Arg("meter_num", "i", low=0), Arg("meter_den", "i", low=0), Arg("beat", "f", "beats", help="now"),
+               Arg("bars", "i", low=0, help="whole bars that /capture could take now"))),
+        Reply("live/playing", "A stem starts soon, at a bar line.",
+              (ID, Arg("beat", "f", "beats", help="the bar line"),
+               Arg("seconds", "f", "seconds", low=0, help="from now"), Arg("times", "i", low=1))),
+    ),
     "Presets and models": (
         Reply("preset/item", "",
               (Arg("name", "s"), Arg("title", "s", high=128, clip=True), Arg("model", "s"), Arg("task", "s"),
@@ -330,7 +420,7 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType({
     "bad_audio": "it cannot be read as audio, or is still being written, or its checksum is wrong",
     "bad_preset": "a preset file has a mistake",
     "too_long": "the region is longer than the model or the server takes",
-    "too_short": "the region is too short",
+    "too_short": "the region is too short, or fewer bars are remembered than were asked for",
     "too_large": "more bytes than the server takes",
     "busy": "not while a job runs",
     "queue_full": "too many jobs are waiting",
@@ -339,6 +429,11 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType({
     "out_of_memory": "the device has too little memory for this job",
     "disk_full": "no room to write the stems",
     "write_failed": "the stem could not be written; the message has the reason",
+    "no_portaudio": "the PortAudio library is missing, so there is no live audio",
+    "no_device": "no such sound device, or it cannot be opened like this, or it is gone",
+    "not_live": "live audio is off; send /live/start",
+    "no_transport": "the clock is not known; send /live/transport",
+    "not_heard": "what was played does not arrive at the input",
     "cancelled": "stopped on request",
     "timed_out": "the deadline passed, or the other side went silent",
     "auth": "a password is needed, or was wrong, or this works on the server's own machine only",
