@@ -32,6 +32,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("server.cli_serve", "listen for OSC until ctrl-C"),
     "edit": Command("server.cli_edit", "turn one audio file, or a part of it, into a stem"),
+    "job": Command("server.cli_job", "the same for a program that only reads and writes files"),
     "presets": Command("server.cli_presets", "list the styles"),
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
