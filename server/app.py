@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
@@ -41,6 +42,9 @@ from server.settle import QUIET_SECONDS
 from server.transports import Link, Transports, UdpLink, udp_key
 from server.uploads import Uploads
 
+if TYPE_CHECKING:
+    from server.http.app import HttpTwin
+
 log = logging.getLogger(__name__)
 
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
@@ -57,12 +61,13 @@ class Server:
         self.paths = config.paths()
         self.executor = executor or LocalExecutor(worker_command(config.model, config.threads))
         self.ready = asyncio.Event()  # the engine takes jobs at once
-        self.port = 0
+        self.port = self.http_port = 0
         self.is_stopping = False
         self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self._told_state = ""
         self._began = time.monotonic()
+        self.http: HttpTwin | None = None
 
     # Life
 
@@ -93,12 +98,13 @@ class Server:
             await self.journal_lane(self.journal.close)
             self._close_lanes()
             raise
+        await self._open_http()
         await self._resume(recovery)
         await self.executor.start(self._on_event)
         self.dispatcher.start()
         self.spawn(self._watch_presets(), "preset watch")
         self.spawn(self._watch_uploads(), "upload watch")
-        write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, 0, os.getpid()))
+        write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, self.http_port, os.getpid()))
         log.info("listening on %s port %d, UDP and TCP", self.config.host, self.port)
 
     async def _build(self) -> None:
@@ -123,6 +129,18 @@ class Server:
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
         self.transports = Transports(self._receive, self._lost, self._link_for)
+
+    async def _open_http(self) -> None:
+        """The HTTP twin, unless it is off. Without a free port the server goes on: its clients speak OSC."""
+        if not self.config.http_port:
+            return
+        twin = (await self.file_lane(importlib.import_module, "server.http.app")).HttpTwin(self)  # takes 0.2 s
+        try:
+            self.http_port = await twin.open(self.config.host, self.config.http_port)
+            self.http = twin
+        except OSError as error:
+            await twin.close()
+            log.warning("no HTTP and no page: %s", error)
 
     async def _resume(self, recovery: Recovery) -> None:
         """Take up what an earlier life of this server left."""
@@ -172,6 +190,8 @@ class Server:
         await self.uploads.close()
         self.delivery.close()
         await self.transports.close()
+        if self.http:
+            await self.http.close()
         await self.journal_lane(self.journal.close)
         self._close_lanes()
         remove_port_file(self.paths.port_file, os.getpid())

@@ -45,8 +45,18 @@ def _listening(server: Server) -> str:
     asked = server.config.port
     other = f" ({asked} is taken)" if asked and asked != server.port else ""
     return (f"listening for OSC on {server.config.host} port {server.port}{other}, UDP and TCP\n"
+            f"{_http(server)}\n"
             f"data in {server.paths.data}\n"
             f"loading {server.config.model}; jobs may be sent already. ctrl-C stops")
+
+
+def _http(server: Server) -> str:
+    asked = server.config.http_port
+    if not server.http_port:
+        return "no page, no HTTP: " + (f"ports from {asked} on are taken" if asked else "--http-port is 0")
+    other = f" ({asked} is taken)" if asked != server.http_port else ""
+    host = f"[{server.config.host}]" if ":" in server.config.host else server.config.host
+    return f"page and HTTP on http://{host}:{server.http_port}/{other}"
 
 
 def _ready(server: Server) -> str:

@@ -68,8 +68,8 @@ class CommonConfig:
 class ServeConfig(CommonConfig):
     """What one server does. Built by the command line and by tests alike."""
 
-    http_port: int = option(11022, "kept for the HTTP twin, which this version does not have: nothing listens there",
-                            low=0, high=65535)
+    http_port: int = option(11022, "TCP port of the page, the same verbs as JSON, and OSCQuery; when it is taken the "
+                            "server tries the next ten; 0: none of these", low=0, high=65535)
     reply_port: int = option(0, "send UDP replies to this port of every client that did not register one with "
                              "/retimbre/notify; 0: to the port it sent from", low=0, high=65535)
     root: tuple[str, ...] = option((), "folder whose audio clients may name by path; may be given several times",

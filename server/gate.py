@@ -32,6 +32,7 @@ class Gate:
     """Checks passwords. `delay_seconds`: before the answer to the first wrong one; the next ones take multiples."""
 
     def __init__(self, password: str, delay_seconds: float = 1.0) -> None:
+        self.has_password = bool(password)
         self._expected = _digest(password)
         self._delay_seconds = delay_seconds
         self._attempts: dict[str, _Attempts] = {}

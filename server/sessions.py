@@ -167,6 +167,11 @@ class Sessions:
             if peer.session.client == key:
                 self._sessions.pop(key, None)
 
+    def release(self, client: str) -> None:
+        """Forget a session unless a socket still speaks for it."""
+        if all(peer.session.client != client for peer in self._peers.values()):
+            self._sessions.pop(client, None)
+
     def _make_room(self) -> None:
         """Drop the address that was silent for longest; registered ones stay."""
         if len(self._peers) >= MAX_PEERS:

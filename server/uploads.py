@@ -90,6 +90,11 @@ class Uploads:
         self._limit_bytes, self._file_lane = limit_bytes, file_lane
         self._uploads: dict[tuple[str, int | str], Upload] = {}
 
+    @property
+    def limit_bytes(self) -> int:
+        """Of one upload."""
+        return self._limit_bytes
+
     async def prepare(self, needed: Iterable[str]) -> None:
         """Make the folders, drop what an earlier life left behind but for files that jobs still need."""
         await self._file_lane(self._sweep, frozenset(needed), True)
@@ -112,7 +117,7 @@ class Uploads:
         if upload.pending_bytes >= WRITE_BYTES:
             await self._flush(client, request, upload)
         if upload.receiver.state == "failed":
-            await self._drop(client, request.id)
+            await self.drop(client, request.id)
         return packets
 
     async def on_close(self, client: str, request: Request) -> list[bytes]:
@@ -125,7 +130,7 @@ class Uploads:
             await self._file_lane(upload.finish)
             log.info("upload %s: %d bytes from %s", upload.path.name, upload.written_bytes, client)
         elif upload.receiver.state == "failed":
-            await self._drop(client, request.id)
+            await self.drop(client, request.id)
         return packets
 
     async def expire(self, needed: Iterable[str]) -> None:
@@ -134,13 +139,13 @@ class Uploads:
         for (client, identity), upload in list(self._uploads.items()):
             if upload.receiver.is_expired(now):
                 log.info("upload %r of %s has expired", identity, client)
-                await self._drop(client, identity)
+                await self.drop(client, identity)
         await self._file_lane(self._sweep, frozenset(needed), False)
 
     async def close(self) -> None:
         """Drop what is unfinished."""
         for client, identity in list(self._uploads):
-            await self._drop(client, identity)
+            await self.drop(client, identity)
 
     async def _begin(self, client: str, request: Request, is_stream: bool) -> Upload:
         self._check(client, request)
@@ -185,10 +190,11 @@ class Uploads:
             try:
                 await self._file_lane(upload.write, data)
             except OSError as error:
-                await self._drop(client, request.id)
+                await self.drop(client, request.id)
                 raise Refusal("disk_full", f"the upload cannot be written: {error.strerror or error}") from error
 
-    async def _drop(self, client: str, identity: int | str) -> None:
+    async def drop(self, client: str, identity: int | str) -> None:
+        """Forget a transfer; what it has not finished is deleted."""
         upload = self._uploads.pop((client, identity), None)
         if upload:
             await self._file_lane(upload.discard)

@@ -9,7 +9,7 @@ from tests.server.clients import executor
 
 
 async def main(data_dir, root):
-    server = Server(ServeConfig(data_dir=data_dir, port=0, root=(root,)), executor())
+    server = Server(ServeConfig(data_dir=data_dir, port=0, http_port=0, root=(root,)), executor())
     await server.start()
     await server.serve_until_stopped()
 

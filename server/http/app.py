@@ -1,0 +1,118 @@
+"""Routes, start and stop of the HTTP twin."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from osc_protocol import ROOT
+
+from server.errors import Refusal
+from server.http import calls, events, files, security
+from server.http.clients import Client, Clients
+from server.transports import PORTS_TO_TRY
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 256
+KEEPALIVE_SECONDS = 30.0  # an idle connection is closed after this
+STOP_SECONDS = 2.0  # for answers that are on their way
+EXPIRY_SECONDS = 60.0
+
+
+class HttpTwin:
+    """The HTTP side of one server. Belongs to the loop's thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.clients = Clients(server)
+        app = web.Application(middlewares=[security.guard(server)], client_max_size=calls.MAX_BODY_BYTES)
+        app.on_response_prepare.append(security.add_headers)
+        app.add_routes([
+            web.post(f"{ROOT}/audio/upload", self._upload),
+            web.get(f"{ROOT}/audio/file", self._file),
+            web.get(f"{ROOT}/events", self._events, allow_head=False),
+            web.post("/{address:.*}", self._call),
+            web.get("/page/{name:.*}", self._page),
+            web.get("/", self._root),
+        ])
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS,
+                                     shutdown_timeout=STOP_SECONDS)
+        self._listener: asyncio.AbstractServer | None = None
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen on `port` or one of the next ten. Returns the real one. Raises OSError."""
+        await self._runner.setup()
+        host = "127.0.0.1" if host == "localhost" else host
+        for candidate in range(port, min(port + PORTS_TO_TRY, 65536)):
+            try:
+                self._listener = await asyncio.get_running_loop().create_server(self._protocol, host, candidate)
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                log.info("HTTP port %d is taken (%s)", candidate, error.strerror)
+            else:
+                self._server.spawn(self._watch(), "HTTP clients watch")
+                return candidate
+        raise OSError(errno.EADDRINUSE, f"ports {port} to {port + PORTS_TO_TRY - 1} are all taken")
+
+    async def close(self) -> None:
+        """Take no more connections, end streams, let answers go out."""
+        if self._listener:
+            self._listener.close()
+        self.clients.close()
+        await self._runner.cleanup()
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        if len(self._runner.server.connections) >= MAX_CONNECTIONS:
+            log.warning("an HTTP connection is refused: %d are open", MAX_CONNECTIONS)
+            return _Refused()
+        return self._runner.server()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_SECONDS)
+            self.clients.expire()
+
+    def _client(self, request: web.Request) -> Client:
+        return self.clients.client(request.remote or "", request.query.get("client", ""))
+
+    async def _call(self, request: web.Request) -> web.Response:
+        client = self._client(request)
+        return calls.answer(await calls.run(self._server, client, request.path, await request.read()))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        client = self._client(request)
+        asked = request.headers.get("Last-Event-ID") or request.query.get("since") or str(client.link.events.number)
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
+            raise Refusal("bad_args", f"Last-Event-ID: expected the number of an event, came {asked[:40]!r}")
+        self.clients.listen(client)
+        try:
+            return await events.serve(client.link.events, request, int(asked))
+        finally:
+            self.clients.leave(client)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        return await files.upload(self._server, self._client(request), request)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        return await files.audio(self._server, request)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        return files.page(request.match_info["name"])
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/page/")
+
+
+class _Refused(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.abort()

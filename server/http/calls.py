@@ -1,0 +1,114 @@
+"""POST /retimbre/<verb>: the verb's own function runs, and what it answers at once is the answer.
+
+`200 {"replies": [{"address": "/retimbre/ack", "id": "7", ...}]}`; with a /fail among them its code's status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from osc_protocol import ROOT, ReplyMessage, decode_message, decode_reply, encode
+
+from server import verbs
+from server.errors import Refusal
+from server.http import json_form
+from server.http.clients import Client
+from server.sessions import Peer
+from server.transports import Link
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+MAX_BODY_BYTES = 2 * 2**20  # an /audio/data of 1 MiB as Base64
+
+# A call is answered when its verb's function has returned: by then everything that a verb says at once is said.
+# These say it later, and their call waits for it.
+ANSWERED_LATER = {"sync": ("synced", "fail"), "model/load": ("done", "fail"), "model/unload": ("done", "fail")}
+FAIL = f"{ROOT}/fail"
+ALWAYS_EVENTS = frozenset((f"{ROOT}/progress",))
+
+STATUS = {
+    "bad_packet": 400, "bad_args": 400, "auth": 401, "path_denied": 403,
+    "unknown_address": 404, "unknown_preset": 404, "unknown_model": 404, "unknown_job": 404, "unknown_take": 404,
+    "unknown_upload": 404, "no_file": 404,
+    "no_region": 409, "busy": 409, "cancelled": 409, "stale_chunk": 409, "too_large": 413,
+    "bad_audio": 422, "bad_preset": 422, "too_long": 422, "too_short": 422,
+    "internal": 500, "engine_died": 503, "interrupted": 503, "missing_weights": 503, "not_ready": 503,
+    "queue_full": 503, "timed_out": 504, "out_of_memory": 507, "disk_full": 507, "write_failed": 507,
+}
+
+
+class Call(Link):
+    """The way to one call. While it is open messages are its answers; later ones are the client's events."""
+
+    is_stream = True
+
+    def __init__(self, client: Client) -> None:
+        self._link = client.link
+        self.key, self.host, self.reply_port = client.link.key, client.link.host, client.link.reply_port
+        self.replies: list[ReplyMessage] = []
+        self.is_open = True
+        self._news = asyncio.Event()
+
+    def send(self, packet: bytes) -> None:
+        message = decode_reply(packet)
+        if self.is_open and message.address not in ALWAYS_EVENTS:
+            self.replies.append(message)
+            self._news.set()
+        else:
+            self._link.hear(message)
+
+    async def wait_for(self, names: tuple[str, ...]) -> None:
+        """Until one of those messages has come, or the server stops."""
+        wanted = {f"{ROOT}/{name}" for name in names}
+        while wanted and not wanted & {message.address for message in self.replies}:
+            if self._link.events.is_closed:
+                raise Refusal("not_ready", "the server stops; the answer will not come")
+            self._news.clear()
+            await self._news.wait()
+
+    def stir(self) -> None:
+        """Look again at what there is to wait for."""
+        self._news.set()
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def pause(self, should_pause: bool) -> None:
+        """A call waits for its own answer."""
+
+
+async def run(server: Server, client: Client, address: str, body: bytes) -> list[ReplyMessage]:
+    """Run one request of a client. Returns the verb's immediate answers. Raises Refusal."""
+    try:
+        request = decode_message(json_form.message(address, json_form.parse(body)))
+    except json_form.BadBody as error:
+        raise Refusal("bad_args", str(error)) from error
+    call = Call(client)
+    client.calls.add(call)
+    try:
+        if address in verbs.AT_ONCE:
+            await verbs.run(server, Peer(call, client.peer.session), request)
+        else:
+            async with client.turn:
+                await verbs.run(server, Peer(call, client.peer.session), request)
+        await call.wait_for(ANSWERED_LATER.get(address.removeprefix(f"{ROOT}/"), ()))
+    finally:
+        call.close()
+        client.calls.remove(call)
+    return call.replies
+
+
+def answer(replies: list[ReplyMessage]) -> web.Response:
+    """The answer to a call; a /fail sets the status."""
+    codes = [message.values["code"] for message in replies if message.address == FAIL]
+    return web.json_response({"replies": [json_form.reply(message) for message in replies]},
+                             status=STATUS[codes[0]] if codes else 200)
+
+
+def refusal(command: str, code: str, message: str, status: int = 0) -> web.Response:
+    """A /fail in the same form, for what never became a call."""
+    fail = decode_reply(encode(FAIL, command, 0, code, message))
+    return web.json_response({"replies": [json_form.reply(fail)]}, status=status or STATUS[code])

@@ -1,0 +1,139 @@
+"""HTTP clients: a name that comes with each request, its session, and what it will hear.
+
+An HTTP client has no connection that lives as long as it does, so it is kept while it listens, calls, or has jobs,
+and for a while after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING
+
+from osc_protocol import ROOT, ReplyMessage, decode_reply
+
+from server.errors import Refusal
+from server.http import json_form
+from server.http.events import EventLog
+from server.sessions import Peer, identity
+from server.transports import Link
+
+if TYPE_CHECKING:
+    from server.app import Server
+    from server.http.calls import Call
+
+MAX_CLIENTS = 64  # each may cost the 2 MiB of its events
+KEEP_SECONDS = 3600.0  # after its last request
+NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,64}")
+
+
+class HttpLink(Link):
+    """The way to an HTTP client: everything becomes an event."""
+
+    is_stream = True  # nothing gets lost on the way, so nothing is repeated
+
+    def __init__(self, host: str, name: str, port: int) -> None:
+        self.host, self.name = host, name
+        self.key = f"http:{host}/{name}"
+        self.reply_port = port
+        self.events = EventLog()
+
+    def send(self, packet: bytes) -> None:
+        self.hear(decode_reply(packet))
+
+    def hear(self, message: ReplyMessage) -> None:
+        """Put a message into the client's events."""
+        self.events.append(message.address.removeprefix(f"{ROOT}/"), json_form.values(message))
+
+    def close(self) -> None:
+        self.events.close()
+
+    def pause(self, should_pause: bool) -> None:
+        """Each call waits for its answer, which holds its client back."""
+
+
+class Client:
+    """One named client of one host. `peer` hears pushes, and of jobs whose call is long answered."""
+
+    def __init__(self, server: Server, link: HttpLink) -> None:
+        self.link = link
+        name = identity(link, link.name) if link.name else link.key
+        self.peer = Peer(link, server.sessions.session(name))
+        self.used_at = time.monotonic()
+        self.turn = asyncio.Lock()  # its requests run one after another, as those of a socket do
+        self.calls: set[Call] = set()  # under way
+
+    def close(self) -> None:
+        """The server stops, or forgets it: streams and calls end."""
+        self.link.close()
+        for call in self.calls:
+            call.stir()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a stream of events is open."""
+        return bool(self.link.events.streams)
+
+
+class Clients:
+    """All HTTP clients. Belongs to the loop's thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._clients: dict[str, Client] = {}
+
+    def client(self, host: str, name: str) -> Client:
+        """The client of that name on that machine, made when it is new. Raises Refusal."""
+        if name and not NAME.fullmatch(name):
+            raise Refusal("bad_args", f"client: expected 1 to 64 characters without a slash, came {name[:80]!r}")
+        link = HttpLink(host, name, self._server.http_port)
+        client = self._clients.get(link.key)
+        if client is None:
+            self._make_room()
+            client = self._clients[link.key] = Client(self._server, link)
+        client.used_at = time.monotonic()
+        return client
+
+    def listen(self, client: Client) -> None:
+        """It opens a stream: pushes come from now on, and jobs of an earlier life of the server speak to it."""
+        session = client.peer.session
+        session.level = max(session.level, 1)
+        session.listeners[client.peer.key] = client.peer
+        for job in self._server.book.living(session.client):
+            job.peer = job.peer or client.peer
+        self._server.delivery.send(client.peer, "state", self._server.state)
+
+    def leave(self, client: Client) -> None:
+        """A stream has ended: after the last one, pushes are not kept for it."""
+        if not client.is_listening:
+            client.peer.session.listeners.pop(client.peer.key, None)
+
+    def expire(self) -> None:
+        """Forget those that have not been heard of for long."""
+        for client in list(self._clients.values()):
+            if time.monotonic() - client.used_at > KEEP_SECONDS and self._is_idle(client):
+                self._forget(client)
+
+    def close(self) -> None:
+        """End all streams."""
+        for client in self._clients.values():
+            client.close()
+
+    def _make_room(self) -> None:
+        if len(self._clients) < MAX_CLIENTS:
+            return
+        idle = [client for client in self._clients.values() if self._is_idle(client)]
+        if not idle:
+            raise Refusal("queue_full", f"{MAX_CLIENTS} HTTP clients are at work; use the name of one of yours")
+        self._forget(min(idle, key=lambda client: client.used_at))
+
+    def _is_idle(self, client: Client) -> bool:
+        has_jobs = any(self._server.book.living(client.peer.session.client))
+        return not (client.is_listening or client.calls or has_jobs)
+
+    def _forget(self, client: Client) -> None:
+        del self._clients[client.link.key]
+        client.close()
+        client.peer.session.listeners.pop(client.peer.key, None)
+        self._server.sessions.release(client.peer.session.client)

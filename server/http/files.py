@@ -1,0 +1,102 @@
+"""Audio up, audio down, and the page's own files."""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from osc_protocol import ROOT, TCP_CHUNK_BYTES, Message, ReplyMessage, Request, decode_message, decode_reply
+
+from server.errors import Refusal
+from server.http import calls
+from server.http.clients import Client
+from server.paths import PAGE
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+OCTETS = "application/octet-stream"
+AUDIO_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".aif": "audio/aiff", ".aiff": "audio/aiff",
+               ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".json": "application/json"}
+# Written down because Windows lets any program change what mimetypes answers for .js, and browsers then refuse it.
+PAGE_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+              ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
+              ".json": "application/json", ".map": "application/json", ".svg": "image/svg+xml", ".png": "image/png",
+              ".ico": "image/x-icon", ".woff2": "font/woff2", ".wasm": "application/wasm", ".txt": "text/plain",
+              ".webmanifest": "application/manifest+json", **AUDIO_TYPES}
+
+
+async def upload(server: Server, client: Client, request: web.Request) -> web.Response:
+    """The body into the spool, by the same state machine as an upload over OSC: same limits, same expiry."""
+    identity = f"http-{secrets.token_hex(8)}"
+    query = request.query
+    owner = client.peer.session.client
+    opening = _request("open", identity, query.get("rate", 0), query.get("channels", 0), query.get("frames", 0),
+                       query.get("format", "wav"))
+    _check_length(request, server)
+    _check(await server.uploads.on_open(owner, opening, True))
+    chunks = crc32 = size_bytes = 0
+    try:
+        async for data in _chunks(request):
+            _check(await server.uploads.on_data(owner, _request("data", identity, chunks, data)))
+            chunks, crc32, size_bytes = chunks + 1, zlib.crc32(data, crc32), size_bytes + len(data)
+        done = _check(await server.uploads.on_close(owner, _request("close", identity, chunks, f"{crc32:08x}")))
+    finally:
+        await server.uploads.drop(owner, identity)
+    return web.json_response({"handle": done.values["handle"], "bytes": size_bytes})
+
+
+async def _chunks(request: web.Request):
+    """The body in pieces of at most TCP_CHUNK_BYTES; large ones, because each has its cost."""
+    while data := await _read(request.content):
+        yield data
+
+
+async def _read(content: web.StreamReader) -> bytes:
+    pieces, size_bytes = [], 0
+    while size_bytes < TCP_CHUNK_BYTES and (piece := await content.read(TCP_CHUNK_BYTES - size_bytes)):
+        pieces.append(piece)
+        size_bytes += len(piece)
+    return b"".join(pieces)
+
+
+def _request(name: str, *atoms) -> Request:
+    request = decode_message(Message(f"{ROOT}/audio/{name}", atoms))
+    if not isinstance(request, Request):
+        raise Refusal(request.code, request.message)
+    return request
+
+
+def _check_length(request: web.Request, server: Server) -> None:
+    """What is announced as too large need not be sent first."""
+    if (request.content_length or 0) > server.uploads.limit_bytes:
+        raise Refusal("too_large", f"{request.content_length / 1e6:.0f} MB are announced; at most "
+                                   f"{server.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")
+
+
+def _check(packets: list[bytes]) -> ReplyMessage:
+    """The last answer of the upload's state machine. Raises Refusal when it is a /fail."""
+    message = decode_reply(packets[-1])
+    if message.address == calls.FAIL:
+        raise Refusal(message.values["code"], message.values["message"])
+    return message
+
+
+async def audio(server: Server, request: web.Request) -> web.StreamResponse:
+    """A stem, a manifest, an upload or any other file that a client may name; ranges are aiohttp's."""
+    named = request.query.get("path", "")
+    file = await server.file_lane(server.sandbox.audio_file, named)
+    path = Path(file.path)
+    return web.FileResponse(path, headers={"Content-Type": AUDIO_TYPES.get(path.suffix.lower(), OCTETS)})
+
+
+def page(name: str) -> web.StreamResponse:
+    """One of the page's files. Raises HTTPNotFound for what is not under its folder."""
+    path = (PAGE / (name or "index.html")).resolve()
+    kind = PAGE_TYPES.get(path.suffix.lower())
+    if not path.is_relative_to(PAGE) or kind is None or not path.is_file():
+        raise web.HTTPNotFound(reason="no such file of the page")
+    return web.FileResponse(path, headers={"Content-Type": kind})

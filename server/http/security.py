@@ -1,0 +1,155 @@
+"""Who may come in over HTTP? A browser lets any web page send requests to this machine; this is what stops them.
+
+Rule 1: the Host header must name this server as it can be reached without a foreign name server (a page whose name
+    is made to point here, "DNS rebinding", sends its own name).
+Rule 2: an Origin, when there is one, must be ours; what a browser marks as coming from another site is refused,
+    but for following a link to the page itself, which shows it and tells the other site nothing.
+Rule 3: what changes something is a POST with a content type that no form can send, so a browser asks us before
+    (a preflight), and nobody answers.
+Rule 4: from other machines everything needs the password, as Bearer or (for the browser's own dialogue) Basic.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from typing import TYPE_CHECKING
+
+from aiohttp import hdrs, web
+
+from server.errors import Refusal
+from server.http import calls
+from server.transports import is_loopback
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+HEADERS = {
+    # The page may load and reach only this server. blob: is audio that was recorded or decoded in the page itself;
+    # inline styles are what waveform libraries set on the elements that they draw.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+                               "media-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+                               "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+PAGES = ("/", "/page/")  # a link on another site may lead here
+UPLOAD_TYPES = ("application/octet-stream", "audio/")
+JSON_TYPES = ("application/json",)
+CHALLENGE = 'Bearer realm="retimbre", Basic realm="retimbre"'
+
+
+async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: every answer carries them."""
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def guard(server: Server):
+    """The middleware that lets requests in."""
+
+    @web.middleware
+    async def let_in(request: web.Request, handler) -> web.StreamResponse:
+        try:
+            _check_host(request, server)
+            _check_origin(request)
+            _check_content_type(request)
+            await _check_password(request, server)
+            return await handler(request)
+        except Forbidden as error:
+            return calls.refusal(request.path, "auth", str(error), 403)
+        except Refusal as refusal:
+            response = calls.refusal(request.path, refusal.code, refusal.message)
+            if response.status == 401:
+                response.headers[hdrs.WWW_AUTHENTICATE] = CHALLENGE
+            return response
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return calls.refusal(request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status)
+
+    return let_in
+
+
+_CODES = {404: "unknown_address", 405: "unknown_address", 413: "too_large", 500: "internal"}
+
+
+class Forbidden(Exception):
+    """A request that a web page of somebody else may have sent."""
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """`[::1]:11022` -> ("::1", 11022); the port is 80 where none stands. Raises ValueError."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(text)
+        return host, int(rest[1:] or 80)
+    host, _, port = text.partition(":")
+    return host.rstrip(".").lower(), int(port or 80)
+
+
+def _check_host(request: web.Request, server: Server) -> None:
+    try:
+        host, port = host_and_port(request.headers.get(hdrs.HOST, ""))
+    except ValueError:
+        host, port = "", 0
+    own = request.transport.get_extra_info("sockname") if request.transport else None
+    is_ours = host in ("localhost", server.config.host.lower()) or is_loopback(host) or _is_same(host, own)
+    if not is_ours or port != server.http_port:
+        raise Forbidden(f"Host {request.headers.get(hdrs.HOST, '')!r} is not this server; ask for "
+                        f"http://127.0.0.1:{server.http_port}/, or start it with --host")
+
+
+def _is_same(host: str, sockname: tuple | None) -> bool:
+    """Whether the client asked for the very address that its connection has reached."""
+    try:
+        return bool(sockname) and ipaddress.ip_address(host) == ipaddress.ip_address(sockname[0].partition("%")[0])
+    except ValueError:
+        return False
+
+
+def _check_origin(request: web.Request) -> None:
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin.lower() != f"http://{request.headers[hdrs.HOST].lower()}":
+        raise Forbidden(f"Origin {origin!r} is another site; this server answers its own page and programs only")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    follows_link = (request.method == "GET" and request.path in PAGES
+                    and request.headers.get("Sec-Fetch-Mode") == "navigate"
+                    and request.headers.get("Sec-Fetch-Dest") == "document")
+    if site not in ("same-origin", "none") and not follows_link:
+        raise Forbidden(f"a {site} request; this server answers its own page and programs only")
+
+
+def _check_content_type(request: web.Request) -> None:
+    if request.method != "POST":
+        return
+    wanted = UPLOAD_TYPES if request.path.endswith("/audio/upload") else JSON_TYPES
+    if not request.content_type.startswith(wanted) or hdrs.CONTENT_TYPE not in request.headers:
+        raise web.HTTPUnsupportedMediaType(reason=f"Content-Type must be {' or '.join(wanted)}")
+
+
+async def _check_password(request: web.Request, server: Server) -> None:
+    host = request.remote or ""
+    if is_loopback(host) or not server.gate.has_password:
+        return
+    password = _password(request.headers.get(hdrs.AUTHORIZATION, ""))
+    if password is None:
+        raise Refusal("auth", "send the password as `Authorization: Bearer ...`")
+    await server.gate.check(host, password)
+
+
+def _password(header: str) -> str | None:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[2]
+    except (ValueError, binascii.Error):
+        return None
