@@ -33,6 +33,7 @@ from server.gate import Gate
 from server.jobs import ENDED, Book, Job
 from server.journal import Journal, JournalError, KnownClient
 from server.lanes import Lane
+from server.live.session import LiveAudio
 from server.paths import ServerAddress, remove_port_file, write_port_file
 from server.recovery import Recovery, recover
 from server.requests import Recipes
@@ -128,6 +129,7 @@ class Server:
         self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
+        self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
         self.transports = Transports(self._receive, self._lost, self._link_for)
 
     async def _open_http(self) -> None:
@@ -186,6 +188,7 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.live.stop()
         await self.downloads.close()
         await self.uploads.close()
         self.delivery.close()

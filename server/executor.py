@@ -161,7 +161,7 @@ class LocalExecutor:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                limit=MAX_LINE_BYTES, **_own_group())
+                limit=MAX_LINE_BYTES, **own_group())
         except OSError as error:
             self._cause_of_death = f"the worker could not be started: {error}"
             log.error("%s", self._cause_of_death)
@@ -174,7 +174,7 @@ class LocalExecutor:
         finally:
             if process.returncode is None:
                 process.kill()
-        self._cause_of_death = self._cause_of_death or _ending(process.returncode, self._last_words)
+        self._cause_of_death = self._cause_of_death or ending(process.returncode, self._last_words)
         if not self._should_stop:
             log.error("engine worker %d: %s", process.pid, self._cause_of_death)
 
@@ -281,19 +281,20 @@ class LocalExecutor:
             self._process.kill()
 
 
-def _own_group() -> dict[str, Any]:
-    """Ctrl-C in the terminal is for the server, which then drains; the worker must not get it too."""
+def own_group() -> dict[str, Any]:
+    """For a child process: ctrl-C in the terminal is for the server, which then drains; its children go on."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
-def _ending(returncode: int | None, last_words: Sequence[str]) -> str:
+def ending(returncode: int | None, last_words: Sequence[str], who: str = "the worker") -> str:
+    """How a child process ended, in words."""
     if returncode is not None and returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else str(-returncode)
-        told = f"the worker was killed by {name}"
+        told = f"{who} was killed by {name}"
     else:
-        told = f"the worker ended with exit code {returncode}"
+        told = f"{who} ended with exit code {returncode}"
     return f"{told} ({last_words[-1][:300]})" if last_words else told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -43,6 +44,7 @@ class Job:
     told_at: float = 0.0  # monotonic: when its client last heard of it
     ended_at: float = 0.0  # monotonic
     warm_seconds: float = 0.0  # of a load
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # for who waits in this process
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ class Book:
     def close(self, job: Job) -> None:
         """It has ended; keep it for a while for those who ask again."""
         job.state, job.ended_at = ENDED, time.monotonic()
+        job.ended.set()
         self._ended[job.name] = job
         self.forget_old()
 

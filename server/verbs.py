@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
 
-from server import verbs_audio, verbs_jobs, verbs_lists, verbs_server
+from server import verbs_audio, verbs_jobs, verbs_lists, verbs_live, verbs_server
 from server.errors import Refusal
 from server.sessions import Peer
 
@@ -27,9 +27,10 @@ log = logging.getLogger(__name__)
 Verb = Callable[["Server", Peer, Request], Any]
 
 VERBS: dict[str, Verb] = {f"{ROOT}/{name}": verb for table in
-                          (verbs_jobs.VERBS, verbs_audio.VERBS, verbs_lists.VERBS, verbs_server.VERBS)
+                          (verbs_jobs.VERBS, verbs_audio.VERBS, verbs_live.VERBS, verbs_lists.VERBS, verbs_server.VERBS)
                           for name, verb in table.items()}
-AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got"))  # a patch's link light must not wait for a slow disk
+# A patch's link light must not wait for a slow disk, and a position that waits is wrong.
+AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got", f"{ROOT}/live/transport"))
 STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
 WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
 

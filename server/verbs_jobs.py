@@ -24,42 +24,42 @@ async def edit(server: Server, peer: Peer, request: Request) -> None:
     """Turn a region into stems."""
     values = request.values
     async with peer.session.turn:
-        if not await _is_repeat(server, peer, request):
+        if not await is_repeat(server, peer, request):
             keys = _effective_keys(peer, request.keys)
-            await _begin(server, peer, request, keys, server.recipes.edit, values["audio"], values["text"], keys)
+            await begin(server, peer, request, keys, server.recipes.edit, values["audio"], values["text"], keys)
 
 
 async def say(server: Server, peer: Peer, request: Request) -> None:
     """Edit the current region."""
     async with peer.session.turn:
-        if await _is_repeat(server, peer, request):
+        if await is_repeat(server, peer, request):
             return
         region = peer.session.region
         if region is None:
             raise Refusal("no_region", f"say {ROOT}/region id audio [start length] first, or use {ROOT}/edit")
         keys = {**_effective_keys(peer, {}), "start": region.start_seconds, "length": region.length_seconds}
-        await _begin(server, peer, request, keys, server.recipes.edit, region.audio, request.values["text"], keys)
+        await begin(server, peer, request, keys, server.recipes.edit, region.audio, request.values["text"], keys)
 
 
 async def again(server: Server, peer: Peer, request: Request) -> None:
     """Run an earlier job again, with changes."""
     async with peer.session.turn:
-        if not await _is_repeat(server, peer, request):
+        if not await is_repeat(server, peer, request):
             await _begin_again(server, peer, request)
 
 
 async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
-    old = await _find(server, peer, request.values["old_id"])
+    old = await find(server, peer, request.values["old_id"])
     if old is None or old.op != "edit":
         raise Refusal("unknown_job", f"no job of yours is called {request.values['old_id']!r}; "
                                      f"{ROOT}/take/list shows what there is")
-    job = await _begin(server, peer, request, request.keys, server.recipes.again, old.spec, request.keys)
+    job = await begin(server, peer, request, request.keys, server.recipes.again, old.spec, request.keys)
     if job.spec["audio"] != old.spec["audio"]:
         server.delivery.send(peer, "log", 2, f"{job.spec['audio']['path']} has changed since {old.client_id!r} "
                                              "was made, so the outcome will differ")
 
 
-async def _begin(server: Server, peer: Peer, request: Request, keys: dict[str, Any], recipe, *arguments: Any) -> Job:
+async def begin(server: Server, peer: Peer, request: Request, keys: dict[str, Any], recipe, *arguments: Any) -> Job:
     """Make the recipe and take the job on. `keys`: what was asked for, defaults included."""
     server.dispatcher.check_room()
     spec = await server.file_lane(recipe, *arguments)
@@ -68,7 +68,7 @@ async def _begin(server: Server, peer: Peer, request: Request, keys: dict[str, A
         server.delivery.send(peer, "log", 2, warning)
     name = new_name()
     spec["context"] = {"client": peer.session.client, "client_id": request.id, "command": request.address,
-                       "tempo_bpm": keys.get("tempo"), "beats_start": spec["beats_start"]}
+                       "tempo_bpm": spec["keys"].get("tempo"), "beats_start": spec["beats_start"]}
     record = JobRecord(name, peer.session.client, request.id or name, request.address,
                        region_name(spec["audio"]["path"], spec["start"], spec["length"]), _fingerprint(request), spec,
                        time.time())
@@ -87,7 +87,7 @@ def _fingerprint(request: Request) -> str:
     return fingerprint(request.address, {**request.values, "keys": request.keys})
 
 
-async def _is_repeat(server: Server, peer: Peer, request: Request) -> bool:
+async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
     """Answer a request whose job exists: a lost packet sent again, or a client that comes back after a crash.
 
     While a job lives or is remembered, its id stands for it, whatever comes with it. Later (an id counted from 1
@@ -121,7 +121,7 @@ async def _has_changed(server: Server, job: Job) -> bool:
         return False
 
 
-async def _find(server: Server, peer: Peer, identity: int | str) -> Job | None:
+async def find(server: Server, peer: Peer, identity: int | str) -> Job | None:
     """A job in memory or in the journal: the client's own id, or the server's name of it."""
     return server.book.find(peer.session.client, identity) or await _recall(server, peer.session.client, identity)
 
@@ -141,7 +141,7 @@ def _from_journal(journal, client: str, identity: int | str) -> Job | None:
 
 async def query(server: Server, peer: Peer, request: Request) -> None:
     """Where is it? After its end: what it made and how it ended."""
-    job = await _find(server, peer, request.id)
+    job = await find(server, peer, request.id)
     if job is None:
         raise Refusal("unknown_job", f"no job of yours is called {request.id!r}")
     if job.end:
@@ -188,7 +188,7 @@ async def take_list(server: Server, peer: Peer, request: Request) -> None:
 
 async def take_use(server: Server, peer: Peer, request: Request) -> None:
     """Go back to a take."""
-    job = await _find(server, peer, request.id)
+    job = await find(server, peer, request.id)
     if job is None or not job.results or job.end is None:
         raise Refusal("unknown_take", f"no take of yours is called {request.id!r}; {ROOT}/take/list shows them")
     await server.journal_lane(server.journal.use_take, job.record)

@@ -1,0 +1,244 @@
+"""Live audio as a process: `python -m server.live.process`. One JSON object a line, as with the engine's worker.
+
+requests  {"op": "start" | "devices" | "transport" | "status" | "capture" | "play" | "silence" | "measure", "n", …}
+events    {"event": "reply", "n", …}   {"event": "refused", "n", "code", "message"}
+          {"event": "xruns", "count"}   {"event": "lost", "code", "message"}: the last word, the process ends
+
+The end of stdin ends it. What each thread may do: see `server.live`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from server.errors import Refusal
+from server.live import PORTAUDIO_CURES
+from server.live.transport import Position, Transport
+
+WATCH_SECONDS = 0.5
+LOST_SECONDS = 2.0  # without a callback: far longer than any block
+PEAK_SECONDS = 0.5
+LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside the driver's own blocks
+SILENCE_DBFS = -200.0
+NO_TRANSPORT = ("no_transport", "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
+                                "beat, once when it starts and now and then while it plays")
+
+
+class Process:
+    """The requests, one method each. They belong to the main thread; `watch` to the watch thread."""
+
+    def __init__(self, pipe: Any) -> None:
+        self._pipe, self._lock = pipe, threading.Lock()
+        self._stream: Any = None
+        self._transport: Transport | None = None
+        self._told_xruns = 0
+
+    def serve(self, lines: Any) -> None:
+        """Answer every request until there are no more."""
+        for line in lines:
+            request = json.loads(line)
+            number = request.pop("n")
+            try:
+                self.say("reply", n=number, **(OPS[request.pop("op")](self, **request) or {}))
+            except Refusal as refusal:
+                self.say("refused", n=number, code=refusal.code, message=refusal.message)
+            except Exception as error:  # a mistake of ours, or a driver's; the server's client must hear of it
+                traceback.print_exc()
+                self.say("refused", n=number, code="internal", message=f"{type(error).__name__}: {error}")
+
+    def say(self, event: str, **values: Any) -> None:
+        """One event. For any thread but the callback."""
+        with self._lock:
+            self._pipe.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+            self._pipe.flush()
+
+    def watch(self) -> None:
+        """Say when sound was lost, and end the process when the device is gone."""
+        while True:
+            time.sleep(WATCH_SECONDS)
+            stream = self._stream
+            if stream is None:
+                continue
+            if stream.silent_seconds() > LOST_SECONDS:
+                self.say("lost", code="no_device", message=f"{stream.input['name']} is gone or its driver has stopped; "
+                                                           "connect it, then send /retimbre/live/start")
+                os._exit(1)  # closing a stream whose device is gone may block for ever
+            if stream.xruns != self._told_xruns:
+                self._told_xruns = stream.xruns
+                self.say("xruns", count=self._told_xruns)
+
+    # Requests
+
+    def start(self, **options: Any) -> dict[str, Any]:
+        """Open the devices."""
+        stream_module = _portaudio()
+        stream = stream_module.Stream(stream_module.Options(**options))
+        stream.start()
+        self._stream, self._transport = stream, Transport(stream.rate_hz)
+        return {"rate": stream.rate_hz, "channels": stream.channels, **self._latencies()}
+
+    def devices(self) -> dict[str, Any]:
+        """What is there now."""
+        return {"devices": _portaudio().devices()}
+
+    def transport(self, at: float, offset: float, **position: Any) -> None:
+        """The DAW was at `position` at time `at`, and its sound arrives here `offset` seconds later."""
+        self._transport.update(Position(**position), self._stream.frame_at(at + offset))
+
+    def status(self) -> dict[str, Any]:
+        """How it goes."""
+        import numpy as np
+
+        stream, ring = self._stream, self._stream.ring
+        recent = min(ring.head - ring.oldest, round(PEAK_SECONDS * stream.rate_hz))
+        peak = float(np.abs(ring.read(ring.head - recent, recent)).max(initial=0.0))
+        return {"input": stream.input["name"], "output": stream.output["name"] if stream.output else "none",
+                "rate": stream.rate_hz, "channels": stream.channels, **self._latencies(),
+                "round_trip": -1 if stream.measured is None else stream.measured, "xruns": stream.xruns,
+                "seconds": ring.capacity / stream.rate_hz, "filled": (ring.head - ring.oldest) / stream.rate_hz,
+                "peak": _dbfs(peak), **self._clock()}
+
+    def capture(self, bars: int, path: str) -> dict[str, Any]:
+        """Write the last whole bars to a file."""
+        import soundfile
+
+        stream, ring = self._stream, self._stream.ring
+        span = self._bars().last_bars(bars, ring.head)
+        if span.start < ring.oldest:
+            raise Refusal("too_short", self._too_few(bars, span.frames))
+        samples = ring.read(span.start, span.frames)
+        part = Path(path).with_suffix(".part")
+        try:
+            soundfile.write(part, samples, stream.rate_hz, subtype="FLOAT", format="WAV")
+            os.replace(part, path)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise Refusal("disk_full", f"the captured bars cannot be written: {error}") from error
+        return {"rate": stream.rate_hz, "channels": stream.channels, "frames": span.frames, "beat": span.beat,
+                "tempo": self._transport.position.tempo_bpm, "is_silent": bool(not samples.any()),
+                "xruns": stream.xruns_within(span.start, span.frames)}
+
+    def _too_few(self, bars: int, frames: int) -> str:
+        stream, ring = self._stream, self._stream.ring
+        there = self._transport.whole_bars(ring.oldest, ring.head)
+        needed_seconds = frames * (bars + 1) / bars / stream.rate_hz
+        cure = ("wait until more has been heard" if needed_seconds <= ring.capacity / stream.rate_hz else
+                f"/retimbre/live/start … seconds {needed_seconds:.0f} remembers enough")
+        return (f"bars: {bars} were asked for, and {there} whole bars are remembered "
+                f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for fewer")
+
+    def play(self, path: str, times: int) -> dict[str, Any]:
+        """Play a file in time, from the next bar line that can be reached."""
+        import soundfile
+
+        stream, transport = self._stream, self._bars()
+        if stream.output is None:
+            raise Refusal("no_device", "live audio was started with output none, so nothing can be played")
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        if rate_hz != stream.rate_hz:
+            raise Refusal("bad_audio", f"the stem has {rate_hz} Hz and live audio runs at {stream.rate_hz} Hz; "
+                                       "start live audio with the stem's rate, or place the stem in the DAW")
+        now = stream.ring.head
+        beat = transport.next_bar(now + self._lead() + stream.round_trip)
+        bars = self._bars_of(len(samples))
+        starts = [transport.frame_of(beat + bars * time_ * transport.position.bar_beats) - stream.round_trip
+                  for time_ in range(times)]
+        stream.player.play(samples, starts, now)
+        return {"beat": beat, "seconds": (starts[0] + stream.round_trip - now) / stream.rate_hz, "times": times}
+
+    def _bars_of(self, frames: int) -> int:
+        """Whole bars that hold so many frames: where the next time begins."""
+        bar = self._transport.last_bars(1, 0).frames
+        return max(1, -(-(frames - 2) // bar))  # two frames of rounding make no further bar
+
+    def silence(self) -> None:
+        """Play nothing more."""
+        self._stream.player.silence(self._stream.ring.head + self._lead())
+
+    def measure(self) -> dict[str, Any]:
+        """Find a sweep that we play."""
+        from server.live import measure
+
+        stream = self._stream
+        if stream.output is None:
+            raise Refusal("no_device", "live audio was started with output none, so nothing can be measured")
+        played = measure.sweep(stream.rate_hz)
+        at = stream.ring.head + self._lead()
+        stream.player.play(played[:, None], [at], stream.ring.head)
+        frames = len(played) + round(measure.LISTEN_SECONDS * stream.rate_hz)
+        while stream.ring.head < at + frames and stream.silent_seconds() < LOST_SECONDS:
+            time.sleep(0.02)
+        found = measure.find(played, stream.ring.read(at, frames)) if stream.ring.head >= at + frames else None
+        if found is None:
+            raise Refusal("not_heard", f"a sweep was played on {stream.output['name']} and did not arrive at "
+                                       f"{stream.input['name']}: connect output and input (a cable, a loopback "
+                                       "device, a microphone before the speaker), and stop other sound")
+        stream.measured = found
+        return {"round_trip": found, "reported": sum(stream.latencies)}
+
+    # Parts of them
+
+    def _bars(self) -> Transport:
+        if self._transport.position is None:
+            raise Refusal(*NO_TRANSPORT)
+        return self._transport
+
+    def _lead(self) -> int:
+        """Frames from now to the first that the callback has not taken yet, for sure."""
+        return round(LEAD_SECONDS * self._stream.rate_hz) + sum(self._stream.latencies)
+
+    def _latencies(self) -> dict[str, int]:
+        input_frames, output_frames = self._stream.latencies
+        return {"input_latency": input_frames, "output_latency": output_frames}
+
+    def _clock(self) -> dict[str, Any]:
+        position, ring = self._transport.position, self._stream.ring
+        if position is None:
+            return {"tempo": 0.0, "meter_num": 0, "meter_den": 0, "beat": 0.0, "bars": 0}
+        return {"tempo": position.tempo_bpm, "meter_num": position.meter_num, "meter_den": position.meter_den,
+                "beat": self._transport.beat_at(ring.head),
+                "bars": self._transport.whole_bars(ring.oldest, ring.head)}
+
+
+OPS = {"start": Process.start, "devices": Process.devices, "transport": Process.transport, "status": Process.status,
+       "capture": Process.capture, "play": Process.play, "silence": Process.silence, "measure": Process.measure}
+
+
+def _portaudio() -> Any:
+    """`server.live.stream`, which loads PortAudio. Raises Refusal(no_portaudio)."""
+    try:
+        from server.live import stream
+    except (ImportError, OSError) as error:
+        cure = PORTAUDIO_CURES.get(platform.system(), "pip install --force-reinstall sounddevice")
+        raise Refusal("no_portaudio", f"{error}; {cure}, then send it again") from error
+    return stream
+
+
+def _dbfs(peak: float) -> float:
+    import math
+
+    return max(SILENCE_DBFS, 20 * math.log10(peak)) if peak else SILENCE_DBFS
+
+
+def main() -> None:
+    """Serve stdin. PortAudio's libraries print to stdout as they please, so events go to a copy of it."""
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    process = Process(pipe)
+    threading.Thread(target=process.watch, name="watch", daemon=True).start()
+    try:
+        process.serve(sys.stdin)
+    except BrokenPipeError:
+        pass  # the server is gone
+    os._exit(0)  # a driver may hang while it closes, and nobody waits for us
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""One open PortAudio stream: the callback, and what others may ask of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sounddevice
+
+from server.errors import Refusal
+from server.live.player import Player
+from server.live.ring import Ring
+
+NO_OUTPUT = "none"
+TICKS = 128  # callbacks whose times are remembered: a second or so
+FIRST_TICKS, FIRST_SECONDS = 8, 3.0  # a stream runs when so many callbacks came within so long
+LONGEST_LAG_SECONDS = 2.0  # what a driver reports beyond this is nonsense
+XRUNS_REMEMBERED = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    """What /live/start asks for; see its row."""
+
+    input: str
+    output: str
+    rate: int = 0
+    channels: int = 2
+    first: int = 1
+    blocksize: int = 0
+    seconds: float = 64.0
+
+
+class Stream:
+    """Input into `ring`, `player` into the output. `_both` and `_heard` are the callback; the rest is for others.
+
+    Input and output run in one callback, so one count of frames serves both: a sample that is put out at frame n
+    comes back in at n + `round_trip`. Raises Refusal(no_device).
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.input = device(options.input, "input")
+        self.output = None if options.output == NO_OUTPUT else device(options.output, "output")
+        self.rate_hz = options.rate or round(self.input["default_samplerate"])
+        self.channels = min(options.channels, self.input["max_input_channels"] - options.first + 1)
+        if self.channels < 1:
+            raise Refusal("no_device", f"first: {self.input['name']} has {self.input['max_input_channels']} input "
+                                       f"channels, so there is no channel {options.first}")
+        self.ring = Ring(round(options.seconds * self.rate_hz), self.channels)
+        self.player = Player(self.rate_hz, min(options.channels, self._outputs))
+        self.xruns = 0
+        self.measured: int | None = None
+        self._skip = options.first - 1
+        self._ticks = 0
+        self._offsets = np.full(TICKS, -np.inf)  # frames that had come at a callback - frames by the clock
+        self._lags_seconds = np.zeros(TICKS)  # from a frame at the converter to its callback
+        self._xrun_frames = np.full(XRUNS_REMEMBERED, -1, np.int64)
+        self._told_at = time.perf_counter()
+        self._stream = self._opened(options)
+
+    @property
+    def _outputs(self) -> int:
+        return self.output["max_output_channels"] if self.output else 0
+
+    def _opened(self, options: Options) -> Any:
+        shared = {"samplerate": self.rate_hz, "blocksize": options.blocksize, "dtype": "float32"}
+        inputs, outputs = self._skip + self.channels, min(options.channels, self._outputs)
+        with foreign("cannot be opened like this"):
+            if self.output is None:
+                return sounddevice.InputStream(device=self.input["index"], channels=inputs, callback=self._heard,
+                                               **shared)
+            return sounddevice.Stream(device=(self.input["index"], self.output["index"]), channels=(inputs, outputs),
+                                      callback=self._both, **shared)
+
+    # The callback
+
+    def _both(self, indata: np.ndarray, outdata: np.ndarray, frames: int, times: Any, status: Any) -> None:
+        self.player.fill(outdata, self.ring.head)
+        self._heard(indata, frames, times, status)
+
+    def _heard(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
+        now = self._told_at = time.perf_counter()
+        if status.input_overflow or status.input_underflow or status.output_underflow or status.output_overflow:
+            self._xrun_frames[self.xruns % XRUNS_REMEMBERED] = self.ring.head
+            self.xruns += 1
+            self._offsets.fill(-np.inf)  # frames are missing, so the old relation to the clock is void
+        tick = self._ticks % TICKS
+        self._offsets[tick] = self.ring.head - now * self.rate_hz
+        self._lags_seconds[tick] = times.currentTime - times.inputBufferAdcTime
+        self._ticks += 1
+        self.ring.write(indata[:, self._skip:])
+
+    # For other threads
+
+    def start(self) -> None:
+        """Begin, and wait until sound comes. Raises Refusal(no_device)."""
+        with foreign("cannot be started"):
+            self._stream.start()
+        ends_at = time.perf_counter() + FIRST_SECONDS
+        while self._ticks < FIRST_TICKS:
+            if time.perf_counter() > ends_at:
+                self.close()
+                raise Refusal("no_device", f"{self.input['name']} was opened, but no sound came within "
+                                           f"{FIRST_SECONDS:g} s; is another program holding it?")
+            time.sleep(0.005)
+        self.xruns = 0  # drivers stumble while they start
+
+    def close(self) -> None:
+        """End it."""
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+
+    def silent_seconds(self) -> float:
+        """How long the driver has not called; infinite when it has ended the stream."""
+        return time.perf_counter() - self._told_at if self._stream.active else float("inf")
+
+    @property
+    def latencies(self) -> tuple[int, int]:
+        """Input and output latency in frames, as PortAudio reports them."""
+        seconds = self._stream.latency
+        seconds = seconds if isinstance(seconds, tuple) else (seconds, 0.0)
+        return round(seconds[0] * self.rate_hz), round(seconds[1] * self.rate_hz)
+
+    @property
+    def round_trip(self) -> int:
+        """From output to input in frames: measured if it was, else as reported."""
+        return sum(self.latencies) if self.measured is None else self.measured
+
+    def frame_at(self, seconds: float) -> float:
+        """The frame at the converter at a time of `time.perf_counter`, which all processes share.
+
+        A callback is late by chance and never early, so the earliest of them tell the time.
+        """
+        lag = float(np.median(self._lags_seconds[:min(self._ticks, TICKS)]))
+        lag = lag if 0 < lag < LONGEST_LAG_SECONDS else self.latencies[0] / self.rate_hz
+        return float(self._offsets.max()) + (seconds + lag) * self.rate_hz
+
+    def xruns_within(self, start: int, frames: int) -> int:
+        """How often sound was lost in a span."""
+        return int(np.count_nonzero((self._xrun_frames >= start) & (self._xrun_frames < start + frames)))
+
+
+@contextlib.contextmanager
+def foreign(what: str) -> Iterator[None]:
+    """PortAudio's complaints as Refusals."""
+    try:
+        yield
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise Refusal("no_device", f"the device {what}: {error}; /retimbre/live/devices lists what is there, "
+                                   "with rates and channels") from error
+
+
+def device(name: str, kind: str) -> dict[str, Any]:
+    """The device that a number, a part of a name or nothing (the default) means. Raises Refusal(no_device)."""
+    asked = int(name) if name.isdigit() else name or None
+    try:
+        found = sounddevice.query_devices(asked, kind)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise Refusal("no_device", f"{kind}: {name!r} is not there ({error}); /retimbre/live/devices lists what is, "
+                                   "and `retimbre doctor` looks for sound systems") from error
+    if not found[f"max_{kind}_channels"]:
+        raise Refusal("no_device", f"{kind}: {found['name']} has no {kind} channels; choose another from "
+                                   "/retimbre/live/devices")
+    return found
+
+
+def devices() -> list[dict[str, Any]]:
+    """Everything that PortAudio sees, as the values of /live/device."""
+    defaults = sounddevice.default.device
+    systems = [system["name"] for system in sounddevice.query_hostapis()]
+    return [{"index": each["index"], "name": each["name"], "system": systems[each["hostapi"]],
+             "inputs": each["max_input_channels"], "outputs": each["max_output_channels"],
+             "rate": max(1, round(each["default_samplerate"])), "is_input": int(each["index"] == defaults[0]),
+             "is_output": int(each["index"] == defaults[1])} for each in sounddevice.query_devices()]
