@@ -2,6 +2,9 @@
 
     metrics.py   small functions on two sounds; definitions and sources in their docstrings
     judge.py     which instrument is it? a small classifier (ONNX, no torch)
+    distributions.py, embeddings.py    figures about two sets of sounds; sounds as vectors
+    catalogue.py one row for every figure
+    folder.py    `retimbre eval folder`: all figures of anybody's results
     timbre.py    `retimbre eval timbre`: the whole examination of timbre transfer
 
 Rule 1: metrics and judge know nothing of the model under examination.

@@ -14,8 +14,14 @@ import numpy as np
 ANALYSIS_RATE_HZ = 22_050  # librosa's default; chroma, onsets, tempo and pitch are defined at it
 HOP = 512  # 23.2 ms at the analysis rate
 ONSET_WINDOW_SECONDS = 0.05  # either way, as in mir_eval.onset
+BEAT_WINDOW_SECONDS = 0.07  # either way, as in mir_eval.beat
 PITCH_TOLERANCE_CENTS = 50.0  # either way, as in mir_eval.melody
 LOWEST_PITCH_HZ, HIGHEST_PITCH_HZ = 65.406, 2093.0  # C2 to C7
+
+# How well each pitch class fits a key, from its tonic up (Krumhansl and Kessler 1982).
+MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 # The log-mel of AudioLDM2 (TacotronSTFT of its training code).
 MEL_RATE_HZ, MEL_N_FFT, MEL_HOP, MEL_BANDS = 16_000, 1024, 160, 64
@@ -73,6 +79,55 @@ class Sound:
         return float(librosa.feature.tempo(onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP)[0])
 
     @cached_property
+    def beats_seconds(self) -> np.ndarray:
+        """Beats, librosa.beat.beat_track's defaults."""
+        import librosa
+
+        if not np.any(self.samples):
+            return np.zeros(0)
+        return librosa.beat.beat_track(
+            onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP, units="time"
+        )[1]
+
+    @cached_property
+    def key(self) -> tuple[int, bool] | None:
+        """(tonic's pitch class, minor?): the Krumhansl profile that the mean chroma resembles most; None: no pitch."""
+        mean = self.chroma.mean(axis=1)
+        if np.ptp(mean) < 1e-6:
+            return None
+        fits = [
+            np.corrcoef(mean, np.roll(profile, tonic))[0, 1]
+            for profile in (MAJOR_PROFILE, MINOR_PROFILE)
+            for tonic in range(12)
+        ]
+        return int(np.argmax(fits)) % 12, int(np.argmax(fits)) >= 12
+
+    @cached_property
+    def key_name(self) -> str:
+        """For people: "A minor"."""
+        return f"{PITCH_CLASSES[self.key[0]]} {'minor' if self.key[1] else 'major'}" if self.key else "no key"
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Frames of seed 1's four families, [values, frames]: librosa's defaults at 22 050 Hz, hop 512.
+
+        mfcc 2 to 13 (the first is loudness), chroma, spectral (centroid, bandwidth, rolloff in Hz), zero_crossing rate.
+        """
+        import librosa
+
+        samples = self.at(ANALYSIS_RATE_HZ)
+        magnitude = np.abs(librosa.stft(samples, hop_length=HOP))
+        spectral = (
+            librosa.feature.spectral_centroid, librosa.feature.spectral_bandwidth, librosa.feature.spectral_rolloff
+        )  # fmt: skip
+        return {
+            "mfcc": librosa.feature.mfcc(y=samples, sr=ANALYSIS_RATE_HZ, n_mfcc=13, hop_length=HOP)[1:],
+            "chroma": self.chroma,
+            "spectral": np.concatenate([of(S=magnitude, sr=ANALYSIS_RATE_HZ) for of in spectral]),
+            "zero_crossing": librosa.feature.zero_crossing_rate(samples, hop_length=HOP),
+        }
+
+    @cached_property
     def pitch(self) -> tuple[np.ndarray, np.ndarray]:
         """(Hz, voiced?) by frame of 512 samples: librosa.pyin, C2 to C7, a guess in unvoiced frames too."""
         import librosa
@@ -105,6 +160,19 @@ def chroma_similarity(sound: Sound, reference: Sound) -> float:
     return float(cosine[heard].mean())
 
 
+def mean_chroma_similarity(sound: Sound, reference: Sound) -> float:
+    """Cosine between the two chroma vectors averaged over time; which notes, not when (MuseCPEval, arXiv 2512.14629).
+
+    The chroma of `chroma_similarity`. Blind to order: a tune played backwards scores 1. Unrelated music easily reaches
+    0.8, so this figure is always the higher of the two.
+    """
+    a, b = sound.chroma.mean(axis=1), reference.chroma.mean(axis=1)
+    norms = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if not any(norms):
+        return 1.0
+    return float(a @ b / (norms[0] * norms[1])) if all(norms) else 0.0
+
+
 def onset_f(sound: Sound, reference: Sound) -> float:
     """F-measure of note onsets within 50 ms, each matched once (mir_eval.onset.f_measure).
 
@@ -118,6 +186,51 @@ def onset_f(sound: Sound, reference: Sound) -> float:
     if not len(found) or not len(expected):
         return 0.0
     return float(mir_eval.onset.f_measure(expected, found, window=ONSET_WINDOW_SECONDS)[0])
+
+
+def beat_f(sound: Sound, reference: Sound) -> float:
+    """F-measure of beats within 70 ms, each matched once (mir_eval.beat.f_measure), from the first beat on.
+
+    Beats by librosa.beat.beat_track. mir_eval's usual cut of the first 5 s is left out: regions are short. Two sounds
+    without any beat agree: 1.
+    """
+    import mir_eval
+
+    found, expected = sound.beats_seconds, reference.beats_seconds
+    if not len(found) and not len(expected):
+        return 1.0
+    if not len(found) or not len(expected):
+        return 0.0
+    return float(mir_eval.beat.f_measure(expected, found, f_measure_threshold=BEAT_WINDOW_SECONDS))
+
+
+def key_distance(sound: Sound, reference: Sound) -> float:
+    """Steps between two keys round the circle of fifths, 0 to 6; nan if one has no pitch (MuseCPEval).
+
+    A minor key stands where its relative major does: C major and A minor are 0 apart, C major and C minor 3.
+    """
+    if sound.key is None or reference.key is None:
+        return float("nan")
+    steps = (_fifths(*sound.key) - _fifths(*reference.key)) % 12
+    return float(min(steps, 12 - steps))
+
+
+def feature_distance(sound: Sound, reference: Sound) -> float:
+    """Audio Feature Distance: 1 - cosine between feature vectors, 0 to 2 (seed 3 says no more).
+
+    Ours: the mean over the four families of `Sound.features`, each as the vector of its means and deviations over
+    time, so that no unit (Hz, dB) outweighs another family. nan for silence.
+    """
+    if not (np.any(sound.samples) and np.any(reference.samples)):
+        return float("nan")
+    pairs = zip(sound.features.values(), reference.features.values(), strict=True)
+    return float(np.mean([1 - _cosine(_moments(a), _moments(b)) for a, b in pairs]))
+
+
+def spectral_distance(sound: Sound, reference: Sound) -> float:
+    """Mean squared difference of log-mel spectrograms (seed 3); the mel of `log_mel_distance`, in squared nepers."""
+    a, b = _same_length(sound.log_mel, reference.log_mel)
+    return float(np.square(a - b).mean())
 
 
 def log_mel_distance(sound: Sound, reference: Sound) -> float:
@@ -173,6 +286,19 @@ def at_level(samples: np.ndarray) -> np.ndarray:
     """Brought to -20 dBFS RMS; silence stays silence."""
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     return (samples * (MEL_LEVEL_RMS / rms)).astype(np.float32) if rms > 1e-7 else np.asarray(samples, np.float32)
+
+
+def _fifths(tonic: int, is_minor: bool) -> int:
+    """Place on the circle of fifths, C major = 0."""
+    return (tonic + 3 * is_minor) * 7 % 12
+
+
+def _moments(frames: np.ndarray) -> np.ndarray:
+    return np.concatenate([frames.mean(axis=1), frames.std(axis=1)])
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
 
 
 @lru_cache(maxsize=1)

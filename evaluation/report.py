@@ -59,6 +59,15 @@ def print_report(console: Any, report: Mapping[str, Any]) -> None:
         console.print(f"skipped: {line}", markup=False)
 
 
+def plain(value: Any) -> Any:
+    """JSON has no nan: null instead."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _tables(report: Mapping[str, Any]) -> Iterator[Any]:
     if part := report.get("unseen"):
         yield _unseen_table(part)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +38,9 @@ def main(argv: Sequence[str] | None = None, subject: Subject | None = None) -> i
     if report is None:
         return 1
     if options.json:
-        text = json.dumps(_plain(report), indent=1)
+        from evaluation.report import plain
+
+        text = json.dumps(plain(report), indent=1)
         print(text) if str(options.json) == "-" else options.json.write_text(text + "\n", encoding="utf-8")
     return 1 if options.check and not all(goal["reached"] for goal in report["goals"]) else 0
 
@@ -214,15 +215,6 @@ def _progress(console):
 def _track(console, items: Sequence[Any], title: str):
     with _progress(console) as progress:
         yield from progress.track(items, description=title)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no nan: null instead."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":
