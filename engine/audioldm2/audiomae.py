@@ -1,0 +1,106 @@
+"""AudioMAE's encoder as transformers' ViTModel: no masking, last block, final norm, class token dropped.
+
+AudioLDM2 itself reads another feature of the same net, the mean of its last three blocks; AP-Adapter reads the last.
+The original pretrained.pth and the timm port name their tensors alike; both are mapped to ViTModel's names here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from transformers import ViTConfig, ViTModel
+
+PATCH = 16  # mel frames by mel bands
+PUBLISHED = {  # ViT-B: 85,648,128 parameters, fixed positions among them
+    "image_size": (1024, 128), "patch_size": PATCH, "num_channels": 1, "hidden_size": 768, "num_hidden_layers": 12,
+    "num_attention_heads": 12, "intermediate_size": 3072, "layer_norm_eps": 1e-6, "qkv_bias": True,
+    "hidden_act": "gelu",
+}  # fmt: skip
+
+_BLOCK = r"blocks\.(\d+)\."
+_RULES = (  # (name in the checkpoint, name in ViTModel); the fused qkv is cut in three
+    (r"cls_token", "embeddings.cls_token"),
+    (r"pos_embed", "embeddings.position_embeddings"),
+    (r"patch_embed\.proj\.(weight|bias)", r"embeddings.patch_embeddings.projection.\1"),
+    (_BLOCK + r"norm1\.(weight|bias)", r"layers.\1.layernorm_before.\2"),
+    (_BLOCK + r"norm2\.(weight|bias)", r"layers.\1.layernorm_after.\2"),
+    (_BLOCK + r"attn\.qkv\.(weight|bias)", r"layers.\1.attention.{}_proj.\2"),
+    (_BLOCK + r"attn\.proj\.(weight|bias)", r"layers.\1.attention.o_proj.\2"),
+    (_BLOCK + r"mlp\.fc([12])\.(weight|bias)", r"layers.\1.mlp.fc\2.\3"),
+    (r"(?:fc_)?norm\.(weight|bias)", r"layernorm.\1"),  # timm calls it fc_norm where it pools afterwards
+)
+_UNUSED = re.compile(r"decoder_|mask_token|head\.")
+
+
+class AudioMae(torch.nn.Module):
+    """Normalised filter banks [B, 1024, 128] -> tokens [B, 512, 768]: 64 steps of time by 8 of frequency."""
+
+    def __init__(self, config: Mapping[str, object] = PUBLISHED) -> None:
+        super().__init__()
+        self.vit = ViTModel(ViTConfig(**config), add_pooling_layer=False)
+
+    @property
+    def frames(self) -> int:
+        """Mel frames of one window: 1024, 10.24 s."""
+        return self.vit.config.image_size[0]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Tokens along time and along frequency: (64, 8)."""
+        height, width = self.vit.config.image_size
+        return height // PATCH, width // PATCH
+
+    def forward(self, fbank: torch.Tensor) -> torch.Tensor:
+        return self.vit(fbank[:, None]).last_hidden_state[:, 1:]
+
+
+def from_checkpoint(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The encoder's tensors under ViTModel's names, from those of pretrained.pth or of the timm port.
+
+    Raises ValueError for a name that is neither the encoder's nor the decoder's.
+    """
+    mapped: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        if _UNUSED.match(name):
+            continue
+        new_name = _renamed(name)
+        if "{}" in new_name:
+            parts = zip("qkv", tensor.chunk(3), strict=True)
+            mapped |= {new_name.format(letter): part.contiguous() for letter, part in parts}
+        else:
+            mapped[new_name] = tensor
+    return mapped
+
+
+def _renamed(name: str) -> str:
+    for pattern, new_name in _RULES:
+        if match := re.fullmatch(pattern, name):
+            return match.expand(new_name)
+    raise ValueError(f"expected a tensor of AudioMAE such as blocks.0.attn.qkv.weight, got {name}")
+
+
+def read(path: Path) -> AudioMae:
+    """The encoder from a safetensors file that `retimbre models convert` wrote; its sizes are read from its tensors."""
+    from safetensors.torch import load_file
+
+    state = load_file(str(path))
+    model = AudioMae(_config_of(state))
+    model.vit.load_state_dict(state)
+    return model.eval()
+
+
+def _config_of(state: Mapping[str, torch.Tensor]) -> dict[str, object]:
+    """The published sizes, less what the tensors say otherwise (heads are 64 wide)."""
+    width, layers = state["embeddings.cls_token"].shape[-1], sum(name.endswith("fc1.bias") for name in state)
+    tokens, (_, bands) = state["embeddings.position_embeddings"].shape[1] - 1, PUBLISHED["image_size"]
+    return {
+        **PUBLISHED,
+        "image_size": (tokens // (bands // PATCH) * PATCH, bands),
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": max(1, width // 64),
+        "intermediate_size": state["layers.0.mlp.fc1.bias"].shape[0],
+    }
