@@ -13,15 +13,26 @@ import json
 import os
 import queue
 import shutil
+import struct
 import sys
 import threading
 import time
-import wave
 from pathlib import Path
 
 
 def say(event, **values):
     print(json.dumps({"event": event, **values}), flush=True)
+
+
+def header(data):
+    """(rate, channels, frames) of a WAV of any sample format; the standard library's wave reads only integers."""
+    at, chunks = 12, {}
+    while at + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        chunks[name] = at + 8, size
+        at += 8 + size + size % 2
+    channels, rate_hz, _, frame_bytes = struct.unpack_from("<HIIH", data, chunks[b"fmt "][0] + 2)
+    return rate_hz, channels, chunks[b"data"][1] // frame_bytes
 
 
 class Double:
@@ -107,9 +118,8 @@ class Double:
         folder = Path(edit["output_dir"])
         path = folder / f"{edit['stem_prefix']}-violin.wav"
         shutil.copyfile(edit["audio"], path)
-        with wave.open(str(path)) as audio:
-            stem = {"name": "violin", "path": str(path), "rate_hz": audio.getframerate(),
-                    "channels": audio.getnchannels(), "frames": audio.getnframes()}
+        rate_hz, channels, frames = header(path.read_bytes())
+        stem = {"name": "violin", "path": str(path), "rate_hz": rate_hz, "channels": channels, "frames": frames}
         part = folder / "manifest.part"
         part.write_text(json.dumps({"schema": 1, "stems": [stem], "seed": edit["knobs"]["seed"], "edit": edit}))
         part.rename(folder / "manifest.json")
