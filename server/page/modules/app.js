@@ -1,0 +1,326 @@
+/** The page put together: what happens between its parts. */
+
+import { Api } from "./api.js";
+import { presetOf } from "./blend.js";
+import { decode } from "./decode.js";
+import { byId, clock } from "./dom.js";
+import { EventStream } from "./events.js";
+import { showHistory } from "./history.js";
+import { showJobs } from "./jobrows.js";
+import { Jobs } from "./jobs.js";
+import { listen, showHelp } from "./keys.js";
+import { Knobs } from "./knobs.js";
+import { Lanes, SOURCE, TAKES_AT_MOST } from "./lanes.js";
+import { dismissErrors, showError, showWarning, told } from "./notices.js";
+import { part, Player } from "./player.js";
+import { Presets } from "./presets.js";
+import { followServer } from "./serverstate.js";
+import { SourcePanel } from "./sourcepanel.js";
+import { Store } from "./store.js";
+import { Takes } from "./takes.js";
+import { followTheme } from "./theme.js";
+
+const SEEK_SECONDS = 1;
+const FINE_SEEK_SECONDS = 0.1;
+
+export class App {
+  constructor() {
+    this.store = new Store();
+    this.api = new Api(this.store.get("client"));
+    this.stream = new EventStream(this.api);
+    this.player = new Player(new AudioContext());
+    this.panel = new SourcePanel(this.player, this.api, this.store);
+    this.presets = new Presets(this.store);
+    this.knobs = new Knobs(this.store);
+    this.takes = new Takes(this.api, this.store);
+    this.jobs = new Jobs(this.api, this.store, this.stream);
+    this.lanes = new Lanes(this.player, this.store, {
+      again: (take) => this.again(take), recall: (take) => this.recall(take), download: (lane) => this.download(lane),
+    });
+    this._turn = 0;   // counts what the comparison shows: what was loaded for an earlier one is dropped
+  }
+
+  /** Wire everything, then go on where the page was left. */
+  async start() {
+    this._wireRequest();
+    this._wireTransport();
+    this._wireParts();
+    listen(this._shortcuts());
+    await told(() => this.panel.restore());
+    this.stream.start();
+  }
+
+  // Making takes
+
+  /** Send the selection, the words, the style and the knobs. */
+  async go() {
+    dismissErrors();
+    await told(async () => {
+      if (!this.panel.source) throw new Error("There is no audio yet. Drop a file on the page, choose one, or record one.");
+      try {
+        await this._edit();
+      } catch (error) {
+        if (error.code !== "no_file") throw error;
+        await this.panel.uploadAgain();   // the server had forgotten it
+        await this._edit();
+      }
+    });
+  }
+
+  async _edit() {
+    const { handle, name } = this.panel.source;
+    const { start, length } = this.panel.selection;
+    const words = this.store.get("words").trim();
+    const mixture = this.store.get("mixture");
+    const keys = { ...this.knobs.asked(), preset: presetOf(mixture), start, length };
+    const label = labelOf(this.presets.describe(mixture), words);
+    await this.jobs.start("edit", { audio: handle, text: words, ...keys },
+      { label, words, mixture, knobs: this.store.get("knobs"), seed: this.store.get("seed"), handle, name, start, length });
+  }
+
+  /** The same with another seed. */
+  async again(take) {
+    if (!take) return;
+    dismissErrors();
+    const request = this.takes.request(take) ?? { label: this.takes.find(take)?.text ?? take };
+    await told(() => this.jobs.start("again", { old_id: take, seed: -1 }, request));
+  }
+
+  /** The newest job is stopped. */
+  async cancel() {
+    const newest = [...this.jobs.active.keys()].at(-1);
+    if (newest) await told(() => this.jobs.cancel(newest));
+    else if (document.activeElement !== document.body) document.activeElement.blur();
+  }
+
+  async _onEnd({ id, results, done, fail }) {
+    if (fail && fail.code !== "cancelled") showError(fail);
+    if (!done) return;
+    await told(async () => {
+      await this.takes.refresh();
+      this.takes.remember(id);
+      if (this._isShown(this.takes.request(id))) await this._addLanes(id, results);
+      this.lanes.hearTake(id);
+    });
+  }
+
+  // Comparing takes
+
+  /** The source's selection, and the takes that were made of it. */
+  async showRegion() {
+    const turn = ++this._turn;
+    this.lanes.open(this._sourceLane());
+    const made = this.takes.all.filter(({ id }) => this._isShown(this.takes.request(id))).slice(0, TAKES_AT_MOST);
+    for (const { id } of made.reverse()) {
+      const results = await this.takes.results(id);
+      if (turn !== this._turn) return;
+      await this._addLanes(id, results);
+    }
+  }
+
+  _isShown(request) {
+    if (!request || !this.panel.source) return false;
+    const { start, length } = this.panel.selection;
+    return request.handle === this.panel.source.handle && request.start === start && request.length === length;
+  }
+
+  _sourceLane() {
+    const { buffer, name } = this.panel.source;
+    const { start, length } = this.panel.selection;
+    const rate = buffer.sampleRate;
+    const isAll = !start && !length;
+    const shown = isAll ? buffer : part(this.player.context, buffer, Math.round(start * rate),
+                                        Math.round((this.panel.end - start) * rate));
+    const about = isAll ? "the whole file" : `${clock(start)} to ${clock(this.panel.end)}`;
+    return { id: SOURCE, take: "", title: "Source", about, path: "", file: name, buffer: shown };
+  }
+
+  async _addLanes(id, results) {
+    const turn = this._turn;
+    for (const result of results) {
+      const buffer = await decode(this.player.context, await (await this.api.file(result.path)).arrayBuffer());
+      if (turn !== this._turn) return;
+      const { title, about } = this.describe(id);
+      const stem = results.length > 1 ? ` (${result.stem})` : "";
+      this.lanes.add({ id: `${id}/${result.index}`, take: id, title: title + stem, about, path: result.path, buffer,
+                       file: this._fileName(id, result) });
+    }
+  }
+
+  _fileName(id, { path }) {
+    const source = this.takes.request(id)?.name.replace(/\.\w+$/, "") ?? "take";
+    const seed = this.takes.find(id)?.seed ?? "";
+    const words = `${source} ${this.describe(id).title} ${seed}`.replace(/[^\p{L}\p{N}]+/gu, "-");
+    return words.replace(/^-|-$/g, "") + path.slice(path.lastIndexOf("."));
+  }
+
+  /** A take in words. */
+  describe(id) {
+    const take = this.takes.find(id);
+    const request = this.takes.request(id);
+    const turned = Object.entries(request?.knobs ?? {}).map(([key, value]) => `${key} ${value}`);
+    const title = request?.label || labelOf(take?.preset ?? "", take?.text ?? "");
+    return { title, about: [take ? `seed ${take.seed}` : "", ...turned].filter(Boolean).join(" · ") };
+  }
+
+  async download({ path, file }) {
+    await told(async () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await this.api.file(path));
+      link.download = file;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    });
+  }
+
+  // Going back
+
+  /** Make a take the current one again: its selection, its settings, its sound. */
+  async use(id) {
+    await told(async () => {
+      await this.takes.use(id);
+      await this._return(id);
+    });
+  }
+
+  async step(direction) {
+    await told(async () => {
+      await this.takes[direction]();
+      await this._return(this.takes.used);
+    });
+  }
+
+  async _return(id) {
+    const request = this.takes.request(id);
+    if (!request?.handle) throw new Error("This browser does not know any more what that take was made of. Its stem is "
+                                          + "in the takes folder of the server.");
+    this._restoreSettings(request, request.seed);
+    if (!this._isShown(request)) await this.panel.reopen(request.handle, request.name, request);
+    await this._shown;
+    if (!this.lanes.has(id)) await this._addLanes(id, await this.takes.results(id));
+    this.lanes.hearTake(id);
+  }
+
+  /** Words, style, knobs, and the seed that was used, so that the same can be made again with a change. */
+  recall(id) {
+    const request = this.takes.request(id);
+    if (request) this._restoreSettings(request, String(this.takes.find(id)?.seed ?? request.seed));
+  }
+
+  _restoreSettings({ words, mixture, knobs }, seed) {
+    for (const [key, value] of Object.entries({ words, mixture, knobs, seed })) this.store.set(key, value);
+  }
+
+  // Wiring
+
+  _wireRequest() {
+    const words = byId("words");
+    byId("ask").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.go();
+    });
+    words.addEventListener("input", () => this.store.set("words", words.value));
+    this.store.watch("words", (value) => { if (words.value !== value) words.value = value; });
+  }
+
+  _wireTransport() {
+    const { player, store } = this;
+    byId("play").addEventListener("click", () => player.toggle());
+    for (const [id, key] of [["loop", "isLooping"], ["match", "isMatched"], ["spectrogram", "showsSpectrogram"]]) {
+      byId(id).addEventListener("click", () => this.flip(key));
+      store.watch(key, (isOn) => byId(id).setAttribute("aria-pressed", String(isOn)));
+    }
+    store.watch("isLooping", (isLooping) => player.setLooping(isLooping));
+    for (const name of ["play", "pause", "seek"]) player.addEventListener(name, () => this._showTime());
+  }
+
+  flip(key) {
+    this.store.set(key, !this.store.get(key));
+  }
+
+  _showTime() {
+    const { isPlaying, position, duration } = this.player;
+    document.body.classList.toggle("playing", isPlaying);
+    byId("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    byId("time").textContent = `${clock(position)} / ${clock(duration)}`;
+    if (isPlaying) requestAnimationFrame(() => this.player.isPlaying && this._showTime());
+  }
+
+  _wireParts() {
+    this.panel.addEventListener("selected", () => { this._shown = told(() => this.showRegion()); });
+    this.jobs.addEventListener("end", ({ detail }) => this._onEnd(detail));
+    this.stream.addEventListener("log", ({ detail }) => { if (detail.level >= 2) showWarning(detail.text); });
+    this.stream.addEventListener("preset/changed", () => told(() => this._loadPresets()));
+    this.store.addEventListener("mixture", () => told(() => this._loadKnobs()));
+    showJobs(this.jobs);
+    showHistory(this.takes, { use: (id) => this.use(id), describe: (id) => this.describe(id) });
+    byId("undo").addEventListener("click", () => this.step("undo"));
+    byId("redo").addEventListener("click", () => this.step("redo"));
+    followTheme(this.store, () => { this.panel.recolour(); this.lanes.recolour(); });
+    followServer(this.api, this.stream, () => told(() => this._catchUp()));
+  }
+
+  /** A connection stands, the first one or another: ask for all that may have happened. */
+  async _catchUp() {
+    await this._loadPresets();
+    await this.takes.refresh();
+    await this.jobs.catchUp();
+    if (this.panel.source && this.lanes.all.length < 2) {
+      await (this._shown = this.showRegion());
+      this.lanes.hearTake(this.takes.used);
+    }
+  }
+
+  async _loadPresets() {
+    this.presets.load(await this.api.ask("preset/list", {}, "preset/item"));
+    await this._loadKnobs();
+  }
+
+  /** A style's own values are shown for one style; in a blend the server takes their mean. */
+  async _loadKnobs() {
+    const mixture = this.store.get("mixture");
+    const name = (mixture[0] ?? this.presets.all[0])?.name;
+    const asked = name ? await this.api.ask("preset/get", { name }, "preset/param") : [];
+    if (this.store.get("mixture") === mixture) this.knobs.load(asked, mixture.length === 1);
+  }
+
+  /** @returns {import("./keys.js").Shortcut[]} */
+  _shortcuts() {
+    const { player, lanes, panel, takes } = this;
+    const seek = (seconds) => () => player.seek(player.position + seconds);
+    const digits = [..."0123456789"];
+    const click = (id) => () => byId(id).click();
+    const focus = (id) => () => byId(id).focus();
+    return [
+      { keys: ["Enter"], shown: "Enter", help: "go: make a take", run: () => this.go() },
+      { keys: ["Escape"], shown: "Esc", help: "cancel the newest job; leave a text box", alsoTyping: true, run: () => this.cancel() },
+      { keys: [" "], shown: "Space", help: "play, pause", run: () => player.toggle() },
+      { keys: ["a"], shown: "a", help: "listen to the source", run: () => lanes.hear(SOURCE) },
+      { keys: ["b"], shown: "b", help: "listen to the latest take", run: () => lanes.hearLatest() },
+      { keys: digits, shown: "1 … 9", help: "listen to that take; 0 is the source", run: ({ key }) => lanes.hearNumber(Number(key)) },
+      { keys: ["ArrowLeft"], shown: "←", help: "back 1 s", run: seek(-SEEK_SECONDS) },
+      { keys: ["ArrowRight"], shown: "→", help: "on 1 s", run: seek(SEEK_SECONDS) },
+      { keys: ["Shift+ArrowLeft"], shown: "Shift ←", help: "back 0.1 s", run: seek(-FINE_SEEK_SECONDS) },
+      { keys: ["Shift+ArrowRight"], shown: "Shift →", help: "on 0.1 s", run: seek(FINE_SEEK_SECONDS) },
+      { keys: ["Home"], shown: "Home", help: "to the beginning", run: () => player.seek(0) },
+      { keys: ["["], shown: "[", help: "the selection begins at the cursor", run: () => panel.source && panel.selectFromCursor() },
+      { keys: ["]"], shown: "]", help: "the selection ends at the cursor", run: () => panel.source && panel.selectToCursor() },
+      { keys: ["x"], shown: "x", help: "select the whole file", run: click("whole") },
+      { keys: ["l"], shown: "l", help: "loop on, off", run: () => this.flip("isLooping") },
+      { keys: ["m"], shown: "m", help: "all equally loud on, off", run: () => this.flip("isMatched") },
+      { keys: ["s"], shown: "s", help: "spectrograms on, off", run: () => this.flip("showsSpectrogram") },
+      { keys: ["r"], shown: "r", help: "again with another seed: the take that is heard", run: () => this.again(lanes.heard?.take || takes.used) },
+      { keys: ["d"], shown: "d", help: "download the take that is heard", run: () => lanes.heard?.path && this.download(lanes.heard) },
+      { keys: ["Mod+z"], shown: "Ctrl z", help: "undo: the take that was in use before", run: () => this.step("undo") },
+      { keys: ["Mod+Shift+z", "Mod+y"], shown: "Ctrl Shift z", help: "redo", run: () => this.step("redo") },
+      { keys: ["w", "/"], shown: "w", help: "to the words", run: focus("words") },
+      { keys: ["f"], shown: "f", help: "find a style; arrows move, Enter chooses, Shift Enter adds to the blend", run: focus("style-search") },
+      { keys: ["k"], shown: "k", help: "to the knobs", run: () => document.querySelector("#knobs input")?.focus() },
+      { keys: ["o"], shown: "o", help: "open a file", run: () => panel.choose() },
+      { keys: ["c"], shown: "c", help: "record, stop recording", run: () => panel.toggleRecording() },
+      { keys: ["?"], shown: "?", help: "this list", run: showHelp },
+    ];
+  }
+}
+
+const labelOf = (style, words) => (style && words ? `${style} · “${words}”` : style || `“${words}”`);
