@@ -21,7 +21,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from server.client import ClientError
+from retimbre_client import ClientError
 from server.status import version
 
 from benchmarks import figures

@@ -107,8 +107,8 @@ def _busy(server: Running, setting: Setting) -> Iterator[None]:
         job = client.submit(region, TEXT, steps=setting.sizes.busy_steps, job_id="busy")
         _wait_until_busy(observer)
         yield
-        state = observer.ask("status", reply="status.reply").values["state"]
-        client.cancel(job)
+        state = observer.status()["state"]
+        job.cancel()
         if state != "busy":
             raise BenchmarkError(f"the worker was {state} at the end, so this was not measured beside a busy one; "
                                  "give it more to do: --long-seconds")
@@ -116,7 +116,7 @@ def _busy(server: Running, setting: Setting) -> Iterator[None]:
 
 def _wait_until_busy(observer) -> None:
     ends_at = time.monotonic() + PATIENCE_SECONDS
-    while observer.ask("status", reply="status.reply").values["state"] != "busy":
+    while observer.status()["state"] != "busy":
         if time.monotonic() > ends_at:
             raise BenchmarkError("the long job did not begin")
         time.sleep(0.02)

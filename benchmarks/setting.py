@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from server.client import Client, NoServer
+from retimbre_client import Client
 from server.paths import REPOSITORY, Paths, ServerAddress, read_port_file
 
 TEXT = "turn this into a violin"
@@ -66,7 +66,7 @@ class Running:
 
     def client(self, transport: str = "udp", port: int = 0) -> Client:
         """A connection to it, or to a relay's `port` before it."""
-        return Client(port=port or self.address.port, transport=transport)
+        return Client(port=port or self.address.port, transport=transport, audio_transport=transport)
 
 
 @contextlib.contextmanager
@@ -101,13 +101,9 @@ def write_region(path: Path, seconds: float) -> Path:
 
 
 def _is_ready(client: Client) -> bool:
-    try:
-        if client.ask("status", reply="status.reply").values["state"] != "ready":
-            return False
-    except NoServer:
+    if client.status()["state"] != "ready":
         return False
-    models = client.collect("model/list", item="model/item", end="model/list.end")
-    if not any(model["loaded"] for model in models):
+    if not any(model["loaded"] for model in client.models()):
         raise BenchmarkError("the server runs without a model; `retimbre doctor` says why")
     return True
 

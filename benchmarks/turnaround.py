@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from server.client import Client
+from retimbre_client import Client
 
 from benchmarks.figures import Figure, median, median_parts
 from benchmarks.setting import TEXT, Setting, running, write_region

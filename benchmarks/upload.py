@@ -42,7 +42,7 @@ def _upload(server: Running, source: Path, transport: str, port: int = 0) -> flo
         began = time.perf_counter()
         handle = client.upload(source)
         seconds = time.perf_counter() - began
-        frames = client.ask("region", "check", handle, reply="region.reply").values["frames"]
+        frames = client.region(handle)["frames"]
     if frames * 8 + 1000 < source.stat().st_size:
         raise BenchmarkError(f"{frames / RATE_HZ:g} s arrived of {source}")
     return seconds

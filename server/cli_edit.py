@@ -6,26 +6,20 @@ retimbre edit solo.wav "turn this into a violin" -o violin.wav
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from osc_protocol import EDIT_KEYS, Arg
 from osc_protocol.arguments import BadArgument, nearest, take
+from retimbre_client import Client, Outcome
 from server import config
 from server.cli import EXIT_OK, EXIT_USAGE, CliError
 from server.cli_progress import progress_bar
 from server.cli_server import Session, session
-from server.client import Client, Outcome, Refused, Stem
 
 FORMATS = {".wav": "wav", ".flac": "flac", ".aiff": "aiff", ".aif": "aiff"}
-UNREADABLE = ("path_denied", "no_file")  # what a server answers that cannot see our file
 NOT_FLAGS = ("out", "beats_start", "format")  # OUT says where and in which format; a file has no beats
-
-Location = Path | str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,53 +56,20 @@ def run(arguments: argparse.Namespace) -> int:
 def edit(server: Session, source: Path, target: Path, text: str, keys: dict[str, Any], show: Any,
          force: bool = False) -> tuple[Outcome, str, list[Path]]:
     """Run one job and put its stems at `target`. Returns what came back, the manifest's text and the files."""
-    try:
-        outcome = _wait(server.client, source, text, keys, show)
-    except Refused as refusal:
-        if refusal.code not in UNREADABLE:
-            raise
-        print(f"the server may not read {source}, so it is sent over TCP "
-              f"(a server started with --root {source.parent} reads it in place)", file=sys.stderr)
-        with server.client.over_tcp() as tcp:
-            outcome = _wait(tcp, tcp.upload(source), text, keys, show)
-            return _collect(tcp, server.shares_disk, outcome, target, force)
-    return _collect(server.client, server.shares_disk, outcome, target, force)
+    outcome = server.client.edit(source, text, on_progress=show, **keys)
+    files = _collect(server.client, outcome, target, force)
+    return outcome, server.client.read(outcome.manifest).decode("utf-8"), files
 
 
-def _wait(client: Client, audio: Location, text: str, keys: dict[str, Any], show: Any) -> Outcome:
-    job = client.submit(audio, text, on_progress=show, **keys)
-    try:
-        return client.wait(job)
-    except KeyboardInterrupt:
-        client.cancel(job)
-        raise
-
-
-def _collect(client: Client, shares_disk: bool, outcome: Outcome, target: Path,
-             force: bool) -> tuple[Outcome, str, list[Path]]:
+def _collect(client: Client, outcome: Outcome, target: Path, force: bool) -> list[Path]:
     """Put each stem where it belongs. The server keeps its own, as a take."""
     files = [_numbered(target, index) for index in range(len(outcome.stems))]
     if not files:
         raise CliError("internal", "the job ended well but no stem came back; please report this with server.log")
     for stem, file in zip(outcome.stems, files, strict=True):
         _refuse_overwrite(file, force)
-        _place(client, shares_disk, stem, file)
-    with client.file(outcome.manifest, shares_disk) as manifest:
-        return outcome, manifest.read_text(encoding="utf-8"), files
-
-
-def _place(client: Client, shares_disk: bool, stem: Stem, file: Path) -> None:
-    """Copy under a temporary name, then rename: nobody ever sees half a stem."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with client.file(stem.path, shares_disk) as path:
-            shutil.copyfile(path, temporary)
-        os.replace(temporary, file)
-    except OSError as error:
-        raise CliError("disk_full" if error.errno == 28 else "no_file", f"{file} could not be written: {error}; "
-                       f"the stem itself is at {stem.path}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        client.fetch(stem, file)
+    return files
 
 
 def _numbered(target: Path, index: int) -> Path:

@@ -18,11 +18,11 @@ from typing import Any, NoReturn
 
 from osc_protocol import EDIT_KEYS
 from osc_protocol.arguments import BadArgument, take
+from retimbre_client import Progress
 from server import config
 from server.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CliError
 from server.cli_edit import edit
 from server.cli_server import session
-from server.client import Progress
 
 NEEDED = ("audio", "text", "output")
 Say = Callable[..., None]

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from server.client import Progress
+from retimbre_client import Progress
 
 
 @contextlib.contextmanager

@@ -9,26 +9,26 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from retimbre_client import Client, ClientError, NoServer
 from server.cli import CliError
-from server.client import Client, ClientError
-from server.config import ClientConfig, is_loopback
+from server.config import ClientConfig
 from server.paths import REPOSITORY, read_port_file
 
 START_SECONDS = 30.0  # a cold disk and a slow machine; a warm one needs about a second
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
+FIND_SECONDS = 1.0
 LOG_TAIL_LINES = 8
 
 
 @dataclass(frozen=True)
 class Session:
-    """A server that answers. `shares_disk`: it runs on this machine, so that paths mean the same to both."""
+    """A server that answers. `is_ours`: it was started here, and stops with us."""
 
     client: Client
     is_ours: bool
-    shares_disk: bool
 
 
 @contextlib.contextmanager
@@ -39,10 +39,10 @@ def session(config: ClientConfig, roots: Sequence[Path] = (), may_start: bool = 
         address = None if always_start else find(config)
         if address is not None:
             with _client(config, *address) as client:
-                yield Session(client, False, is_loopback(address[0]))
+                yield Session(client, False)
         elif may_start and (always_start or not _is_named(config)):
             with _started(config, roots) as client:
-                yield Session(client, True, True)
+                yield Session(client, True)
         else:
             raise CliError("not_ready", f"no server answers{_where(config)}; start one with: retimbre serve")
     except ClientError as error:
@@ -59,9 +59,9 @@ def find(config: ClientConfig) -> tuple[str, int] | None:
             return None
         address = (_reachable(announced.host), announced.port)
     try:
-        with Client(*address, transport=config.transport) as client:
-            return address if client.ping() else None
-    except ClientError:
+        with _client(config, *address, connect_seconds=FIND_SECONDS):
+            return address
+    except NoServer:
         return None
 
 
@@ -78,14 +78,14 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _client(config: ClientConfig, host: str, port: int) -> Client:
+def _client(config: ClientConfig, host: str, port: int, **options: Any) -> Client:
     return Client(host, port, transport=config.transport, password=config.password(),
-                  silence_seconds=config.silence_seconds, on_log=_print_log)
+                  silence_seconds=config.silence_seconds, on_log=_print_log, **options)
 
 
 def _print_log(level: int, text: str) -> None:
     if level >= 2:
-        print(f"server: {text}", file=sys.stderr)
+        print(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -114,10 +114,8 @@ def _connect(config: ClientConfig, process: subprocess.Popen, log: IO[bytes]) ->
     while time.monotonic() < ends_at and process.poll() is None:
         announced = read_port_file(port_file)
         if announced is not None:
-            client = _client(config, _reachable(announced.host), announced.port)
-            if client.ping():
-                return client
-            client.close()
+            with contextlib.suppress(NoServer):
+                return _client(config, _reachable(announced.host), announced.port, connect_seconds=FIND_SECONDS)
         time.sleep(POLL_SECONDS)
     log.seek(0)
     tail = log.read().decode("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:]

@@ -21,9 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     with session(config.build(config.ClientConfig, vars(arguments)), may_start=False) as server:
         client = server.client
         facts = {"address": f"{client.host}:{client.port}",
-                 **client.ask("status", reply="status.reply").values,
-                 **_prefixed("version", client.ask("version", reply="version.reply").values),
-                 "models": client.collect("model/list", item="model/item", end="model/list.end")}
+                 **client.status(),
+                 **_prefixed("version", client.version()),
+                 "models": client.models()}
     print(json.dumps(facts, indent=2) if arguments.json else _text(facts))
     return EXIT_OK
 

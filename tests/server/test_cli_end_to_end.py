@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from retimbre_client import Client
 from server.app import Server
 from server.cli import main
-from server.client import Client
 from server.config import ServeConfig
 from server.paths import Paths, ServerAddress, read_port_file, write_port_file
 from tests.server.clients import executor, write_wav
@@ -100,11 +100,8 @@ def test_tcp_serves_as_well(double, config, audio, tmp_path):
 
 def test_a_stem_can_be_fetched_without_a_common_disk(double, config, audio):
     for transport in ("udp", "tcp"):
-        with Client(port=double.port, transport=transport) as client:
-            stem = client.edit(audio, "copy").stems[0]
-            with client.file(stem.path, shares_disk=False) as copy:
-                assert copy.read_bytes() == audio.read_bytes()
-            assert not copy.exists()
+        with Client(port=double.port, transport=transport, audio_transport=transport, shares_disk=False) as client:
+            assert client.read(client.edit(audio, "copy").stems[0].path) == audio.read_bytes()
 
 
 def test_ctrl_c_cancels_the_job(double, config, audio, tmp_path):

@@ -1,4 +1,4 @@
-"""The client against a peer that misbehaves on purpose; against the real server see test_cli_end_to_end.py."""
+"""The client against a peer that misbehaves on purpose. What a real server does to it is in the other files."""
 
 import socket
 import threading
@@ -8,13 +8,13 @@ import zlib
 import pytest
 
 from osc_protocol import ROOT, Request, decode_packet, encode
-from server.client import Client, NoServer, Refused
+from retimbre_client import Client, ClientError, NoServer, Refused
 
-EDIT = f"{ROOT}/edit"
+EDIT, PING = f"{ROOT}/edit", f"{ROOT}/ping"
 
 
 class Peer:
-    """A UDP socket and a function from request to the packets that answer it."""
+    """A UDP socket and a function from request to the packets that answer it. Pings, the greeting, it answers."""
 
     def __init__(self, answer):
         self.answer, self.requests = answer, []
@@ -32,8 +32,10 @@ class Peer:
             except TimeoutError:
                 continue
             for request in decode_packet(packet):
-                self.requests.append(request)
-                for reply in self.answer(request):
+                is_ping = request.address == PING
+                if not is_ping:
+                    self.requests.append(request)
+                for reply in [encode(f"{ROOT}/pong", *request.values["echo"])] if is_ping else self.answer(request):
                     self.socket.sendto(reply, source)
 
     def asked(self, name):
@@ -51,13 +53,16 @@ def connect():
 
     def connect(answer, **options):
         peer = Peer(answer)
-        client = Client("127.0.0.1", peer.socket.getsockname()[1], **options)
+        client = Client("127.0.0.1", peer.socket.getsockname()[1], audio_transport="udp", **options)
         opened.extend((client, peer))
         return client, peer
 
     yield connect
     for each in opened:
         each.close()
+
+
+VERSION = encode(f"{ROOT}/version.reply", "retimbre", 0, 1, "0", 1, "")
 
 
 def ack(id):
@@ -91,7 +96,7 @@ def test_the_end_is_acknowledged_with_its_serial(connect):
     client, peer = connect(lambda request: [result(request.id), done(request.id, serial=9)]
                            if request.address == EDIT else [])
     client.edit("/in.wav", "a violin", job_id=4)
-    client.ping(0.2)
+    client.ping()
     assert peer.asked("got")[0].values == {"id": 4, "serial": 9}
 
 
@@ -140,18 +145,17 @@ def test_two_jobs_do_not_mix_up_their_stems(connect):
 
     client, peer = connect(answer)
     first, second = client.submit("/a.wav", "x", job_id="a"), client.submit("/b.wav", "x", job_id="b")
-    assert client.wait(first).stems[0].index == 3
-    assert client.wait(second).stems[0].index == 7
+    assert first.wait().stems[0].index == 3
+    assert second.wait().stems[0].index == 7
 
 
 def test_a_closed_port_is_no_server():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with Client("127.0.0.1", port) as client:
-        assert not client.ping(0.5)
-    with pytest.raises(NoServer, match="retimbre serve"):
-        Client("127.0.0.1", port, transport="tcp")
+    for transport in ("udp", "tcp"):
+        with pytest.raises(NoServer, match="retimbre serve"):
+            Client("127.0.0.1", port, transport=transport)
 
 
 def test_a_list_with_a_lost_item_is_asked_for_again(connect):
@@ -167,16 +171,16 @@ def test_a_list_with_a_lost_item_is_asked_for_again(connect):
 
 def test_log_messages_go_to_the_listener(connect):
     said = []
-    client, _ = connect(lambda request: [encode(f"{ROOT}/log", 2, "careful"), encode(f"{ROOT}/pong",
-                        request.values["echo"][0])], on_log=lambda level, text: said.append((level, text)))
-    assert client.ping()
+    client, _ = connect(lambda request: [encode(f"{ROOT}/log", 2, "careful"), VERSION],
+                        on_log=lambda level, text: said.append((level, text)))
+    client.version()
     assert said == [(2, "careful")]
 
 
 def test_what_a_newer_server_says_is_left_unread(connect):
     future = b"/retimbre/future\0\0\0\0,\0\0\0"
-    client, _ = connect(lambda request: [future, encode(f"{ROOT}/pong", request.values["echo"][0])])
-    assert client.ping()
+    client, _ = connect(lambda request: [future, VERSION])
+    assert client.version()["protocol"] == 1
 
 
 def test_a_password_is_tried_once(connect):
@@ -233,4 +237,105 @@ def test_a_download_arrives_whole(connect):
         return []
 
     client, _ = connect(answer)
-    assert client.download("/takes/0.wav") == audio
+    assert client.read("/takes/0.wav") == audio
+
+
+def test_a_mistake_in_on_progress_cancels_the_job(connect):
+    def answer(request):
+        if request.address == EDIT:
+            return [ack(request.id), encode(f"{ROOT}/progress", request.id, 0.5, "generating", 1.0, 0)]
+        if request.address == f"{ROOT}/cancel":
+            return [encode(f"{ROOT}/done", request.address, request.id, 1),
+                    encode(f"{ROOT}/fail", EDIT, request.id, "cancelled", "stopped on request", 2)]
+        return []
+
+    def draw(progress):
+        raise ZeroDivisionError
+
+    client, peer = connect(answer)
+    with pytest.raises(ZeroDivisionError):
+        client.edit("/in.wav", "a violin", on_progress=draw)
+    assert len(peer.asked("cancel")) == 1
+
+
+def test_a_job_that_was_cancelled_before_the_server_heard_of_it_never_begins(connect):
+    def answer(request):
+        if request.address == f"{ROOT}/cancel":
+            return [encode(f"{ROOT}/done", request.address, request.id, 0)]
+        if request.address == f"{ROOT}/job/query":
+            return [encode(f"{ROOT}/fail", request.address, request.id, "unknown_job", "no such job")]
+        return []  # every /edit is lost
+
+    client, peer = connect(answer)
+    job = client.submit("/in.wav", "a violin")
+    job.cancel()
+    with pytest.raises(Refused, match="cancelled"):
+        job.wait()
+    said = [request.address for request in peer.requests]
+    assert EDIT not in said[said.index(f"{ROOT}/cancel"):]
+
+
+def test_a_server_that_forgot_the_password_is_told_again(connect):
+    trusted = []
+
+    def answer(request):
+        if request.address == f"{ROOT}/auth":
+            trusted.append(request.values["password"])
+            return [encode(f"{ROOT}/done", request.address, 0)]
+        if request.address == f"{ROOT}/version" and len(trusted) < 2:
+            return [encode(f"{ROOT}/fail", request.address, 0, "auth", "send the password first")]
+        return [VERSION]
+
+    client, _ = connect(answer, password="secret")
+    assert client.version()["name"] == "retimbre"
+    assert trusted == ["secret", "secret"]
+
+
+def test_what_the_password_does_not_open_is_refused_and_not_asked_for_ever(connect):
+    def answer(request):
+        if request.address == f"{ROOT}/auth":
+            return [encode(f"{ROOT}/done", request.address, 0)]
+        return [encode(f"{ROOT}/fail", request.address, 0, "auth", "from the server's own machine only")]
+
+    client, _ = connect(answer, password="secret")
+    with pytest.raises(Refused, match="own machine"):
+        client.ask("quit", reply="done")
+
+
+def test_the_answer_to_an_earlier_question_is_not_taken_for_this_one(connect):
+    def answer(request):
+        key = request.values["key"]
+        return [encode(f"{ROOT}/get.reply", "preset", "late"), encode(f"{ROOT}/get.reply", key, 7)]
+
+    client, _ = connect(answer)
+    assert client.get("seed") == 7
+
+
+def test_a_request_that_the_protocol_does_not_have_fails_at_once(connect):
+    client, peer = connect(lambda request: [])
+    with pytest.raises(Refused, match="bad_args: .*did you mean strength"):
+        client.submit("/in.wav", "a violin", strenth=1.0)
+    assert not peer.requests
+
+
+def test_closing_ends_what_still_waits(connect):
+    client, _ = connect(lambda request: [ack(request.id)])
+    job = client.submit("/in.wav", "a violin")
+    client.close()
+    assert job.is_over
+    with pytest.raises(ClientError, match="closed"):
+        client.status()
+
+
+def test_the_client_may_not_wait_for_itself(connect):
+    caught = []
+
+    def on_log(level, text):
+        try:
+            client.status()
+        except RuntimeError as error:
+            caught.append(error)
+
+    client, _ = connect(lambda request: [encode(f"{ROOT}/log", 1, "x"), VERSION], on_log=on_log)
+    client.version()
+    assert "wait for itself" in str(caught[0])

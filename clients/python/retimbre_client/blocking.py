@@ -1,0 +1,220 @@
+"""The client, for programs without an event loop. Any thread may use it, several at once.
+
+    with Client() as client:
+        outcome = client.edit("solo.wav", "turn this into a violin", seed=3)
+
+It is AsyncClient with a loop and a thread of its own. So jobs are watched, their ends acknowledged and lost packets
+repeated while the caller does something else, and there is one implementation. `on_progress` is called by the thread
+that waits for the job; `on_log`, `on_news` and `on_end` by the client's own, where nothing may wait for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from retimbre_client import aio
+from retimbre_client.aio import AsyncClient
+from retimbre_client.values import NoServer, Outcome, Progress, Stem
+
+WAKE_SECONDS = 0.5  # Windows delivers ctrl-C only between waits
+
+
+class Job:
+    """A job on its way."""
+
+    def __init__(self, client: Client, job: aio.Job, on_progress: aio.OnProgress) -> None:
+        """Belongs into the loop's thread."""
+        self._client, self._job, self._on_progress = client, job, on_progress
+        self._heard: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None: it is over
+        job.on_progress(self._heard.put)
+        self._call_at_end(lambda: self._heard.put(None))
+
+    @property
+    def id(self) -> int | str:
+        """Yours, or the one that was made for it."""
+        return self._job.id
+
+    @property
+    def progress(self) -> Progress | None:
+        """What was last heard."""
+        return self._job.progress
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """What has come so far."""
+        return self._job.stems
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, well or badly."""
+        return self._job.is_over
+
+    def wait(self, seconds: float | None = None) -> Outcome:
+        """Its outcome; raises Refused or NoServer. After `seconds` raises TimeoutError, and the job goes on."""
+        ends_at = None if seconds is None else time.monotonic() + seconds
+        while (progress := self._next(ends_at)) is not None:
+            self._on_progress(progress)
+        self._heard.put(None)  # whoever else waits, or waits again
+        return self._job._task.result()
+
+    def cancel(self) -> None:
+        """Ask the server to stop it; it then ends with Refused, code cancelled."""
+        self._client._run(self._job.cancel())
+
+    def on_end(self, call: Callable[[Job], None]) -> None:
+        """Call when it has ended, from the client's thread; `wait` in another then returns at once."""
+        self._client._loop.call_soon_threadsafe(self._call_at_end, lambda: call(self))
+
+    def _next(self, ends_at: float | None) -> Progress | None:
+        while True:
+            left = WAKE_SECONDS if ends_at is None else ends_at - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"job {self.id!r} is not over yet")
+            with contextlib.suppress(queue.Empty):
+                return self._heard.get(timeout=min(left, WAKE_SECONDS))
+
+    def _call_at_end(self, call: Callable[[], None]) -> None:
+        self._job._task.add_done_callback(lambda task: call())
+
+
+def _waits(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+    """The same method for callers that wait."""
+
+    @functools.wraps(method)
+    def call(self: Client, *args: Any, **keys: Any) -> Any:
+        return self._run(method(self._client, *args, **keys))
+
+    return call
+
+
+def _starts(method: Callable[..., aio.Job]) -> Callable[..., Job]:
+    """The same method, which begins a job."""
+
+    @functools.wraps(method)
+    def call(self: Client, *args: Any, on_progress: aio.OnProgress = aio.ignore, **keys: Any) -> Job:
+        async def begin() -> Job:
+            return Job(self, method(self._client, *args, **keys), on_progress)
+
+        return self._run(begin())
+
+    return call
+
+
+class Client:
+    """As AsyncClient, with the same arguments; connects at once. Raises NoServer and Refused."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._client = AsyncClient(*args, **options)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="retimbre client", daemon=True)
+        self._thread.start()
+        try:
+            self._run(self._client.open())
+        except BaseException:
+            self._stop()
+            raise
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the sockets; what runs on the server goes on running, and its takes are kept."""
+        if not self._loop.is_closed():
+            self._run(self._client.close())
+            self._stop()
+
+    @property
+    def host(self) -> str:
+        """Where the server is."""
+        return self._client.host
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._client.port
+
+    @property
+    def shares_disk(self) -> bool:
+        """Whether paths are taken to mean the same to the server and to us."""
+        return self._client.shares_disk
+
+    def job(self, id: int | str) -> Job | None:
+        """The job of this client that has that id and has not ended."""
+        async def find() -> Job | None:
+            found = self._client.job(id)
+            return Job(self, found, aio.ignore) if found else None
+
+        return self._run(find())
+
+    submit = _starts(AsyncClient.submit)
+    say = _starts(AsyncClient.say)
+    again = _starts(AsyncClient.again)
+    attach = _starts(AsyncClient.attach)
+    load = _starts(AsyncClient.load)
+    unload = _starts(AsyncClient.unload)
+    use_take = _starts(AsyncClient.use_take)
+
+    @functools.wraps(AsyncClient.edit)
+    def edit(self, *args: Any, **keys: Any) -> Outcome:
+        job = self.submit(*args, **keys)
+        try:
+            return job.wait()
+        except BaseException:  # ctrl-C, or a mistake in on_progress; one that has ended stays as it is
+            job.cancel()
+            raise
+
+    cancel_all = _waits(AsyncClient.cancel_all)
+    region = _waits(AsyncClient.region)
+    set = _waits(AsyncClient.set)
+    get = _waits(AsyncClient.get)
+    presets = _waits(AsyncClient.presets)
+    preset = _waits(AsyncClient.preset)
+    blend = _waits(AsyncClient.blend)
+    reload_presets = _waits(AsyncClient.reload_presets)
+    models = _waits(AsyncClient.models)
+    takes = _waits(AsyncClient.takes)
+    ping = _waits(AsyncClient.ping)
+    status = _waits(AsyncClient.status)
+    version = _waits(AsyncClient.version)
+    folder = _waits(AsyncClient.folder)
+    ask = _waits(AsyncClient.ask)
+    collect = _waits(AsyncClient.collect)
+    upload = _waits(AsyncClient.upload)
+    download = _waits(AsyncClient.download)
+    read = _waits(AsyncClient.read)
+    fetch = _waits(AsyncClient.fetch)
+    manifest = _waits(AsyncClient.manifest)
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it in our thread and wait for it here; who is interrupted, cancels it."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("on_log, on_news or on_end called the client, which would wait for itself for ever; "
+                               "hand the work to another thread, or use AsyncClient")
+        if self._loop.is_closed():
+            coroutine.close()
+            raise NoServer("not_ready", "this client is closed; make another")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            while not future.done():
+                concurrent.futures.wait([future], WAKE_SECONDS)
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
