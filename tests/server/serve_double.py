@@ -1,4 +1,7 @@
-"""A server process for tests that kill it: `serve_double.py DATA_DIR ROOT [HTTP_PORT]`. Its ports are in the port file."""
+"""A server process for tests that kill it: `serve_double.py DATA_DIR ROOT [HTTP_PORT [PORT]]`.
+
+Its ports are in the port file; 0 and none: any free ones.
+"""
 
 import asyncio
 import sys
@@ -8,8 +11,9 @@ from server.config import ServeConfig
 from tests.server.clients import executor
 
 
-async def main(data_dir, root, http_port="0"):
-    server = Server(ServeConfig(data_dir=data_dir, port=0, http_port=int(http_port), root=(root,)), executor())
+async def main(data_dir, root, http_port="0", port="0"):
+    config = ServeConfig(data_dir=data_dir, port=int(port), http_port=int(http_port), root=(root,))
+    server = Server(config, executor())
     await server.start()
     await server.serve_until_stopped()
 
