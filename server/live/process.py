@@ -26,6 +26,7 @@ from server.live.transport import Position, Transport
 WATCH_SECONDS = 0.5
 LOST_SECONDS = 2.0  # without a callback: far longer than any block
 PEAK_SECONDS = 0.5
+CLOSE_SECONDS = 2.0
 LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside the driver's own blocks
 SILENCE_DBFS = -200.0
 NO_TRANSPORT = ("no_transport", "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
@@ -74,6 +75,14 @@ class Process:
             if stream.xruns != self._told_xruns:
                 self._told_xruns = stream.xruns
                 self.say("xruns", count=self._told_xruns)
+
+    def close(self) -> None:
+        """Give the devices back, and end with the interpreter's exit; a driver that hangs is not waited for."""
+        guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
+        guard.daemon = True
+        guard.start()
+        if self._stream is not None:
+            self._stream.close()
 
     # Requests
 
@@ -237,7 +246,7 @@ def main() -> None:
         process.serve(sys.stdin)
     except BrokenPipeError:
         pass  # the server is gone
-    os._exit(0)  # a driver may hang while it closes, and nobody waits for us
+    process.close()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ COMMAND = (sys.executable, "-m", "server.live.process")
 OFF, STARTING, RUNNING, LOST = "off", "starting", "running", "lost"
 PATIENCE_SECONDS = 10.0
 START_PATIENCE_SECONDS = 40.0  # an operating system may ask its user whether we may listen
+CLOSE_PATIENCE_SECONDS = 3.0  # a sound server hates clients that vanish, but a driver may hang while it closes
 LINE_BYTES = 2**20
 
 
@@ -72,9 +73,12 @@ class Child:
     async def close(self) -> None:
         """End it without a word to `on_end`."""
         self._on_end = lambda reason: None
-        if self._process.returncode is None:
-            self._process.kill()  # it holds nothing that must be saved, and its driver may hang while it closes
-        await self._reader
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._reader), CLOSE_PATIENCE_SECONDS)
+        except asyncio.TimeoutError:
+            self._process.kill()
+            await self._reader
 
     async def _read(self) -> None:
         await asyncio.gather(self._read_events(), self._read_log())

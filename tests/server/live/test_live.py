@@ -1,0 +1,195 @@
+"""The whole way through real PortAudio: a DAW plays, bars are captured, a stem comes back on the beat."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.server.live.conftest import DEVICE, RATE
+
+BAR = RATE  # frames of a bar of four at 240 bpm
+CLICKS = [0.9, 0.5, 0.6, 0.7]
+
+
+def say_position(studio, **keys):
+    studio.client.say("live/transport", 240.0, 0.0, **keys)
+
+
+def clicks(path):
+    """Frames and heights of the clicks in a file."""
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    assert rate_hz == RATE
+    frames = np.flatnonzero(samples[:, 0] > 0.1)
+    return frames, samples[frames, 0]
+
+
+async def captured(studio, identity, bars, **keys):
+    """Capture, wait for the end, and give the region's file and the stem's."""
+    studio.client.say("capture", identity, bars, "copy", **keys)
+    await studio.client.expect("region.reply", id=identity)
+    result = await studio.client.expect("result", id=identity)
+    await studio.client.expect("done", command="/retimbre/capture", id=identity)
+    with open(os.path.join(os.path.dirname(result["path"]), "manifest.json")) as manifest:
+        return json.load(manifest)["edit"]["audio"], result
+
+
+async def test_devices_are_listed(studio):
+    studio.client.say("live/devices")
+    count = await studio.client.expect("live/devices.end")
+    devices = [message.values for message in studio.client.all("live/device")]
+    assert count["count"] == len(devices)
+    jack = next(device for device in devices if "JACK" in device["system"])
+    assert (jack["name"], jack["inputs"], jack["outputs"], jack["rate"]) == ("system", 2, 2, RATE)
+
+
+async def test_starting_tells_everyone_and_twice_is_once(studio):
+    first = await studio.start()
+    await studio.client.expect("live/state", state="starting")
+    await studio.client.expect("live/state", state="running")
+    studio.client.say("live/start", DEVICE, DEVICE)
+    assert await studio.client.expect("done", skip=1, command="/retimbre/live/start") == first
+    assert (first["rate"], first["channels"]) == (RATE, 2)
+    studio.client.say("live/start", DEVICE, "none")
+    assert "live/stop" in (await studio.client.expect("fail", code="busy"))["message"]
+    studio.client.say("live/stop")
+    await studio.client.expect("live/state", state="off")
+
+
+async def test_captured_bars_are_exactly_what_was_played(studio, metronome):
+    await studio.start(channels=1)
+    studio.jack.connect(metronome, studio.inputs[0])
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 3)
+    region, stem = await captured(studio, 1, 2, play=0)
+    frames, heights = clicks(region)
+    assert soundfile.info(region).frames == stem["frames"] == 2 * BAR
+    assert (np.diff(frames) == RATE // 4).all() and len(frames) == 8
+    assert np.allclose(heights, np.roll(CLICKS * 2, np.argmax(heights)), atol=1e-6)
+    assert stem["beats_start"] % 4 == 0
+
+
+async def test_a_stem_lands_on_the_beat(studio, metronome):
+    await studio.start(channels=1)
+    studio.loop()
+    measured = await studio.measure()
+    studio.jack.connect(metronome, studio.inputs[0])
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 2)
+    original, _ = await captured(studio, 1, 1, play=0)
+    studio.jack.disconnect(metronome, studio.inputs[0])  # from here on only the stem is heard
+    studio.client.say("live/play", 1, 0, 2)
+    playing = await studio.client.expect("live/playing", id=1)
+    assert playing["beat"] % 4 == 0
+    await studio.status(lambda status: status["beat"] >= playing["beat"] + 8.1)
+    again, _ = await captured(studio, 2, 2, play=0)
+    frames, heights = clicks(original)
+    heard_frames, heard_heights = clicks(again)
+    assert np.array_equal(heard_frames, np.concatenate([frames, frames + BAR]))
+    assert np.allclose(heard_heights, np.tile(heights, 2), atol=1e-6)
+    assert abs(measured["round_trip"] - measured["reported"]) <= 512
+
+
+async def test_a_captured_stem_is_played_at_the_next_bar_line_when_it_is_done(studio, metronome):
+    await studio.start(channels=1)
+    studio.loop()
+    await studio.measure()
+    studio.jack.connect(metronome, studio.inputs[0])
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 2)
+    original, _ = await captured(studio, "a", 1)
+    playing = await studio.client.expect("live/playing", id="a")
+    await studio.status(lambda status: status["beat"] >= playing["beat"] + 4.1)
+    both, _ = await captured(studio, "b", 1, play=0)
+    frames, heights = clicks(original)
+    assert np.allclose(clicks(both)[1], 2 * heights, atol=1e-5), "stem and source do not fall on the same samples"
+    assert np.array_equal(clicks(both)[0], frames)
+
+
+async def test_captured_bars_become_the_current_region_and_a_take(studio):
+    await studio.start()
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 1)
+    await captured(studio, 1, 1, play=0)
+    studio.client.say("say", 2, "copy")
+    assert (await studio.client.expect("result", id=2))["frames"] == BAR
+    await studio.client.expect("done", id=2)
+    studio.client.say("take/list")
+    assert (await studio.client.expect("take/list.end"))["count"] == 2
+    assert "silent" in (await studio.client.expect("log"))["text"]
+
+
+async def test_a_capture_that_is_sent_twice_is_one_job(studio):
+    await studio.start()
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 1)
+    for _ in range(2):
+        studio.client.say("capture", 5, 1, "copy", play=0)
+    first = await studio.client.expect("ack", id=5)
+    assert (await studio.client.expect("ack", skip=1, id=5))["job"] == first["job"]
+
+
+async def test_too_many_bars_are_refused_with_how_many_there_are(studio):
+    await studio.start(seconds=3.5)
+    say_position(studio)
+    await studio.status(lambda status: status["filled"] == 3.5)
+    there = (await studio.status())["bars"]
+    studio.client.say("capture", 1, 16, "copy")
+    told = (await studio.client.expect("fail", id=1, code="too_short"))["message"]
+    assert there in (2, 3) and f"{there} whole bars are remembered" in told and "seconds 17" in told
+
+
+async def test_a_position_that_came_before_the_start_counts(studio):
+    say_position(studio, meter_num=3)
+    await studio.start()
+    assert (await studio.status())["meter_num"] == 3
+
+
+async def test_without_a_position_there_are_no_bars(studio):
+    await studio.start()
+    studio.client.say("capture", 1, 1, "copy")
+    assert "live/transport" in (await studio.client.expect("fail", id=1, code="no_transport"))["message"]
+
+
+async def test_what_does_not_come_back_is_not_measured(studio):
+    await studio.start()
+    studio.client.say("live/measure")
+    await studio.client.expect("fail", code="not_heard")
+    assert (await studio.status())["round_trip"] == -1
+
+
+async def test_an_input_alone_will_do_but_plays_nothing(studio):
+    await studio.start(DEVICE, "none")
+    assert (await studio.status())["output"] == "none"
+    studio.client.say("live/measure")
+    await studio.client.expect("fail", code="no_device")
+
+
+@pytest.mark.parametrize("devices, keys, words", [
+    (("no such thing", ""), {}, "no such thing"),
+    ((DEVICE, "999"), {}, "output"),
+    ((DEVICE, DEVICE), {"rate": 12345}, "Invalid sample rate"),
+    ((DEVICE, DEVICE), {"first": 3}, "no channel 3"),
+])
+async def test_a_device_that_cannot_be_had_is_refused_with_the_reason(studio, devices, keys, words):
+    studio.client.say("live/start", *devices, **keys)
+    assert words in (await studio.client.expect("fail", code="no_device", patience=20))["message"]
+    await studio.client.expect("live/state", state="off")
+
+
+async def test_a_driver_that_crashes_costs_live_audio_and_not_the_server(own_jack, studio):
+    await studio.start()
+    os.kill(studio.server.live._child.pid, 9)
+    assert "SIGKILL" in (await studio.client.expect("live/state", state="lost"))["reason"]
+    studio.client.say("capture", 1, 1, "copy")
+    assert "live/start" in (await studio.client.expect("fail", id=1, code="not_live"))["message"]
+    await studio.start()
+
+
+async def test_a_device_that_is_unplugged_is_reported(own_jack, studio):
+    await studio.start()
+    own_jack.stop()
+    assert "live/start" in (await studio.client.expect("live/state", state="lost"))["reason"]
+    studio.client.say("live/status")
+    assert (await studio.client.expect("live/status.reply"))["state"] == "lost"
