@@ -5,6 +5,7 @@
     distributions.py, embeddings.py    figures about two sets of sounds; sounds as vectors
     catalogue.py one row for every figure
     folder.py    `retimbre eval folder`: all figures of anybody's results
+    listen.py, listening/    `retimbre eval listen`: a blind test for people
     timbre.py    `retimbre eval timbre`: the whole examination of timbre transfer
 
 Rule 1: metrics and judge know nothing of the model under examination.

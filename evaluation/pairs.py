@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from evaluation.metrics import Sound
 
 LIST_NAME, MANIFEST_NAME = "pairs.csv", "manifest.json"
@@ -70,19 +72,24 @@ def read_rows(place: Path) -> list[Row]:
 @lru_cache(maxsize=16)  # one source serves many rows; its chroma is computed once
 def sound_of(clip: Clip) -> Sound:
     """The clip, mixed to mono at its own rate. PairsError."""
+    samples, rate_hz = samples_of(clip)
+    return Sound(samples.mean(axis=1), rate_hz)
+
+
+def samples_of(clip: Clip) -> tuple[np.ndarray, int]:
+    """Float samples [frames, channels] and their rate. PairsError."""
     import soundfile
 
     try:
         with soundfile.SoundFile(clip.path) as file:
             file.seek(min(clip.start_frame, file.frames))
             frames = -1 if clip.frames is None else clip.frames
-            samples = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
-            rate_hz = file.samplerate
+            samples, rate_hz = file.read(frames, dtype="float32", always_2d=True), file.samplerate
     except (soundfile.SoundFileError, OSError) as error:
         raise PairsError(f"{clip.path} cannot be read: {error}") from error
     if not len(samples):
         raise PairsError(f"{clip.path} holds no sound; leave it out of the list")
-    return Sound(samples, rate_hz)
+    return samples, rate_hz
 
 
 def sounds_in(folder: Path) -> list[Clip]:
