@@ -31,8 +31,6 @@ from engine.region import LEVELS, ModelPort, Stem, check_length, context_seconds
 from engine.runtime import threads_for
 
 FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
-RUNTIME, DEVICE = "onnxruntime CPU", "cpu"
-
 
 _TEXT, _NUMBER, _OBJECT = ((str,), "text"), ((float, int), "a number"), ((dict,), "an object")
 _FIELD_TYPES = {
@@ -92,6 +90,7 @@ def edit(
     info, stem_kind = _checked(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
     loaded = _loaded(shelf, family, clock, cancelled)
+    notes += loaded.prepare(request.preset or {}, knobs)
     port = loaded.port(knobs, clock, cancelled)
     clock.enter("reading")
     region = _read(request, info, port)
@@ -110,8 +109,8 @@ def edit(
         "seed": knobs.seed,
         "model": {"name": family.name, "licence": family.licence, "files": file_hashes(loaded.files())},
         "versions": versions(),
-        "runtime": RUNTIME,
-        "device": f"{DEVICE}, {shelf.threads} threads",
+        "runtime": loaded.runtime,
+        "device": f"{loaded.device}, {shelf.threads} threads",
         "stems": [row],
         "notes": [*notes, *stem_kind.notes, *stem.notes],
         "timings_seconds": clock.laps(),
@@ -175,7 +174,7 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
     if task not in family.tasks:
         raise EngineError("bad_preset", f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}")
     for part in ("adapters", "soft_prompt"):
-        if preset.get(part):
+        if preset.get(part) and part not in family.takes:
             raise EngineError("bad_preset", f"the preset brings {part}, {family.name} takes none; choose another model")
 
 
@@ -183,7 +182,7 @@ def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None]
     if not shelf.is_loaded(family.name):
         progress("loading", -1.0)
     loaded, _ = shelf.get(family.name)
-    loaded.warm_up(cancelled)
+    loaded.warm_up(cancelled, progress)
     return loaded
 
 

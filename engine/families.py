@@ -7,6 +7,7 @@ description of its graphs: export writes them from it, a runtime checks them aga
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError
 from engine.region import ModelPort
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]  # stage name, fraction done of the whole job (-1: unknown)
 Cancelled = Callable[[], bool]  # asked between steps
@@ -60,11 +63,21 @@ class Stage:
 class LoadedFamily(Protocol):
     """What a family can do once its weights are there."""
 
+    runtime: str  # what computes, for the manifest
+    device: str
+
     def files(self) -> Mapping[str, Path]: ...
+
+    def warm_up(self, cancelled: Cancelled, progress: Progress) -> None:
+        """Read all that serving needs. Tells progress `loading` only while there is something to read."""
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Any) -> list[str]:
+        """Take what the preset brings; notes for the manifest. EngineError bad_preset, missing_weights."""
 
     def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort: ...
 
-    def warm_up(self, cancelled: Cancelled) -> None: ...
+    def close(self) -> None:
+        """Give memory back that does not go with the object by itself, such as a graphics card's."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,13 @@ class Family:
     licence: str
     tasks: tuple[str, ...]
     max_seconds: float
-    module: str  # `.stages` has STAGES, `.family` has defaults(), missing() and load(threads)
+    module: str  # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
+    takes: tuple[str, ...] = ()  # of a preset's tensors: "adapters", "soft_prompt"
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the licence must be shown because it forbids what people commonly do."""
+        return "non-commercial" in self.licence
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -87,22 +106,27 @@ class Family:
         """Knob values where neither the client nor the preset says anything."""
         return self._family_module().defaults()
 
-    def missing(self) -> str:
-        """Why the family cannot be loaded, in words; empty when it can."""
-        return self._family_module().missing()
+    def missing(self, models: Path | None = None) -> str:
+        """Why the family cannot serve, in words; empty when it can. `models`: the folder of fetched weights."""
+        return self._family_module().missing(models)
 
-    def load(self, threads: int) -> LoadedFamily:
-        """The family with its weights. EngineError not_ready."""
-        return self._family_module().load(threads)
+    def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
+        """The family, its files found. EngineError not_ready, missing_weights."""
+        return self._family_module().load(threads, models)
 
     def _family_module(self) -> Any:
         return importlib.import_module(f"{self.module}.family")
 
 
+AUDIOLDM2_LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2), CC-BY-NC-4.0 (AudioMAE): non-commercial use only"
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
         Family("nano", "nano: the embedded model", "Apache-2.0", ("timbre",), 600.0, "engine.nano"),
+        Family(
+            "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,
+            "engine.audioldm2", takes=("adapters",),
+        ),
     )
 }  # fmt: skip
 
@@ -117,8 +141,8 @@ def family_named(name: str) -> Family:
 class Shelf:
     """Loaded families by name. One worker has one; `get` may be called from any thread."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, models: Path | None = None) -> None:
+        self.threads, self.models = threads, models
         self._loaded: dict[str, LoadedFamily] = {}
         self._lock = threading.Lock()
 
@@ -129,7 +153,9 @@ class Shelf:
             if name in self._loaded:
                 return self._loaded[name], 0.0
             began = time.perf_counter()
-            self._loaded[name] = family.load(self.threads)
+            self._loaded[name] = family.load(self.threads, self.models)
+            if family.is_restricted:
+                log.warning("%s: licence %s", name, family.licence)
             return self._loaded[name], time.perf_counter() - began
 
     def is_loaded(self, name: str) -> bool:
@@ -139,4 +165,5 @@ class Shelf:
         """Free a family's memory; nothing happens if it is not loaded. EngineError unknown_model."""
         family_named(name)
         with self._lock:
-            self._loaded.pop(name, None)
+            if loaded := self._loaded.pop(name, None):
+                loaded.close()

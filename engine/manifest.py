@@ -19,7 +19,8 @@ from engine.errors import EngineError
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
-PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime")
+PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers",
+            "diffusers")
 
 
 @dataclass(frozen=True)

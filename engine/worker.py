@@ -22,6 +22,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from engine.errors import Cancelled, EngineError
@@ -33,7 +34,7 @@ MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
-ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation")
+ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
 
 
 class EventPipe:
@@ -123,7 +124,7 @@ class Worker:
                 "loaded": self._shelf.is_loaded(family.name),
                 "licence": family.licence,
                 "max_seconds": family.max_seconds,
-                "trouble": family.missing(),
+                "trouble": family.missing(self._shelf.models),
             }
             for family in FAMILIES.values()
         ]
@@ -133,7 +134,8 @@ class Worker:
     def load_first(self, model: str) -> None:
         """Load the model that most edits will want before anybody asks; a failure is told, edits then tell it again."""
         try:
-            self._pipe.send("ready", model=model, seconds=self._warm(model, self._should_stop.is_set))
+            seconds = self._warm(model, self._should_stop.is_set, lambda stage, fraction: None)
+            self._pipe.send("ready", model=model, seconds=seconds)
         except EngineError as error:
             print(f"not ready: {error.message}", file=sys.stderr, flush=True)
             self._pipe.send("not_ready", model=model, code=error.code, message=error.message)
@@ -213,7 +215,7 @@ class Worker:
     def _load(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         job.report("loading", -1.0)
         model = str(request.get("model"))
-        return "ready", {"model": model, "seconds": self._warm(model, job.is_cancelled.is_set)}
+        return "ready", {"model": model, "seconds": self._warm(model, job.is_cancelled.is_set, job.report)}
 
     def _unload(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         self._shelf.drop(str(request.get("model")))
@@ -231,11 +233,11 @@ class Worker:
             "start_frame": first, "region_frames": last - first, "notes": notes,
         }  # fmt: skip
 
-    def _warm(self, model: str, cancelled: Callable[[], bool]) -> float:
+    def _warm(self, model: str, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> float:
         """Load a family and its graphs; seconds that it took."""
         began = time.perf_counter()
         family, _ = self._shelf.get(model)
-        family.warm_up(cancelled)
+        family.warm_up(cancelled, progress)
         return round(time.perf_counter() - began, 4)
 
 
@@ -264,7 +266,7 @@ def _internal(error: Exception) -> tuple[str, dict[str, Any]]:
 
 
 def _is_allocation(error: Exception) -> bool:
-    """ONNX Runtime reports memory that it did not get as a plain error with these words."""
+    """ONNX Runtime and torch report memory that they did not get as a plain error with these words."""
     return any(word in str(error) for word in ALLOCATION_WORDS)
 
 
@@ -304,9 +306,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="engine.worker", description="Edit regions for the retimbre server.")
     parser.add_argument("--model", default="nano", help="family to load at once")
     parser.add_argument("--threads", type=int, default=0, help="threads per stage; 0: as many as the machine can spare")
+    parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
-    worker = Worker(EventPipe(_private_stdout()), Shelf(threads_for(options.threads)))
+    worker = Worker(EventPipe(_private_stdout()), Shelf(threads_for(options.threads), options.models_dir))
     worker.hello()
     requests = open(0, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115 (open as long as the process)
     threading.Thread(target=read_requests, args=(requests, worker), daemon=True, name="reader").start()

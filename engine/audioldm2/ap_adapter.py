@@ -148,7 +148,6 @@ class AdaptedUNet(nn.Module):
 
     def __init__(self, unet: nn.Module, rotary: bool = False) -> None:
         super().__init__()
-        self.rotary = rotary
         self._heard = [Heard()]
         self.unet = unet
         self.adapters: dict[str, AudioAttention] = {}  # a plain table: the modules belong to the UNet already
@@ -195,13 +194,18 @@ class AdaptedUNet(nn.Module):
             for name, tensor in adapter.state_dict().items()
         }
 
-    def load_adapter(self, state: Mapping[str, Tensor]) -> None:
-        """Take a checkpoint. Raises ValueError, naming the first tensor that does not fit; then nothing has changed."""
+    def load_adapter(self, state: Mapping[str, Tensor], rotary: bool | None = None) -> None:
+        """Take a checkpoint, and whether it has rotary positions (None: as before).
+
+        Raises ValueError, naming the first tensor that does not fit; then nothing has changed.
+        """
         own = self.adapter_state()
         check_fit({name: tensor.shape for name, tensor in own.items()}, state)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(state[name])
+        for adapter in self.adapters.values():
+            adapter.rotary = adapter.rotary if rotary is None else rotary
 
     def reset_adapter(self) -> None:
         """Back to copies of the frozen text projections."""

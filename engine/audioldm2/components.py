@@ -61,7 +61,7 @@ class _Part:
 def _model(package: str, name: str) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         kind = getattr(importlib.import_module(package), name)
-        model, info = kind.from_model(folder, local_files_only=True, output_loading_info=True)
+        model, info = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         if missing := sorted(info["missing_keys"]):  # the libraries would fill them with random numbers
             raise ValueError(f"{len(missing)} tensors are not in the file, {missing[0]} for one")
         return model
@@ -71,7 +71,7 @@ def _model(package: str, name: str) -> Callable[[Path], Any]:
 
 def _tokenizer(name: str) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
-        return getattr(importlib.import_module("transformers"), name).from_model(folder, local_files_only=True)
+        return getattr(importlib.import_module("transformers"), name).from_pretrained(folder, local_files_only=True)
 
     return read
 

@@ -48,9 +48,13 @@ MAX_SECONDS = 600.0
 ENCODED, GENERATED, DECODED = 0.1, 0.85, 0.95
 
 
-def missing(folder: Path | None = None) -> str:
-    """Why nano cannot be loaded, in words; empty when everything is there."""
-    folder = folder or WEIGHTS
+def missing(models: Path | None = None) -> str:
+    """Why nano cannot be loaded, in words; empty when it can. Its weights ship with it, the models folder has none."""
+    return missing_in(WEIGHTS)
+
+
+def missing_in(folder: Path) -> str:
+    """What a folder of weights lacks, in words; empty when everything is there."""
     names = [CONFIG, TOKENIZER, *(f"{stage}.onnx" for stage in SERVING_STAGES)]
     absent = [name for name in names if not (folder / name).is_file()]
     if not absent:
@@ -68,7 +72,7 @@ def defaults() -> Mapping[str, Any]:
         return DEFAULTS
 
 
-def load(threads: int) -> NanoFamily:
+def load(threads: int, models: Path | None = None) -> NanoFamily:
     """The shipped weights. EngineError not_ready."""
     return NanoFamily.load(None, threads)
 
@@ -83,6 +87,8 @@ class Words:
 
 class NanoFamily:
     """The stages of nano, loaded. The constructor takes finished parts, `load` takes them from a folder."""
+
+    runtime, device = "onnxruntime CPU", "cpu"
 
     def __init__(
         self, runners: Mapping[str, Runner], tokenizer: Any, config: Mapping[str, Any], folder: Path | None = None
@@ -99,7 +105,7 @@ class NanoFamily:
         The graphs themselves are read at their first use or by `warm_up`. EngineError not_ready.
         """
         folder = Path(folder) if folder else WEIGHTS
-        if trouble := missing(folder):
+        if trouble := missing_in(folder):
             raise EngineError("not_ready", trouble)
         from tokenizers import Tokenizer
 
@@ -114,14 +120,25 @@ class NanoFamily:
         names = [CONFIG, TOKENIZER, *(f"{stage}.onnx" for stage in SERVING_STAGES)]
         return {name: self.folder / name for name in names} if self.folder else {}
 
-    def warm_up(self, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Build every session that serving needs. Raises Cancelled between two of them."""
+    def warm_up(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    ) -> None:
+        """Build every session that serving needs, in a second or so. Raises Cancelled between two of them."""
         for name in SERVING_STAGES:
             if cancelled():
                 raise Cancelled
             runner = self._runners[name]
             if isinstance(runner, OnnxRunner):
                 runner.load()
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+        """nano takes words and knobs, no tensors: nothing to prepare, nothing to say."""
+        return []
+
+    def close(self) -> None:
+        """The sessions go with the object."""
 
     def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
         """nano as the region contract wants a model."""
