@@ -34,6 +34,8 @@ COMMANDS = {
     "edit": Command("server.cli_edit", "turn one audio file, or a part of it, into a stem"),
     "job": Command("server.cli_job", "the same for a program that only reads and writes files"),
     "presets": Command("server.cli_presets", "list the styles"),
+    "live": Command("server.cli_live", "listen to an input, so that the last bars can be edited"),
+    "models": Command("server.cli_models", "list the models and what they lack; convert a checkpoint"),
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),

@@ -42,7 +42,11 @@ class Player:
                 out[first - at:last - at] += clip.samples[first - clip.start:last - clip.start]
 
     def play(self, samples: np.ndarray, starts: list[int], now: int) -> None:
-        """Add [frames, channels], once from each start on; the ends are faded, the joints between are not."""
+        """Play [frames, channels], once from each start on; what still sounds then, ends there.
+
+        Ends are faded, the joints between repeats are not. A request that comes twice does no harm.
+        """
+        self.silence(starts[0])
         samples = as_channels(samples, self._channels)
         clips = [Clip(start, samples) for start in starts]
         clips[0] = Clip(starts[0], self._faded(clips[0].samples, at_start=True))
@@ -51,9 +55,9 @@ class Player:
 
     def silence(self, at: int) -> None:
         """End everything at a frame that is still to come, with a fade."""
-        sounding = [clip for clip in self._clips if clip.start < at < clip.end]
-        self._clips = tuple(Clip(clip.start, self._faded(clip.samples[:at - clip.start + self._fade], at_start=False))
-                            for clip in sounding)
+        self._clips = tuple(clip if clip.end <= at else
+                            Clip(clip.start, self._faded(clip.samples[:at - clip.start + self._fade], at_start=False))
+                            for clip in self._clips if clip.start < at)
 
     def _faded(self, samples: np.ndarray, at_start: bool) -> np.ndarray:
         samples = samples.copy()

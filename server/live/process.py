@@ -10,6 +10,7 @@ The end of stdin ends it. What each thread may do: see `server.live`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
@@ -27,6 +28,7 @@ WATCH_SECONDS = 0.5
 LOST_SECONDS = 2.0  # without a callback: far longer than any block
 PEAK_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
+REPEAT_SECONDS = 3.0  # a request over UDP may come again while the first one runs: one sweep answers both
 LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside the driver's own blocks
 SILENCE_DBFS = -200.0
 NO_TRANSPORT = ("no_transport", "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
@@ -41,6 +43,7 @@ class Process:
         self._stream: Any = None
         self._transport: Transport | None = None
         self._told_xruns = 0
+        self._measured_at = -math.inf
 
     def serve(self, lines: Any) -> None:
         """Answer every request until there are no more."""
@@ -178,6 +181,8 @@ class Process:
         stream = self._stream
         if stream.output is None:
             raise Refusal("no_device", "live audio was started with output none, so nothing can be measured")
+        if time.perf_counter() - self._measured_at < REPEAT_SECONDS:
+            return self._round_trip()
         played = measure.sweep(stream.rate_hz)
         at = stream.ring.head + self._lead()
         stream.player.play(played[:, None], [at], stream.ring.head)
@@ -189,8 +194,11 @@ class Process:
             raise Refusal("not_heard", f"a sweep was played on {stream.output['name']} and did not arrive at "
                                        f"{stream.input['name']}: connect output and input (a cable, a loopback "
                                        "device, a microphone before the speaker), and stop other sound")
-        stream.measured = found
-        return {"round_trip": found, "reported": sum(stream.latencies)}
+        stream.measured, self._measured_at = found, time.perf_counter()
+        return self._round_trip()
+
+    def _round_trip(self) -> dict[str, int]:
+        return {"round_trip": self._stream.round_trip, "reported": sum(self._stream.latencies)}
 
     # Parts of them
 
@@ -231,8 +239,6 @@ def _portaudio() -> Any:
 
 
 def _dbfs(peak: float) -> float:
-    import math
-
     return max(SILENCE_DBFS, 20 * math.log10(peak)) if peak else SILENCE_DBFS
 
 

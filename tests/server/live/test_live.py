@@ -1,7 +1,11 @@
 """The whole way through real PortAudio: a DAW plays, bars are captured, a stem comes back on the beat."""
 
+import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -193,3 +197,32 @@ async def test_a_device_that_is_unplugged_is_reported(own_jack, studio):
     assert "live/start" in (await studio.client.expect("live/state", state="lost"))["reason"]
     studio.client.say("live/status")
     assert (await studio.client.expect("live/status.reply"))["state"] == "lost"
+
+
+async def command(server, *words):
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "live", f"--port={server.port}", *words,
+                                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+async def test_the_command_lists_devices(jack, server):
+    process = await command(server, "--devices")
+    out, err = await process.communicate()
+    assert process.returncode == 0 and b"JACK" in out, err
+
+
+async def test_the_command_shows_meters_until_it_is_interrupted(studio):
+    process = await command(studio.server, f"--input={DEVICE}", "--output=none", "--seconds=5")
+    assert b"dBFS" in await process.stdout.readline()
+    await studio.client.expect("live/state", state="running")
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    await studio.client.expect("live/state", state="off")
+    assert process.returncode == 0
+
+
+async def test_without_the_portaudio_library_the_cure_is_named(server, connect, monkeypatch, tmp_path):
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')  # as the real one does\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    client = await connect("tcp")
+    client.say("live/start")
+    assert "PortAudio library not found" in (await client.expect("fail", code="no_portaudio"))["message"]
