@@ -19,6 +19,7 @@ from pathlib import Path
 from server import config
 from server.cli import EXIT_FAILED, EXIT_OK
 from server.config import ClientConfig, ServeConfig
+from server.live import PORTAUDIO_CURES
 from server.paths import WEIGHTS
 
 OK, NOTE, BAD = "ok", "note", "bad"  # a note leaves the main job alone
@@ -36,7 +37,6 @@ DISK_NEEDED_GB, DISK_WANTED_GB = 0.2, 2.0  # ten minutes of stereo float at 48 k
 GIGABYTE = 1e9
 INSTALL = "pip install -e '.[cpu]'"
 RESTORE = "git checkout -- engine/nano/weights"
-PORTAUDIO_CURES = {"Linux": "sudo apt install libportaudio2", "Darwin": "brew install portaudio"}
 
 
 @dataclass(frozen=True)
@@ -188,18 +188,21 @@ def ports(options: ServeConfig) -> Finding:
 
 
 def portaudio() -> Finding:
-    """Sound cards: for listening and for live input, not for the main job."""
+    """Sound cards: for live audio, not for the main job."""
     try:
         import sounddevice
 
-        count = len(sounddevice.query_devices())
+        devices = sounddevice.query_devices()
     except ImportError:
         return Finding("portaudio", NOTE, "the package sounddevice is missing: no live audio", INSTALL)
     except OSError as error:
         return Finding("portaudio", NOTE, f"{error}: no live audio", PORTAUDIO_CURES.get(platform.system(), INSTALL))
-    if count == 0:
-        return Finding("portaudio", NOTE, "found, but it sees no sound device: no live audio", "connect one")
-    return Finding("portaudio", OK, f"{count} devices")
+    inputs = sum(device["max_input_channels"] > 0 for device in devices)
+    outputs = sum(device["max_output_channels"] > 0 for device in devices)
+    if not inputs:
+        return Finding("portaudio", NOTE, f"found, with {outputs} outputs and no input: nothing to capture from",
+                       "connect one, or a loopback device: docs/live.md")
+    return Finding("portaudio", OK, f"{inputs} inputs, {outputs} outputs (`retimbre live --devices`)")
 
 
 def optional(extra: str) -> Finding:
