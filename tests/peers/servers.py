@@ -1,6 +1,7 @@
 """Server processes as a user starts them; the double's worker copies instead of computing."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -20,14 +21,14 @@ def double_command(data_dir, root):
 
 
 @contextlib.contextmanager
-def running(command, data_dir):
+def running(command, data_dir, ends_by=signal.SIGTERM):
     """Start a server, give its port, stop it."""
     with open(data_dir / "server.log", "w+b") as log:
         process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, stdout=log, stderr=log)
         try:
             yield _port(process, Paths(data_dir))
         finally:
-            process.terminate()
+            process.send_signal(ends_by)
             process.wait(STOP_SECONDS)
 
 
