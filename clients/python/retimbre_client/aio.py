@@ -56,6 +56,7 @@ class Job:
         self.progress: Progress | None = None
         self._exchange: exchanges.Job | None = None
         self._is_cancelled = False
+        self._is_accepted = asyncio.Event()
         self._task: asyncio.Task[Outcome] | None = None
 
     def __await__(self) -> Generator[Any, None, Outcome]:
@@ -75,6 +76,10 @@ class Job:
     def stems(self) -> tuple[Stem, ...]:
         """What has come so far."""
         return tuple(self._exchange.stems.values()) if self._exchange else ()
+
+    async def accepted(self) -> None:
+        """Wait until the server has it in its journal, so that no power cut loses it, or until it is over."""
+        await self._is_accepted.wait()
 
     def on_progress(self, call: OnProgress) -> None:
         """One more who wants to hear how far it is."""
@@ -107,10 +112,12 @@ class Job:
             if self._is_cancelled:
                 raise Refused("cancelled", "stopped before the job was sent") from None
             raise
+        finally:
+            self._is_accepted.set()
 
     async def _say(self, command: str, packet: bytes, also: str = "") -> Outcome:
         self._exchange = exchanges.Job(self.id, command, packet, self._client.silence_seconds, also=also,
-                                       on_progress=self._hear)
+                                       on_accepted=self._is_accepted.set, on_progress=self._hear)
         return await self._client._line.ask(self._exchange)
 
 
@@ -157,8 +164,8 @@ class AsyncClient:
     async def __aenter__(self) -> AsyncClient:
         return await self.open()
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
+        await self.close(at_once=error is not None)
 
     async def open(self) -> AsyncClient:
         """Connect. Raises NoServer when nobody answers, Refused when the password is wrong."""
@@ -169,8 +176,10 @@ class AsyncClient:
             raise
         return self
 
-    async def close(self) -> None:
-        """Close the sockets; what runs on the server goes on running, and its takes are kept."""
+    async def close(self, at_once: bool = False) -> None:
+        """Close the sockets, when the server has accepted what was submitted. Jobs go on there, and takes are kept."""
+        if not at_once:
+            await asyncio.gather(*(job.accepted() for job in self._jobs.values()))
         self._line.close(request("notify", 0) if self._name else b"")
         if self._audio_line:
             self._audio_line.cancel()
@@ -348,7 +357,7 @@ class AsyncClient:
             raise Refused("bad_audio", f"{path}: expected a name that ends with {', '.join(UPLOAD_FORMATS)}")
         data = await _bytes_of(path)
         line = await self._audio()
-        return await line.ask(Upload(new_id(), data, format, on_fraction))
+        return await line.ask(Upload(new_id(), data, format, self.silence_seconds, on_fraction))
 
     async def read(self, path: str | Path) -> bytes:
         """The bytes of a file that the server made: a stem, a manifest."""

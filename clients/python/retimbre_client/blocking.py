@@ -65,6 +65,10 @@ class Job:
         self._heard.put(None)  # whoever else waits, or waits again
         return self._job._task.result()
 
+    def accepted(self) -> None:
+        """Wait until the server has it in its journal, so that no power cut loses it, or until it is over."""
+        self._client._run(self._job.accepted())
+
     def cancel(self) -> None:
         """Ask the server to stop it; it then ends with Refused, code cancelled."""
         self._client._run(self._job.cancel())
@@ -125,13 +129,16 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self.close(at_once=error is not None)
 
-    def close(self) -> None:
-        """Close the sockets; what runs on the server goes on running, and its takes are kept."""
-        if not self._loop.is_closed():
-            self._run(self._client.close())
+    def close(self, at_once: bool = False) -> None:
+        """Close the sockets, when the server has accepted what was submitted. Jobs go on there, and takes are kept."""
+        if self._loop.is_closed():
+            return
+        try:
+            self._run(self._client.close(at_once))
+        finally:
             self._stop()
 
     @property

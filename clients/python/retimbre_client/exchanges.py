@@ -171,8 +171,10 @@ class Job(Exchange):
     """An edit, a load, or the wish to hear of one. `packet` starts it; `command` is what /done and /fail will name."""
 
     def __init__(self, id: int | str, command: str, packet: bytes, silence_seconds: float, *, also: str = "",
+                 on_accepted: Callable[[], None] = lambda: None,
                  on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
         super().__init__()
+        self._on_accepted = on_accepted
         self.id, self.also, self._command, self._packet = id, also, f"{ROOT}/{command}", packet
         self._silence_seconds, self._on_progress = silence_seconds, on_progress
         self.server_name = ""  # from /ack
@@ -235,13 +237,15 @@ class Job(Exchange):
     # What may be said about it
 
     def _on_ack(self, values: dict[str, Any]) -> None:
-        self.is_acknowledged, self.server_name = True, values["job"]
+        self.server_name = values["job"]
+        self._on_info(values)
 
     def _on_info(self, values: dict[str, Any]) -> None:
         self.is_acknowledged = True
+        self._on_accepted()
 
     def _on_word(self, values: dict[str, Any]) -> None:
-        self.is_acknowledged = True
+        self._on_info(values)
         self.progress = Progress(values["fraction"], values["stage"], values["eta"], values["queue_position"])
         self._on_progress(self.progress)
 
@@ -274,21 +278,27 @@ _HEARD: dict[str, Callable[[Job, dict[str, Any]], None]] = {
 class Upload(Exchange):
     """A whole file on its way to the server: its outcome is the handle that stands for it there."""
 
-    def __init__(self, id: str, data: bytes, format: str, on_fraction: Callable[[float], None]) -> None:
+    def __init__(self, id: str, data: bytes, format: str, silence_seconds: float,
+                 on_fraction: Callable[[float], None]) -> None:
         super().__init__()
         self._sender = UploadSender(id, data, format=format)
-        self._on_fraction = on_fraction
+        self._silence_seconds, self._on_fraction = silence_seconds, on_fraction
+        self._heard_at = math.inf
 
     def start(self, now: float) -> list[bytes]:
+        self._heard_at = now
         return self._sender.start(now)
 
     def concerns(self, message: ReplyMessage) -> bool:
         return message.values.get("id") == self._sender.id
 
     def hear(self, message: ReplyMessage, now: float) -> list[bytes]:
+        self._heard_at = now
         return self._after(self._sender.on_reply(message, now))
 
     def tick(self, now: float) -> list[bytes]:
+        if now >= self._heard_at + self._silence_seconds:
+            return self.end(error=NoServer("timed_out", "the server takes no more of the upload; is it running?"))
         return self._after(self._sender.on_tick(now))
 
     def _after(self, packets: list[bytes]) -> list[bytes]:
@@ -302,7 +312,8 @@ class Upload(Exchange):
 
     @property
     def next_tick(self) -> float:
-        return math.inf if self._sender.next_tick is None else self._sender.next_tick
+        silent_at = self._heard_at + self._silence_seconds
+        return silent_at if self._sender.next_tick is None else min(silent_at, self._sender.next_tick)
 
 
 class Download(Exchange):
