@@ -105,7 +105,7 @@ class HttpTwin:
         return await files.audio(self._server, request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return files.page(request.match_info["name"])
+        return await files.page(self._server, request.match_info["name"])
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("/page/")

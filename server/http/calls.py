@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from osc_protocol import ROOT, ReplyMessage, decode_message, decode_reply, encode
+from osc_protocol import ADDRESSES, ROOT, ReplyMessage, decode_message, decode_reply, encode
 
 from server import verbs
 from server.errors import Refusal
@@ -27,26 +28,29 @@ MAX_BODY_BYTES = 2 * 2**20  # an /audio/data of 1 MiB as Base64
 # These say it later, and their call waits for it.
 ANSWERED_LATER = {"sync": ("synced", "fail"), "model/load": ("done", "fail"), "model/unload": ("done", "fail")}
 FAIL = f"{ROOT}/fail"
-ALWAYS_EVENTS = frozenset((f"{ROOT}/progress",))
+ALWAYS_ANSWERS = ("fail", "log")
+ALWAYS_EVENTS = ("progress",)
 
 STATUS = {
     "bad_packet": 400, "bad_args": 400, "auth": 401, "path_denied": 403,
     "unknown_address": 404, "unknown_preset": 404, "unknown_model": 404, "unknown_job": 404, "unknown_take": 404,
-    "unknown_upload": 404, "no_file": 404,
-    "no_region": 409, "busy": 409, "cancelled": 409, "stale_chunk": 409, "too_large": 413,
-    "bad_audio": 422, "bad_preset": 422, "too_long": 422, "too_short": 422,
-    "internal": 500, "engine_died": 503, "interrupted": 503, "missing_weights": 503, "not_ready": 503,
-    "queue_full": 503, "timed_out": 504, "out_of_memory": 507, "disk_full": 507, "write_failed": 507,
+    "unknown_upload": 404, "no_file": 404, "no_device": 404,
+    "no_region": 409, "not_live": 409, "no_transport": 409, "busy": 409, "cancelled": 409, "stale_chunk": 409,
+    "too_large": 413,
+    "bad_audio": 422, "bad_preset": 422, "too_long": 422, "too_short": 422, "not_heard": 422,
+    "internal": 500, "engine_died": 503, "interrupted": 503, "missing_weights": 503, "no_portaudio": 503,
+    "not_ready": 503, "queue_full": 503, "timed_out": 504, "out_of_memory": 507, "disk_full": 507, "write_failed": 507,
 }
 
 
 class Call(Link):
-    """The way to one call. While it is open messages are its answers; later ones are the client's events."""
+    """The way to one call. While it is open, what its row promises is its answer; the rest are the client's events."""
 
     is_stream = True
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, address: str) -> None:
         self._link = client.link
+        self._answers = _answers(address)
         self.key, self.host, self.reply_port = client.link.key, client.link.host, client.link.reply_port
         self.replies: list[ReplyMessage] = []
         self.is_open = True
@@ -54,7 +58,7 @@ class Call(Link):
 
     def send(self, packet: bytes) -> None:
         message = decode_reply(packet)
-        if self.is_open and message.address not in ALWAYS_EVENTS:
+        if self.is_open and message.address in self._answers:
             self.replies.append(message)
             self._news.set()
         else:
@@ -62,7 +66,7 @@ class Call(Link):
 
     async def wait_for(self, names: tuple[str, ...]) -> None:
         """Until one of those messages has come, or the server stops."""
-        wanted = {f"{ROOT}/{name}" for name in names}
+        wanted = _paths(names)
         while wanted and not wanted & {message.address for message in self.replies}:
             if self._link.events.is_closed:
                 raise Refusal("not_ready", "the server stops; the answer will not come")
@@ -80,13 +84,22 @@ class Call(Link):
         """A call waits for its own answer."""
 
 
+def _answers(address: str) -> set[str]:
+    row = ADDRESSES.get(address)
+    return _paths((*(row.replies if row else ()), *ALWAYS_ANSWERS)) - _paths(ALWAYS_EVENTS)
+
+
+def _paths(names: Iterable[str]) -> set[str]:
+    return {f"{ROOT}/{name}" for name in names}
+
+
 async def run(server: Server, client: Client, address: str, body: bytes) -> list[ReplyMessage]:
     """Run one request of a client. Returns the verb's immediate answers. Raises Refusal."""
     try:
         request = decode_message(json_form.message(address, json_form.parse(body)))
     except json_form.BadBody as error:
         raise Refusal("bad_args", str(error)) from error
-    call = Call(client)
+    call = Call(client, address)
     client.calls.add(call)
     try:
         if address in verbs.AT_ONCE:

@@ -93,10 +93,17 @@ async def audio(server: Server, request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers={"Content-Type": AUDIO_TYPES.get(path.suffix.lower(), OCTETS)})
 
 
-def page(name: str) -> web.StreamResponse:
-    """One of the page's files. Raises HTTPNotFound for what is not under its folder."""
-    path = (PAGE / (name or "index.html")).resolve()
-    kind = PAGE_TYPES.get(path.suffix.lower())
-    if not path.is_relative_to(PAGE) or kind is None or not path.is_file():
+async def page(server: Server, name: str) -> web.StreamResponse:
+    """One of the page's files. Raises HTTPNotFound for what is not one."""
+    path = await server.file_lane(_page_file, name or "index.html")
+    if path is None:
         raise web.HTTPNotFound(reason="no such file of the page")
-    return web.FileResponse(path, headers={"Content-Type": kind})
+    return web.FileResponse(path, headers={"Content-Type": PAGE_TYPES[path.suffix]})
+
+
+def _page_file(name: str) -> Path | None:
+    """Only what lies under the page's folder, links followed, and is of a kind that a page is made of."""
+    if "\0" in name:
+        return None
+    path = (PAGE / name).resolve()
+    return path if path.is_relative_to(PAGE) and path.suffix in PAGE_TYPES and path.is_file() else None

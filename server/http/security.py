@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -24,6 +25,8 @@ from server.transports import is_loopback
 
 if TYPE_CHECKING:
     from server.app import Server
+
+log = logging.getLogger(__name__)
 
 HEADERS = {
     # The page may load and reach only this server. blob: is audio that was recorded or decoded in the page itself;
@@ -71,6 +74,11 @@ def guard(server: Server):
             if error.status < 400:
                 raise
             return calls.refusal(request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status)
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception as error:  # a mistake of ours: the client must hear of it all the same
+            log.exception("%s %s", request.method, request.path)
+            return calls.refusal(request.path, "internal", f"{type(error).__name__}: {error}; the log has more")
 
     return let_in
 
