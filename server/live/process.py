@@ -29,7 +29,7 @@ LOST_SECONDS = 2.0  # without a callback: far longer than any block
 PEAK_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
 REPEAT_SECONDS = 3.0  # a request over UDP may come again while the first one runs: one sweep answers both
-LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside the driver's own blocks
+LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside two blocks
 SILENCE_DBFS = -200.0
 NO_TRANSPORT = ("no_transport", "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
                                 "beat, once when it starts and now and then while it plays")
@@ -209,7 +209,7 @@ class Process:
 
     def _lead(self) -> int:
         """Frames from now to the first that the callback has not taken yet, for sure."""
-        return round(LEAD_SECONDS * self._stream.rate_hz) + sum(self._stream.latencies)
+        return round(LEAD_SECONDS * self._stream.rate_hz) + 2 * self._stream.block
 
     def _latencies(self) -> dict[str, int]:
         input_frames, output_frames = self._stream.latencies

@@ -66,7 +66,7 @@ class Child:
         try:
             return await asyncio.wait_for(self.tell(op, **values), patience_seconds)
         except asyncio.TimeoutError:
-            self._process.kill()
+            self.kill()
             raise Refusal("timed_out", f"the sound driver did not answer within {patience_seconds:g} s and was ended; "
                                        "send /retimbre/live/start") from None
 
@@ -77,8 +77,13 @@ class Child:
         try:
             await asyncio.wait_for(asyncio.shield(self._reader), CLOSE_PATIENCE_SECONDS)
         except asyncio.TimeoutError:
-            self._process.kill()
+            self.kill()
             await self._reader
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.returncode is None:
+            self._process.kill()
 
     async def _read(self) -> None:
         await asyncio.gather(self._read_events(), self._read_log())
@@ -150,7 +155,9 @@ class LiveAudio:
             return opened
 
     async def stop(self) -> None:
-        """Close the devices and forget what was heard."""
+        """Close the devices and forget what was heard. A start that still waits for its driver is cut short."""
+        if self.state == STARTING and self._child:
+            self._child.kill()
         async with self._turn:
             await self._close(OFF)
 

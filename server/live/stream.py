@@ -53,6 +53,7 @@ class Stream:
         self.ring = Ring(round(options.seconds * self.rate_hz), self.channels)
         self.player = Player(self.rate_hz, min(options.channels, self._outputs))
         self.xruns = 0
+        self.block = 0  # frames of the latest callback
         self.measured: int | None = None
         self._skip = options.first - 1
         self._ticks = 0
@@ -84,14 +85,16 @@ class Stream:
 
     def _heard(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
         now = self._told_at = time.perf_counter()
+        offset = self.ring.head - now * self.rate_hz
         if status.input_overflow or status.input_underflow or status.output_underflow or status.output_overflow:
             self._xrun_frames[self.xruns % XRUNS_REMEMBERED] = self.ring.head
             self.xruns += 1
-            self._offsets.fill(-np.inf)  # frames are missing, so the old relation to the clock is void
+            self._offsets.fill(offset)  # frames are missing, so the old relation to the clock is void
         tick = self._ticks % TICKS
-        self._offsets[tick] = self.ring.head - now * self.rate_hz
+        self._offsets[tick] = offset
         self._lags_seconds[tick] = times.currentTime - times.inputBufferAdcTime
         self._ticks += 1
+        self.block = frames
         self.ring.write(indata[:, self._skip:])
 
     # For other threads

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,13 +31,17 @@ def clicks(path):
 
 
 async def captured(studio, identity, bars, **keys):
-    """Capture, wait for the end, and give the region's file and the stem's."""
+    """Capture, wait for the end, and give the region's file and the stem's result."""
     studio.client.say("capture", identity, bars, "copy", **keys)
     await studio.client.expect("region.reply", id=identity)
     result = await studio.client.expect("result", id=identity)
-    await studio.client.expect("done", command="/retimbre/capture", id=identity)
-    with open(os.path.join(os.path.dirname(result["path"]), "manifest.json")) as manifest:
-        return json.load(manifest)["edit"]["audio"], result
+    return (await worked(studio, "capture", identity))["audio"], result
+
+
+async def worked(studio, verb, identity):
+    """What the worker was asked for, after the end of the job."""
+    done = await studio.client.expect("done", command=f"/retimbre/{verb}", id=identity)
+    return json.loads(Path(done["manifest"]).read_text())["edit"]
 
 
 async def test_devices_are_listed(studio):
@@ -122,6 +127,22 @@ async def test_captured_bars_become_the_current_region_and_a_take(studio):
     studio.client.say("take/list")
     assert (await studio.client.expect("take/list.end"))["count"] == 2
     assert "silent" in (await studio.client.expect("log"))["text"]
+
+
+async def test_the_worker_is_asked_for_the_same_live_and_offline(studio):
+    await studio.start()
+    say_position(studio)
+    await studio.status(lambda status: status["bars"] >= 1)
+    region, result = await captured(studio, 1, 1, play=0, seed=3, strength=0.5)
+    studio.client.say("edit", 2, region, "copy", seed=3, strength=0.5, beats_start=result["beats_start"], tempo=240.0)
+    await studio.client.expect("result", id=2)
+    live, offline = await worked(studio, "capture", 1), await worked(studio, "edit", 2)
+    assert live["context"]["tempo_bpm"] == 240.0
+    for each in live, offline:
+        del each["output_dir"], each["stem_prefix"]
+        for name in ("client_id", "command", "job"):
+            del each["context"][name]
+    assert live == offline
 
 
 async def test_a_capture_that_is_sent_twice_is_one_job(studio):
