@@ -20,7 +20,15 @@ from typing import Any
 import numpy as np
 
 from engine.audioldm2 import features as F
-from engine.audioldm2.sampler import Windows, build_scheduler, noise_for, sample, scheduler_for, time_embedding
+from engine.audioldm2.sampler import (
+    WindowNoise,
+    Windows,
+    build_scheduler,
+    noise_for,
+    sample,
+    scheduler_for,
+    time_embedding,
+)
 from engine.audioldm2.text import TextConditioner, Words, stacked
 from engine.errors import Cancelled
 from engine.knobs import Knobs
@@ -75,7 +83,7 @@ class Editor:
         self, runners: Mapping[str, Runner], text: TextConditioner, scheduler_config: Mapping[str, Any], sizes: Sizes
     ) -> None:
         self.sizes, self.text = sizes, text
-        self._runners, self._scheduler_config = runners, scheduler_config
+        self.runners, self.scheduler_config = runners, scheduler_config
         self._null_audio: np.ndarray | None = None
 
     def planned_samples(self, count: int) -> int:
@@ -95,10 +103,10 @@ class Editor:
         progress("encoding", 0.0)
         planned = self.planned_samples(len(mono))
         window = reflected(np.asarray(mono, np.float32), 0, planned)
-        predict = self._predictor(self._branches(knobs), self._heard(window, cancelled), knobs.pooling, alpha)
+        predict = self.predictor(knobs, self._heard(window, cancelled), alpha)
         channels, _, bands = self.sizes.latent
         noise = noise_for(knobs.seed, channels, planned // self.sizes.samples_per_latent, bands)
-        scheduler = build_scheduler(scheduler_for(knobs.steps), self._scheduler_config)
+        scheduler = build_scheduler(scheduler_for(knobs.steps), self.scheduler_config)
         latent = sample(
             predict, noise, self.sizes.windows, scheduler, knobs.steps,
             _part(progress, "generating", ENCODED, GENERATED), cancelled,
@@ -111,13 +119,13 @@ class Editor:
         frames = self.sizes.mel_windows.frames
         whole = reflected(samples, 0, F.fbank_samples(frames))
         fbank = F.normalised(F.fbank(whole), frames)
-        return self._runners["audio_encoder"](fbank=fbank[None])[0]
+        return self.runners["audio_encoder"](fbank=fbank[None])[0]
 
     def null_audio(self) -> np.ndarray:
         """What AudioMAE makes of a filter bank that is all zero after normalisation: [1, 512, 768]. Not zeros."""
         if self._null_audio is None:
             fbank = np.zeros((1, self.sizes.mel_windows.frames, F.FBANK_BANDS), np.float32)
-            (self._null_audio,) = self._runners["audio_encoder"](fbank=fbank)
+            (self._null_audio,) = self.runners["audio_encoder"](fbank=fbank)
         return self._null_audio
 
     def decoded(self, latent: np.ndarray, cancelled: Callable[[], bool] = lambda: False) -> np.ndarray:
@@ -126,7 +134,7 @@ class Editor:
         for window in self.sizes.windows.cut(latent):
             if cancelled():
                 raise Cancelled
-            windows.append(self._runners["vae_decoder"](latent=window[None])[0][0])
+            windows.append(self.runners["vae_decoder"](latent=window[None])[0][0])
         return self.sizes.mel_windows.joined(np.stack(windows))
 
     def spoken(
@@ -143,7 +151,7 @@ class Editor:
                 raise Cancelled
             last = min(frames, first + size)
             begin, end = max(0, first - self.sizes.vocoder_reach), min(frames, last + self.sizes.vocoder_reach)
-            (samples,) = self._runners["vocoder"](mel=mel[None, begin:end])
+            (samples,) = self.runners["vocoder"](mel=mel[None, begin:end])
             chunks.append(samples[0, (first - begin) * hop : (last - begin) * hop])
             advance(last / frames)
         return np.concatenate(chunks)
@@ -164,17 +172,18 @@ class Editor:
         avoided = _Branch(self.text.words(knobs.negative), False, 1 - knobs.guidance)
         return [branch for branch in (avoided, *asked) if branch.factor]
 
-    def _predictor(self, branches: list[_Branch], heard: np.ndarray, omega: int, alpha: float):
-        """The UNet as the sampler wants it: the branches of all windows in one batch."""
-        audio, positions = self._pooled(heard, omega)
-        null, _ = self._pooled(self.null_audio(), omega)
+    def predictor(self, knobs: Knobs, heard: np.ndarray, alpha: float) -> WindowNoise:
+        """The UNet as the sampler wants it: guided by words and by what every window heard [W, 512, 768]."""
+        branches = self._branches(knobs)
+        audio, positions = self._pooled(heard, knobs.pooling)
+        null, _ = self._pooled(self.null_audio(), knobs.pooling)
         words = stacked([branch.words for branch in branches])
         factors = np.array([branch.factor for branch in branches], np.float32)[:, None, None, None, None]
 
         def predict(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
             count, times = len(latent), len(branches)
             silent = np.repeat(null, count, axis=0)
-            (noise,) = self._runners["unet"](
+            (noise,) = self.runners["unet"](
                 latent=np.tile(latent, (times, 1, 1, 1)),
                 time_embedding=time_embedding(time, times * count, self.sizes.time_width),
                 **{name: np.repeat(values, count, axis=0) for name, values in words.items()},

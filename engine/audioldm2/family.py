@@ -86,6 +86,11 @@ class AudioLdm2Family:
         self._editor = _editor(found, audiomae.read(self.places.audiomae()), self.device)
         self._components = found
 
+    @property
+    def editor(self) -> Editor:
+        """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
+        return self._editor
+
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """Put the preset's adapter (or the folder's) into the UNet; notes for the manifest.
 
