@@ -19,8 +19,7 @@ from engine.errors import EngineError
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
-PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers",
-            "diffusers")
+PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers", "diffusers")
 
 
 @dataclass(frozen=True)

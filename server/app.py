@@ -60,7 +60,8 @@ class Server:
     def __init__(self, config: ServeConfig, executor: Executor | None = None) -> None:
         self.config = config
         self.paths = config.paths()
-        self.executor = executor or LocalExecutor(worker_command(config.model, config.threads))
+        self.executor = executor or LocalExecutor(
+            worker_command(config.model, config.threads, self.paths.models(config.models_dir)))
         self.ready = asyncio.Event()  # the engine takes jobs at once
         self.port = self.http_port = 0
         self.is_stopping = False

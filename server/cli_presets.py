@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         width = max((len(name) for name in library.names()), default=0)
         for preset in library.presets():
-            print(f"{preset.name:<{width}}  {preset.description}")
+            print(f"{preset.name:<{width}}  {preset.description} [{preset.licence}]")
     for problem in library.report.errors:
         print(f"retimbre presets: {problem}", file=sys.stderr)
     return EXIT_FAILED if library.report.errors else EXIT_OK

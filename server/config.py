@@ -76,6 +76,8 @@ class ServeConfig(CommonConfig):
                                    metavar="DIR")
     presets_dir: tuple[str, ...] = option((), "folder with more styles (YAML), read after the shipped ones; may be "
                                           "given several times", metavar="DIR")
+    models_dir: str = option("", "folder with the weights of large models that you have fetched; empty: models in the "
+                             "data folder", metavar="DIR")
     model: str = option("nano", "model that is loaded at the start and used when a request names none", metavar="NAME")
     threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
     queue_limit: int = option(64, "jobs that may wait; more are answered queue_full", unit="jobs", low=1, high=100_000)

@@ -75,6 +75,7 @@ def examine(options: ServeConfig) -> Iterator[Finding]:
     yield runtime_package(_installed(RUNTIMES))
     yield runtime_devices()
     yield weights(WEIGHTS)
+    yield from large_models(options.paths().models(options.models_dir))
     yield data_folder(options.paths().data)
     yield disk(options.paths().data)
     yield styles(options)
@@ -139,6 +140,16 @@ def weights(folder: Path) -> Finding:
         return Finding("weights", BAD, f"not as released: {', '.join(changed)}", RESTORE)
     size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     return Finding("weights", OK, f"nano, {size_mb:.0f} MB, hashes right")
+
+
+def large_models(folder: Path) -> Iterator[Finding]:
+    """The families whose weights the user fetches, each with its licence."""
+    from engine.families import FAMILIES
+
+    for family in FAMILIES.values():
+        if family.is_restricted:
+            trouble = family.missing(folder)
+            yield Finding(family.name, NOTE if trouble else OK, f"{family.title}; licence {family.licence}", trouble)
 
 
 def data_folder(folder: Path) -> Finding:

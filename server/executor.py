@@ -17,6 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
@@ -77,9 +78,10 @@ class Patience:
 DEFAULT_PATIENCE = Patience()
 
 
-def worker_command(model: str, threads: int) -> list[str]:
+def worker_command(model: str, threads: int, models_folder: Path) -> list[str]:
     """The command of the real worker; it loads `model` before it takes jobs."""
-    return [sys.executable, "-m", "engine.worker", "--model", model, "--threads", str(threads)]
+    return [sys.executable, "-m", "engine.worker", "--model", model, "--threads", str(threads),
+            "--models-dir", str(models_folder)]
 
 
 class LocalExecutor:

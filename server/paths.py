@@ -45,6 +45,10 @@ class Paths:
         """The user's own styles, read after the shipped ones."""
         return self.data / "presets"
 
+    def models(self, models_dir: str | Path = "") -> Path:
+        """Weights of large models that the user has fetched: in `models_dir`, or here. It need not exist."""
+        return Path(models_dir).expanduser().resolve() if models_dir else self.data / "models"
+
     @property
     def log(self) -> Path:
         """Log of a server that the command line started in the background."""

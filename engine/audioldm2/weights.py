@@ -60,19 +60,19 @@ class Places:
         if self.base() is None:
             yield Missing(
                 "AudioLDM2", "about 6 GB", "CC-BY-NC-SA-4.0, non-commercial",
-                f"hf download cvssp/{REPOSITORIES[0]} --local-dir {folder / REPOSITORIES[0]}",
+                f"hf download cvssp/{REPOSITORIES[0]} --local-dir \"{folder / REPOSITORIES[0]}\"",
             )  # fmt: skip
         if self.audiomae() is None:
             yield Missing(
                 "AudioMAE", "343 MB", "CC-BY-NC-4.0, non-commercial",
                 f"hf download {TIMM_PORT} model.safetensors --local-dir audiomae && "
-                f"retimbre models convert audiomae/model.safetensors {folder / AUDIOMAE}",
+                f"retimbre models convert audiomae/model.safetensors \"{folder / AUDIOMAE}\"",
             )  # fmt: skip
         if self.adapter() is None:
             yield Missing(
                 "AP-Adapter", "87 MB", "derived from CC-BY-NC-SA-4.0, non-commercial",
                 f"gdown {ADAPTER_ID} -O ap_adapter.bin && "
-                f"retimbre models convert ap_adapter.bin {folder / ADAPTER}",
+                f"retimbre models convert ap_adapter.bin \"{folder / ADAPTER}\"",
             )  # fmt: skip
 
     def trouble(self) -> str:
