@@ -226,7 +226,7 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
         Address("live/transport", "Where is the DAW? Send it when it starts, stops, jumps or changes tempo, and as "
                 "often as you like between: messages come late, never early, so the earliest are believed. Silent when "
                 "all is well, also while live audio is off.",
-                args=(Arg("tempo", "f", "bpm", low=10, high=1000, help="quarter notes a minute"),
+                args=(Arg("tempo", "f", "bpm", low=10, high=400, help="quarter notes a minute"),
                       Arg("beat", "f", "beats", default=0.0,
                           help="position now, in quarter notes; bar lines lie at whole bars from 0 (or see bar_line)")),
                 keys=TRANSPORT_KEYS, replies=("fail",)),
