@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.relay import LossyRelay
 from engine.nano import family as nano
 from tests.clients.pd.conftest import FRAMES, RATE_HZ
 from tests.peers.servers import double_command, nano_command, running
@@ -68,7 +69,8 @@ def test_a_range_beyond_the_array_is_refused(pd, tones, fill, skip):
 
 def test_an_array_that_does_not_exist_is_refused(pd):
     pd.say("a", "edit", "nowhere", "a", "violin")
-    assert pd.expect("a", "fail")[0] == "bad_args"
+    code, reason = pd.expect("a", "fail")
+    assert code == "bad_args" and "name" in reason
 
 
 def test_the_rate_of_the_array_can_be_told(pd, tones, fill):
@@ -142,6 +144,20 @@ def test_two_patches_begin_to_count_anew_and_do_not_get_each_others_stems(pure_d
         pd.say("a", "edit", "left", "a", "violin")
         paths.append(pd.expect("a", "result")[0])
     assert paths[0] != paths[1]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_network_that_loses_packets_costs_only_time(pure_data, server_port, tones, fill, content, seed):
+    with LossyRelay(server_port, loss=0.15, seed=seed) as relay:
+        pd = pure_data(relay.port)
+        fill(pd, tones, "left", "right")
+        pd.say("a", "arrays", "left", "right")
+        for count in (1, 2, 3):
+            pd.say("a", "say", "a", "violin")
+            pd.expect("a", "result", count=count)
+        assert relay.lost
+    assert len(pd.all("a", "result")) == 3 and not pd.all("a", "fail")
+    assert np.array_equal(content(pd, "left", "right"), tones)
 
 
 def test_again_with_a_change_and_back_to_the_first_take(pd, tones, fill):
