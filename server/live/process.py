@@ -142,7 +142,7 @@ class Process:
         there = self._transport.whole_bars(ring.oldest, ring.head)
         needed_seconds = frames * (bars + 1) / bars / stream.rate_hz
         cure = ("wait until more has been heard" if needed_seconds <= ring.capacity / stream.rate_hz else
-                f"/retimbre/live/start … seconds {needed_seconds:.0f} remembers enough")
+                f"/retimbre/live/start … seconds {math.ceil(needed_seconds)} remembers enough")
         return (f"bars: {bars} were asked for, and {there} whole bars are remembered "
                 f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for fewer")
 

@@ -95,7 +95,7 @@ def jack(request, monkeypatch):
 
 @pytest.fixture
 def metronome(jack):
-    """A DAW: clicks on every beat at 240 bpm, the first of a bar louder. Gives the name of its output."""
+    """A DAW: clicks on every beat at 400 bpm, the first of a bar louder. Gives the name of its output."""
     before = set(jack.ports())
     with subprocess.Popen([sys.executable, METRONOME, DEVICE, str(RATE)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as process:

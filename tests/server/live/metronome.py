@@ -1,4 +1,4 @@
-"""Plays clicks at 240 bpm: one sample each, on every beat, the first of four louder. Ends with its stdin."""
+"""Plays clicks at 400 bpm: one sample each, on every beat, the first of four louder. Ends with its stdin."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 import sounddevice
 
 device, rate_hz = sys.argv[1], int(sys.argv[2])
-BEAT = rate_hz // 4
+BEAT = rate_hz * 3 // 20
 bar = np.zeros(4 * BEAT, np.float32)
 bar[::BEAT] = 0.9, 0.5, 0.6, 0.7
 at = 0
