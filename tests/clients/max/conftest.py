@@ -1,0 +1,41 @@
+"""The studio's fixtures, and Max played by node."""
+
+import contextlib
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.clients.studio import PATIENCE_SECONDS, data_dir, media, needed, server_port  # noqa: F401
+
+CLIENT = Path(__file__).parents[3] / "clients" / "max"
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The script that writes the patches."""
+    specification = importlib.util.spec_from_file_location("max_build", CLIENT / "build.py")
+    module = importlib.util.module_from_spec(specification)
+    with contextlib.suppress(KeyError):
+        importlib.sys.modules[specification.name] = module  # its dataclass asks for its module by name
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def play(server_port, tmp_path):  # noqa: F811
+    """play(patcher, steps, **scenario): every record that the double of Max printed."""
+    node = needed("node", "nodejs")
+
+    def play(patcher, steps, **scenario):
+        path = tmp_path / "scenario.json"
+        path.write_text(json.dumps({"patcher": patcher, "steps": steps, "folder": str(CLIENT), "port": server_port,
+                                    "tick": 50, **scenario}))
+        done = subprocess.run([node, str(Path(__file__).with_name("double.js")), str(path)], capture_output=True,
+                              text=True, timeout=PATIENCE_SECONDS)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 0, done.stderr
+        return records
+    return play
