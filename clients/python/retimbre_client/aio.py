@@ -9,7 +9,6 @@ All of it, callbacks too, runs in the loop that opened it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import json
 import logging
@@ -43,16 +42,27 @@ def ignore(*_: object) -> None:
     """The default of every callback."""
 
 
+def _guarded(call: Callable[..., None]) -> Callable[..., None]:
+    """The caller's function; a mistake in it goes to the log, and must not take the connection down."""
+    def guarded(*args: Any) -> None:
+        try:
+            call(*args)
+        except Exception:
+            log.exception("a callback failed: %r", call)
+
+    return guarded
+
+
 def new_id() -> str:
     """An id that no other client is using."""
     return os.urandom(6).hex()
 
 
 class Job:
-    """A job on its way. `await job` gives its Outcome, or raises; so often as you like, from wherever you like."""
+    """A job on its way. `await job` gives its Outcome, or raises; as often as you like."""
 
     def __init__(self, client: AsyncClient, id: int | str, on_progress: OnProgress) -> None:
-        self.id, self._client, self._listeners = id, client, [on_progress]
+        self.id, self._client, self._listeners = id, client, [_guarded(on_progress)]
         self.progress: Progress | None = None
         self._exchange: exchanges.Job | None = None
         self._is_cancelled = False
@@ -83,7 +93,7 @@ class Job:
 
     def on_progress(self, call: OnProgress) -> None:
         """One more who wants to hear how far it is."""
-        self._listeners.append(call)
+        self._listeners.append(_guarded(call))
 
     async def cancel(self) -> None:
         """Ask the server to stop it; it then ends with Refused, code cancelled. One that has ended stays as it is."""
@@ -100,10 +110,7 @@ class Job:
     def _hear(self, progress: Progress) -> None:
         self.progress = progress
         for call in self._listeners:
-            try:
-                call(progress)
-            except Exception:  # the caller's function: its mistake must not take the connection down
-                log.exception("on_progress of job %r", self.id)
+            call(progress)
 
     async def _run(self, steps: Awaitable[Outcome]) -> Outcome:
         try:
@@ -151,7 +158,7 @@ class AsyncClient:
                 raise ValueError(f"transport: expected {' or '.join(TRANSPORTS)}, came {each!r}")
         self.host, self.port, self.silence_seconds = host, port, silence_seconds
         self._password, self._connect_seconds, self._shares_disk = password, connect_seconds, shares_disk
-        self._on_log, self._on_news = on_log, on_news
+        self._on_log, self._on_news = _guarded(on_log), _guarded(on_news)
         self._audio_transport = audio_transport
         # Over TCP an address is new after each reconnection: only a name finds the jobs of the old one.
         wants_name = transport == "tcp" or on_news is not ignore
@@ -183,8 +190,9 @@ class AsyncClient:
         self._line.close(request("notify", 0) if self._name else b"")
         if self._audio_line:
             self._audio_line.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ClientError):
-                (await self._audio_line).close()
+            await asyncio.wait([self._audio_line])
+            if not self._audio_line.cancelled() and not self._audio_line.exception():
+                self._audio_line.result().close()
         await asyncio.gather(*(job._task for job in self._jobs.values()), return_exceptions=True)
 
     @property
@@ -412,6 +420,9 @@ class AsyncClient:
             line.close()
             self._on_log(1, f"audio goes over {self._line.transport}, for {error.message}")
             return self._line
+        except BaseException:
+            line.close()
+            raise
         return line
 
     def _is_here(self, path: Path) -> bool:

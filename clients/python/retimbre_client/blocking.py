@@ -137,7 +137,7 @@ class Client:
         if self._loop.is_closed():
             return
         try:
-            self._run(self._client.close(at_once))
+            self._run(self._close(at_once))
         finally:
             self._stop()
 
@@ -177,8 +177,9 @@ class Client:
         job = self.submit(*args, **keys)
         try:
             return job.wait()
-        except BaseException:  # ctrl-C, or a mistake in on_progress; one that has ended stays as it is
-            job.cancel()
+        except BaseException:  # ctrl-C, or a mistake in on_progress
+            if not job.is_over:
+                job.cancel()
             raise
 
     cancel_all = _waits(AsyncClient.cancel_all)
@@ -216,10 +217,18 @@ class Client:
         try:
             while not future.done():
                 concurrent.futures.wait([future], WAKE_SECONDS)
+                if self._loop.is_closed() and not future.done():  # closed by another thread at this very moment
+                    raise NoServer("not_ready", "this client is closed; make another")
         except BaseException:
             future.cancel()
             raise
         return future.result()
+
+    async def _close(self, at_once: bool) -> None:
+        await self._client.close(at_once)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:  # what other threads wait for has ended by now; let them hear of it
+            await asyncio.wait(others, timeout=aio.ANSWER_SECONDS)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -29,6 +29,7 @@ from retimbre_client.values import ClientError, NoServer, Outcome, Progress, Ref
 RESEND_SECONDS = 0.25  # loopback answers within milliseconds, Wi-Fi within tens
 RESEND_AT_MOST_SECONDS = 2.0
 QUIET_SECONDS = 3.0  # a living job speaks every two seconds; after three we ask
+TOLD_APART = 0.01  # of an upload: a minute of audio has thousands of chunks
 DOWNLOAD_LIMIT_BYTES = 4 << 30  # a WAV file holds no more
 
 DONE, FAIL = f"{ROOT}/done", f"{ROOT}/fail"
@@ -284,6 +285,7 @@ class Upload(Exchange):
         self._sender = UploadSender(id, data, format=format)
         self._silence_seconds, self._on_fraction = silence_seconds, on_fraction
         self._heard_at = math.inf
+        self._told = -1.0  # the fraction that was last told
 
     def start(self, now: float) -> list[bytes]:
         self._heard_at = now
@@ -302,7 +304,10 @@ class Upload(Exchange):
         return self._after(self._sender.on_tick(now))
 
     def _after(self, packets: list[bytes]) -> list[bytes]:
-        self._on_fraction(self._sender.fraction)
+        fraction = self._sender.fraction
+        if fraction >= self._told + TOLD_APART or fraction == 1.0 > self._told:
+            self._told = fraction
+            self._on_fraction(fraction)
         if self._sender.state == "done":
             self.end(self._sender.handle)
         elif self._sender.state == "failed":

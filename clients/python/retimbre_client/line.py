@@ -31,6 +31,7 @@ class Line:
 
     def __init__(self, conversation: Conversation, host: str, port: int, transport: str) -> None:
         self.conversation, self.host, self.port, self.transport = conversation, host, port, transport
+        self.is_loopback = False  # whether the server's address is this machine's own; known once it is connected
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wire: _Wire | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -73,11 +74,6 @@ class Line:
             self._wire.close()
         self.conversation.give_up(NoServer("not_ready", "this client was closed before the answer came"))
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server's address is this machine's own."""
-        return self._wire is not None and is_loopback(self._wire.peer_host)
-
     def _future(self, exchange: Exchange) -> asyncio.Future[Any]:
         future = self._loop.create_future()
 
@@ -96,10 +92,13 @@ class Line:
         def protocol() -> _Wire:
             return _WIRES[self.transport](self._hear, self._lost)
 
+        # The server listens on one address family: IPv4, unless told otherwise; a datagram to the other is lost.
+        address = ("127.0.0.1" if self.host == "localhost" else self.host, self.port)
         if self.transport == "tcp":
-            _, self._wire = await self._loop.create_connection(protocol, self.host, self.port)
+            _, self._wire = await self._loop.create_connection(protocol, *address)
         else:
-            _, self._wire = await self._loop.create_datagram_endpoint(protocol, remote_addr=(self.host, self.port))
+            _, self._wire = await self._loop.create_datagram_endpoint(protocol, remote_addr=address)
+        self.is_loopback = is_loopback(self._wire.peer_host)
 
     def _hear(self, packets: list[bytes]) -> None:
         for packet in packets:

@@ -339,3 +339,33 @@ def test_the_client_may_not_wait_for_itself(connect):
     client, _ = connect(lambda request: [encode(f"{ROOT}/log", 1, "x"), VERSION], on_log=on_log)
     client.version()
     assert "wait for itself" in str(caught[0])
+
+
+def test_closing_wakes_other_threads_that_wait(connect):
+    client, peer = connect(lambda request: [ack(request.id)] if request.address == EDIT else [])
+    ends = []
+
+    def wait(method, *args):
+        with pytest.raises(NoServer) as error:
+            method(*args)
+        ends.append(error.value.code)
+
+    threads = [threading.Thread(target=wait, args=args) for args in (
+        (client.status,), (client.edit, "/in.wav", "a violin"), (client.read, "/takes/0.wav"))]
+    for thread in threads:
+        thread.start()
+    while not all(peer.asked(name) for name in ("status", "edit", "audio/get")):
+        time.sleep(0.01)
+    client.close()
+    for thread in threads:
+        thread.join()
+    assert ends == ["not_ready"] * 3
+
+
+def test_a_mistake_in_a_callback_is_logged_and_costs_nothing_else(connect, caplog):
+    def on_log(level, text):
+        raise ZeroDivisionError
+
+    client, _ = connect(lambda request: [encode(f"{ROOT}/log", 1, "x"), VERSION], on_log=on_log)
+    assert client.version() == client.version()
+    assert "a callback failed" in caplog.text
