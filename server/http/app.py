@@ -11,7 +11,7 @@ from aiohttp import web
 from osc_protocol import ROOT
 
 from server.errors import Refusal
-from server.http import calls, events, files, security
+from server.http import calls, events, files, openapi, security
 from server.http.clients import Client, Clients
 from server.transports import PORTS_TO_TRY
 
@@ -39,6 +39,7 @@ class HttpTwin:
             web.get(f"{ROOT}/audio/file", self._file),
             web.get(f"{ROOT}/events", self._events, allow_head=False),
             web.post("/{address:.*}", self._call),
+            web.get("/openapi.json", self._openapi),
             web.get("/page/{name:.*}", self._page),
             web.get("/", self._root),
         ])
@@ -103,6 +104,9 @@ class HttpTwin:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         return await files.audio(self._server, request)
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(openapi.document())
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         return await files.page(self._server, request.match_info["name"])

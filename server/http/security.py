@@ -73,7 +73,10 @@ def guard(server: Server):
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            return calls.refusal(request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status)
+            response = calls.refusal(request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status)
+            if hdrs.ALLOW in error.headers:
+                response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+            return response
         except ConnectionError:
             raise  # the client has gone
         except Exception as error:  # a mistake of ours: the client must hear of it all the same
