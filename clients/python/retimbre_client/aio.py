@@ -187,13 +187,14 @@ class AsyncClient:
         """Close the sockets, when the server has accepted what was submitted. Jobs go on there, and takes are kept."""
         if not at_once:
             await asyncio.gather(*(job.accepted() for job in self._jobs.values()))
+        tasks = [job._task for job in self._jobs.values()]
         self._line.close(request("notify", 0) if self._name else b"")
         if self._audio_line:
             self._audio_line.cancel()
             await asyncio.wait([self._audio_line])
             if not self._audio_line.cancelled() and not self._audio_line.exception():
                 self._audio_line.result().close()
-        await asyncio.gather(*(job._task for job in self._jobs.values()), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def shares_disk(self) -> bool:
