@@ -1,4 +1,6 @@
-/** AIFF and AIFF-C, which Chromium and Firefox do not decode: integers of 8 to 32 bits, "sowt" and "fl32". */
+/** AIFF and AIFF-C, which Chromium and Firefox do not decode: integers of 8 to 32 bits in both orders, and floats. */
+
+const INTEGERS = ["NONE", "twos", "sowt", "in24", "in32"];   // sowt is "twos" backwards, and so are its bytes
 
 /** @param {ArrayBuffer} bytes @returns {{channels: Float32Array[], rate: number}} Throws RangeError or TypeError. */
 export function decodeAiff(bytes) {
@@ -41,7 +43,7 @@ function extended(view, at) {
 
 function sampleReader(view, { kind, bytes }) {
   if (kind.toLowerCase() === "fl32") return (at) => view.getFloat32(at);
-  if (kind !== "NONE" && kind !== "sowt") throw new TypeError(`AIFF-C of kind ${kind} is compressed`);
+  if (!INTEGERS.includes(kind)) throw new TypeError(`AIFF-C of kind ${kind} is compressed`);
   const isLittle = kind === "sowt";
   const readers = {
     1: (at) => view.getInt8(at) / 2 ** 7,

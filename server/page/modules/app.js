@@ -22,6 +22,7 @@ import { followTheme } from "./theme.js";
 
 const SEEK_SECONDS = 1;
 const FINE_SEEK_SECONDS = 0.1;
+const NOT_ITS_FAULT = ["interrupted", "engine_died", "timed_out"];   // the same job may well succeed the next time
 
 export class App {
   constructor() {
@@ -94,7 +95,10 @@ export class App {
   }
 
   async _onEnd({ id, results, done, fail }) {
-    if (fail && fail.code !== "cancelled") showError(fail);
+    if (fail && fail.code !== "cancelled") {
+      const cure = { label: "Try again", run: () => this.again(id) };
+      showError(fail, NOT_ITS_FAULT.includes(fail.code) ? cure : undefined);
+    }
     if (!done) return;
     await told(async () => {
       await this.takes.refresh();

@@ -4,11 +4,15 @@ import { byId, element, iconButton } from "./dom.js";
 
 const NEWS_MS = 5000;
 
-/** @param {Error & {code?: string}} error  its message holds the cure */
-export function showError(error) {
+/**
+ * @param {Error & {code?: string}} error  its message holds the cure
+ * @param {{label: string, run: () => void}} [cure]  what a click can do about it
+ */
+export function showError(error, cure) {
   const heading = error.code ? error.code.replaceAll("_", " ") : "That did not work";
   show(element("div", { class: "notice error", role: "alert", "data-code": error.code ?? "" },
-    element("p", {}, element("strong", {}, capitalised(heading)), " ", error.message)));
+    element("p", {}, element("strong", {}, capitalised(heading)), " ", error.message),
+    cure ? element("button", { type: "button", onclick: cure.run }, cure.label) : ""));
 }
 
 export function showWarning(text) {
