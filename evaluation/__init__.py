@@ -5,9 +5,10 @@
     distributions.py, embeddings.py    figures about two sets of sounds; sounds as vectors
     catalogue.py one row for every figure
     folder.py    `retimbre eval folder`: all figures of anybody's results
+    compare.py, baselines.py    `retimbre eval compare`: several methods edit the same sources
     listen.py, listening/    `retimbre eval listen`: a blind test for people
     timbre.py    `retimbre eval timbre`: the whole examination of timbre transfer
 
 Rule 1: metrics and judge know nothing of the model under examination.
-Rule 2: only the examination scripts (timbre.py) sit above engine and training and import them.
+Rule 2: only the examination scripts (timbre.py, compare.py) sit above engine and training and import them.
 """
