@@ -17,6 +17,9 @@ MAX_BUNDLE_DEPTH = 8
 MAX_MESSAGES = 256          # in one packet, all bundles together
 MAX_ATOMS = 256             # in one message; Max's own lists end there too
 
+# N and I stand for nothing at all: what a button sends that has no value (OSCQuery clients, where TYPE says N).
+WITHOUT_VALUE = str.maketrans("", "", "NI")
+
 BUNDLE = b"#bundle\0"
 BUNDLE_HEADER_BYTES = 16    # the marker and a time tag, which we ignore as Pd does
 
@@ -85,7 +88,7 @@ def _read_message(packet: bytes) -> Message:
     try:
         address, at = _read_address(packet)
         tags, at = _read_tags(packet, at)
-        for tag in tags:
+        for tag in tags.translate(WITHOUT_VALUE):
             atom, at = _reader(tag)(packet, at)
             atoms.append(atom)
         if at != len(packet):
