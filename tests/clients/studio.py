@@ -1,13 +1,17 @@
 """What the DAWs' tests share: a region, a server with the worker double, and the program `retimbre` that finds it."""
 
-import os
+import contextlib
+import importlib.util
 import shutil
+import socket
 import sys
-from pathlib import Path
+import threading
 
 import numpy as np
 import pytest
 import soundfile
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from server.paths import REPOSITORY
 from tests.peers.servers import double_command, running
@@ -42,7 +46,8 @@ def retimbre(server_port, data_dir):
     """The command as an installation has it, at home in this server's data folder."""
     program = data_dir / "bin" / "retimbre"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\ncd "{REPOSITORY}" && RETIMBRE_DATA_DIR="{data_dir}" exec "{sys.executable}" -m server "$@"\n')
+    start = f'RETIMBRE_DATA_DIR="{data_dir}" exec "{sys.executable}" -m server "$@"'
+    program.write_text(f'#!/bin/sh\ncd "{REPOSITORY}" && {start}\n')
     program.chmod(0o755)
     return program
 
@@ -52,11 +57,47 @@ def needed(name, package):
     return shutil.which(name) or pytest.skip(f"{name} is not installed; Debian has it in {package}")
 
 
-def environment(**more):
-    return {**os.environ, **{name: str(value) for name, value in more.items()}}
+def script(path):
+    """A client's script as a module, under a name of its own."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # its dataclasses ask for it by name
+    specification.loader.exec_module(module)
+    return module
 
 
-def stem_in(folder: Path) -> Path:
-    """The one stem in a folder."""
-    [path] = folder.glob("retimbre-*.wav")
-    return path
+def free_port():
+    """A UDP port that was free a moment ago."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Listener:
+    """A host program's end of OSC: each message that arrives is handed to `answer`, which may send."""
+
+    def __init__(self, answer):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.packets = []
+        self._answer = answer
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self):
+        while packet := self.socket.recv(65_536):
+            self.packets.append(packet)
+            self._answer(OscMessage(packet))
+
+    def send(self, port, address, *values):
+        message = OscMessageBuilder(address)
+        for value in values:
+            message.add_arg(value)
+        self.socket.sendto(message.build().dgram, ("127.0.0.1", port))
+
+    def close(self):
+        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self.socket.close()

@@ -1,14 +1,12 @@
 """The studio's fixtures, and Max played by node."""
 
-import contextlib
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.clients.studio import PATIENCE_SECONDS, data_dir, media, needed, server_port  # noqa: F401
+from tests.clients.studio import PATIENCE_SECONDS, data_dir, media, needed, script, server_port  # noqa: F401
 
 CLIENT = Path(__file__).parents[3] / "clients" / "max"
 
@@ -16,12 +14,7 @@ CLIENT = Path(__file__).parents[3] / "clients" / "max"
 @pytest.fixture(scope="session")
 def build():
     """The script that writes the patches."""
-    specification = importlib.util.spec_from_file_location("max_build", CLIENT / "build.py")
-    module = importlib.util.module_from_spec(specification)
-    with contextlib.suppress(KeyError):
-        importlib.sys.modules[specification.name] = module  # its dataclass asks for its module by name
-    specification.loader.exec_module(module)
-    return module
+    return script(CLIENT / "build.py")
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ def test_keys_and_styles_go_with_every_job_until_they_are_taken_back(play, abstr
 
 
 def test_a_job_is_cancelled_and_ends_once(play, abstraction, audio):
-    records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "slow", "400"], '"generating"', ["inlet", "cancel"],
+    records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "slow", "400"], '"generating"',
+                                 ["inlet", "cancel"],
                                  f'{{"outlet":{FAIL}'])
     assert [record["message"][0] for record in of(records, "outlet", FAIL)] == ["cancelled"]
     assert not of(records, "outlet", RESULT)
@@ -92,7 +93,8 @@ def test_the_last_job_is_repeated_with_another_seed(play, abstraction, audio):
 
 
 def test_while_a_job_runs_another_is_refused(play, abstraction, audio):
-    records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "slow", "400"], ["inlet", "edit", audio, "copy"],
+    records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "slow", "400"], '"generating"',
+                                 ["inlet", "cancel"],
                                  '"busy"'])
     assert len({params[0] for params in packets(records, "/retimbre/edit")}) == 1
 

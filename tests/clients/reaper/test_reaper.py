@@ -84,7 +84,8 @@ def test_seed_strength_style_tempo_and_beat_travel_with_the_job(run, tmp_path):
 def test_a_time_selection_splits_the_item_and_only_its_part_gets_the_take(run, tmp_path):
     outcome = run(text="copy", **{"from": 10.5, "to": 11})
     takes = {(take.position, take.is_active): take for take in outcome.takes}
-    assert [(take.position, take.length) for take in outcome.takes if take.is_active] == [(10, 0.5), (11, 0.4), (10.5, 0.5)]
+    active = [(take.position, take.length) for take in outcome.takes if take.is_active]
+    assert active == [(10, 0.5), (11, 0.4), (10.5, 0.5)]
     assert takes[10.5, True].offset == pytest.approx(0, abs=1e-6) and takes[10.5, False].offset == pytest.approx(0.5)
     assert request_of(tmp_path)["start"] == "0.500000000" and request_of(tmp_path)["length"] == "0.500000000"
 
