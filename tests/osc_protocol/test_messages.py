@@ -142,7 +142,7 @@ def test_an_unknown_address_is_answered_with_the_nearest(address, words):
 
 
 def test_a_damaged_message_keeps_the_id_before_the_damage():
-    bad, = decode_packet(b"/retimbre/cancel\0\0\0\0,iN\0\0\0\0\7")
+    bad, = decode_packet(b"/retimbre/cancel\0\0\0\0,ic\0\0\0\0\7")
     assert (bad.code, bad.id) == ("bad_args", 7)
 
 

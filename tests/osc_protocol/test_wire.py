@@ -85,11 +85,16 @@ def test_damage_is_one_message_with_an_error(data):
     assert message.error
 
 
-@pytest.mark.parametrize("tag", "NItcmr[]ax")
+@pytest.mark.parametrize("tag", "tcmr[]ax")
 def test_other_type_tags_are_refused_by_name(tag):
     message, = read_packet(b"/p\0\0,i" + tag.encode() + b"\0" + bytes(24))
     assert (message.code, message.atoms) == ("bad_args", (0,))
     assert repr(tag) in message.error
+
+
+def test_the_tags_of_buttons_carry_no_value():
+    message, = read_packet(b"/p\0\0,NiI\0\0\0\0" + bytes(3) + b"\7")
+    assert (message.error, message.atoms) == ("", (7,))
 
 
 def test_the_arguments_before_the_damage_are_kept():
