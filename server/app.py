@@ -131,7 +131,7 @@ class Server:
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
         self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
-        self.transports = Transports(self._receive, self._lost, self._link_for)
+        self.transports = Transports(self.receive, self.lost, self._link_for)
 
     async def _open_http(self) -> None:
         """The HTTP twin, unless it is off. Without a free port the server goes on: its clients speak OSC."""
@@ -281,7 +281,7 @@ class Server:
     def _link_for(self, address: tuple) -> Link:
         return self.sessions.link(udp_key(address)) or UdpLink(self.transports.udp, address)
 
-    def _receive(self, link: Link, packet: bytes) -> None:
+    def receive(self, link: Link, packet: bytes) -> None:
         """Read a packet and put its messages in line. Never waits."""
         peer = self.sessions.peer(link)
         for message in decode_packet(packet):
@@ -315,7 +315,7 @@ class Server:
         finally:
             peer.reader = None
 
-    def _lost(self, link: Link, reason: str) -> None:
+    def lost(self, link: Link, reason: str) -> None:
         """A connection has gone, or `reason` makes us close it. Its jobs go on; their ends can be asked for."""
         peer = self.sessions.peer(link)
         if reason:

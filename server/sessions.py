@@ -167,6 +167,15 @@ class Sessions:
             if peer.session.client == key:
                 self._sessions.pop(key, None)
 
+    def listen(self, peer: Peer, level: int) -> None:
+        """Pushes for a peer that asks for them by other means than /notify; never less than was asked for before."""
+        peer.session.level = max(peer.session.level, level)
+        peer.session.listeners[peer.key] = peer
+
+    def deafen(self, peer: Peer) -> None:
+        """No more of them."""
+        peer.session.listeners.pop(peer.key, None)
+
     def release(self, client: str) -> None:
         """Forget a session unless a socket still speaks for it."""
         if all(peer.session.client != client for peer in self._peers.values()):

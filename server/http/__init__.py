@@ -6,6 +6,8 @@
     events     GET /retimbre/events: what a client hears later, in order, resumable
     clients    the clients that are known by name
     files      upload, download, the page
+    openapi    the description of it all, for programs
+    oscquery   the same table as a tree that OSC clients browse; websocket: its other half
 
 All of it runs in the server's event loop; files are touched in the file lane.
 """

@@ -7,11 +7,11 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import WSCloseCode, hdrs, web
 from osc_protocol import ROOT
 
 from server.errors import Refusal
-from server.http import calls, events, files, openapi, security
+from server.http import calls, events, files, openapi, oscquery, security, websocket
 from server.http.clients import Client, Clients
 from server.transports import PORTS_TO_TRY
 
@@ -41,10 +41,11 @@ class HttpTwin:
             web.post("/{address:.*}", self._call),
             web.get("/openapi.json", self._openapi),
             web.get("/page/{name:.*}", self._page),
-            web.get("/", self._root),
+            web.get("/{path:.*}", self._node),
         ])
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS,
                                      shutdown_timeout=STOP_SECONDS)
+        self._sockets: set[web.WebSocketResponse] = set()
         self._listener: asyncio.AbstractServer | None = None
 
     async def open(self, host: str, port: int) -> int:
@@ -68,6 +69,7 @@ class HttpTwin:
         if self._listener:
             self._listener.close()
         self.clients.close()
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets))
         await self._runner.cleanup()
 
     def _protocol(self) -> asyncio.BaseProtocol:
@@ -111,8 +113,13 @@ class HttpTwin:
     async def _page(self, request: web.Request) -> web.StreamResponse:
         return await files.page(self._server, request.match_info["name"])
 
-    async def _root(self, request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound("/page/")
+    async def _node(self, request: web.Request) -> web.StreamResponse:
+        """OSCQuery, but for a browser that was sent to our front door."""
+        if web.WebSocketResponse().can_prepare(request):
+            return await websocket.serve(self._server, request, self._sockets)
+        if request.path == "/" and not request.query_string and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+            raise web.HTTPFound("/page/")
+        return oscquery.answer(self._server, request)
 
 
 class _Refused(asyncio.Protocol):

@@ -97,17 +97,15 @@ class Clients:
 
     def listen(self, client: Client) -> None:
         """It opens a stream: pushes come from now on, and jobs of an earlier life of the server speak to it."""
-        session = client.peer.session
-        session.level = max(session.level, 1)
-        session.listeners[client.peer.key] = client.peer
-        for job in self._server.book.living(session.client):
+        self._server.sessions.listen(client.peer, 1)
+        for job in self._server.book.living(client.peer.session.client):
             job.peer = job.peer or client.peer
         self._server.delivery.send(client.peer, "state", self._server.state)
 
     def leave(self, client: Client) -> None:
         """A stream has ended: after the last one, pushes are not kept for it."""
         if not client.is_listening:
-            client.peer.session.listeners.pop(client.peer.key, None)
+            self._server.sessions.deafen(client.peer)
 
     def expire(self) -> None:
         """Forget those that have not been heard of for long."""
@@ -135,5 +133,5 @@ class Clients:
     def _forget(self, client: Client) -> None:
         del self._clients[client.link.key]
         client.close()
-        client.peer.session.listeners.pop(client.peer.key, None)
+        self._server.sessions.deafen(client.peer)
         self._server.sessions.release(client.peer.session.client)

@@ -1,0 +1,142 @@
+"""OSCQuery: the address table as a tree that clients can browse (github.com/Vidvox/OSCQueryProposal).
+
+    GET /?HOST_INFO             where OSC and the websocket are
+    GET /retimbre/edit          one node with all that lies under it; ?TYPE and the like: one attribute of it
+    websocket                   LISTEN and IGNORE; binary frames are OSC, in both directions
+
+What a client sends is write-only here (ACCESS 2), what the server sends is read-only (1). TYPE has the arguments
+that must be there, OVERLOADS the ways to say more: further arguments, then each key with its value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from osc_protocol import ADDRESSES, REPLIES, REQUIRED, ROOT, Address, Arg, Reply
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+Node = dict[str, Any]
+
+NO_VALUE, READABLE, WRITABLE = 0, 1, 2
+TAGS = {"id": "s", "any": "s"}  # the others are called as OSC calls them
+NOTHING = "N"  # the type of a message without arguments: a button's
+ATTRIBUTES = ("FULL_PATH", "CONTENTS", "TYPE", "ACCESS", "VALUE", "RANGE", "DESCRIPTION", "EXTENDED_TYPE", "CRITICAL",
+              "OVERLOADS")
+NOT_SUPPORTED = ("TAGS", "UNIT", "CLIPMODE", "HTML")  # the proposal's other attributes
+REQUIRED_ATTRIBUTES = ("FULL_PATH", "CONTENTS", "TYPE")
+COMMANDS = ("LISTEN", "PATH_CHANGED")
+
+
+class Names:
+    """What may be said where the table leaves it open: styles and models, as they are now."""
+
+    def __init__(self, server: Server) -> None:
+        self._presets = [preset.name for preset in server.library.presets()]
+        self._models = [model["name"] for model in server.executor.info.models]
+
+    def of(self, row: Address | Reply, arg: Arg) -> list[str]:
+        """The choices for an argument of a row; empty where anything goes."""
+        if arg.name == "preset" or (row.name.startswith("preset/") and arg.name == "name"):
+            return self._presets
+        if arg.name == "model" or (row.name.startswith("model/") and arg.name == "name"):
+            return self._models
+        return list(arg.choices)
+
+
+def answer(server: Server, request: web.Request) -> web.Response:
+    """A node, or attributes of one: 204 for what is not to be had, 400 for no attribute, 404 for no node."""
+    asked = list(request.query)
+    if "HOST_INFO" in asked:
+        return web.json_response(host_info(server, request))
+    node = find(tree(server), request.path)
+    if node is None:
+        raise web.HTTPNotFound(reason=f"no node {request.path}; GET / shows them all")
+    unknown = [name for name in asked if name not in ATTRIBUTES + NOT_SUPPORTED]
+    if unknown:
+        raise web.HTTPBadRequest(reason=f"no attribute {unknown[0][:40]!r}; there are {', '.join(ATTRIBUTES)}")
+    is_hidden = "VALUE" in asked and not node["ACCESS"] & READABLE
+    if is_hidden or any(name in NOT_SUPPORTED for name in asked):
+        return web.Response(status=204)
+    return web.json_response({name: node[name] for name in asked if name in node} if asked else node)
+
+
+def host_info(server: Server, request: web.Request) -> Node:
+    """Where the servers are: the addresses are those that this client has reached."""
+    own = request.transport.get_extra_info("sockname")[0] if request.transport else server.config.host
+    optional = (*(name for name in ATTRIBUTES if name not in REQUIRED_ATTRIBUTES), *COMMANDS)
+    return {"NAME": "retimbre", "OSC_IP": own, "OSC_PORT": server.port, "OSC_TRANSPORT": "UDP",
+            "WS_IP": own, "WS_PORT": server.http_port, "EXTENSIONS": dict.fromkeys(optional, True)}
+
+
+def find(root: Node, path: str) -> Node | None:
+    """The node at an address, or None."""
+    node: Node | None = root
+    for name in path.strip("/").split("/"):
+        node = node.get("CONTENTS", {}).get(name) if name and node else node
+    return node
+
+
+def tree(server: Server) -> Node:
+    """The root node with everything in it."""
+    root = _container("/")
+    names = Names(server)
+    for path in sorted(ADDRESSES.keys() | REPLIES.keys()):
+        _place(root, path).update(_method(path, names))
+    state = find(root, f"{ROOT}/state")
+    state["VALUE"] = [server.state]
+    return root
+
+
+def _container(path: str) -> Node:
+    return {"FULL_PATH": path, "ACCESS": NO_VALUE}
+
+
+def _place(root: Node, path: str) -> Node:
+    """The node at `path`, made with all that lead to it."""
+    node, so_far = root, ""
+    for name in path.strip("/").split("/"):
+        so_far += f"/{name}"
+        node = node.setdefault("CONTENTS", {}).setdefault(name, _container(so_far))
+    return node
+
+
+def _method(path: str, names: Names) -> Node:
+    """What is said about an address; of one that goes both ways, what a client may send."""
+    reply, row = REPLIES.get(path), ADDRESSES.get(path)
+    node: Node = {}
+    if reply:
+        node = {"DESCRIPTION": reply.help, **_signature(reply, reply.args, names)}
+    if row:
+        needed = [arg for arg in row.args if arg.default is REQUIRED]
+        node = {"DESCRIPTION": row.help, "CRITICAL": row.critical, **_signature(row, needed, names),
+                "OVERLOADS": _overloads(row, needed, names)}
+    node["ACCESS"] = READABLE * bool(reply) | WRITABLE * bool(row)
+    return {name: value for name, value in node.items() if value not in ("", [])}
+
+
+def _overloads(row: Address, needed: list[Arg], names: Names) -> list[Node]:
+    """One more optional argument each time, then all of them and one key with its value."""
+    optional = [arg for arg in row.args if arg.default is not REQUIRED]
+    longer = [_signature(row, [*needed, *optional[:count + 1]], names) for count in range(len(optional))]
+    keyed = [{"DESCRIPTION": arg.help, **_signature(row, [*row.args, Arg("key", "s", choices=(arg.name,)), arg], names)}
+             for arg in row.keys.values()]
+    return longer + keyed
+
+
+def _signature(row: Address | Reply, args: list[Arg] | tuple[Arg, ...], names: Names) -> Node:
+    if not args:
+        return {"TYPE": NOTHING}
+    return {"TYPE": "".join(TAGS.get(arg.type, arg.type) for arg in args),
+            "EXTENDED_TYPE": [arg.name for arg in args],
+            "RANGE": [_range(arg, names.of(row, arg)) for arg in args]}
+
+
+def _range(arg: Arg, choices: list[str]) -> Node | None:
+    if choices:
+        return {"VALS": choices}
+    if arg.type not in "if":
+        return None
+    return {name: value for name, value in (("MIN", arg.low), ("MAX", arg.high)) if value is not None} or None
