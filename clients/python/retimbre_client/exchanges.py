@@ -206,12 +206,8 @@ class Job(Exchange):
         values, name = message.values, message.address[len(ROOT) + 1:]
         if name not in _HEARD or values["id"] not in (self.id, self.also or self.id):
             return False
-        return name not in ("done", "fail") or values["command"] in (self._command, QUERY, *self._kin)
-
-    @property
-    def _kin(self) -> frozenset[str]:
-        """A job that is asked for ends under the name of the command that once started it."""
-        return JOB_COMMANDS if self._command == QUERY or self._command in JOB_COMMANDS else frozenset()
+        # One that is asked for ends under the name of the command that once started it.
+        return name not in ("done", "fail") or values["command"] in (self._command, QUERY, *JOB_COMMANDS)
 
     def hear(self, message: ReplyMessage, now: float) -> list[bytes]:
         self._heard_at = now
