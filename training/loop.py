@@ -1,4 +1,4 @@
-"""What every training of nano shares: one loop with resume, weight average, log and progress bar.
+"""What every training shares: one loop with resume, weight average, log and progress bar.
 
 A run folder holds `last.pt` (everything needed to go on), `log.jsonl` (one line every `LOG_EVERY` steps) and
 `config.json`. Started again on the same folder, a run continues from `last.pt`.
@@ -33,6 +33,13 @@ class Schedule:
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
 
 
+class Constant(Schedule):
+    """The same rate from the first step to the last."""
+
+    def factor(self, step: int) -> float:
+        return 1.0
+
+
 class WeightAverage:
     """Exponential average of parameters and buffers, with a short memory at the start."""
 
@@ -61,12 +68,19 @@ def run(
     average_decay: float = 0.995,
     clip_norm: float = 1.0,
     muon: bool = True,
+    accumulate: int = 1,
+    optimisers: list[torch.optim.Optimizer] | None = None,
 ) -> None:
-    """Train until `schedule.steps`; `loss_of` returns named losses of which `loss` is minimised."""
+    """Train until `schedule.steps`; `loss_of` returns named losses of which `loss` is minimised.
+
+    A step is the mean over `accumulate` batches. `optimisers`: other ones than `make_optimisers` makes.
+    """
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
-    optimisers = make_optimisers(module, schedule.learning_rate, muon)
+    optimisers = optimisers or make_optimisers(module, schedule.learning_rate, muon)
+    for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+        group.setdefault("base_lr", group["lr"])
     average = WeightAverage(module, average_decay)
     step = resume(folder, module, optimisers, average)
     (folder / "config.json").write_text(json.dumps(asdict(schedule)))
@@ -75,8 +89,12 @@ def run(
     sums: dict[str, float] = {}
     begun = time.monotonic()
     while step < schedule.steps:
-        losses = loss_of(module, next(batches))
-        losses["loss"].backward()
+        losses: dict[str, Tensor] = {}
+        for _ in range(accumulate):
+            for name, value in loss_of(module, next(batches)).items():
+                losses[name] = losses.get(name, 0) + value.detach() / accumulate
+                if name == "loss":
+                    (value / accumulate).backward()
         norm = nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
@@ -87,7 +105,7 @@ def run(
         average.update(module)
         step += 1
         for name, value in {**losses, "gradient_norm": norm}.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach()) / LOG_EVERY
+            sums[name] = sums.get(name, 0.0) + float(value) / LOG_EVERY
         if step % LOG_EVERY == 0:
             row = {
                 "step": step,
@@ -123,9 +141,6 @@ def make_optimisers(module: nn.Module, learning_rate: float, muon: bool = True) 
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)]
     if matrices:
         made.append(torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
-    for optimiser in made:
-        for group in optimiser.param_groups:
-            group["base_lr"] = group["lr"]
     return made
 
 
