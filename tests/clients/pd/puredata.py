@@ -33,7 +33,7 @@ class PureData:
         self.console.extend(line.rstrip() for line in self._process.stderr)
 
     def _hear(self):
-        """FUDI: words with spaces between, a backslash before a space that is part of a word, a semicolon at the end."""
+        """FUDI: spaces between words, a backslash before a space inside one, a semicolon at the end."""
         with self._connection.makefile(encoding="utf-8") as lines:
             for line in lines:
                 words = [re.sub(r"\\(.)", r"\1", word) for word in SEPARATOR.split(line.rstrip(";\n"))]

@@ -1,7 +1,9 @@
 """[retimbre] in a real Pd, against a real server: what goes out of arrays, what comes back into them, and when not."""
 
 import json
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from benchmarks.relay import LossyRelay
 from engine.nano import family as nano
 from tests.clients.pd.conftest import FRAMES, RATE_HZ
+from tests.clients.pd.puredata import CLIENT
 from tests.peers.servers import double_command, nano_command, running
 
 
@@ -193,6 +196,14 @@ def test_a_server_that_dies_ends_the_job_and_the_link(pure_data, tmp_path, tones
     assert pd.expect("a", "fail")[0] == "timed_out"
     pd.say("a", "edit", "left", "a", "violin")
     assert pd.expect("a", "fail", count=2)[0] == "not_ready"
+
+
+@pytest.mark.parametrize("patch", sorted(CLIENT.glob("*.pd")), ids=lambda path: path.stem)
+def test_every_patch_opens_without_a_complaint(patch):
+    command = shutil.which("pd") or pytest.skip("pd is not installed; Debian has it in puredata-core")
+    done = subprocess.run([command, "-nogui", "-noaudio", "-nomidi", "-noprefs", "-stderr", "-open", str(patch),
+                           "-send", "pd quit"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def _manifest(pd, who):
