@@ -25,7 +25,7 @@ from server.live import PORTAUDIO_CURES
 from server.live.transport import Position, Transport
 
 WATCH_SECONDS = 0.5
-LOST_SECONDS = 2.0  # without a callback: far longer than any block
+LOST_SECONDS = 4.0  # without a callback: longer than any block, and than a laptop that swaps
 PEAK_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
 REPEAT_SECONDS = 3.0  # a request over UDP may come again while the first one runs: one sweep answers both
@@ -84,8 +84,9 @@ class Process:
         guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
         guard.daemon = True
         guard.start()
-        if self._stream is not None:
-            self._stream.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     # Requests
 

@@ -71,8 +71,8 @@ class Child:
                                        "send /retimbre/live/start") from None
 
     async def close(self) -> None:
-        """End it without a word to `on_end`."""
-        self._on_end = lambda reason: None
+        """End it, hearing no more of it."""
+        self._on_event, self._on_end = lambda event: None, lambda reason: None
         self._process.stdin.close()
         try:
             await asyncio.wait_for(asyncio.shield(self._reader), CLOSE_PATIENCE_SECONDS)

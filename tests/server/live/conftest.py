@@ -13,8 +13,8 @@ import pytest
 RATE = 48000
 DEVICE = "system, JACK"  # as PortAudio calls it
 METRONOME = Path(__file__).with_name("metronome.py")
-START_SECONDS = 10.0
-STATUS_SECONDS = 20.0  # bars must be heard before they can be captured
+START_SECONDS = 30.0
+STATUS_SECONDS = 60.0  # bars must be heard before they can be captured
 
 
 class Jack:
@@ -140,7 +140,7 @@ class Studio:
 
     async def measure(self):
         self.client.say("live/measure")
-        return await self.client.expect("done", command="/retimbre/live/measure")
+        return await self.client.expect("done", command="/retimbre/live/measure", patience=STATUS_SECONDS)
 
 
 @pytest.fixture
