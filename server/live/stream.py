@@ -85,13 +85,11 @@ class Stream:
 
     def _heard(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
         now = self._told_at = time.perf_counter()
-        offset = self.ring.head - now * self.rate_hz
         if status.input_overflow or status.input_underflow or status.output_underflow or status.output_overflow:
             self._xrun_frames[self.xruns % XRUNS_REMEMBERED] = self.ring.head
             self.xruns += 1
-            self._offsets.fill(offset)  # frames are missing, so the old relation to the clock is void
         tick = self._ticks % TICKS
-        self._offsets[tick] = offset
+        self._offsets[tick] = self.ring.head - now * self.rate_hz
         self._lags_seconds[tick] = times.currentTime - times.inputBufferAdcTime
         self._ticks += 1
         self.block = frames
@@ -136,7 +134,8 @@ class Stream:
     def frame_at(self, seconds: float) -> float:
         """The frame at the converter at a time of `time.perf_counter`, which all processes share.
 
-        A callback is late by chance and never early, so the earliest of them tell the time.
+        A callback is late by chance and never early, so the earliest of the last TICKS tells the time. For as long
+        after frames were lost, the answer is late by them: the direction that `Transport` expects of errors.
         """
         lag = float(np.median(self._lags_seconds[:min(self._ticks, TICKS)]))
         lag = lag if 0 < lag < LONGEST_LAG_SECONDS else self.latencies[0] / self.rate_hz

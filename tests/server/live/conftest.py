@@ -1,5 +1,6 @@
 """A sound card that is a program: JACK with its dummy driver, in time with itself however busy the machine is."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -14,6 +15,7 @@ RATE = 48000
 DEVICE = "system, JACK"  # as PortAudio calls it
 METRONOME = Path(__file__).with_name("metronome.py")
 START_SECONDS = 30.0
+POLL_SECONDS = 0.05
 STATUS_SECONDS = 60.0  # bars must be heard before they can be captured
 
 
@@ -137,6 +139,7 @@ class Studio:
             if until(status):
                 return status
             assert time.monotonic() < ends_at, status
+            await asyncio.sleep(POLL_SECONDS)
 
     async def measure(self):
         self.client.say("live/measure")

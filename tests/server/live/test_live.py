@@ -225,7 +225,7 @@ async def test_lost_sound_is_counted_and_captures_say_so(own_jack, studio):
     os.kill(child, signal.SIGCONT)
     state = await studio.client.expect("live/state", skip=2)
     assert state["state"] == "running" and state["xruns"] > 0
-    await studio.status(lambda status: status["beat"] >= 8)
+    await studio.status(lambda status: status["bars"] >= 2)
     studio.client.say("capture", 1, 2, "copy", play=0)
     assert "sound was lost" in (await studio.client.expect("log", skip=1))["text"]
 
