@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
 
-from server import delivery, status, verbs
+from server import delivery, discovery, status, verbs
 from server.config import ServeConfig
 from server.delivery import Delivery
 from server.dispatcher import Dispatcher
@@ -70,6 +70,7 @@ class Server:
         self._told_state = ""
         self._began = time.monotonic()
         self.http: HttpTwin | None = None
+        self.announcement: discovery.Announcement | None = None
 
     # Life
 
@@ -104,6 +105,9 @@ class Server:
         await self._resume(recovery)
         await self.executor.start(self._on_event)
         self.dispatcher.start()
+        if discovery.is_wanted(self.config.announce, self.config.host):
+            self.announcement = discovery.Announcement(self)
+            self.spawn(self.announcement.open(), "announcement")
         self.spawn(self._watch_presets(), "preset watch")
         self.spawn(self._watch_uploads(), "upload watch")
         write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, self.http_port, os.getpid()))
@@ -194,6 +198,8 @@ class Server:
         await self.uploads.close()
         self.delivery.close()
         await self.transports.close()
+        if self.announcement:
+            await self.announcement.close()
         if self.http:
             await self.http.close()
         await self.journal_lane(self.journal.close)

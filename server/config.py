@@ -70,6 +70,9 @@ class ServeConfig(CommonConfig):
 
     http_port: int = option(11022, "TCP port of the page, the same verbs as JSON, and OSCQuery; when it is taken the "
                             "server tries the next ten; 0: none of these", low=0, high=65535)
+    announce: str = option("auto", "let programs find the server by zeroconf (extra [discovery]); auto: when other "
+                           "machines can reach it; always: also among the programs of its own machine",
+                           choices=("auto", "always", "never"))
     reply_port: int = option(0, "send UDP replies to this port of every client that did not register one with "
                              "/retimbre/notify; 0: to the port it sent from", low=0, high=65535)
     root: tuple[str, ...] = option((), "folder whose audio clients may name by path; may be given several times",

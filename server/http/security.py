@@ -110,10 +110,18 @@ def _check_host(request: web.Request, server: Server) -> None:
     except ValueError:
         host, port = "", 0
     own = request.transport.get_extra_info("sockname") if request.transport else None
-    is_ours = host in ("localhost", server.config.host.lower()) or is_loopback(host) or _is_same(host, own)
+    is_ours = (host in ("localhost", server.config.host.lower()) or is_loopback(host) or _is_same(host, own)
+               or _is_announced(host, request, server))
     if not is_ours or port != server.http_port:
         raise Forbidden(f"Host {request.headers.get(hdrs.HOST, '')!r} is not this server; ask for "
                         f"http://127.0.0.1:{server.http_port}/, or start it with --host")
+
+
+def _is_announced(host: str, request: web.Request, server: Server) -> bool:
+    """Our zeroconf name, for other machines: on its own machine a browser needs no password, and anybody on the
+    network may answer for such a name."""
+    announced = server.announcement
+    return announced is not None and host == announced.host.lower() and not is_loopback(request.remote or "")
 
 
 def _is_same(host: str, sockname: tuple | None) -> bool:

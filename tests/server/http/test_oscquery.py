@@ -147,8 +147,8 @@ async def test_osc_over_the_websocket_is_a_client_like_any_other(socket, audio):
 
 
 async def test_a_change_of_the_styles_changes_the_tree(socket, server, call):
-    (server.paths.presets / "mine.yaml").write_text("name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\n"
-                                                    "prompts: [{text: a lute}]\nlicence: CC0-1.0\n")
+    (server.paths.presets / "mine.yaml").write_text("name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\n"
+                                                    "task: timbre\nprompts: [{text: a lute}]\nlicence: CC0-1.0\n")
     status, replies = await call("preset/reload")
     assert status == 200, replies
     changed = json.loads(await asyncio.wait_for(socket.socket.receive_str(), 10))

@@ -1,0 +1,95 @@
+"""Zeroconf: `_oscjson._tcp` (OSCQuery) and `_osc._udp`, so that programs on the network find the server by themselves.
+
+Needs the package zeroconf (extra [discovery]). A server that only its own machine can reach is not announced unless
+asked for, and then on the loopback interface only: nothing about it leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+from server.config import is_loopback
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo
+    from zeroconf.asyncio import AsyncZeroconf
+
+    from server.app import Server
+
+log = logging.getLogger(__name__)
+
+OSCQUERY, OSC = "_oscjson._tcp.local.", "_osc._udp.local."
+MAX_NAME_CHARACTERS = 40  # of the machine's; a label of DNS has 63 bytes
+
+
+class Announcement:
+    """What a server says of itself on the network. Belongs to the loop's thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.services: list[str] = []  # that are announced
+        self._zeroconf: AsyncZeroconf | None = None
+        machine = socket.gethostname().partition(".")[0][:MAX_NAME_CHARACTERS] or "here"
+        self.name = f"retimbre on {machine}"
+        self.host = f"{machine}-retimbre.local"
+
+    async def open(self) -> None:
+        """Announce. What fails is logged: a server that cannot be found can still be reached."""
+        try:
+            from zeroconf import Error
+            from zeroconf.asyncio import AsyncZeroconf
+        except ImportError:
+            log.warning("not announced: the package zeroconf is missing; pip install 'retimbre[discovery]'")
+            return
+        try:
+            interfaces = await asyncio.to_thread(_interfaces, self._server.config.host)
+            self._zeroconf = AsyncZeroconf(interfaces=interfaces)
+            for service in self._services(interfaces):
+                await (await self._zeroconf.async_register_service(service, allow_name_change=True))
+                self.services.append(service.name)  # with a number when the name was taken
+                log.info("announced as %s on %s", service.name, ", ".join(interfaces))
+        except (OSError, Error) as error:
+            log.warning("not announced: %s", error or type(error).__name__)
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        if self._zeroconf:
+            with contextlib.suppress(OSError):  # the network has gone, and nobody hears it
+                await self._zeroconf.async_unregister_all_services()
+            await self._zeroconf.async_close()
+
+    def _services(self, addresses: list[str]) -> list[ServiceInfo]:
+        from zeroconf import ServiceInfo
+
+        ports = {OSCQUERY: self._server.http_port, OSC: self._server.port}
+        return [ServiceInfo(kind, f"{self.name}.{kind}", port, server=f"{self.host}.", properties={"txtvers": "1"},
+                            parsed_addresses=addresses) for kind, port in ports.items() if port]
+
+
+def is_wanted(choice: str, host: str) -> bool:
+    """Whether --announce says so: auto means where others could reach the server."""
+    return choice == "always" or (choice == "auto" and not is_loopback(host))
+
+
+def _interfaces(host: str) -> list[str]:
+    """The addresses under which the server can be reached. Asks a name server when `host` is a name."""
+    import ifaddr
+
+    if is_loopback(host):
+        return ["127.0.0.1"]
+    if not _is_any(host):
+        return sorted({each[4][0] for each in socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_DGRAM)})
+    found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
+    return [address for address in found if not is_loopback(address)] or ["127.0.0.1"]
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
