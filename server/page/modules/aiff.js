@@ -48,7 +48,8 @@ function sampleReader(view, { kind, bytes }) {
   const readers = {
     1: (at) => view.getInt8(at) / 2 ** 7,
     2: (at) => view.getInt16(at, isLittle) / 2 ** 15,
-    3: (at) => (view.getInt8(isLittle ? at + 2 : at) * 2 ** 16 + view.getUint16(isLittle ? at : at + 1, isLittle)) / 2 ** 23,
+    3: (at) => (isLittle ? view.getInt8(at + 2) * 2 ** 16 + view.getUint16(at, true)
+      : view.getInt8(at) * 2 ** 16 + view.getUint16(at + 1)) / 2 ** 23,
     4: (at) => view.getInt32(at, isLittle) / 2 ** 31,
   };
   return readers[bytes];

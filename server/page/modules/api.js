@@ -1,4 +1,4 @@
-/** The server's HTTP twin of its OSC addresses: see docs/http.md. A password, where one is needed, is the browser's own affair. */
+/** The server's HTTP twin of its OSC addresses: see docs/http.md. Passwords are the browser's affair. */
 
 const ROOT = "/retimbre/";
 const UNREACHABLE = "The server does not answer. Start it again with: retimbre serve";

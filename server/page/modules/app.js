@@ -8,20 +8,20 @@ import { EventStream } from "./events.js";
 import { showHistory } from "./history.js";
 import { showJobs } from "./jobrows.js";
 import { Jobs } from "./jobs.js";
-import { listen, showHelp } from "./keys.js";
+import { listen } from "./keys.js";
 import { Knobs } from "./knobs.js";
 import { Lanes, SOURCE, TAKES_AT_MOST } from "./lanes.js";
 import { dismissErrors, showError, showWarning, told } from "./notices.js";
 import { part, Player } from "./player.js";
 import { Presets } from "./presets.js";
 import { followServer } from "./serverstate.js";
+import { shortcutsOf } from "./shortcuts.js";
 import { SourcePanel } from "./sourcepanel.js";
 import { Store } from "./store.js";
 import { Takes } from "./takes.js";
 import { followTheme } from "./theme.js";
 
-const SEEK_SECONDS = 1;
-const FINE_SEEK_SECONDS = 0.1;
+const NO_AUDIO = "There is no audio yet. Drop a file on the page, choose one, or record one.";
 const NOT_ITS_FAULT = ["interrupted", "engine_died", "timed_out"];   // the same job may well succeed the next time
 
 export class App {
@@ -46,7 +46,7 @@ export class App {
     this._wireRequest();
     this._wireTransport();
     this._wireParts();
-    listen(this._shortcuts());
+    listen(shortcutsOf(this));
     await told(() => this.panel.restore());
     this.stream.start();
   }
@@ -57,7 +57,7 @@ export class App {
   async go() {
     dismissErrors();
     await told(async () => {
-      if (!this.panel.source) throw new Error("There is no audio yet. Drop a file on the page, choose one, or record one.");
+      if (!this.panel.source) throw new Error(NO_AUDIO);
       try {
         await this._edit();
       } catch (error) {
@@ -75,8 +75,9 @@ export class App {
     const mixture = this.store.get("mixture");
     const keys = { ...this.knobs.asked(), preset: presetOf(mixture), start, length };
     const label = labelOf(this.presets.describe(mixture), words);
+    const settings = { words, mixture, knobs: this.store.get("knobs"), seed: this.store.get("seed") };
     await this.jobs.start("edit", { audio: handle, text: words, ...keys },
-      { label, words, mixture, knobs: this.store.get("knobs"), seed: this.store.get("seed"), handle, name, start, length });
+                          { label, ...settings, handle, name, start, length });
   }
 
   /** The same with another seed. */
@@ -167,6 +168,10 @@ export class App {
     return { title, about: [take ? `seed ${take.seed}` : "", ...turned].filter(Boolean).join(" · ") };
   }
 
+  async downloadHeard() {
+    if (this.lanes.heard?.path) await this.download(this.lanes.heard);
+  }
+
   async download({ path, file }) {
     await told(async () => {
       const link = document.createElement("a");
@@ -254,7 +259,10 @@ export class App {
     this.panel.addEventListener("selected", () => { this._shown = told(() => this.showRegion()); });
     this.jobs.addEventListener("end", ({ detail }) => this._onEnd(detail));
     this.stream.addEventListener("log", ({ detail }) => { if (detail.level >= 2) showWarning(detail.text); });
-    this.stream.addEventListener("preset/changed", () => told(() => this._loadPresets()));
+    for (const name of ["preset/changed", "ready"])
+      this.stream.addEventListener(name, () => told(() => this._loadPresets()));
+    this.stream.addEventListener("done", () => told(() => this.takes.refresh()));   // it may be another window's job
+    this.stream.addEventListener("lost", () => told(() => this._catchUp()));
     this.store.addEventListener("mixture", () => told(() => this._loadKnobs()));
     showJobs(this.jobs);
     showHistory(this.takes, { use: (id) => this.use(id), describe: (id) => this.describe(id) });
@@ -276,7 +284,9 @@ export class App {
   }
 
   async _loadPresets() {
-    this.presets.load(await this.api.ask("preset/list", {}, "preset/item"));
+    const models = await this.api.ask("model/list", {}, "model/item");
+    const loaded = models.filter((model) => model.loaded).map(({ name }) => name);
+    this.presets.load(await this.api.ask("preset/list", {}, "preset/item"), loaded);
     await this._loadKnobs();
   }
 
@@ -286,44 +296,6 @@ export class App {
     const name = (mixture[0] ?? this.presets.all[0])?.name;
     const asked = name ? await this.api.ask("preset/get", { name }, "preset/param") : [];
     if (this.store.get("mixture") === mixture) this.knobs.load(asked, mixture.length === 1);
-  }
-
-  /** @returns {import("./keys.js").Shortcut[]} */
-  _shortcuts() {
-    const { player, lanes, panel, takes } = this;
-    const seek = (seconds) => () => player.seek(player.position + seconds);
-    const digits = [..."0123456789"];
-    const click = (id) => () => byId(id).click();
-    const focus = (id) => () => byId(id).focus();
-    return [
-      { keys: ["Enter"], shown: "Enter", help: "go: make a take", run: () => this.go() },
-      { keys: ["Escape"], shown: "Esc", help: "cancel the newest job; leave a text box", alsoTyping: true, run: () => this.cancel() },
-      { keys: [" "], shown: "Space", help: "play, pause", run: () => player.toggle() },
-      { keys: ["a"], shown: "a", help: "listen to the source", run: () => lanes.hear(SOURCE) },
-      { keys: ["b"], shown: "b", help: "listen to the latest take", run: () => lanes.hearLatest() },
-      { keys: digits, shown: "1 … 9", help: "listen to that take; 0 is the source", run: ({ key }) => lanes.hearNumber(Number(key)) },
-      { keys: ["ArrowLeft"], shown: "←", help: "back 1 s", run: seek(-SEEK_SECONDS) },
-      { keys: ["ArrowRight"], shown: "→", help: "on 1 s", run: seek(SEEK_SECONDS) },
-      { keys: ["Shift+ArrowLeft"], shown: "Shift ←", help: "back 0.1 s", run: seek(-FINE_SEEK_SECONDS) },
-      { keys: ["Shift+ArrowRight"], shown: "Shift →", help: "on 0.1 s", run: seek(FINE_SEEK_SECONDS) },
-      { keys: ["Home"], shown: "Home", help: "to the beginning", run: () => player.seek(0) },
-      { keys: ["["], shown: "[", help: "the selection begins at the cursor", run: () => panel.source && panel.selectFromCursor() },
-      { keys: ["]"], shown: "]", help: "the selection ends at the cursor", run: () => panel.source && panel.selectToCursor() },
-      { keys: ["x"], shown: "x", help: "select the whole file", run: click("whole") },
-      { keys: ["l"], shown: "l", help: "loop on, off", run: () => this.flip("isLooping") },
-      { keys: ["m"], shown: "m", help: "all equally loud on, off", run: () => this.flip("isMatched") },
-      { keys: ["s"], shown: "s", help: "spectrograms on, off", run: () => this.flip("showsSpectrogram") },
-      { keys: ["r"], shown: "r", help: "again with another seed: the take that is heard", run: () => this.again(lanes.heard?.take || takes.used) },
-      { keys: ["d"], shown: "d", help: "download the take that is heard", run: () => lanes.heard?.path && this.download(lanes.heard) },
-      { keys: ["Mod+z"], shown: "Ctrl z", help: "undo: the take that was in use before", run: () => this.step("undo") },
-      { keys: ["Mod+Shift+z", "Mod+y"], shown: "Ctrl Shift z", help: "redo", run: () => this.step("redo") },
-      { keys: ["w", "/"], shown: "w", help: "to the words", run: focus("words") },
-      { keys: ["f"], shown: "f", help: "find a style; arrows move, Enter chooses, Shift Enter adds to the blend", run: focus("style-search") },
-      { keys: ["k"], shown: "k", help: "to the knobs", run: () => document.querySelector("#knobs input")?.focus() },
-      { keys: ["o"], shown: "o", help: "open a file", run: () => panel.choose() },
-      { keys: ["c"], shown: "c", help: "record, stop recording", run: () => panel.toggleRecording() },
-      { keys: ["?"], shown: "?", help: "this list", run: showHelp },
-    ];
   }
 }
 

@@ -31,7 +31,8 @@ export function icon(name) {
 
 /** A button that shows a symbol only; `label` is what is read out and shown as its tip. */
 export const iconButton = (symbol, label, onclick, attributes = {}) =>
-  element("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick, ...attributes }, icon(symbol));
+  element("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick, ...attributes },
+          icon(symbol));
 
 /** 83.25 s is 1:23.3 */
 export function clock(seconds) {

@@ -15,10 +15,14 @@ export function showJobs(jobs) {
       if (!rows.has(job.id)) rows.set(job.id, newRow(job, jobs));
       update(rows.get(job.id), job);
     }
+    document.title = title([...jobs.active.values()][0]);
   };
   jobs.addEventListener("change", draw);
   draw();
 }
+
+/** So that the progress is seen while another window is in front. */
+const title = (job) => (job ? `${Math.max(0, Math.round(job.fraction * 100))} % · retimbre` : "retimbre");
 
 function newRow(job, jobs) {
   const bar = element("progress", { max: 1, "aria-label": `Progress of ${job.label}` });

@@ -31,7 +31,8 @@ const kbds = (shown) => shown.split(" ").flatMap((key, index) => [index ? " " : 
 function nameOf({ key, ctrlKey, metaKey, shiftKey }) {
   const isLetter = /^\p{L}$/u.test(key);
   const isNamed = key.length > 1;
-  return `${ctrlKey || metaKey ? "Mod+" : ""}${shiftKey && (isLetter || isNamed) ? "Shift+" : ""}${isLetter ? key.toLowerCase() : key}`;
+  const modifiers = [(ctrlKey || metaKey) && "Mod", shiftKey && (isLetter || isNamed) && "Shift"].filter(Boolean);
+  return [...modifiers, isLetter ? key.toLowerCase() : key].join("+");
 }
 
 /** A button that was clicked gives the focus back, so that space and enter are the page's again. `detail`: by mouse. */
@@ -43,7 +44,7 @@ function leaveClicked({ detail, target }) {
 function belongsToFocus(event, { alsoTyping }) {
   const focused = document.activeElement;
   if (focused.matches(TYPING)) return !alsoTyping;
-  if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") return focused.matches("[type=range]");
+  if (event.key.startsWith("Arrow") || event.key === "Home") return focused.matches("[type=range]");
   const isPress = event.key === " " || event.key === "Enter";
-  return isPress && focused.matches("button, a, summary, [type=checkbox]");
+  return isPress && focused.matches("button, summary");
 }

@@ -129,7 +129,8 @@ export class Lanes {
   _buttons(lane) {
     return [
       iconButton("again", `Again with another seed: ${lane.title}`, () => this._actions.again(lane.take)),
-      iconButton("recall", `Bring words, style, knobs and seed back: ${lane.title}`, () => this._actions.recall(lane.take)),
+      iconButton("recall", `Bring words, style, knobs and seed back: ${lane.title}`,
+                 () => this._actions.recall(lane.take)),
       iconButton("download", `Download ${lane.file}`, () => this._actions.download(lane)),
       iconButton("close", `Hide ${lane.title}; it stays in the history`, () => this.remove(lane.id)),
     ];
@@ -160,8 +161,8 @@ export class Lanes {
     measured.forEach(({ id, row }, index) => {
       const level = this._store.get("isMatched") ? levels[index] : 1;
       this._player.setLevel(id, level);
-      const decibels = 20 * Math.log10(level);
-      row.querySelector(".lane-level").textContent = decibels < -0.05 ? `${decibels.toFixed(1).replace("-", "−")} dB` : "";
+      const quieterDb = -20 * Math.log10(level);
+      row.querySelector(".lane-level").textContent = quieterDb > 0.05 ? `−${quieterDb.toFixed(1)} dB` : "";
     });
   }
 }

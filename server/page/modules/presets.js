@@ -3,7 +3,10 @@
 import { added, presetOf, removed, shares, weighted } from "./blend.js";
 import { byId, element, iconButton } from "./dom.js";
 
-/** @typedef {{name: string, title: string, model: string, task: string, description: string}} Preset */
+/**
+ * @typedef {{name: string, title: string, model: string, task: string, description: string, isReady: boolean}} Preset
+ * isReady: its model is loaded
+ */
 
 export class Presets {
   /** @param {import("./store.js").Store} store */
@@ -17,9 +20,10 @@ export class Presets {
     store.watch("mixture", () => this._show());
   }
 
-  /** @param {Preset[]} presets  from /retimbre/preset/list */
-  load(presets) {
-    this.all = presets;
+  /** @param {Omit<Preset, "isReady">[]} presets  @param {string[]} models  those that are loaded; their styles lead */
+  load(presets, models) {
+    const known = presets.map((preset) => ({ ...preset, isReady: models.includes(preset.model) }));
+    this.all = [...known.filter(({ isReady }) => isReady), ...known.filter(({ isReady }) => !isReady)];
     this._show();
   }
 
@@ -98,17 +102,24 @@ export class Presets {
     this._giveOneTabStop();
   }
 
-  _row({ name, title, description }) {
-    const isChosen = this._store.get("mixture").some((part) => part.name === name);
+  _row({ name, title, model, task, description, isReady }) {
+    const mixture = this._store.get("mixture");
+    const isChosen = mixture.some((part) => part.name === name);
+    const first = this.all.find((preset) => preset.name === mixture[0]?.name);
+    const canBlend = !first || (first.model === model && first.task === task);   // the server refuses the rest
     const choose = element("button", {
-      type: "button", class: "style", tabindex: -1, "aria-pressed": String(isChosen), "data-name": name, "data-column": 0,
+      type: "button", class: "style", "aria-pressed": String(isChosen), tabindex: -1, "data-name": name,
+      "data-column": 0,
       onclick: (event) => (event.shiftKey ? this._toggle(name) : this._choose(name)),
-    }, element("span", { class: "style-title" }, title), element("span", { class: "style-about" }, description));
+    },
+    element("span", { class: "style-title" }, title),
+    element("span", { class: "style-about", title: description }, isReady ? "" : `${model}: `, description));
     const blend = iconButton(isChosen ? "check" : "plus", `${isChosen ? "Take out of" : "Add to"} the blend: ${title}`,
-      () => this._toggle(name), { tabindex: -1, "data-name": name, "data-column": 1 });
+      () => this._toggle(name), { tabindex: -1, "data-name": name, "data-column": 1, disabled: !canBlend });
     return element("li", { class: isChosen ? "chosen" : "" }, choose, blend);
   }
 
+  /** The two buttons of a row. */
   _buttons(name) {
     return byId("style-list").querySelectorAll(`[data-name="${CSS.escape(name)}"]`);
   }

@@ -3,6 +3,7 @@
 import { byId } from "./dom.js";
 import { showNews } from "./notices.js";
 
+const RESTARTED = "The server was restarted. Everything is here again.";
 const SAME_LIFE_SECONDS = 2;   // by which two measurements of one start may differ
 
 /**
@@ -22,7 +23,7 @@ export function followServer(api, stream, onopen) {
   stream.addEventListener("open", async () => {
     const before = begun;
     begun = await ask();
-    if (before) showNews(isSame(before, begun) ? "Connected again." : "The server was restarted. Everything is here again.");
+    if (before) showNews(isSame(before, begun) ? "Connected again." : RESTARTED);
     await onopen();
   });
   stream.addEventListener("closed", () => show("lost", "Connection lost, trying again …"));

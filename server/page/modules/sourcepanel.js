@@ -3,7 +3,7 @@
 import { decode, uploadOf } from "./decode.js";
 import { byId, clock } from "./dom.js";
 import { keepFile, keptFile } from "./keptfile.js";
-import { told } from "./notices.js";
+import { showWarning, told } from "./notices.js";
 import { Recorder } from "./recorder.js";
 import { SourceView } from "./waveform.js";
 
@@ -45,7 +45,7 @@ export class SourcePanel extends EventTarget {
       const buffer = await decode(this._player.context, bytes);
       const { blob, format } = uploadOf(file, bytes, buffer);
       const handle = await this._api.upload(blob, format);
-      await keepFile({ handle, name, blob });
+      await keep({ handle, name, blob });
       this._show({ handle, name, blob, buffer }, { start: 0, length: 0 });
     });
   }
@@ -66,7 +66,7 @@ export class SourcePanel extends EventTarget {
     return this._busy("Reading …", async () => {
       const blob = await this._api.file(handle);
       const buffer = await decode(this._player.context, await blob.arrayBuffer());
-      await keepFile({ handle, name, blob });
+      await keep({ handle, name, blob });
       this._show({ handle, name, blob, buffer }, selection);
     });
   }
@@ -76,7 +76,7 @@ export class SourcePanel extends EventTarget {
     const { blob, name } = this.source;
     const { format } = uploadOf(blob, await blob.slice(0, 4).arrayBuffer(), this.source.buffer);
     this.source.handle = await this._api.upload(blob, format);
-    await keepFile({ handle: this.source.handle, name, blob });
+    await keep({ handle: this.source.handle, name, blob });
     this._store.set("source", { handle: this.source.handle, name });
   }
 
@@ -92,12 +92,13 @@ export class SourcePanel extends EventTarget {
 
   /** From the cursor, or up to it. */
   selectFromCursor() {
+    if (!this.source) return;
     const cursor = this.selection.start + this._player.position;
     this.select(cursor, this.end - cursor);
   }
 
   selectToCursor() {
-    this.select(this.selection.start, this._player.position);
+    if (this.source) this.select(this.selection.start, this._player.position);
   }
 
   recolour() {
@@ -198,6 +199,14 @@ export class SourcePanel extends EventTarget {
 
   _tell(name) {
     this.dispatchEvent(new Event(name));
+  }
+}
+
+async function keep(file) {
+  try {
+    await keepFile(file);
+  } catch (error) {
+    showWarning(`The browser has no room to keep ${file.name}: after a reload, open it again. (${error.name})`);
   }
 }
 

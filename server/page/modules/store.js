@@ -1,7 +1,8 @@
-/** What the page remembers across reloads: small values in localStorage. A change is told as an event named like the key. */
+/** What the page remembers across reloads: small values in localStorage. A change is an event named like the key. */
 
 const KEY = "retimbre";
 const RECORDS_AT_MOST = 200;
+const SHARED = ["records", "theme"];   // what another window of the same browser changes holds here too
 
 /** @returns {Record<string, any>} */
 const defaults = () => ({
@@ -30,7 +31,8 @@ export class Store extends EventTarget {
     super();
     this._storage = storage;
     this._values = { ...defaults(), ...read(storage) };
-    this._save();
+    storage.setItem(KEY, JSON.stringify(this._values));
+    addEventListener("storage", ({ key }) => { if (key === KEY) this._share(); });
   }
 
   get(key) {
@@ -39,7 +41,7 @@ export class Store extends EventTarget {
 
   set(key, value) {
     this._values[key] = value;
-    this._save();
+    this._storage.setItem(KEY, JSON.stringify({ ...this._values, ...read(this._storage), [key]: value }));
     this.dispatchEvent(new Event(key));
   }
 
@@ -56,8 +58,12 @@ export class Store extends EventTarget {
     this.set("records", all);
   }
 
-  _save() {
-    this._storage.setItem(KEY, JSON.stringify(this._values));
+  _share() {
+    const theirs = read(this._storage);
+    for (const key of SHARED) {
+      this._values[key] = theirs[key];
+      this.dispatchEvent(new Event(key));
+    }
   }
 }
 

@@ -62,17 +62,19 @@ export class Takes extends EventTarget {
   }
 
   async undo() {
-    await this._step(({ past, future }) => ({ past: past.slice(0, -1), future: [...future, past.at(-1)] }), this.previous);
+    const { past, future } = this._store.get("used");
+    await this._step(this.previous, { past: past.slice(0, -1), future: [...future, past.at(-1)] });
   }
 
   async redo() {
-    await this._step(({ past, future }) => ({ past: [...past, future.at(-1)], future: future.slice(0, -1) }), this.next);
+    const { past, future } = this._store.get("used");
+    await this._step(this.next, { past: [...past, future.at(-1)], future: future.slice(0, -1) });
   }
 
-  async _step(moved, id) {
+  async _step(id, used) {
     if (!id) return;
     await this._tellServer(id);
-    this._store.set("used", moved(this._store.get("used")));
+    this._store.set("used", used);
     this._changed();
   }
 

@@ -9,14 +9,14 @@ SENT_AS = {"mp3": "wav", "ogg": "wav"}  # what the server does not read is decod
 
 
 @pytest.mark.parametrize(("kind", "subtype"), FORMATS)
-def test_audio_of_many_formats_is_opened(desk, tmp_path, kind, subtype):
+def test_audio_of_many_formats_is_opened(bench, tmp_path, kind, subtype):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE_HZ // 2, 2))
-    path = tmp_path / f"noise.{kind}"
+    path = tmp_path / f"{subtype} noise.{kind}"
     soundfile.write(path, samples, RATE_HZ, subtype=subtype, format=kind)
-    desk.load(path)
-    assert desk.look("retimbre.panel.source.buffer.duration") == pytest.approx(0.5, abs=0.06)
-    assert desk.look("retimbre.panel.source.buffer.numberOfChannels") == 2
-    assert desk.look("retimbre.panel.source.handle").endswith(SENT_AS.get(kind, kind))
+    bench.load(path)
+    assert bench.look("retimbre.panel.source.buffer.duration") == pytest.approx(0.5, abs=0.06)
+    assert bench.look("retimbre.panel.source.buffer.numberOfChannels") == 2
+    assert bench.look("retimbre.panel.source.handle").endswith(SENT_AS.get(kind, kind))
 
 
 @pytest.mark.parametrize(("subtype", "endian"), [

@@ -47,6 +47,15 @@ def test_a_blend_sends_the_mixture(desk, region):
     assert desk.page.locator("#mixture output").all_inner_texts() == ["70 %", "30 %"]
 
 
+def test_styles_of_another_model_cannot_join_a_blend(desk):
+    listed = [row["model"] for row in desk.look("retimbre.presets.all")]
+    assert listed == sorted(listed, key=lambda model: model != "nano")  # those that are ready come first
+    desk.page.click("[data-name=harp][data-column='0']")
+    others = desk.look("retimbre.presets.all.filter(({ model }) => model !== 'nano').map(({ name }) => name)")
+    enabled = [desk.page.locator(f"[data-name={name}][data-column='1']").is_enabled() for name in [*others, "banjo"]]
+    assert enabled == [False] * len(others) + [True]
+
+
 def test_only_knobs_that_were_turned_are_sent(desk, region):
     desk.load(region)
     desk.page.fill("#knob-strength", "0.5")
