@@ -104,7 +104,7 @@ class Process:
 
     def transport(self, at: float, offset: float, **position: Any) -> None:
         """The DAW was at `position` at time `at`, and its sound arrives here `offset` seconds later."""
-        self._transport.update(Position(**position), self._stream.frame_at(at + offset))
+        self._transport.update(Position(**position), self._stream.clock.frame_at(at + offset))
 
     def status(self) -> dict[str, Any]:
         """How it goes."""

@@ -12,13 +12,12 @@ import numpy as np
 import sounddevice
 
 from server.errors import Refusal
+from server.live.clock import FrameClock
 from server.live.player import Player
 from server.live.ring import Ring
 
 NO_OUTPUT = "none"
-TICKS = 128  # callbacks whose times are remembered: a second or so
-FIRST_TICKS, FIRST_SECONDS = 8, 3.0  # a stream runs when so many callbacks came within so long
-LONGEST_LAG_SECONDS = 2.0  # what a driver reports beyond this is nonsense
+FIRST_TICKS, FIRST_SECONDS = 8, 3.0  # a stream runs when so many callbacks came, or of large blocks a few
 XRUNS_REMEMBERED = 256
 
 
@@ -56,12 +55,10 @@ class Stream:
         self.block = 0  # frames of the latest callback
         self.measured: int | None = None
         self._skip = options.first - 1
-        self._ticks = 0
-        self._offsets = np.full(TICKS, -np.inf)  # frames that had come at a callback - frames by the clock
-        self._lags_seconds = np.zeros(TICKS)  # from a frame at the converter to its callback
         self._xrun_frames = np.full(XRUNS_REMEMBERED, -1, np.int64)
         self._told_at = time.perf_counter()
         self._stream = self._opened(options)
+        self.clock = FrameClock(self.rate_hz, self.latencies[0] / self.rate_hz)
 
     @property
     def _outputs(self) -> int:
@@ -88,10 +85,7 @@ class Stream:
         if status.input_overflow or status.input_underflow or status.output_underflow or status.output_overflow:
             self._xrun_frames[self.xruns % XRUNS_REMEMBERED] = self.ring.head
             self.xruns += 1
-        tick = self._ticks % TICKS
-        self._offsets[tick] = self.ring.head - now * self.rate_hz
-        self._lags_seconds[tick] = times.currentTime - times.inputBufferAdcTime
-        self._ticks += 1
+        self.clock.tick(self.ring.head, now, times.currentTime - times.inputBufferAdcTime)
         self.block = frames
         self.ring.write(indata[:, self._skip:])
 
@@ -102,12 +96,12 @@ class Stream:
         with foreign("cannot be started"):
             self._stream.start()
         ends_at = time.perf_counter() + FIRST_SECONDS
-        while self._ticks < FIRST_TICKS:
-            if time.perf_counter() > ends_at:
-                self.close()
-                raise Refusal("no_device", f"{self.input['name']} was opened, but no sound came within "
-                                           f"{FIRST_SECONDS:g} s; is another program holding it?")
+        while self.clock.ticks < FIRST_TICKS and time.perf_counter() < ends_at:
             time.sleep(0.005)
+        if not self.clock.ticks:
+            self.close()
+            raise Refusal("no_device", f"{self.input['name']} was opened, but no sound came within "
+                                       f"{FIRST_SECONDS:g} s; is another program holding it?")
         self.xruns = 0  # drivers stumble while they start
 
     def close(self) -> None:
@@ -130,16 +124,6 @@ class Stream:
     def round_trip(self) -> int:
         """From output to input in frames: measured if it was, else as reported."""
         return sum(self.latencies) if self.measured is None else self.measured
-
-    def frame_at(self, seconds: float) -> float:
-        """The frame at the converter at a time of `time.perf_counter`, which all processes share.
-
-        A callback is late by chance and never early, so the earliest of the last TICKS tells the time. For as long
-        after frames were lost, the answer is late by them: the direction that `Transport` expects of errors.
-        """
-        lag = float(np.median(self._lags_seconds[:min(self._ticks, TICKS)]))
-        lag = lag if 0 < lag < LONGEST_LAG_SECONDS else self.latencies[0] / self.rate_hz
-        return float(self._offsets.max()) + (seconds + lag) * self.rate_hz
 
     def xruns_within(self, start: int, frames: int) -> int:
         """How often sound was lost in a span."""
