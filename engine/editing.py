@@ -181,9 +181,7 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
 def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:
     if not shelf.is_loaded(family.name):
         progress("loading", -1.0)
-    loaded, _ = shelf.get(family.name)
-    loaded.warm_up(cancelled, progress)
-    return loaded
+    return shelf.warm(family.name, cancelled, progress)
 
 
 def _read(request: EditRequest, info: FileInfo, port: ModelPort) -> RegionAudio:

@@ -138,11 +138,23 @@ def family_named(name: str) -> Family:
     return FAMILIES[name]
 
 
-class Shelf:
-    """Loaded families by name. One worker has one; `get` may be called from any thread."""
+def show_licence(family: Family) -> None:
+    """A line in the log where a licence forbids what people commonly do."""
+    if family.is_restricted:
+        log.warning("%s: licence %s", family.name, family.licence)
 
-    def __init__(self, threads: int, models: Path | None = None) -> None:
-        self.threads, self.models = threads, models
+
+class Shelf:
+    """Loaded families by name. One worker has one; `get` may be called from any thread.
+
+    `on_load` is called in the thread that loads, each time that a family is ready to serve.
+    """
+
+    def __init__(
+        self, threads: int, models: Path | None = None, on_load: Callable[[Family], None] = show_licence
+    ) -> None:
+        self.threads, self.models, self._on_load = threads, models, on_load
+        self._warm: set[str] = set()
         self._loaded: dict[str, LoadedFamily] = {}
         self._lock = threading.Lock()
 
@@ -154,9 +166,16 @@ class Shelf:
                 return self._loaded[name], 0.0
             began = time.perf_counter()
             self._loaded[name] = family.load(self.threads, self.models)
-            if family.is_restricted:
-                log.warning("%s: licence %s", name, family.licence)
             return self._loaded[name], time.perf_counter() - began
+
+    def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily:
+        """The family, ready to serve at once. One thread at a time. EngineError, among them Cancelled."""
+        loaded, _ = self.get(name)
+        loaded.warm_up(cancelled, progress)
+        if name not in self._warm:
+            self._warm.add(name)
+            self._on_load(family_named(name))
+        return loaded
 
     def is_loaded(self, name: str) -> bool:
         return name in self._loaded
@@ -165,5 +184,6 @@ class Shelf:
         """Free a family's memory; nothing happens if it is not loaded. EngineError unknown_model."""
         family_named(name)
         with self._lock:
+            self._warm.discard(name)
             if loaded := self._loaded.pop(name, None):
                 loaded.close()

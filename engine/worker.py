@@ -2,7 +2,8 @@
 
 requests  {"op": "edit", "job", "request"}   {"op": "load" | "unload", "job", "model"}   {"op": "cancel", "job"}
           {"op": "inspect", "job", "audio", "start_seconds", "length_seconds"}           {"op": "shutdown"}
-events    hello, ready, progress, result, done, fail, info, unloaded;  not_ready: the first model could not be loaded
+events    hello, ready, progress, result, done, fail, info, unloaded;  not_ready: the first model could not be loaded;
+          loaded: a model is in memory, maybe for the job that runs
 
 Threads: the reader takes lines from stdin and sets flags; the main thread computes, one job after the other; the
 ticker repeats the last progress of a silent job so that the server knows that we live. Events may come from any of
@@ -236,8 +237,7 @@ class Worker:
     def _warm(self, model: str, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> float:
         """Load a family and its graphs; seconds that it took."""
         began = time.perf_counter()
-        family, _ = self._shelf.get(model)
-        family.warm_up(cancelled, progress)
+        self._shelf.warm(model, cancelled, progress)
         return round(time.perf_counter() - began, 4)
 
 
@@ -309,7 +309,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
-    worker = Worker(EventPipe(_private_stdout()), Shelf(threads_for(options.threads), options.models_dir))
+    pipe = EventPipe(_private_stdout())
+    tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731
+    worker = Worker(pipe, Shelf(threads_for(options.threads), options.models_dir, tell))
     worker.hello()
     requests = open(0, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115 (open as long as the process)
     threading.Thread(target=read_requests, args=(requests, worker), daemon=True, name="reader").start()

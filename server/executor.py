@@ -230,6 +230,10 @@ class LocalExecutor:
             log.error("model %s is not loaded: %s", event.get("model"), event.get("message"))
             self._was_ready = True
             self._change("ready", f"{event.get('code')}: {event.get('message')}")
+        elif kind == "loaded":
+            self._mark_loaded(event["model"], True)
+            level = logging.WARNING if "non-commercial" in event["licence"] else logging.INFO
+            log.log(level, "model %s is loaded; licence: %s", event["model"], event["licence"])
         elif event.get("job") != self._running:
             log.debug("worker: %s about %s, which does not run", kind, event.get("job"))
             return

@@ -69,7 +69,8 @@ def edit_request(path, folder, **changes):
 
 def test_it_greets_before_it_loads(tiny_weights):
     worker = Process(tiny_weights)
-    hello, ready = worker.until("ready")
+    hello, loaded, ready = worker.until("ready")
+    assert (loaded["event"], loaded["model"], loaded["licence"]) == ("loaded", "nano", "Apache-2.0")
     assert hello["event"] == "hello" and hello["pid"] and hello["models"][0]["name"] == "nano"
     assert ready["model"] == "nano" and ready["seconds"] > 0
     assert worker.end() == 0

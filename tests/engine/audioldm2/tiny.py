@@ -97,11 +97,17 @@ def _vae() -> AutoencoderKL:
 
 
 def _vocoder() -> SpeechT5HifiGan:
-    return SpeechT5HifiGan(SpeechT5HifiGanConfig(
+    """Its weights are drawn wide enough to be heard: the class's own start gives 1e-12."""
+    config = SpeechT5HifiGanConfig(
         model_in_dim=64, sampling_rate=16_000, upsample_initial_channel=32, upsample_rates=[5, 4, 2, 2, 2],
         upsample_kernel_sizes=[16, 16, 8, 4, 4], resblock_kernel_sizes=[3, 7],
         resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]], normalize_before=False,
-    ))  # fmt: skip
+    )  # fmt: skip
+    vocoder = SpeechT5HifiGan(config)
+    for parameter in vocoder.parameters():
+        if parameter.ndim == 3:
+            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
+    return vocoder
 
 
 def _clap() -> ClapModel:
@@ -126,7 +132,8 @@ def _t5_config() -> T5Config:
 
 
 def _gpt2_config() -> GPT2Config:
-    return GPT2Config(n_embd=GPT2_WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8, max_new_tokens=8)
+    return GPT2Config(n_embd=GPT2_WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8,
+                      bos_token_id=0, eos_token_id=1)  # fmt: skip
 
 
 def _clap_tokenizer() -> RobertaTokenizerFast:
