@@ -1,12 +1,12 @@
 """Run one job for a program that can start another and read files, and little more: the scripts of REAPER and Ardour.
 
-retimbre job FOLDER
+retimbre job NAME
 
-FOLDER/request  is read: a line is a word and its value. audio, text and output are needed; any key of the protocol's
-                table may follow. No shell sees the words, so nothing in them needs quoting.
-FOLDER/log      is written, a line at a time: `progress 0.4 generating`, `stem PATH`, `seed 3`, `manifest PATH`,
-                and last either `done` or `fail CODE MESSAGE`. Only lines that end count.
-FOLDER/cancel   stops the job once it is there.
+NAME.request  is read: a line is a word and its value. audio, text and output are needed; any key of the protocol's
+              table may follow. No shell sees the words, so nothing in them needs quoting.
+NAME.log      is written, a line at a time: `progress 0.4 generating`, `stem PATH`, `seed 3`, `manifest PATH`,
+              and last either `done` or `fail CODE MESSAGE`. Only lines that end count.
+NAME.cancel   stops the job once it is there.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Say = Callable[..., None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The folder, and the client's options."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="holds the file `request`; gets the file `log`")
+    """The name, and the client's options."""
+    parser.add_argument("name", metavar="NAME", type=Path, help="NAME.request is read, NAME.log is written")
     config.add_arguments(parser.add_argument_group("server"), config.ClientConfig)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The job of that folder. Whatever happens, the last line of the log says how it ended."""
-    folder = arguments.folder.absolute()
-    with open(folder / "log", "a", encoding="utf-8", buffering=1, newline="\n") as log:
+    """That one job. Whatever happens, the last line of the log says how it ended."""
+    name = arguments.name.absolute()
+    with open(f"{name}.log", "a", encoding="utf-8", buffering=1, newline="\n") as log:
         def say(*words: Any) -> None:
             log.write(" ".join(str(word) for word in words).replace("\n", " ") + "\n")
 
         try:
-            _run(folder, config.build(config.ClientConfig, vars(arguments)), say)
+            _run(name, config.build(config.ClientConfig, vars(arguments)), say)
         except CliError as error:
             code, _, message = str(error).partition(": ")
             say("fail", code, message)
@@ -56,10 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _run(folder: Path, options: config.ClientConfig, say: Say) -> None:
+def _run(name: Path, options: config.ClientConfig, say: Say) -> None:
     say("progress", -1, "starting")
-    source, text, target, keys = _request(folder / "request")
-    cancel = folder / "cancel"
+    source, text, target, keys = _request(Path(f"{name}.request"))
+    cancel = Path(f"{name}.cancel")
 
     def show(progress: Progress) -> None:
         if cancel.exists():

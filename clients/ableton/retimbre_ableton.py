@@ -26,6 +26,7 @@ from retimbre_client import Client, ClientError, Progress
 
 LIVE_PORT, REPLY_PORT = 11000, 11001  # AbletonOSC's own; the second is fixed there
 ASK_AGAIN_SECONDS = 0.5  # AbletonOSC looks at its socket every 0.1 s
+SETTLE_SECONDS = 3.0
 ANSWER_SECONDS = 5.0  # a menu that is open in Live stops its scripts
 
 
@@ -81,9 +82,9 @@ class Live:
                 return message.params[len(indices):]
         return None
 
-    def until(self, is_so: Callable[[], bool], seconds: float = 3.0) -> bool:
-        """Whether it became so."""
-        ends_at = time.monotonic() + seconds
+    def until(self, is_so: Callable[[], bool]) -> bool:
+        """Whether it became so, as it does within a few of Live's ticks."""
+        ends_at = time.monotonic() + SETTLE_SECONDS
         while not (done := is_so()) and time.monotonic() < ends_at:
             time.sleep(ASK_AGAIN_SECONDS / 5)
         return done

@@ -1,8 +1,8 @@
 -- @description Retimbre: turn the selected item, or the part of it in the time selection, into another sound
 -- @about The stem comes back as a new take of the same item, in the same place: one undo step.
 --
--- REAPER's scripts have no sockets, so this one starts `retimbre job FOLDER` and looks into the folder until it says
--- how the job went. The words travel in a file: no shell ever sees them. REAPER stays usable meanwhile.
+-- REAPER's scripts have no sockets, so this one starts `retimbre job NAME` and reads NAME.log until that says how the
+-- job went. The words travel in a file: no shell ever sees them. REAPER stays usable meanwhile.
 --
 -- Rule: everything runs on REAPER's main thread; look() returns at once and asks to be called again (reaper.defer).
 
@@ -120,35 +120,35 @@ local function new_path(folder, name, ending)
   end
 end
 
-local function write_request(folder, region, wishes, output)
+local function write_request(name, region, wishes, output)
   local lines = {"audio " .. region.file, "text " .. wishes.text:gsub("[\r\n]", " "), "output " .. output,
                  ("start %.9f"):format(region.start), ("length %.9f"):format(region.length),
                  ("tempo %.6f"):format(region.tempo), ("beats_start %.6f"):format(region.beats)}
   for _, key in ipairs({"preset", "seed", "strength"}) do
     if wishes[key]:match("%S") then lines[#lines + 1] = key .. " " .. wishes[key] end
   end
-  local file = io.open(folder .. "/request", "wb")
-  if not file then fail("The folder " .. folder .. " cannot be written to.") end
+  local file = io.open(name .. ".request", "wb")
+  if not file then fail(name .. ".request cannot be written.") end
   file:write(table.concat(lines, "\n"), "\n")
   file:close()
 end
 
 local function start(region, wishes, command)
   local media = reaper.GetProjectPath()
-  local folder = ("%s/retimbre-jobs/%s"):format(media, reaper.genGuid():gsub("[{}]", ""))
-  reaper.RecursiveCreateDirectory(folder, 0)
-  local name = wishes.text:gsub("[^%w]+", "-"):sub(1, 40):gsub("^%-+", ""):gsub("%-+$", "")
-  write_request(folder, region, wishes, new_path(media, "retimbre-" .. name, ".wav"))
-  -- -2: do not wait, no terminal window. The folder's name is ours and holds nothing that would need quoting.
-  if not reaper.ExecProcess(('"%s" job "%s"'):format(command, folder), -2) then
+  reaper.RecursiveCreateDirectory(media .. "/retimbre-jobs", 0)
+  local name = media .. "/retimbre-jobs/" .. reaper.genGuid():gsub("[{}]", "")
+  local title = wishes.text:gsub("[^%w]+", "-"):sub(1, 40):gsub("^%-+", ""):gsub("%-+$", "")
+  write_request(name, region, wishes, new_path(media, "retimbre-" .. title, ".wav"))
+  -- -2: do not wait, no terminal window.
+  if not reaper.ExecProcess(('"%s" job "%s"'):format(command, name), -2) then
     fail("The program " .. command .. " could not be started.")
   end
-  return {folder = folder, region = region, text = wishes.text, stems = {}, fraction = -1, stage = "starting",
+  return {name = name, region = region, text = wishes.text, stems = {}, fraction = -1, stage = "starting",
           began = reaper.time_precise(), looked = 0}
 end
 
 local function read_log(job)
-  local file = io.open(job.folder .. "/log", "rb")
+  local file = io.open(job.name .. ".log", "rb")
   if not file then return nil end
   local text = file:read("a")
   file:close()
@@ -169,7 +169,7 @@ end
 local function cancel(job)
   if job.is_cancelled then return end
   job.is_cancelled, job.stage = true, "stopping"
-  local file = io.open(job.folder .. "/cancel", "wb")
+  local file = io.open(job.name .. ".cancel", "wb")
   if file then file:close() end
 end
 

@@ -1,4 +1,4 @@
-"""`retimbre job FOLDER`: what a script that only reads and writes files gets. Its good end: tests/clients/reaper."""
+"""`retimbre job NAME`: what a script that only reads and writes files gets. Its good end: tests/clients/reaper."""
 
 import pytest
 
@@ -9,9 +9,9 @@ from server.cli import main
 def job(tmp_path):
     """job(*lines): the last line of the log for a request of these lines."""
     def job(*lines):
-        (tmp_path / "request").write_text("".join(f"{line}\n" for line in lines))
-        assert main(["job", str(tmp_path), "--data-dir", str(tmp_path)]) != 0
-        return (tmp_path / "log").read_text().splitlines()[-1]
+        (tmp_path / "a.request").write_text("".join(f"{line}\n" for line in lines))
+        assert main(["job", str(tmp_path / "a"), "--data-dir", str(tmp_path)]) != 0
+        return (tmp_path / "a.log").read_text().splitlines()[-1]
     return job
 
 
@@ -37,6 +37,6 @@ def test_a_file_that_is_not_there_is_named(job):
     assert job("audio /nowhere.wav", "text a flute", "output o.wav").startswith("fail no_file /nowhere.wav")
 
 
-def test_a_folder_without_a_request_says_so_in_its_log(tmp_path):
-    assert main(["job", str(tmp_path), "--data-dir", str(tmp_path)]) == 1
-    assert (tmp_path / "log").read_text().splitlines()[-1].startswith("fail bad_args")
+def test_a_name_without_a_request_says_so_in_its_log(tmp_path):
+    assert main(["job", str(tmp_path / "a"), "--data-dir", str(tmp_path)]) == 1
+    assert (tmp_path / "a.log").read_text().splitlines()[-1].startswith("fail bad_args")

@@ -116,7 +116,8 @@ def test_a_beat_places_it_in_the_arrangement(run, live):
     assert live.tracks[1]["arrangement"] == [17.5] and not live.tracks[1]["slots"]
 
 
-def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left(run, live, capsys):
+def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left(run, live, capsys, monkeypatch):
+    monkeypatch.setattr(bridge, "SETTLE_SECONDS", 0.3)
     live.can_place = False
     assert run("copy") == 1
     said = capsys.readouterr()

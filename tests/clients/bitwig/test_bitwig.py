@@ -79,7 +79,8 @@ def test_without_bitwig_it_says_what_to_add(run, bitwig, capsys, monkeypatch):
     assert "Open Sound Control" in capsys.readouterr().err
 
 
-def test_a_slot_that_stays_empty_is_reported_with_the_file(run, bitwig, capsys):
+def test_a_slot_that_stays_empty_is_reported_with_the_file(run, bitwig, capsys, monkeypatch):
+    monkeypatch.setattr(bridge, "REFRESH_SECONDS", 0.2)
     bitwig.takes_files = False
     assert run("copy again") == 1
     assert "Drag it in" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def run(media, retimbre, tmp_path):
 
 
 def request_of(folder):
-    [path] = folder.glob("retimbre-jobs/*/request")
+    [path] = folder.glob("retimbre-jobs/*.request")
     return dict(line.split(" ", 1) for line in path.read_text().splitlines())
 
 
@@ -69,7 +69,7 @@ def test_the_stem_is_a_new_take_of_the_same_item_and_one_undo_step(run, tmp_path
 def test_words_that_a_shell_would_eat_arrive_as_they_are(run, tmp_path):
     text = "copy \"that\" $HOME; it's `50 %` & more | than ä"
     outcome = run(text=text)
-    manifest = next(Path(tmp_path).glob("retimbre-jobs/*/log")).read_text().split("manifest ")[1].splitlines()[0]
+    manifest = next(Path(tmp_path).glob("retimbre-jobs/*.log")).read_text().split("manifest ")[1].splitlines()[0]
     assert json.loads(Path(manifest).read_text())["edit"]["text"] == text
     assert len(outcome.takes) == 2
 
@@ -131,7 +131,7 @@ def test_a_failed_job_says_why_and_changes_nothing(run):
 def test_escape_stops_the_job_and_changes_nothing(run, tmp_path):
     outcome = run(text="slow 400", escape=1)
     assert len(outcome.takes) == 1 and not outcome.said("message")
-    assert "fail cancelled" in next(tmp_path.glob("retimbre-jobs/*/log")).read_text()
+    assert "fail cancelled" in next(tmp_path.glob("retimbre-jobs/*.log")).read_text()
 
 
 def test_an_item_that_is_gone_leaves_the_stem_and_says_where(run):
