@@ -12,8 +12,10 @@ ERROR_CODES = {
     "unknown_model": "no family of that name",
     "not_ready": "the family is known, its runtime or what was installed with it is not there",
     "missing_weights": "the family's weights have to be fetched first; the message has the command",
+    "model_damaged": "a file of the family is not the one that was installed; the message has the cure",
     "out_of_memory": "the region did not fit into memory",
     "cancelled": "the client asked to stop",
+    "disk_full": "no room to write the stem",
     "write_failed": "the stem could not be written",
     "internal": "our bug",
 }

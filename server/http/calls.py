@@ -39,6 +39,7 @@ STATUS = {
     "too_large": 413,
     "bad_audio": 422, "bad_preset": 422, "too_long": 422, "too_short": 422, "not_heard": 422,
     "internal": 500, "engine_died": 503, "interrupted": 503, "missing_weights": 503, "no_portaudio": 503,
+    "model_damaged": 503, "no_handles": 503,
     "not_ready": 503, "queue_full": 503, "timed_out": 504, "out_of_memory": 507, "disk_full": 507, "write_failed": 507,
 }
 
