@@ -65,7 +65,7 @@ def page() -> str:
     """The whole page, as Markdown."""
     parts = [INTRODUCTION, "## What you send\n"]
     parts += [_section(title, rows) for title, rows in REQUESTS_BY_SECTION.items()]
-    parts += ["## Keys\n", _key_table(), "## What the server sends\n"]
+    parts += ["## Keys\n", _key_table(EDIT_KEYS.values()), "## What the server sends\n"]
     parts += [_section(title, rows) for title, rows in REPLIES_BY_SECTION.items()]
     parts += ["## Codes of /fail\n", _table(("Code", "Meaning"), ((f"`{c}`", m) for c, m in ERROR_CODES.items()))]
     return "\n".join(parts)
@@ -84,8 +84,7 @@ def _row(row: Address | Reply) -> str:
 
 def _answers(row: Address) -> list[str]:
     lines = []
-    if row.keys:
-        lines += [f"Then any of the [keys](#keys){_without(row.keys)}, each with its value.\n"]
+    lines += _keys(row.keys)
     if row.replies:
         lines += ["Answers: " + ", ".join(f"`{ROOT}/{name}`" for name in row.replies) + ".\n"]
     if row.done:
@@ -95,9 +94,17 @@ def _answers(row: Address) -> list[str]:
     return lines
 
 
-def _without(keys: Mapping[str, Arg]) -> str:
+def _keys(keys: Mapping[str, Arg]) -> list[str]:
+    """An address takes the common keys, or keys of its own, or both."""
+    own = [arg for name, arg in keys.items() if EDIT_KEYS.get(name) is not arg]
     absent = [f"`{name}`" for name in EDIT_KEYS if name not in keys]
-    return f" but {', '.join(absent)}" if absent else ""
+    lines = []
+    if len(own) < len(keys):
+        but = f" but {', '.join(absent)}" if absent else ""
+        lines += [f"Then any of the [keys](#keys){but}, each with its value.\n"]
+    if own:
+        lines += ["Then any of these keys, each with its value:\n", _key_table(own)]
+    return lines
 
 
 def _args(args: Iterable[Arg]) -> list[str]:
@@ -105,9 +112,8 @@ def _args(args: Iterable[Arg]) -> list[str]:
     return [_table(("Argument", "Type", "Allowed", "Unit", ""), rows)] if rows else []
 
 
-def _key_table() -> str:
-    rows = ((f"`{arg.name}`", f"`{arg.type}`", _allowed(arg), arg.unit, _default(arg), arg.help)
-            for arg in EDIT_KEYS.values())
+def _key_table(keys: Iterable[Arg]) -> str:
+    rows = ((f"`{arg.name}`", f"`{arg.type}`", _allowed(arg), arg.unit, _default(arg), arg.help) for arg in keys)
     return _table(("Key", "Type", "Allowed", "Unit", "Default", ""), rows)
 
 
