@@ -95,7 +95,7 @@ CAPTURE_KEYS = _by_name((
 LIVE_KEYS = _by_name((
     Arg("rate", "i", "Hz", low=0, high=384_000, default=0, help="0: the input device's own"),
     Arg("channels", "i", low=1, high=64, default=2, help="at most so many, in and out"),
-    Arg("first", "i", low=1, high=64, default=1, help="of the input: 3 where an interface loops back to inputs 3 and 4"),
+    Arg("first", "i", low=1, high=64, default=1, help="input channel; 3 where an interface loops back to 3 and 4"),
     Arg("blocksize", "i", "frames", low=0, high=16384, default=0, help="of one call of the driver; 0: it chooses"),
     Arg("seconds", "f", "seconds", low=1, high=1200, default=64.0,
         help="how much sound is remembered; 64: 32 bars of 4/4 at 120 bpm"),

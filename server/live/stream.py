@@ -19,6 +19,7 @@ from server.live.ring import Ring
 NO_OUTPUT = "none"
 FIRST_TICKS, FIRST_SECONDS = 8, 3.0  # a stream runs when so many callbacks came, or of large blocks a few
 XRUNS_REMEMBERED = 256
+RING_BYTES_AT_MOST = 2**31  # 93 minutes of stereo at 48 kHz
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Stream:
         if self.channels < 1:
             raise Refusal("no_device", f"first: {self.input['name']} has {self.input['max_input_channels']} input "
                                        f"channels, so there is no channel {options.first}")
+        ring_bytes = 4 * options.seconds * self.rate_hz * self.channels
+        if ring_bytes > RING_BYTES_AT_MOST:
+            raise Refusal("bad_args", f"seconds: {options.seconds:g} of {self.channels} channels at {self.rate_hz} Hz "
+                                      f"need {ring_bytes / 2**30:.1f} GB; at most {RING_BYTES_AT_MOST / 2**30:g} are "
+                                      "taken; ask for fewer seconds or channels")
         self.ring = Ring(round(options.seconds * self.rate_hz), self.channels)
         self.player = Player(self.rate_hz, min(options.channels, self._outputs))
         self.xruns = 0
