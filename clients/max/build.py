@@ -100,11 +100,11 @@ def abstraction() -> Patch:
 
 def help_patch() -> Patch:
     """retimbre.maxhelp: from a file, from a buffer~, styles, knobs; the stem can be heard."""
-    patch = Patch(900, 640)
+    patch = Patch(900, 520)
     patch.comment("retimbre: send a region of audio and a few words; a stem comes back that fits in the same place",
                   (20, 12, 700))
     patch.comment("1. Start the server in a terminal: retimbre serve --root ~/Music", (20, 36, 520))
-    patch.comment("2. From a file (below one of the --root folders):", (20, 66, 320))
+    patch.comment("2. From a file (in a --root folder):", (20, 66, 210))
     patch.box("choose", "button", (20, 90, 24, 24), (1, 1))
     patch.object("dialog", "opendialog sound", (20, 122, 110), (1, 2))
     patch.message("edit", "edit $1 turn this into a violin", (20, 154, 190))
@@ -214,7 +214,7 @@ def _device_words(patch: Patch) -> None:
                          items=["-"], parameter_enable=0)
         name = patch.object(f"prepend style{index}", f"prepend style{index}", (x + 20, 130, 100), (1, 1))
         patch.join((menu, 1, name, 0), (name, 0, "live", 0), ("news", 0, menu, 0))
-    _dial(patch, "blend", ("blend", 0.0, 1.0, 0.0, FLOAT), (580, 60), (198, 56), "prepend blend")
+    _dial(patch, "blend", ("blend", 0.0, 1.0, 0.0, FLOAT), (580, 60), (204, 54), "prepend blend")
 
 
 def _device_buttons(patch: Patch) -> None:
@@ -224,7 +224,7 @@ def _device_buttons(patch: Patch) -> None:
     for index, (name, label) in enumerate((("go", "Go"), ("cancel", "Cancel"), ("audition", "Audition"),
                                            ("stop", "Stop"), ("place", "Place"))):
         x = 40 + 70 * index
-        patch.box(f"button {name}", "textbutton", (x, 260, 62, 20), (1, 3), shown=(8 + 48 * index, 104, 44, 22),
+        patch.box(f"button {name}", "textbutton", (x, 260, 62, 20), (1, 3), shown=(8 + 56 * index, 104, 54, 22),
                   text=label, mode=0, fontsize=10.0, parameter_enable=0)
         if name == "go":
             patch.join(("button go", 0, "go first", 0))
@@ -243,11 +243,10 @@ def _device_knobs(patch: Patch) -> None:
                   "parameter_longname": "own", "parameter_mmax": 1, "parameter_modmode": 0,
                   "parameter_shortname": "own", "parameter_type": 2}})
     patch.object("prepend own", "prepend own", (1020, 130, 76), (1, 1))
-    patch.comment("own knobs (off: the style's)", (880, 20, 170), presentation=1,
-                  presentation_rect=[506.0, 10.0, 54.0, 45.0], fontsize=9.0)
+    patch.comment("own", (1042, 60, 40), shown=(506, 14, 50, 20), fontsize=10.0)
     patch.box("seed", "live.numbox", (1020, 170, 56, 15), (1, 2), shown=(294, 64, 60, 15),
               **parameter("seed", -1, 2**24 - 1, -1, INT))
-    patch.comment("seed", (980, 170, 40), presentation=1, presentation_rect=[256.0, 62.0, 36.0, 20.0], fontsize=10.0)
+    patch.comment("seed", (980, 170, 40), shown=(256, 62, 36, 20), fontsize=10.0)
     patch.object("prepend seed", "prepend seed", (1020, 200, 80), (1, 1))
     patch.join(*((name, 0, f"prepend {name}", 0) for name in ("own", "seed")),
                *((f"prepend {name}", 0, "live", 0) for name in ("own", "seed")))
@@ -295,10 +294,15 @@ FILLS = {"newobj": "#d4d8dc", "message": "#f4f4f0", "comment": "none", "live.dia
          "textbutton": "#f2c48a", "umenu": "#ffffff"}
 
 
+UNNAMED = {"umenu": "style", "slider": "", "comment": "(what happens now)"}
+
+
 def _drawn(box: dict[str, Any], rectangle: list[float]) -> str:
     x, y, width, height = rectangle
     kind = box["maxclass"]
-    label = box.get("text") or box.get("varname") or {"umenu": "style"}.get(kind, "" if kind == "slider" else kind)
+    label = box.get("text") or box.get("varname") or UNNAMED.get(kind, kind)
+    if width < 40 and kind != "comment":
+        label = ""
     fill = FILLS.get(kind, "#d4d8dc")
     frame = "" if kind == "comment" else (f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" '
                                           f'rx="3" fill="{fill}" stroke="#60605c"/>')

@@ -13,7 +13,7 @@
    80.0,
    80.0,
    900.0,
-   640.0
+   520.0
   ],
   "bglocked": 0,
   "openinpresentation": 0,
@@ -64,10 +64,10 @@
      "patching_rect": [
       20.0,
       66.0,
-      320.0,
+      210.0,
       22.0
      ],
-     "text": "2. From a file (below one of the --root folders):"
+     "text": "2. From a file (in a --root folder):"
     }
    },
    {
