@@ -85,6 +85,8 @@ class Denoiser(nn.Module):
                 torch._check(other.shape[0] == latent.shape[0])
             torch._check(text_mask.shape[1] == text.shape[1])
             torch._check(audio_position.shape[1] == audio.shape[1])
+        # Adapters without rotary positions do not read them, and an exporter would drop the input from the graph.
+        audio = audio + 0.0 * audio_position[..., None]
         return self.unet(
             latent, time_embedding[:, 0], generated, text, text_mask, audio, audio_position, audio_scale,
             time_embedding=time_embedding,

@@ -191,3 +191,18 @@ def test_a_large_repository_plays_too(tmp_path, make):
     from tests.engine.audioldm2.tiny import write_models
 
     assert make(shelf=Shelf(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"] == 22_050
+
+
+def test_a_repository_in_the_hub_cache_is_found_without_a_network(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    from engine.audioldm2.weights import Places
+
+    repository = tmp_path / "models--cvssp--audioldm2-music"
+    snapshot = repository / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123")
+    (snapshot / "model_index.json").write_text("{}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert Places(None).base() == snapshot
