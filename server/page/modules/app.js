@@ -277,7 +277,8 @@ export class App {
     await this._loadPresets();
     await this.takes.refresh();
     await this.jobs.catchUp();
-    if (this.panel.source && this.lanes.all.length < 2) {
+    const isMissing = ({ id }) => this._isShown(this.takes.request(id)) && !this.lanes.has(id);
+    if (this.lanes.all.length < 2 && this.takes.all.some(isMissing)) {
       await (this._shown = this.showRegion());
       this.lanes.hearTake(this.takes.used);
     }

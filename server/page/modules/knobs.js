@@ -44,18 +44,20 @@ export class Knobs {
 
   _row(knob) {
     const id = `knob-${knob.key}`;
-    const input = knob.type === "s" ? this._textInput(knob, id) : this._slider(knob, id);
+    const input = hasRange(knob) ? this._slider(knob, id) : this._box(knob, id);
     const readout = element("output", { for: id });
     const reset = iconButton("reset", `${label(knob)}: back to the style's own`, () => this._turn(knob.key, null));
     this._readouts.set(knob.key, { knob, input, readout, reset });
-    return element("div", { class: `knob knob-${knob.type}`, title: knob.help },
+    return element("div", { class: `knob ${hasRange(knob) ? "" : "knob-box"}`, title: knob.help },
       element("label", { for: id }, label(knob)), input, readout, reset,
       element("p", { class: "help", id: `${id}-help` }, knob.help));
   }
 
-  _textInput(knob, id) {
-    return element("input", { id, type: "text", placeholder: knob.value || "nothing", "aria-describedby": `${id}-help`,
-                              oninput: (event) => this._turn(knob.key, event.target.value || null) });
+  _box(knob, id) {
+    const read = (text) => (knob.type === "s" ? text : Number(text));
+    return element("input", { id, type: knob.type === "s" ? "text" : "number", step: "any",
+                              placeholder: knob.value || "nothing", "aria-describedby": `${id}-help`,
+                              oninput: ({ target }) => this._turn(knob.key, target.value ? read(target.value) : null) });
   }
 
   _slider(knob, id) {
@@ -70,7 +72,8 @@ export class Knobs {
       const isTurned = knob.key in turned;
       const value = isTurned ? turned[knob.key] : knob.value;
       if (document.activeElement !== input || !isTurned) input.value = shownValue(knob, value, isTurned);
-      readout.value = knob.type === "s" ? "" : value === "" ? "auto" : String(+Number(value).toFixed(3));
+      readout.value = value === "" ? "auto" : String(+Number(value).toFixed(3));
+      if (hasRange(knob)) input.setAttribute("aria-valuetext", readout.value);
       reset.hidden = !isTurned;
       input.closest(".knob").classList.toggle("turned", isTurned);
       input.closest(".knob").classList.toggle("auto", value === "");
@@ -79,9 +82,11 @@ export class Knobs {
 }
 
 function shownValue(knob, value, isTurned) {
-  if (knob.type === "s") return isTurned ? value : "";
+  if (!hasRange(knob)) return isTurned ? value : "";
   return value === "" ? (knob.low + knob.high) / 2 : value;
 }
+
+const hasRange = ({ type, low, high }) => type !== "s" && low < high;
 
 const label = ({ key }) => key[0].toUpperCase() + key.slice(1).replaceAll("_", " ");
 

@@ -120,7 +120,7 @@ export class Lanes {
       element("button", { type: "button", class: "lane-pick", onclick: () => this.hear(lane.id) },
         element("span", { class: "badge", "aria-hidden": "true" }),
         element("span", { class: "lane-title", title: lane.title }, lane.title),
-        element("span", { class: "lane-about" }, lane.about),
+        element("span", { class: "lane-about", title: lane.about }, lane.about),
         element("span", { class: "lane-level" })),
       canvas,
       element("div", { class: "lane-actions" }, ...(isSource ? [] : this._buttons(lane))));

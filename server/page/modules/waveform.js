@@ -61,6 +61,7 @@ export class SourceView extends Waveform {
           { height: SOURCE_HEIGHT, colours: ["wave", "wave"], offset, plugins: [regions] });
     this._regions = regions;
     this._region = null;
+    this._isAdding = false;
     this._onselect = onselect;
     this._listen();
   }
@@ -71,10 +72,7 @@ export class SourceView extends Waveform {
     const isAll = start <= 0 && end >= duration;
     if (isAll) return this._clear();
     if (this._region) return this._region.setOptions({ start, end });
-    return this.ready.then(() => {
-      this._clear();
-      this._region = this._regions.addRegion({ start, end, ...this._look() });
-    });
+    return this.ready.then(() => this._add(start, end));
   }
 
   recolour() {
@@ -95,9 +93,15 @@ export class SourceView extends Waveform {
       this._region = region;
       region.on("click", (event) => this._seekTo(event));
       region.on("update-end", () => this._onselect(region.start, region.end));
-      if (this._isDragged) this._onselect(region.start, region.end);
+      if (!this._isAdding) this._onselect(region.start, region.end);   // it was dragged
     });
-    this._regions.on("region-initialized", () => { this._isDragged = true; });
+  }
+
+  _add(start, end) {
+    this._clear();
+    this._isAdding = true;
+    this._regions.addRegion({ start, end, ...this._look() });
+    this._isAdding = false;
   }
 
   /** The selection lies over the waveform and would swallow the click. */
@@ -107,7 +111,6 @@ export class SourceView extends Waveform {
   }
 
   _clear() {
-    this._isDragged = false;
     this._regions.clearRegions();
     this._region = null;
   }

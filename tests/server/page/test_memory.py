@@ -70,7 +70,7 @@ def test_the_settings_of_a_take_come_back_with_its_seed(desk, region):
     desk.ask("copy")
     desk.wait_for_takes(1)
     desk.page.fill("#words", "something else")
-    desk.page.click("#knobs .knob-f.turned button")
+    desk.page.click("#knobs .knob.turned button")
     desk.page.click("[aria-label^='Bring words']")
     assert desk.page.input_value("#words") == "copy"
     assert desk.page.input_value("#knob-strength") == "0.4"
