@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
 
-from server import delivery, discovery, status, verbs
+from server import delivery, discovery, retention, status, verbs
 from server.config import ServeConfig
 from server.delivery import Delivery
 from server.dispatcher import Dispatcher
@@ -37,6 +39,7 @@ from server.live.session import LiveAudio
 from server.paths import ServerAddress, remove_port_file, write_port_file
 from server.recovery import Recovery, recover
 from server.requests import Recipes
+from server.retention import Retention, owner
 from server.sandbox import Sandbox
 from server.sessions import MAX_WAITING, Peer, Session, Sessions
 from server.settle import QUIET_SECONDS
@@ -84,7 +87,7 @@ class Server:
         await self.stop()
 
     async def start(self) -> None:
-        """Open everything. Raises OSError (no port), JournalError (data folder in use)."""
+        """Open everything. Raises OSError (no port), JournalError (data folder in use), sqlite3.Error (disk full)."""
         self._loop = asyncio.get_running_loop()
         self.paths.create()
         self.journal_lane, self.file_lane = Lane("journal"), Lane("files", FILE_THREADS)
@@ -94,10 +97,10 @@ class Server:
             self._close_lanes()
             raise
         await self._build()
-        recovery = await self.journal_lane(recover, self.journal, self.paths.takes)
         try:
+            recovery = await self.journal_lane(recover, self.journal, self.paths.takes)
             self.port = await self.transports.open(self.config.host, self.config.port)
-        except OSError:
+        except (OSError, sqlite3.Error):
             await self.journal_lane(self.journal.close)
             self._close_lanes()
             raise
@@ -110,6 +113,7 @@ class Server:
             self.spawn(self.announcement.open(), "announcement")
         self.spawn(self._watch_presets(), "preset watch")
         self.spawn(self._watch_uploads(), "upload watch")
+        self.spawn(self._watch_takes(), "take watch")
         write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, self.http_port, os.getpid()))
         log.info("listening on %s port %d, UDP and TCP", self.config.host, self.port)
 
@@ -132,6 +136,8 @@ class Server:
                                      self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds,
                                      self._push_state)
         self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
+        self.retention = Retention(self.journal, self.journal_lane, self.file_lane, paths.takes, config.keep_days,
+                                   config.keep_gb, self._spared)
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
         self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
@@ -151,7 +157,8 @@ class Server:
 
     async def _resume(self, recovery: Recovery) -> None:
         """Take up what an earlier life of this server left."""
-        self.sessions.restore(await self.journal_lane(self.journal.clients, time.time() - REMEMBER_CLIENTS_SECONDS))
+        self.sessions.restore(await self.journal_lane(self.journal.clients, REMEMBER_CLIENTS_SECONDS),
+                              await self.journal_lane(self.journal.sessions))
         await self.uploads.prepare(record.spec["audio"]["path"] for record in recovery.resumed)
         for record, results, end in recovery.ended:
             job = Job(record, self._peer_of(record.client), state=ENDED, results=results, end=end)
@@ -264,12 +271,14 @@ class Server:
         return session
 
     async def remember(self, peer: Peer) -> None:
-        """Keep a registered UDP client's state for the next start; others are gone with their address."""
+        """Keep what can be recognised for the next start: a name with what it has set, a registered UDP address."""
         session = peer.session
-        if isinstance(peer.link, UdpLink) and peer.key in session.listeners:
-            known = KnownClient(peer.key, session.client, session.number, peer.link.reply_port, session.level,
-                                session.state())
+        is_registered = isinstance(peer.link, UdpLink) and peer.key in session.listeners
+        if is_registered:
+            known = KnownClient(peer.key, session.client, peer.link.reply_port, peer.level)
             await self.journal_lane(self.journal.remember_client, known)
+        if is_registered or session.is_named:
+            await self.journal_lane(self.journal.remember_session, self.sessions.kept(session))
 
     async def reload_presets(self) -> ReloadReport:
         """Read the preset files again and tell everyone."""
@@ -374,6 +383,22 @@ class Server:
         while True:
             await asyncio.sleep(UPLOAD_WATCH_SECONDS)
             await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
+            with contextlib.suppress(OSError):  # no room for a reserve now
+                await self.journal_lane(self.journal.refill)
+
+    async def _watch_takes(self) -> None:
+        while True:
+            try:
+                await self.retention.prune()
+            except sqlite3.Error as error:
+                log.warning("old takes are not deleted: %s", error)
+            await asyncio.sleep(retention.WATCH_SECONDS)
+
+    def _spared(self) -> set[str]:
+        """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
+        heard = [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
+        return {job.name for job in self.book.all()} | {owner(path, self.paths.takes)
+                                                        for path in (*heard, *self.sessions.regions())}
 
 
 def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None = None,

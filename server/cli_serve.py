@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = config.build(ServeConfig, vars(arguments))
     options.password()  # a file that cannot be read is reported here, not after the start
     from server.app import serve
+    from server.errors import told
     from server.journal import JournalError
 
     try:
         serve(options, announce=_announce, until=_read_to_the_end if arguments.stop_with_stdin else None)
     except JournalError as error:
-        raise CliError("busy", str(error)) from error
-    except OSError as error:
-        raise CliError("not_ready", f"the server cannot start: {error}; retimbre doctor looks for the cause") from error
+        raise CliError(error.code, str(error)) from error
+    except (OSError, sqlite3.Error) as error:
+        refusal = told(error, "the server cannot start")
+        code = refusal.code if refusal.code != "internal" else "not_ready"
+        raise CliError(code, f"{refusal.message}; retimbre doctor looks for the cause") from error
     return EXIT_OK
 
 

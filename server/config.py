@@ -84,6 +84,10 @@ class ServeConfig(CommonConfig):
     model: str = option("nano", "model that is loaded at the start and used when a request names none", metavar="NAME")
     threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
     queue_limit: int = option(64, "jobs that may wait; more are answered queue_full", unit="jobs", low=1, high=100_000)
+    keep_gb: int = option(100, "takes that are kept; when they are more, the oldest are deleted, but never the one in "
+                          "use; 0: no limit", unit="GB", low=0, high=1_000_000)
+    keep_days: int = option(0, "delete takes that are older, but never the one in use; 0: no limit", unit="days", low=0,
+                            high=36500)
     max_file_mb: int = option(2048, "largest audio file or upload that is accepted", unit="MB", low=1, high=65536)
     log_level: str = option("warning", "what is written to the log", choices=("debug", "info", "warning", "error"))
 

@@ -13,13 +13,12 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from server import stems
 from server.delivery import Delivery
-from server.errors import Refusal
+from server.errors import Refusal, told
 from server.executor import CLOSING, Event, Executor
 from server.jobs import ACCEPTING, QUEUED, RUNNING, SETTLING, Book, Job
 from server.journal import End, Journal, JobRecord, Result
@@ -32,6 +31,11 @@ log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.25  # how often living jobs are looked at for heartbeats
 DURATIONS_REMEMBERED = 16
+JOURNAL_AGAIN_SECONDS = 1.0
+
+
+class LeftToNextStart(Exception):
+    """The server stops and the journal cannot be written: the next start finds the job as it was, and ends it."""
 
 
 class Dispatcher:
@@ -114,7 +118,7 @@ class Dispatcher:
             except sqlite3.Error as error:
                 self._book.drop(job)
                 log.exception("job %s is not accepted", job.name)
-                raise Refusal("disk_full", f"the journal cannot be written ({error}); the job was not taken") from error
+                raise told(error, "the job was not taken: the journal cannot be written") from error
             self.acknowledge(job)
         job.state = SETTLING
         self._admit(job)
@@ -123,6 +127,7 @@ class Dispatcher:
         """Queue a job of an earlier life of this server."""
         self._arrivals += 1
         job = Job(record, peer, state=SETTLING, order=self._arrivals)
+        job.born_at -= max(0.0, time.time() - record.created)
         self._book.add(job)
         self._admit(job)
 
@@ -186,7 +191,7 @@ class Dispatcher:
     def _admit(self, job: Job) -> None:
         deadline = job.spec.get("deadline", 0.0)
         if deadline:
-            left = job.record.created + deadline - time.time()
+            left = job.born_at + deadline - time.monotonic()
             asyncio.get_running_loop().call_later(max(0.0, left), self._expire, job, deadline)
         self._spawn(self._settle(job), f"settle {job.name}")
 
@@ -221,16 +226,25 @@ class Dispatcher:
             job = await self._next()
             self._on_change()
             try:
-                await self._run(job)
-            except OSError as error:
-                log.exception("job %s", job.name)
-                await self._end(job, "disk_full", f"the takes folder cannot be written: {error}")
-            except Exception as error:  # our own mistake must cost this job and not the queue
-                log.exception("job %s", job.name)
-                await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
+                await self._run_to_its_end(job)
+            except LeftToNextStart as error:
+                log.warning("%s has no end yet: %s", job.name, error)
             finally:
                 self._running = None
                 self._on_change()
+
+    async def _run_to_its_end(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except LeftToNextStart:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            log.exception("job %s", job.name)
+            refusal = told(error, f"{self._takes} or the journal cannot be written")
+            await self._end(job, refusal.code, refusal.message)
+        except Exception as error:  # our own mistake must cost this job and not the queue
+            log.exception("job %s", job.name)
+            await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
 
     async def _next(self) -> Job:
         """Wait for an idle executor and a job; the job is then running, so nobody else ends it."""
@@ -270,7 +284,7 @@ class Dispatcher:
 
     async def _run_take(self, job: Job, take: int) -> Event:
         """One version of a job. Returns the closing event."""
-        folder = self._folder(job, take)
+        folder, first = self._folder(job, take), len(job.results)
         await self._file_lane(lambda: folder.mkdir(parents=True, exist_ok=True))
         self._worker_job = f"{job.name}.{take}"
         obstacle = await self._until_idle(job)
@@ -284,9 +298,20 @@ class Dispatcher:
             if event["event"] == "progress":
                 self._report(job, event, take)
             elif event["event"] == "result":
-                await self._keep(job, event)
+                await self._keep(job, Result(len(job.results), event["stem"], event["path"], event["rate_hz"],
+                                             event["channels"], event["frames"], event["start_seconds"],
+                                             job.spec["beats_start"]))
             elif event["event"] in CLOSING:
-                return event
+                return await self._saved(job, folder, first) or event if _died(event) and not job.stop else event
+
+    async def _saved(self, job: Job, folder: Path, first: int) -> Event | None:
+        """A worker may die between its last file and its last word; what it had finished is kept."""
+        results = await self._file_lane(stems.finished_take, job.spec, folder, first)
+        if results is None:
+            return None
+        for result in results[len(job.results) - first:]:
+            await self._keep(job, result)
+        return {"event": "done"}
 
     async def _run_model(self, job: Job) -> None:
         """Load or unload a model."""
@@ -332,14 +357,12 @@ class Dispatcher:
         if is_new_stage or self._delivery.may_report(job):
             self._delivery.progress(job, 0)
 
-    async def _keep(self, job: Job, event: Event) -> None:
+    async def _keep(self, job: Job, result: Result) -> None:
         """A file is finished: journal it, then tell."""
-        result = Result(len(job.results), event["stem"], event["path"], event["rate_hz"], event["channels"],
-                        event["frames"], event["start_seconds"], job.spec["beats_start"])
         result, complaint = await self._file_lane(stems.delivered, result, job.spec["out"])
         if complaint and job.peer:
             self._delivery.send(job.peer, "log", 2, f"job {job.client_id}: {complaint}")
-        await self._journal_lane(self._journal.add_result, job.name, result)
+        await self._written(job, self._journal.add_result, job.name, result)
         job.results.append(result)
         self._delivery.result(job, result)
 
@@ -349,9 +372,9 @@ class Dispatcher:
             return
         job.is_ending = True
         end = End(code, message, job.spec.get("seed", 0), manifest,
-                  max(0.0, time.time() - job.record.created), len(job.results))
+                  max(0.0, time.monotonic() - job.born_at), len(job.results))
         if job.op == "edit":
-            end = await self._journalled(job, end)
+            end = await self._written(job, self._journal.end_job, job.name, end)
         job.end = end
         self._book.close(job)
         self._wake.set()
@@ -359,13 +382,23 @@ class Dispatcher:
                 job.public_state, end.seconds, f": {code}: {message}" if code else "")
         self._delivery.end(job)
 
-    async def _journalled(self, job: Job, end: End) -> End:
-        try:
-            return await self._journal_lane(self._journal.end_job, job.name, end)
-        except sqlite3.Error as error:
-            log.exception("the end of %s is not in the journal", job.name)
-            return replace(end, code=end.code or "disk_full", message=end.message or
-                           f"the journal cannot be written ({error}); the stems lie in {self._folder(job, 0)}")
+    async def _written(self, job: Job, write: Callable[..., Any], *arguments: Any) -> Any:
+        """Write to the journal, again and again until it can be: what does not stand there is not told, because the
+        next start would tell another story. Raises LeftToNextStart."""
+        has_warned = False
+        while True:
+            try:
+                return await self._journal_lane(write, *arguments)
+            except sqlite3.Error as error:
+                refusal = told(error, f"job {job.client_id} waits for the journal, which cannot be written")
+                if self.is_draining:
+                    raise LeftToNextStart(refusal.message) from error
+                if not has_warned:
+                    has_warned = True
+                    log.error("%s", refusal.message)
+                    if job.peer:
+                        self._delivery.send(job.peer, "log", 2, f"{refusal.code}: {refusal.message}")
+            await asyncio.sleep(JOURNAL_AGAIN_SECONDS)
 
     def _cause(self, job: Job, event: Event) -> tuple[str, str]:
         """Code and message of a failure; a stop that we asked for says why we asked."""
@@ -394,6 +427,10 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_complain)
+
+
+def _died(event: Event) -> bool:
+    return event["event"] == "fail" and event.get("code") == "engine_died"
 
 
 def _rank(job: Job) -> tuple[int, int]:

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+
+_MAKE_ROOM = ("disk_full", "make room on that disk, or choose another --data-dir")
+_MAY_NOT = ("write_failed", "the disk or folder is read-only, or belongs to somebody else; mend that, or choose another "
+                            "--data-dir")
+_NO_HANDLES = ("no_handles", "close some clients, or allow the server more with ulimit -n")
+CURES = {errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EFBIG: _MAKE_ROOM, errno.EROFS: _MAY_NOT,
+         errno.EACCES: _MAY_NOT, errno.EPERM: _MAY_NOT, errno.EMFILE: _NO_HANDLES, errno.ENFILE: _NO_HANDLES}
+# Python 3.10 has no error numbers of SQLite; its words have been the same for twenty years.
+SQLITE_CURES = {"disk is full": _MAKE_ROOM, "disk I/O error": _MAKE_ROOM, "readonly database": _MAY_NOT,
+                "unable to open": _MAY_NOT}
+
 
 class Refusal(Exception):
     """The client asked for something that it cannot have.
@@ -13,3 +26,12 @@ class Refusal(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def told(error: Exception, what: str) -> Refusal:
+    """What an error of the disk or of the journal means to a client. `what`: a sentence on what could not be done."""
+    if isinstance(error, sqlite3.Error):
+        code, cure = next((cure for words, cure in SQLITE_CURES.items() if words in str(error)), _MAY_NOT)
+    else:
+        code, cure = CURES.get(getattr(error, "errno", None), ("internal", "the log has more"))
+    return Refusal(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")

@@ -42,6 +42,7 @@ class Job:
     is_ending: bool = False
     order: int = 0
     told_at: float = 0.0  # monotonic: when its client last heard of it
+    born_at: float = field(default_factory=time.monotonic)  # monotonic, which no change of the clock moves
     ended_at: float = 0.0  # monotonic
     warm_seconds: float = 0.0  # of a load
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # for who waits in this process
@@ -128,6 +129,10 @@ class Book:
         """Jobs whose end is still to come, of one client or of all."""
         return iter([job for job in self._by_name.values()
                      if job.is_alive and (not client or job.record.client == client)])
+
+    def all(self) -> list[Job]:
+        """Living jobs and those that ended a short while ago."""
+        return list(self._by_name.values())
 
     def rename(self, before: str, after: str) -> list[str]:
         """Jobs of a client that has said its name follow it. Returns our names of them."""

@@ -6,22 +6,34 @@ Rule 2: at most once. A job is marked `running` before the worker hears of it. A
     it has ended (its manifest, which the engine writes last, lies in its folder) or it failed as interrupted.
 Rule 3: `ends` has one row per job at most, and its row number is the serial that clients see.
 
-Every commit is on the disk when it returns (WAL, synchronous FULL). The file is locked exclusively while open: a
+Rule 4: a job that is forgotten (see `server.retention`) is first marked `pruned`, then its files go, then its rows.
+    So a folder without rows is never ours to delete: a journal that was lost takes no takes with it.
+
+Every commit is on the disk when it returns (WAL, synchronous FULL). A small reserve file beside it is given up when
+the disk is full, so that jobs that end then can still say so. The file is locked exclusively while open: a
 second server on the same data folder is refused, and the lock goes with the process, however that ends.
 Thread: one, always the same (see `server.lanes`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-SCHEMA_VERSION = 1
+from server.errors import told
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 2
+RESERVE_BYTES = 2**20  # a few hundred ends
+MAX_CLIENTS = 4096  # registrations and named clients that are kept; the longest unheard go first
 SCHEMA = """
 create table jobs (
     number integer primary key,         -- order of arrival
@@ -35,7 +47,8 @@ create table jobs (
     state text not null,                -- queued, running, done, failed
     created real not null,              -- seconds since 1970
     started real,
-    in_use integer not null default 0   -- chosen with /take/use
+    in_use integer not null default 0,  -- chosen with /take/use
+    pruned integer not null default 0   -- its files are being deleted, then this row
 );
 create index jobs_by_id on jobs (client, client_id);
 create index jobs_by_region on jobs (client, region);
@@ -65,17 +78,35 @@ create table ends (
 create table clients (
     address text primary key,           -- where its messages come from
     client text not null,
-    number integer not null,
     reply_port integer not null,
     level integer not null,
+    seen real not null
+);
+create table sessions (
+    client text primary key,
+    number integer not null,
     state text not null,                -- JSON: what /set and /region have set
     seen real not null
 );
 """
+UPGRADES = {1: """
+alter table jobs add column pruned integer not null default 0;
+create table sessions (client text primary key, number integer not null, state text not null, seen real not null);
+insert or replace into sessions select client, number, state, seen from clients order by seen;
+create table clients2 (address text primary key, client text not null, reply_port integer not null,
+    level integer not null, seen real not null);
+insert into clients2 select address, client, reply_port, level, seen from clients;
+drop table clients;
+alter table clients2 rename to clients;
+"""}
 
 
 class JournalError(RuntimeError):
     """The journal cannot be opened; the text says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -128,12 +159,20 @@ class KnownClient:
 
     address: str
     client: str
-    number: int
     reply_port: int
     level: int
+
+
+@dataclass(frozen=True)
+class KnownSession:
+    """What a client has set. `number`: of /notify's answer."""
+
+    client: str
+    number: int
     state: dict[str, Any]
 
 
+_OLDEST_OUT = "delete from {0} where {1} in (select {1} from {0} order by seen desc limit -1 offset ?)"
 _JOB_COLUMNS = "job, client, client_id, command, region, fingerprint, spec, created, state, started, in_use"
 _END_COLUMNS = "code, message, seed, manifest, seconds, results, serial"
 
@@ -148,7 +187,7 @@ class Journal:
             self._open()
         except sqlite3.Error as error:
             self._db.close()
-            raise JournalError(_complaint(path, error)) from error
+            raise _complaint(path, error) from error
         except JournalError:
             self._db.close()
             raise
@@ -159,17 +198,53 @@ class Journal:
         self._db.execute("pragma synchronous = full")
         version = self._db.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise JournalError(f"{self.path} was written by a newer retimbre (journal version {version}, this one "
+            raise JournalError("not_ready", f"{self.path} was written by a newer retimbre (journal version {version}, this one "
                                f"reads {SCHEMA_VERSION}); update, or choose another --data-dir")
         with self._transaction():  # takes the exclusive lock, even where there is nothing to create
-            if version == 0:
-                for statement in SCHEMA.split(";\n"):
+            for older in [0] if version == 0 else range(version, SCHEMA_VERSION):
+                for statement in ({0: SCHEMA} | UPGRADES)[older].split(";\n"):
                     self._db.execute(statement)
+            if version < SCHEMA_VERSION:
                 self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of the lock."""
         self._db.close()
+
+    def check(self) -> str:
+        """SQLite's own judgement of the whole file: "ok", or what is wrong."""
+        return self._db.execute("pragma integrity_check").fetchone()[0]
+
+    # The reserve
+
+    @property
+    def _reserve(self) -> Path:
+        return self.path.with_name("journal.reserve")
+
+    def refill(self) -> None:
+        """Put the reserve back. Raises OSError where there is no room for it."""
+        if not self._reserve.exists():
+            try:
+                with open(self._reserve, "wb") as file:
+                    file.write(b"\0" * RESERVE_BYTES)
+                    os.fsync(file.fileno())
+            except OSError:
+                self._give_up_reserve()
+                raise
+
+    def _give_up_reserve(self) -> None:
+        with contextlib.suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
+
+    def _even_when_full(self, write: Callable[[], T]) -> T:
+        """What must be written though the disk is full: the second try has the reserve's room."""
+        try:
+            return write()
+        except sqlite3.Error as error:
+            if told(error, "").code != "disk_full":
+                raise
+        self._give_up_reserve()
+        return write()
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
@@ -192,11 +267,17 @@ class Journal:
 
     def add_result(self, job: str, result: Result) -> None:
         """Keep one finished file."""
+        self._even_when_full(lambda: self._add_result(job, result))
+
+    def _add_result(self, job: str, result: Result) -> None:
         with self._transaction():
             self._insert_result(job, result)
 
     def end_job(self, job: str, end: End, results: Iterable[Result] = ()) -> End:
         """Close a job and return its end with the serial. A job that has ended keeps its first end."""
+        return self._even_when_full(lambda: self._end_job(job, end, tuple(results)))
+
+    def _end_job(self, job: str, end: End, results: tuple[Result, ...]) -> End:
         with self._transaction():
             earlier = self.end_of(job)
             if earlier:
@@ -220,13 +301,13 @@ class Journal:
 
     def find(self, client: str, client_id: int | str) -> JobRecord | None:
         """The client's latest job of this id."""
-        rows = self._jobs("where client = ? and client_id = ? order by number desc limit 1",
+        rows = self._jobs("where client = ? and client_id = ? and not pruned order by number desc limit 1",
                           client, json.dumps(client_id))
         return rows[0] if rows else None
 
     def job(self, job: str) -> JobRecord | None:
         """A job by our own name."""
-        rows = self._jobs("where job = ?", job)
+        rows = self._jobs("where job = ? and not pruned", job)
         return rows[0] if rows else None
 
     def results(self, job: str) -> list[Result]:
@@ -247,7 +328,7 @@ class Journal:
 
     def takes(self, client: str, region: str, at_most: int) -> list[tuple[JobRecord, End]]:
         """The client's takes, newest first; of all regions when `region` is empty."""
-        rows = self._jobs("where client = ? and (? = '' or region = ?) and exists (select 1 from ends where "
+        rows = self._jobs("where client = ? and not pruned and (? = '' or region = ?) and exists (select 1 from ends where "
                           "ends.job = jobs.job and ends.results > 0) order by number desc limit ?",
                           client, region, region, at_most)
         return [(record, self.end_of(record.job)) for record in rows]
@@ -258,25 +339,64 @@ class Journal:
             self._db.execute("update jobs set in_use = (job = ?) where client = ? and region = ?",
                              (record.job, record.client, record.region))
 
+    # Forgetting
+
+    def ended_jobs(self) -> list[tuple[str, float, bool]]:
+        """(job, seconds since 1970 of its arrival, whether it is the chosen take), oldest first."""
+        rows = self._db.execute("select job, created, in_use from jobs where state in ('done', 'failed') "
+                                "and not pruned order by number")
+        return [(job, created, bool(in_use)) for job, created, in_use in rows]
+
+    def mark_pruned(self, jobs: Iterable[str]) -> None:
+        """From here on they are forgotten, though their files may still be there. Never a take in use."""
+        with self._transaction():
+            self._db.executemany("update jobs set pruned = 1 where job = ? and not in_use "
+                                 "and state in ('done', 'failed')", [(job,) for job in jobs])
+
+    def marked(self) -> list[str]:
+        """Jobs whose files are to be deleted, maybe by an earlier life of this server."""
+        return [job for (job,) in self._db.execute("select job from jobs where pruned order by number")]
+
+    def drop_pruned(self, jobs: Iterable[str]) -> None:
+        """Their files are gone: so are they."""
+        with self._transaction():
+            for table in ("results", "ends", "jobs"):
+                self._db.executemany(f"delete from {table} where job = ?", [(job,) for job in jobs])
+
     # Clients
 
     def remember_client(self, known: KnownClient) -> None:
         """Keep a registration, so that a patch need not notice that the server was restarted."""
         with self._transaction():
-            self._db.execute("insert or replace into clients values (?, ?, ?, ?, ?, ?, ?)",
-                             (known.address, known.client, known.number, known.reply_port, known.level,
-                              json.dumps(known.state), time.time()))
+            self._db.execute("insert or replace into clients values (?, ?, ?, ?, ?)",
+                             (known.address, known.client, known.reply_port, known.level, time.time()))
+            self._db.execute(_OLDEST_OUT.format("clients", "address"), (MAX_CLIENTS,))
+
+    def remember_session(self, known: KnownSession) -> None:
+        """Keep what a client has set."""
+        with self._transaction():
+            self._db.execute("insert or replace into sessions values (?, ?, ?, ?)",
+                             (known.client, known.number, json.dumps(known.state), time.time()))
+            self._db.execute(_OLDEST_OUT.format("sessions", "client"), (MAX_CLIENTS,))
 
     def forget_client(self, address: str) -> None:
         """Drop a registration."""
         with self._transaction():
             self._db.execute("delete from clients where address = ?", (address,))
 
-    def clients(self, since: float) -> list[KnownClient]:
-        """Registrations made after `since` (seconds since 1970)."""
-        rows = self._db.execute("select address, client, number, reply_port, level, state from clients "
-                                "where seen > ? order by seen", (since,))
-        return [KnownClient(*row[:-1], json.loads(row[-1])) for row in rows]
+    def clients(self, within_seconds: float) -> list[KnownClient]:
+        """Registrations, the latest last; those made long before the latest are not believed any more.
+
+        Not long before now: a clock that is set wrong at the start would forget everyone.
+        """
+        rows = self._db.execute("select address, client, reply_port, level from clients "
+                                "where seen > (select max(seen) from clients) - ? order by seen", (within_seconds,))
+        return [KnownClient(*row) for row in rows]
+
+    def sessions(self) -> list[KnownSession]:
+        """What clients have set, the latest last."""
+        rows = self._db.execute("select client, number, state from sessions order by seen")
+        return [KnownSession(client, number, json.loads(state)) for client, number, state in rows]
 
     def rename_client(self, jobs: Iterable[str], client: str) -> None:
         """A client that was known by its address has said its name: its jobs follow."""
@@ -294,7 +414,12 @@ class _Transaction:
         self._db.execute("begin immediate")
 
     def __exit__(self, kind, error, trace) -> None:
-        self._db.execute("rollback" if kind else "commit")
+        try:
+            if not kind:
+                self._db.execute("commit")
+        finally:  # a commit that fails on a full disk leaves the transaction open, or has rolled it back already
+            if self._db.in_transaction:
+                self._db.execute("rollback")
 
 
 def _record(row: tuple) -> JobRecord:
@@ -303,8 +428,12 @@ def _record(row: tuple) -> JobRecord:
                      state, started or 0.0, bool(in_use))
 
 
-def _complaint(path: Path, error: sqlite3.Error) -> str:
+def _complaint(path: Path, error: sqlite3.Error) -> JournalError:
     if "locked" in str(error):
-        return (f"another retimbre server uses {path.parent}; stop it (retimbre status shows it), "
-                "or give this one a --data-dir of its own")
-    return f"{path} cannot be used as a journal ({error}); move it away and start again"
+        return JournalError("busy", f"another retimbre server uses {path.parent}; stop it (retimbre status shows it), "
+                                    "or give this one a --data-dir of its own")
+    if isinstance(error, sqlite3.OperationalError):
+        refusal = told(error, f"{path} cannot be opened")
+        return JournalError(refusal.code, refusal.message)
+    return JournalError("not_ready", f"{path} cannot be used as a journal ({error}); move it away and start again: "
+                                     "the takes stay where they are")

@@ -43,13 +43,14 @@ def recover(journal: Journal, takes: Path) -> Recovery:
 
 def _close(journal: Journal, record: JobRecord, takes: Path) -> tuple[JobRecord, list[Result], End]:
     kept = {result.index: result for result in journal.results(record.job)}
-    found = stems.finished(record, takes)
-    if found is None:
+    made, manifests = stems.finished(record, takes)
+    results = list({**{result.index: stems.delivered(result, record.spec["out"])[0] for result in made
+                       if result.index not in kept}, **kept}.values())
+    results.sort(key=lambda result: result.index)
+    if len(manifests) < record.spec["takes"]:
         end = End("interrupted", "the server was stopped while this ran; send it again under a new id, or use "
-                                 "/retimbre/again", record.spec["seed"], "", 0.0, len(kept))
-        return record, list(kept.values()), journal.end_job(record.job, end)
-    made, manifest = found
-    results = [kept.get(result.index) or stems.delivered(result, record.spec["out"])[0] for result in made]
-    seconds = max(0.0, os.path.getmtime(manifest) - record.created)
-    end = End("", "", record.spec["seed"], manifest, seconds, len(results))
+                                 "/retimbre/again", record.spec["seed"], "", 0.0, len(results))
+    else:
+        seconds = max(0.0, os.path.getmtime(manifests[0]) - record.created)
+        end = End("", "", record.spec["seed"], manifests[0], seconds, len(results))
     return record, results, journal.end_job(record.job, end, results)

@@ -2,21 +2,24 @@
 
 A client that registers a name with /retimbre/notify is that name on its machine, from whatever port it speaks;
 one that does not is the address it sends from. Two sessions share nothing: not ids, defaults, region or takes.
+A session lives as long as a peer speaks for it; what a named one has set is kept for its return, see `kept`.
 All of it belongs to the event loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from server.journal import KnownClient
+from server.journal import KnownClient, KnownSession
 from server.transports import Link, UdpLink
 
 MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
+MAX_KEPT = 4096  # named clients whose defaults and region are remembered; those longest unheard are forgotten first
 MAX_WAITING = 256  # messages of one peer that wait for an earlier one of the same peer
 COMPLAINTS_PER_SECOND = 20  # answers to messages that nobody understands: a garbage storm is not answered in full
 
@@ -34,16 +37,20 @@ class Region:
 
 @dataclass(eq=False)
 class Session:
-    """One client's state. `level`: of /notify; `client`: its identity in the journal."""
+    """One client's state. `client`: its identity in the journal."""
 
     client: str
     number: int
-    level: int = 0
     dump_level: int = 0
     defaults: dict[str, Any] = field(default_factory=dict)
     region: Region | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # two sockets of one client, one id, one job
     listeners: dict[str, Peer] = field(default_factory=dict)  # those that asked for pushes, by key
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the client said a name: then it is itself from any port, after any restart."""
+        return "/" in self.client and not self.client.startswith("http:")
 
     def state(self) -> dict[str, Any]:
         """What /set and /region have set, for the journal."""
@@ -57,10 +64,11 @@ class Session:
 
 @dataclass(eq=False)
 class Peer:
-    """One socket of a client, and its messages that wait for their turn."""
+    """One socket of a client, and its messages that wait for their turn. `level`: of /notify."""
 
     link: Link
     session: Session
+    level: int = 0
     inbox: deque = field(default_factory=deque)
     reader: asyncio.Task | None = None
     is_trusted: bool = True  # has sent the password, or needs none
@@ -89,15 +97,29 @@ class Sessions:
         self._reply_port = reply_port
         self._needs_password = needs_password
         self._peers: dict[str, Peer] = {}  # in the order in which they were last heard
-        self._sessions: dict[str, Session] = {}
+        self._sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
         self._known: dict[str, KnownClient] = {}  # registrations of an earlier life of this server, by address
+        self._kept: OrderedDict[str, KnownSession] = OrderedDict()  # what clients have set, by client
         self._numbers = 0
 
-    def restore(self, known: list[KnownClient]) -> None:
+    def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
         """Believe registrations from the journal. Those of other machines must be made again, with the password."""
-        for each in known:
-            self._known[each.address] = each
+        self._known = {each.address: each for each in known}
+        for each in kept:
+            self._keep(each)
             self._numbers = max(self._numbers, each.number)
+
+    def kept(self, session: Session) -> KnownSession:
+        """What a session has set, for the journal; here it outlives the session."""
+        kept = KnownSession(session.client, session.number, session.state())
+        self._keep(kept)
+        return kept
+
+    def _keep(self, kept: KnownSession) -> None:
+        self._kept[kept.client] = kept
+        self._kept.move_to_end(kept.client)
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
 
     def known(self, client: str) -> KnownClient | None:
         """The restored registration of a client, the latest if it has several."""
@@ -120,20 +142,25 @@ class Sessions:
         peer = Peer(link, self.session(link.key), is_trusted=link.is_local or not self._needs_password)
         known = self._known.get(link.key)
         if known and link.is_local:
-            is_new = known.client not in self._sessions
-            self._attach(peer, self.session(known.client, known.number), known.level, known.reply_port)
-            if is_new:
-                peer.session.set_state(known.state)
+            self._attach(peer, self.session(known.client), known.level, known.reply_port)
         self._make_room()
         return peer
 
-    def session(self, client: str, number: int = 0) -> Session:
-        """The session of a client, made when it is new."""
-        if client not in self._sessions:
-            if not number:
-                self._numbers += 1
-            self._sessions[client] = Session(client, number or self._numbers)
-        return self._sessions[client]
+    def session(self, client: str) -> Session:
+        """The session of a client, made when it is new. It lives while the caller, a peer or a job holds it."""
+        session = self._sessions.get(client)
+        if session is None:
+            session = self._sessions[client] = self._new_session(client)
+        return session
+
+    def _new_session(self, client: str) -> Session:
+        kept = self._kept.get(client)
+        if kept:
+            session = Session(client, kept.number)
+            session.set_state(kept.state)
+            return session
+        self._numbers += 1
+        return Session(client, self._numbers)
 
     def register(self, peer: Peer, level: int, reply_port: int, name: str) -> Session:
         """What /notify asks for. Returns the session that `peer` now belongs to."""
@@ -147,7 +174,7 @@ class Sessions:
 
     def _attach(self, peer: Peer, session: Session, level: int, reply_port: int) -> None:
         peer.session.listeners.pop(peer.key, None)
-        peer.session, session.level = session, level
+        peer.session, peer.level = session, level
         if isinstance(peer.link, UdpLink):
             peer.link.reply_port = reply_port or self._reply_port
         if level:
@@ -156,38 +183,42 @@ class Sessions:
     def listeners(self, level: int = 1) -> Iterator[Peer]:
         """Peers that asked for pushes of at least this level."""
         for session in self._sessions.values():
-            if session.level >= level:
-                yield from session.listeners.values()
+            yield from (peer for peer in session.listeners.values() if peer.level >= level)
 
     def forget(self, key: str) -> None:
         """A connection is closed, or an address was silent for too long."""
         peer = self._peers.pop(key, None)
         if peer:
             peer.session.listeners.pop(key, None)
-            if peer.session.client == key:
-                self._sessions.pop(key, None)
 
     def listen(self, peer: Peer, level: int) -> None:
         """Pushes for a peer that asks for them by other means than /notify; never less than was asked for before."""
-        peer.session.level = max(peer.session.level, level)
+        peer.level = max(peer.level, level)
         peer.session.listeners[peer.key] = peer
 
     def deafen(self, peer: Peer) -> None:
         """No more of them."""
         peer.session.listeners.pop(peer.key, None)
 
-    def release(self, client: str) -> None:
-        """Forget a session unless a socket still speaks for it."""
-        if all(peer.session.client != client for peer in self._peers.values()):
-            self._sessions.pop(client, None)
-
     def _make_room(self) -> None:
-        """Drop the address that was silent for longest; registered ones stay."""
-        if len(self._peers) >= MAX_PEERS:
-            oldest = next((key for key, peer in self._peers.items()
-                           if not peer.session.listeners and not peer.link.is_stream and not peer.inbox), None)
-            if oldest:
-                self.forget(oldest)
+        """Drop the address that was silent for longest, registered ones last; connections end by themselves."""
+        if len(self._peers) < MAX_PEERS:
+            return
+        silent = [peer for peer in self._peers.values() if not peer.link.is_stream and not peer.inbox]
+        oldest = next((peer for peer in silent if peer.key not in peer.session.listeners), silent[0] if silent else None)
+        if oldest:
+            self.forget(oldest.key)
+
+    def regions(self) -> Iterator[str]:
+        """The files that clients have chosen as their regions."""
+        for state in (*(kept.state for kept in self._kept.values()), *(each.state() for each in self._sessions.values())):
+            if state["region"]:
+                yield state["region"]["audio"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each are in memory."""
+        return {"peers": len(self._peers), "sessions": len(self._sessions), "kept": len(self._kept)}
 
 
 def identity(link: Link, name: str) -> str:

@@ -8,9 +8,10 @@ one that was last touched longer ago than that needs no waiting at all.
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 
-from server.errors import Refusal
+from server.errors import Refusal, told
 from server.headers import AudioHeader, HeaderError, read_header
 from server.lanes import Lane
 from server.sandbox import FileIdentity
@@ -25,7 +26,7 @@ async def settled(path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
     """Wait until `path` is complete, PATIENCE_SECONDS at most. Looks in a file thread, waits in none.
 
     `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be closed.
-    Raises Refusal(bad_audio | no_file).
+    Raises Refusal(bad_audio | no_file | no_handles).
     """
     give_up = time.monotonic() + PATIENCE_SECONDS
     identity = await lane(_identity, path)
@@ -62,6 +63,8 @@ def _look(identity: FileIdentity) -> tuple[AudioHeader | None, str]:
     except HeaderError as error:
         return None, f"{identity.path}: {error}; is it still being written?"
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise told(error, f"{identity.path} cannot be opened") from error
         return None, f"{identity.path} cannot be read: {error.strerror or error}"
     if header and header.end_bytes > identity.size_bytes:
         return None, (f"{identity.path}: its header promises {header.end_bytes} bytes, the file has "

@@ -107,23 +107,32 @@ def _rename_new(source: Path, target: Path) -> None:
         os.rename(source, target)
 
 
-def finished(record: JobRecord, takes: Path) -> tuple[list[Result], str] | None:
-    """Results and first manifest of a job whose engine had finished when we crashed; None if it had not. Blocks.
+def finished(record: JobRecord, takes: Path) -> tuple[list[Result], list[str]]:
+    """Results and manifests of the takes that the engine had finished when it or we died, up to the first that it had
+    not. Blocks."""
+    count, results, manifests = record.spec["takes"], [], []
+    for take in range(count):
+        found = finished_take(record.spec, folder_of(takes, record.job, count, take), len(results))
+        if found is None:
+            break
+        results += found
+        manifests.append(str(folder_of(takes, record.job, count, take) / MANIFEST))
+    return results, manifests
+
+
+def finished_take(spec: dict[str, Any], folder: Path, first: int) -> list[Result] | None:
+    """Results of one take, counted from `first`; None where it is not finished. Blocks.
 
     The engine writes the manifest last, by rename: where it lies, all stems of that take are complete.
     """
-    count = record.spec["takes"]
-    manifests = [folder_of(takes, record.job, count, take) / MANIFEST for take in range(count)]
     try:
-        stems = [stem for path in manifests for stem in json.loads(path.read_text(encoding="utf-8"))["stems"]]
-        results = [_result(record, index, stem) for index, stem in enumerate(stems)]
+        made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stems"]
+        results = [_result(spec, first + index, stem) for index, stem in enumerate(made)]
     except (OSError, ValueError, KeyError):
         return None
-    if not all(os.path.isfile(result.path) for result in results):
-        return None
-    return results, str(manifests[0])
+    return results if all(os.path.isfile(result.path) for result in results) else None
 
 
-def _result(record: JobRecord, index: int, stem: dict[str, Any]) -> Result:
+def _result(spec: dict[str, Any], index: int, stem: dict[str, Any]) -> Result:
     return Result(index, stem["name"], stem["path"], stem["rate_hz"], stem["channels"], stem["frames"],
-                  record.spec["start"], record.spec["beats_start"])
+                  spec["start"], spec["beats_start"])

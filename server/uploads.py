@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadReceiver
 
-from server.errors import Refusal
+from server.errors import Refusal, told
 from server.lanes import Lane
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ MAX_OPEN = 64
 MAX_OPEN_PER_CLIENT = 16
 WRITE_BYTES = 2**18  # chunks of UDP are gathered: each hop to the file lane costs more than they do
 KEEP_SECONDS = 24 * 3600.0  # of a finished upload that no living job needs
+SEEN_SECONDS = 3600.0  # nor does it go earlier by our own time: a clock that is set forward makes everything old
 SPARE_BYTES = 256 * 2**20  # is left free on the disk
 
 # format on the wire -> (WAV format tag, bits): raw samples get a header
@@ -89,6 +90,7 @@ class Uploads:
         self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
         self._limit_bytes, self._file_lane = limit_bytes, file_lane
         self._uploads: dict[tuple[str, int | str], Upload] = {}
+        self._seen: dict[Path, float] = {}  # finished files, and when (monotonic) the sweep first saw them
 
     @property
     def limit_bytes(self) -> int:
@@ -127,7 +129,11 @@ class Uploads:
         packets = upload.receiver.on_message(request, time.monotonic())
         if was_open and upload.receiver.state == "done":
             await self._flush(client, request, upload)
-            await self._file_lane(upload.finish)
+            try:
+                await self._file_lane(upload.finish)
+            except OSError as error:
+                await self.drop(client, request.id)
+                raise told(error, "the upload cannot be written") from error
             log.info("upload %s: %d bytes from %s", upload.path.name, upload.written_bytes, client)
         elif upload.receiver.state == "failed":
             await self.drop(client, request.id)
@@ -191,7 +197,7 @@ class Uploads:
                 await self._file_lane(upload.write, data)
             except OSError as error:
                 await self.drop(client, request.id)
-                raise Refusal("disk_full", f"the upload cannot be written: {error.strerror or error}") from error
+                raise told(error, "the upload cannot be written") from error
 
     async def drop(self, client: str, identity: int | str) -> None:
         """Forget a transfer; what it has not finished is deleted."""
@@ -200,10 +206,13 @@ class Uploads:
             await self._file_lane(upload.discard)
 
     def _sweep(self, needed: frozenset[str], is_start: bool) -> None:
+        before, self._seen = self._seen, {}
         for folder in (self.folder, self.regions):
             folder.mkdir(parents=True, exist_ok=True)
             for path in filter(Path.is_file, folder.iterdir()):
-                is_old = time.time() - path.stat().st_mtime > KEEP_SECONDS
+                seen = self._seen[path] = before.get(path, time.monotonic())
+                is_old = (time.time() - path.stat().st_mtime > KEEP_SECONDS
+                          and time.monotonic() - seen >= SEEN_SECONDS)
                 is_left_behind = is_start and path.suffix == ".part"
                 if is_left_behind or (is_old and path.suffix != ".part" and os.path.realpath(path) not in needed):
                     path.unlink(missing_ok=True)

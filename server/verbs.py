@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
 
 from server import verbs_audio, verbs_jobs, verbs_lists, verbs_live, verbs_server
-from server.errors import Refusal
+from server.errors import Refusal, told
 from server.sessions import Peer
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ async def run(server: Server, peer: Peer, message: Request | BadRequest) -> None
             await outcome
     except Refusal as refusal:
         _refuse(server, peer, message, refusal)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("%s from %s: %s", message.address, peer.key, error)
+        _refuse(server, peer, message, told(error, "the server's disk does not do what it should"))
     except Exception as error:  # a mistake of ours: the client must hear of it all the same
         log.exception("%s from %s", message.address, peer.key)
         _refuse(server, peer, message, Refusal("internal", f"{type(error).__name__}: {error}; the log has more"))

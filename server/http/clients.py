@@ -134,4 +134,3 @@ class Clients:
         del self._clients[client.link.key]
         client.close()
         self._server.sessions.deafen(client.peer)
-        self._server.sessions.release(client.peer.session.client)

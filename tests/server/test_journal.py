@@ -96,13 +96,12 @@ def test_one_take_of_a_region_is_in_use(journal):
 
 
 def test_registrations_are_kept_for_a_while(journal):
-    known = KnownClient("udp:127.0.0.1:4000", "here/max", 1, 11021, 1, {"defaults": {"seed": 1}, "region": None})
+    known = KnownClient("udp:127.0.0.1:4000", "here/max", 11021, 1)
     journal.remember_client(known)
     journal.remember_client(dataclasses.replace(known, level=2))
-    assert journal.clients(since=0) == [dataclasses.replace(known, level=2)]
-    assert journal.clients(since=4e9) == []
+    assert journal.clients(3600.0) == [dataclasses.replace(known, level=2)]
     journal.forget_client(known.address)
-    assert journal.clients(since=0) == []
+    assert journal.clients(3600.0) == []
 
 
 def test_a_second_server_on_the_same_folder_is_refused(journal, path):
