@@ -39,6 +39,7 @@ COMMANDS = {
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),
+    "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (needs the harp extra)"),
     "eval": Command("server.cli_eval", "judge the model (needs the train extra)"),
 }
 
