@@ -129,7 +129,7 @@ function guarded(action) {
     }
 }
 
-function bang() { outlet(CORE, "loadbang"); tell("looking for the server…"); }
+function bang() { outlet(CORE, "loadbang"); tell("looking for the server..."); }
 function text() { words = arrayfromargs(arguments).join(" "); }
 
 function go() {
@@ -223,7 +223,7 @@ function fill(index, stem) {
 
 function progress(fraction, stage) {
     outlet(LIGHTS, Math.max(0, fraction));
-    tell(stage + (fraction > 0 ? " " + Math.round(100 * fraction) + " %" : "…"));
+    tell(stage + (fraction > 0 ? " " + Math.round(100 * fraction) + " %" : "..."));
 }
 
 function result(index, stem, path) { stems.push({name: stem, path: path}); }

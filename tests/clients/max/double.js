@@ -217,7 +217,7 @@ function until(expected) {
 }
 
 async function run() {
-    setTimeout(() => die(`patience is at an end; waiting for: ${expecting}\n${heard.slice(-12).join("\n")}`), 30000);
+    setTimeout(() => die(`patience is at an end; waiting for: ${expecting}\n${heard.slice(-12).join("\n")}`), 50000);
     for (const box of boxes.values()) (OBJECTS[box.words[0]] || OBJECTS[box.maxclass] || {}).start?.(box);
     for (const box of boxes.values()) if (box.scope?.loadbang) guarded(box.scope.loadbang)();
     for (const step of scenario.steps) {
