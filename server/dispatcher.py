@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from server import stems
-from server.delivery import Delivery
+from server.delivery import HEARTBEAT_SECONDS, Delivery
 from server.errors import Refusal, told
 from server.executor import CLOSING, Event, Executor
-from server.jobs import ACCEPTING, QUEUED, RUNNING, SETTLING, Book, Job
+from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job
 from server.journal import End, Journal, JobRecord, Result
 from server.lanes import Lane
+from server.line import Line
 from server.sandbox import FileIdentity
 from server.sessions import Peer
 from server.settle import settled
 
 log = logging.getLogger(__name__)
 
-PULSE_SECONDS = 0.25  # how often living jobs are looked at for heartbeats
+HEARTBEAT_PHASES = 64  # jobs of an earlier life begin together; their heartbeats must not come in one burst
+SHORTEST_BEAT_SECONDS = 0.05
 DURATIONS_REMEMBERED = 16
 JOURNAL_AGAIN_SECONDS = 1.0
 
@@ -52,15 +54,18 @@ class Dispatcher:
         self._journal, self._journal_lane, self._file_lane = journal, journal_lane, file_lane
         self._takes, self._queue_limit, self._quiet_seconds = takes, queue_limit, quiet_seconds
         self._on_change = on_change
+        self._line = Line(book)
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._worker_job = ""  # what the worker calls the running job: each of several takes is a request of its own
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._wake = asyncio.Event()
+        self._rests = asyncio.Event()  # nothing runs
+        self._rests.set()
         self._tasks: set[asyncio.Task] = set()
         self._arrivals = 0
         self._seconds: deque[float] = deque(maxlen=DURATIONS_REMEMBERED)
-        self.is_draining = False
+        self.is_draining = self._is_closed = False
 
     @property
     def waiting(self) -> int:
@@ -75,22 +80,20 @@ class Dispatcher:
     def start(self) -> None:
         """Begin to serve the queue."""
         self._spawn(self._serve(), "dispatcher")
-        self._spawn(self._pulse(), "heartbeat")
 
     async def stop(self, force: bool) -> None:
         """Finish the running job (not when forced), then stop. What waits stays in the journal for the next start."""
         self.is_draining = True
-        while self._running and not force:
-            await asyncio.sleep(PULSE_SECONDS / 5)
+        if not force:
+            await self._rests.wait()
         if self._running:
             self._running.stop = ("interrupted", "the server was stopped while this ran; send it again")
             self._wake.set()
 
     async def close(self) -> None:
         """End the tasks; call it when the executor has stopped."""
-        running = self._running
-        while self._running is running and running is not None:  # its closing event has come: let it be journalled
-            await asyncio.sleep(0.01)
+        await self._rests.wait()  # the closing event of what ran has come: let it be journalled
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -152,9 +155,7 @@ class Dispatcher:
         """How many jobs come before it; 0: it runs, or will at once."""
         if job is self._running or not job.is_alive:
             return 0
-        ahead = sum(_rank(other) < _rank(job) for other in self._book.living()
-                    if other is not self._running and other is not job)
-        return ahead + self.running
+        return self._line.place(job) + self.running
 
     def eta(self, job: Job) -> float:
         """Seconds to its end; -1 unknown."""
@@ -194,6 +195,8 @@ class Dispatcher:
             left = job.born_at + deadline - time.monotonic()
             asyncio.get_running_loop().call_later(max(0.0, left), self._expire, job, deadline)
         self._spawn(self._settle(job), f"settle {job.name}")
+        phase = 1 if job.told_at else job.order % HEARTBEAT_PHASES / HEARTBEAT_PHASES
+        self._beat_later(job, HEARTBEAT_SECONDS * phase)
 
     async def _settle(self, job: Job) -> None:
         try:
@@ -231,6 +234,7 @@ class Dispatcher:
                 log.warning("%s has no end yet: %s", job.name, error)
             finally:
                 self._running = None
+                self._rests.set()
                 self._on_change()
 
     async def _run_to_its_end(self, job: Job) -> None:
@@ -250,16 +254,15 @@ class Dispatcher:
         """Wait for an idle executor and a job; the job is then running, so nobody else ends it."""
         while True:
             self._wake.clear()
-            job = self._first_in_line()
+            # Nobody is passed while his file is looked at: that takes two seconds at most, and positions were told.
+            job = self._line.first()
             if job in self._waiting and self._executor.is_idle and not self.is_draining:
                 self._waiting.remove(job)
                 job.state, self._running = RUNNING, job
+                self._line.begin(job)
+                self._rests.clear()
                 return job
             await self._wake.wait()
-
-    def _first_in_line(self) -> Job | None:
-        """Nobody is passed while his file is looked at: that takes two seconds at most, and positions were told."""
-        return min((job for job in self._book.living() if not job.is_ending), key=_rank, default=None)
 
     async def _run(self, job: Job) -> None:
         self._worker_job = job.name
@@ -410,13 +413,17 @@ class Dispatcher:
 
     # Heartbeat
 
-    async def _pulse(self) -> None:
-        while True:
-            await asyncio.sleep(PULSE_SECONDS)
-            for job in self._book.living():
-                if job.state != ACCEPTING and self._delivery.is_due(job):
-                    self._note_why_it_waits(job)
-                    self._delivery.progress(job, self.position(job))
+    def _beat(self, job: Job) -> None:
+        """A job that was silent for a while says that it lives. Each has a timer of its own: no job, no wake-up."""
+        if not job.is_alive or self._is_closed:
+            return
+        if self._delivery.is_due(job):
+            self._note_why_it_waits(job)
+            self._delivery.progress(job, self.position(job))
+        self._beat_later(job, job.told_at + HEARTBEAT_SECONDS - time.monotonic())
+
+    def _beat_later(self, job: Job, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(SHORTEST_BEAT_SECONDS, seconds), self._beat, job)
 
     def _note_why_it_waits(self, job: Job) -> None:
         if job.state != RUNNING:
@@ -431,11 +438,6 @@ class Dispatcher:
 
 def _died(event: Event) -> bool:
     return event["event"] == "fail" and event.get("code") == "engine_died"
-
-
-def _rank(job: Job) -> tuple[int, int]:
-    """Smaller is served first: priority, then arrival."""
-    return -job.spec.get("priority", 0), job.order
 
 
 def _check_unchanged(audio: dict[str, Any]) -> None:

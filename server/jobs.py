@@ -90,11 +90,13 @@ class Book:
         self._by_name: OrderedDict[str, Job] = OrderedDict()
         self._by_id: dict[tuple[str, str], Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
+        self.version = 0  # grows with every change of which jobs there are and whose
 
     def add(self, job: Job) -> None:
         """A new job; it takes the place of a forgotten one with the same id."""
         self._by_name[job.name] = job
         self._by_id[_key(job)] = job
+        self.version += 1
 
     def find(self, client: str, client_id: int | str) -> Job | None:
         """The client's job of this id, or the one that the server calls so."""
@@ -106,12 +108,14 @@ class Book:
         """It has ended; keep it for a while for those who ask again."""
         job.state, job.ended_at = ENDED, time.monotonic()
         job.ended.set()
+        self.version += 1
         self._ended[job.name] = job
         self.forget_old()
 
     def drop(self, job: Job) -> None:
         """It was never accepted."""
         self._by_name.pop(job.name, None)
+        self.version += 1
         if self._by_id.get(_key(job)) is job:
             del self._by_id[_key(job)]
 
@@ -141,6 +145,7 @@ class Book:
             self._by_id.pop(_key(job), None)
             job.record = replace(job.record, client=after)
             self._by_id.setdefault(_key(job), job)
+        self.version += 1
         return [job.name for job in moved]
 
 
