@@ -7,8 +7,10 @@ flushed to the disk and renamed; an existing file is never replaced.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ __all__ = [
     "StemFormat",
     "file_info",
     "loudness",
+    "not_written",
     "peak",
     "read_audio",
     "read_region",
@@ -37,6 +40,7 @@ __all__ = [
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
 FLAC_MAX_CHANNELS = 8
+FULL_BYTES = 10**6  # a disk with less room is full: no stem fits
 ABSURD = 1e6  # +120 dBFS: no recording, a broken file
 BLOCK_FRAMES = 1 << 18
 
@@ -231,10 +235,22 @@ def write_audio(path: str | Path, audio: Audio, container: str = "wav", subtype:
             os.fsync(stream.fileno())
         return publish(temporary, path)
     except (soundfile.SoundFileError, OSError) as error:
-        message = f"could not write {path}: {error}; is the disk full or the folder gone?"
-        raise EngineError("write_failed", message) from error
+        raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: Exception) -> EngineError:
+    """Why a file could not be written. libsndfile does not say that a disk is full, so the disk is asked."""
+    try:
+        free_bytes = shutil.disk_usage(path.parent).free
+    except OSError:
+        free_bytes = FULL_BYTES
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or free_bytes < FULL_BYTES:
+        message = f"no room for {path} ({free_bytes / 1e6:.1f} MB are free); make room, then send the job again"
+        return EngineError("disk_full", message)
+    return EngineError("write_failed", f"could not write {path}: {error}; may the server write to this folder, and is "
+                       "it still there?")
 
 
 def publish(temporary: Path, path: Path) -> Path:

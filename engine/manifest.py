@@ -14,8 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.audio import publish, sha256_of
-from engine.errors import EngineError
+from engine.audio import not_written, publish, sha256_of
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
@@ -39,7 +38,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, values: Mapping[str, Any]) -> Manifest:
-    """Write `manifest.json` into a folder, whole or not at all. EngineError write_failed."""
+    """Write `manifest.json` into a folder, whole or not at all. EngineError write_failed, disk_full."""
     temporary = folder / f".{FILE_NAME}.{os.getpid()}.part"
     values = _plain(values)
     try:
@@ -49,8 +48,7 @@ def write_manifest(folder: Path, values: Mapping[str, Any]) -> Manifest:
             os.fsync(stream.fileno())
         return Manifest(publish(temporary, folder / FILE_NAME), values)
     except OSError as error:
-        message = f"could not write {folder / FILE_NAME}: {error}; is the disk full or the folder gone?"
-        raise EngineError("write_failed", message) from error
+        raise not_written(folder / FILE_NAME, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 

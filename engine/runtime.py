@@ -15,9 +15,11 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.families import Stage
+from engine.manifest import file_hashes
 
 MAX_THREADS = 8  # above, the small matrices of one region only wait for each other
 CURE = 'pip install "retimbre[cpu]"'
+REINSTALL = "install retimbre again (a clone: git checkout engine), then send the job again"
 
 
 class Runner(Protocol):
@@ -40,15 +42,18 @@ def runtime_version() -> str:
 
 
 class OnnxRunner:
-    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it is built."""
+    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it is built.
 
-    def __init__(self, stage: Stage, path: Path, threads: int) -> None:
-        self.stage, self.path, self.threads = stage, path, threads
+    `sha256`: of the file as it was released; empty: not known.
+    """
+
+    def __init__(self, stage: Stage, path: Path, threads: int, sha256: str = "") -> None:
+        self.stage, self.path, self.threads, self.sha256 = stage, path, threads, sha256
         self._session: Any = None
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Build the session. EngineError not_ready: file missing, broken or of another signature."""
+        """Build the session. EngineError not_ready: file missing or of another signature; model_damaged."""
         with self._lock:
             if self._session is None:
                 self._session = self._build()
@@ -63,14 +68,22 @@ class OnnxRunner:
         onnxruntime = _onnxruntime()
         if not self.path.is_file():
             raise EngineError("not_ready", f"expected the graph {self.path}, it is not there; install retimbre again")
+        self._check_file()
         try:
             session = onnxruntime.InferenceSession(
                 str(self.path), _options(onnxruntime, self.threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # the runtime's own errors share no base class; all mean the same to the client
-            raise EngineError("not_ready", f"{self.path} is not a graph this runtime reads: {error}") from error
+            raise EngineError("model_damaged", f"{self.path} is not a graph this runtime reads: {error}; "
+                              f"{REINSTALL}") from error
         self._check(session)
         return session
+
+    def _check_file(self) -> None:
+        """A file that was cut off or swapped may load all the same, and sing something else."""
+        if self.sha256 and (found := file_hashes({"": self.path})[""]) != self.sha256:
+            message = f"{self.path} is not the file that was released: expected sha256 {self.sha256}, got {found}"
+            raise EngineError("model_damaged", f"{message}; {REINSTALL}")
 
     def _check(self, session: Any) -> None:
         expected = (set(self.stage.input_names), set(self.stage.output_names))

@@ -33,6 +33,7 @@ from engine.runtime import threads_for
 
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
+STUCK_SECONDS = 900.0  # a step that takes longer will not end: we fall silent, and the server takes us for hung
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
@@ -63,7 +64,7 @@ class Job:
         self.name = name
         self.is_cancelled = threading.Event()
         self._pipe, self._clock = pipe, clock
-        self._began = self._last_sent = clock()
+        self._began = self._last_sent = self._last_report = clock()
         self._stage, self._fraction = "", -1.0
         self._sent_stage = ""
         self._over = False
@@ -72,15 +73,17 @@ class Job:
     def report(self, stage: str, fraction: float) -> None:
         """Progress never goes back, and is sent at most five times a second (a new stage at once)."""
         with self._lock:
-            self._stage, self._fraction = stage, max(self._fraction, fraction)
+            self._stage, self._fraction, self._last_report = stage, max(self._fraction, fraction), self._clock()
             is_due = self._clock() - self._last_sent >= MIN_GAP_SECONDS
             if is_due or stage != self._sent_stage:
                 self._send()
 
     def tick(self) -> None:
-        """Any thread: repeat the last progress if the job has been silent."""
+        """Any thread: repeat the last progress if the job has been silent, but not for ever."""
         with self._lock:
-            if not self._over and self._clock() - self._last_sent >= HEARTBEAT_SECONDS:
+            now = self._clock()
+            is_stuck = now - self._last_report >= STUCK_SECONDS
+            if not (self._over or is_stuck) and now - self._last_sent >= HEARTBEAT_SECONDS:
                 self._send()
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ import errno
 import sqlite3
 
 _MAKE_ROOM = ("disk_full", "make room on that disk, or choose another --data-dir")
-_MAY_NOT = ("write_failed", "the disk or folder is read-only, or belongs to somebody else; mend that, or choose another "
-                            "--data-dir")
+_MAY_NOT = ("write_failed", "the disk or folder is read-only, or belongs to somebody else; mend that, or choose "
+                            "another --data-dir")
 _NO_HANDLES = ("no_handles", "close some clients, or allow the server more with ulimit -n")
 CURES = {errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EFBIG: _MAKE_ROOM, errno.EROFS: _MAY_NOT,
          errno.EACCES: _MAY_NOT, errno.EPERM: _MAY_NOT, errno.EMFILE: _NO_HANDLES, errno.ENFILE: _NO_HANDLES}

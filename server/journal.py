@@ -198,8 +198,8 @@ class Journal:
         self._db.execute("pragma synchronous = full")
         version = self._db.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise JournalError("not_ready", f"{self.path} was written by a newer retimbre (journal version {version}, this one "
-                               f"reads {SCHEMA_VERSION}); update, or choose another --data-dir")
+            raise JournalError("not_ready", f"{self.path} was written by a newer retimbre (journal version {version}, "
+                                            f"this one reads {SCHEMA_VERSION}); update, or choose another --data-dir")
         with self._transaction():  # takes the exclusive lock, even where there is nothing to create
             for older in [0] if version == 0 else range(version, SCHEMA_VERSION):
                 for statement in ({0: SCHEMA} | UPGRADES)[older].split(";\n"):
@@ -328,8 +328,8 @@ class Journal:
 
     def takes(self, client: str, region: str, at_most: int) -> list[tuple[JobRecord, End]]:
         """The client's takes, newest first; of all regions when `region` is empty."""
-        rows = self._jobs("where client = ? and not pruned and (? = '' or region = ?) and exists (select 1 from ends where "
-                          "ends.job = jobs.job and ends.results > 0) order by number desc limit ?",
+        rows = self._jobs("where client = ? and not pruned and (? = '' or region = ?) and exists (select 1 from ends "
+                          "where ends.job = jobs.job and ends.results > 0) order by number desc limit ?",
                           client, region, region, at_most)
         return [(record, self.end_of(record.job)) for record in rows]
 
@@ -430,8 +430,8 @@ def _record(row: tuple) -> JobRecord:
 
 def _complaint(path: Path, error: sqlite3.Error) -> JournalError:
     if "locked" in str(error):
-        return JournalError("busy", f"another retimbre server uses {path.parent}; stop it (retimbre status shows it), "
-                                    "or give this one a --data-dir of its own")
+        return JournalError("busy", f"another retimbre server uses {path.parent}; stop it (retimbre status shows "
+                                    "it), or give this one a --data-dir of its own")
     if isinstance(error, sqlite3.OperationalError):
         refusal = told(error, f"{path} cannot be opened")
         return JournalError(refusal.code, refusal.message)

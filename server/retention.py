@@ -43,7 +43,8 @@ class SteadyClock:
         seen = self._monotonic()
         apart = self.now() - seen
         if abs(apart - self._apart) > JUMP_SECONDS:
-            log.warning("the clock jumped by %.0f s; takes are not judged by their age for a while", apart - self._apart)
+            log.warning("the clock jumped by %.0f s; takes are not judged by their age for a while",
+                        apart - self._apart)
             self._steady_since = seen
         self._apart = apart
         return seen - self._steady_since >= STEADY_SECONDS
@@ -76,7 +77,7 @@ class Retention:
 
 def choose(jobs: list[tuple[str, float, bool]], sizes: dict[str, int], oldest: float, keep_bytes: float,
            spared: set[str], max_jobs: int = MAX_JOBS) -> list[str]:
-    """Who goes. `jobs`: (name, arrival, whether in use), oldest first; `oldest`: arrival of the oldest that may stay."""
+    """Who goes. `jobs`: (name, arrival, whether in use), oldest first; `oldest`: arrival of the first that may stay."""
     left_bytes, left_jobs, doomed = sum(sizes.values()), len(jobs), []
     for job, created, is_in_use in jobs:
         is_too_much = left_bytes > keep_bytes or left_jobs > max_jobs

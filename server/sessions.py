@@ -205,15 +205,14 @@ class Sessions:
         if len(self._peers) < MAX_PEERS:
             return
         silent = [peer for peer in self._peers.values() if not peer.link.is_stream and not peer.inbox]
-        oldest = next((peer for peer in silent if peer.key not in peer.session.listeners), silent[0] if silent else None)
-        if oldest:
+        unregistered = (peer for peer in silent if peer.key not in peer.session.listeners)
+        for oldest in (*unregistered, *silent)[:1]:
             self.forget(oldest.key)
 
     def regions(self) -> Iterator[str]:
         """The files that clients have chosen as their regions."""
-        for state in (*(kept.state for kept in self._kept.values()), *(each.state() for each in self._sessions.values())):
-            if state["region"]:
-                yield state["region"]["audio"]
+        states = [kept.state for kept in self._kept.values()] + [each.state() for each in self._sessions.values()]
+        yield from (state["region"]["audio"] for state in states if state["region"])
 
     @property
     def counts(self) -> dict[str, int]:

@@ -27,7 +27,7 @@ from engine.nano.pooling import pool
 from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
 from engine.nano.stages import STAGES
 from engine.region import ModelPort, reflected
-from engine.runtime import OnnxRunner, Runner
+from engine.runtime import REINSTALL, OnnxRunner, Runner
 
 WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
@@ -68,7 +68,7 @@ def defaults() -> Mapping[str, Any]:
     """Knob values of the shipped weights: DEFAULTS, overridden by what their config.json says."""
     try:
         return {**DEFAULTS, **json.loads((WEIGHTS / CONFIG).read_text(encoding="utf-8")).get("defaults", {})}
-    except FileNotFoundError:
+    except (OSError, ValueError):  # `load` says what is wrong with it
         return DEFAULTS
 
 
@@ -102,18 +102,28 @@ class NanoFamily:
     def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
         """From a folder with config.json, tokenizer.json and `<stage>.onnx`; None: the shipped weights.
 
-        The graphs themselves are read at their first use or by `warm_up`. EngineError not_ready.
+        The graphs themselves are read at their first use or by `warm_up`, and must be those that config.json names.
+        EngineError not_ready, model_damaged.
         """
         folder = Path(folder) if folder else WEIGHTS
         if trouble := missing_in(folder):
             raise EngineError("not_ready", trouble)
         from tokenizers import Tokenizer
 
-        runners = {stage.name: OnnxRunner(stage, folder / f"{stage.name}.onnx", threads) for stage in STAGES}
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        try:
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        except Exception as error:  # tokenizers raises nothing more definite
+            raise EngineError("model_damaged", f"{CONFIG} or {TOKENIZER} in {folder} cannot be read: {error}; "
+                              f"{REINSTALL}") from error
+        released = config.get("files", {})
+        files = {stage: f"{stage.name}.onnx" for stage in STAGES}
+        runners = {
+            stage.name: OnnxRunner(stage, folder / file, threads, released.get(file, "")) for stage, file in files.items()
+        }
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TEXT_TOKENS)
-        return cls(runners, tokenizer, json.loads((folder / CONFIG).read_text(encoding="utf-8")), folder)
+        return cls(runners, tokenizer, config, folder)
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""

@@ -29,11 +29,18 @@ def test_a_missing_file_is_named(tmp_path):
     assert code == "not_ready" and "gone.onnx" in text
 
 
-def test_a_file_that_is_no_graph_is_not_ready(tmp_path):
+def test_a_file_that_is_no_graph_is_damaged(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"no graph")
     with pytest.raises(EngineError) as caught:
         OnnxRunner(DECODER, tmp_path / "a.onnx", 1).load()
-    assert caught.value.code == "not_ready"
+    assert caught.value.code == "model_damaged"
+
+
+def test_a_graph_that_is_not_the_released_one_is_damaged(tiny_weights):
+    with pytest.raises(EngineError) as caught:
+        OnnxRunner(DECODER, tiny_weights / "latent_decoder.onnx", 1, sha256="0" * 64).load()
+    code, text = code_and_text(caught)
+    assert code == "model_damaged" and "install retimbre again" in text
 
 
 def test_a_graph_of_another_signature_is_refused(tiny_weights):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.families import Shelf
-from engine.worker import EventPipe, Job, Worker
+from engine.worker import STUCK_SECONDS, EventPipe, Job, Worker
 from tests.engine.signals import noise
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +167,14 @@ def test_progress_is_not_sent_too_often_never_falls_and_never_stops():
     sent = [(event["stage"], event["fraction"]) for event in events_of(stream)]
     assert sent == [("encoding", 0.1), ("generating", 0.2), ("generating", 0.2)]
     assert events_of(stream)[1]["eta_seconds"] == pytest.approx(4.0)
+
+
+def test_a_step_that_never_ends_falls_silent_so_that_the_server_takes_us_for_hung():
+    stream, clock = io.StringIO(), Clock()
+    job = Job("1", EventPipe(stream), clock)
+    job.report("generating", 0.1)
+    clock.seconds = STUCK_SECONDS - 1
+    job.tick()
+    clock.seconds = STUCK_SECONDS + 1
+    job.tick()
+    assert len(events_of(stream)) == 2

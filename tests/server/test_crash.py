@@ -137,6 +137,19 @@ async def test_a_patch_that_registered_is_still_known_with_its_defaults(machine,
     assert not client.messages
 
 
+async def test_a_named_client_finds_its_defaults_from_another_port(machine):
+    client = await machine.client(await machine.start())
+    client.say("notify", 1, 0, "max")
+    client.say("set", preset="harp")
+    client.say("sync", 1)
+    await client.expect("synced")
+    await machine.restart(client)
+    other = await machine.client(client.server[1])
+    other.say("notify", 1, 0, "max")
+    other.say("get", "preset")
+    assert (await other.expect("get.reply"))["value"] == "harp"
+
+
 async def test_a_named_client_finds_its_jobs_from_another_port(machine, audio):
     port = await machine.start()
     client = await machine.client(port)

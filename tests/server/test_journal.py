@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from server.journal import End, JobRecord, Journal, JournalError, KnownClient, Result
+from server.journal import End, JobRecord, Journal, JournalError, KnownClient, KnownSession, Result
 
 
 @pytest.fixture
@@ -102,6 +102,45 @@ def test_registrations_are_kept_for_a_while(journal):
     assert journal.clients(3600.0) == [dataclasses.replace(known, level=2)]
     journal.forget_client(known.address)
     assert journal.clients(3600.0) == []
+
+
+def test_what_clients_have_set_is_kept_for_the_latest_of_them(journal, monkeypatch):
+    monkeypatch.setattr("server.journal.MAX_CLIENTS", 2)
+    for number, name in enumerate(("here/a", "here/b", "here/a", "here/c")):
+        journal.remember_session(KnownSession(name, number, {"defaults": {"seed": number}, "region": None}))
+    assert [(each.client, each.state["defaults"]["seed"]) for each in journal.sessions()] == [("here/a", 2),
+                                                                                              ("here/c", 3)]
+
+
+def test_a_job_is_marked_before_its_files_go_and_never_when_it_is_in_use(journal):
+    for number in range(3):
+        journal.add_job(record(f"job-{number}", client_id=number))
+    for number in range(2):
+        journal.add_result(f"job-{number}", RESULT)
+        journal.end_job(f"job-{number}", End(results=1))
+    journal.use_take(journal.job("job-1"))
+    journal.mark_pruned(["job-0", "job-1", "job-2"])
+    assert journal.marked() == ["job-0"] and journal.job("job-0") is None and journal.find("here/max", 0) is None
+    journal.drop_pruned(["job-0"])
+    assert journal.marked() == [] and journal.results("job-0") == []
+    assert [take.job for take, _ in journal.takes("here/max", "", 10)] == ["job-1"]
+
+
+def test_the_journal_of_version_1_is_taken_over(journal, path):
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.executescript("""
+            drop table sessions; drop table clients; alter table jobs drop column pruned;
+            create table clients (address text primary key, client text not null, number integer not null,
+                reply_port integer not null, level integer not null, state text not null, seen real not null);
+            insert into clients values ('udp:127.0.0.1:4000', 'here/max', 7, 11021, 1, '{"defaults": {}}', 5.0);
+            pragma user_version = 1;""")
+    db.close()
+    again = Journal(path)
+    assert again.clients(60.0) == [KnownClient("udp:127.0.0.1:4000", "here/max", 11021, 1)]
+    assert again.sessions() == [KnownSession("here/max", 7, {"defaults": {}})]
+    assert again.marked() == [] and again.check() == "ok"
+    again.close()
 
 
 def test_a_second_server_on_the_same_folder_is_refused(journal, path):

@@ -1,7 +1,10 @@
 """Two clients at once do not see each other's state, and each hears its answers where it listens."""
 
-from server.sessions import Peer, Session
-from server.transports import is_loopback
+import asyncio
+import gc
+
+from server.sessions import Peer, Session, Sessions
+from server.transports import UdpLink, is_loopback
 from tests.server.clients import TcpClient, UdpClient
 
 
@@ -100,6 +103,49 @@ async def test_others_jobs_are_heard_on_request_only(connect, audio):
     worker.say("edit", "theirs", str(audio), "copy")
     await curious.expect("done", id="theirs")
     assert not deaf.all("progress") and not deaf.all("result")
+
+
+async def test_a_socket_that_withdraws_silences_itself_only(connect, server):
+    one, other = await connect("udp"), await connect("udp")
+    for client in (one, other):
+        client.say("notify", 1, 0, "max")
+        await client.expect("done", command="/retimbre/notify")
+    one.say("notify", 0, 0, "max")
+    await one.expect("done", command="/retimbre/notify", skip=1)
+    server.delivery.push("ready", "nano", 0.5)
+    await other.expect("ready", seconds=0.5)
+    assert not one.all("ready", seconds=0.5)
+
+
+async def test_a_named_client_that_hung_up_leaves_no_session_behind_but_finds_its_defaults(connect, server):
+    for number in range(20):
+        client = await connect("tcp")
+        client.say("notify", 1, 0, f"script {number}")
+        client.say("set", seed=number)
+        client.say("sync", 1)
+        await client.expect("synced")
+        client.close()
+    again = await connect("udp")
+    again.say("notify", 1, 0, "script 7")
+    again.say("get", "seed")
+    assert (await again.expect("get.reply"))["value"] == 7
+    while server.sessions.counts["peers"] > 1:
+        await asyncio.sleep(0.01)
+    gc.collect()
+    assert server.sessions.counts == {"peers": 1, "sessions": 1, "kept": 20}
+
+
+def test_addresses_are_forgotten_when_there_are_too_many_registered_ones_last(monkeypatch):
+    monkeypatch.setattr("server.sessions.MAX_PEERS", 10)
+    sessions = Sessions()
+    sessions.register(sessions.peer(UdpLink(None, ("127.0.0.1", 1))), 1, 0, "patch")
+    for port in range(2, 100):
+        sessions.peer(UdpLink(None, ("127.0.0.1", port)))
+    assert sessions.counts["peers"] == 10 and sessions.link("udp:127.0.0.1:1")
+    for port in range(100, 200):
+        sessions.register(sessions.peer(UdpLink(None, ("127.0.0.1", port))), 1, 0, "")
+    gc.collect()
+    assert sessions.counts["peers"] == sessions.counts["sessions"] == 10 and not sessions.link("udp:127.0.0.1:1")
 
 
 async def test_ids_come_back_in_the_type_they_came_in(connect, audio):
