@@ -22,7 +22,15 @@ import { Takes } from "./takes.js";
 import { followTheme } from "./theme.js";
 
 const NO_AUDIO = "There is no audio yet. Drop a file on the page, choose one, or record one.";
+const NO_RECORD = "This browser does not know any more what that take was made of. Its stem is in the server's takes "
+  + "folder.";
 const NOT_ITS_FAULT = ["interrupted", "engine_died", "timed_out"];   // the same job may well succeed the next time
+
+/**
+ * @typedef {{label: string, words: string, mixture: {name: string, weight: number}[], knobs: Record<string, any>,
+ *            seed: string, handle: string, name: string, start: number, length: number}} Request
+ * What a take was asked for, as the page remembers it.
+ */
 
 export class App {
   constructor() {
@@ -58,26 +66,40 @@ export class App {
     dismissErrors();
     await told(async () => {
       if (!this.panel.source) throw new Error(NO_AUDIO);
-      try {
-        await this._edit();
-      } catch (error) {
-        if (error.code !== "no_file") throw error;
-        await this.panel.uploadAgain();   // the server had forgotten it
-        await this._edit();
-      }
+      const request = this._request();
+      await this._sentAgain(request, () => this._edit(request), () => this._edit({ ...request, ...this._file() }));
     });
   }
 
-  async _edit() {
-    const { handle, name } = this.panel.source;
-    const { start, length } = this.panel.selection;
+  /** @returns {Request} */
+  _request() {
     const words = this.store.get("words").trim();
     const mixture = this.store.get("mixture");
-    const keys = { ...this.knobs.asked(), preset: presetOf(mixture), start, length };
-    const label = labelOf(this.presets.describe(mixture), words);
-    const settings = { words, mixture, knobs: this.store.get("knobs"), seed: this.store.get("seed") };
-    await this.jobs.start("edit", { audio: handle, text: words, ...keys },
-                          { label, ...settings, handle, name, start, length });
+    return { label: labelOf(this.presets.describe(mixture), words), words, mixture, knobs: this.knobs.turned(),
+             seed: this.store.get("seed"), ...this._file(), ...this.panel.selection };
+  }
+
+  _file() {
+    const { handle, name } = this.panel.source;
+    return { handle, name };
+  }
+
+  /** @param {Request} request */
+  _edit(request) {
+    const { handle, words, mixture, knobs, seed, start, length } = request;
+    const keys = { ...knobs, seed: seed === "" ? -1 : Number(seed), preset: presetOf(mixture), start, length };
+    return this.jobs.start("edit", { audio: handle, text: words, ...keys }, request);
+  }
+
+  /** `send`; where the server has forgotten the file that is open here, it is uploaded anew for `sendAnew`. */
+  async _sentAgain(request, send, sendAnew) {
+    try {
+      await send();
+    } catch (error) {
+      if (error.code !== "no_file" || request.handle !== this.panel.source?.handle) throw error;
+      await this.panel.uploadAgain();
+      await sendAnew();
+    }
   }
 
   /** The same with another seed. */
@@ -85,7 +107,9 @@ export class App {
     if (!take) return;
     dismissErrors();
     const request = this.takes.request(take) ?? { label: this.takes.find(take)?.text ?? take };
-    await told(() => this.jobs.start("again", { old_id: take, seed: -1 }, request));
+    await told(() => this._sentAgain(request,
+      () => this.jobs.start("again", { old_id: take, seed: -1 }, { ...request, seed: "" }),
+      () => this._edit({ ...request, seed: "", ...this._file() })));
   }
 
   /** The newest job is stopped. */
@@ -153,7 +177,7 @@ export class App {
   }
 
   _fileName(id, { path }) {
-    const source = this.takes.request(id)?.name.replace(/\.\w+$/, "") ?? "take";
+    const source = this.takes.request(id)?.name?.replace(/\.\w+$/, "") ?? "take";
     const seed = this.takes.find(id)?.seed ?? "";
     const words = `${source} ${this.describe(id).title} ${seed}`.replace(/[^\p{L}\p{N}]+/gu, "-");
     return words.replace(/^-|-$/g, "") + path.slice(path.lastIndexOf("."));
@@ -201,8 +225,7 @@ export class App {
 
   async _return(id) {
     const request = this.takes.request(id);
-    if (!request?.handle) throw new Error("This browser does not know any more what that take was made of. Its stem is "
-                                          + "in the takes folder of the server.");
+    if (!request?.handle) throw new Error(NO_RECORD);
     this._restoreSettings(request, request.seed);
     if (!this._isShown(request)) await this.panel.reopen(request.handle, request.name, request);
     await this._shown;
@@ -213,7 +236,7 @@ export class App {
   /** Words, style, knobs, and the seed that was used, so that the same can be made again with a change. */
   recall(id) {
     const request = this.takes.request(id);
-    if (request) this._restoreSettings(request, String(this.takes.find(id)?.seed ?? request.seed));
+    if (request?.handle) this._restoreSettings(request, String(this.takes.find(id)?.seed ?? request.seed));
   }
 
   _restoreSettings({ words, mixture, knobs }, seed) {

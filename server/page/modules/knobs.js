@@ -29,12 +29,10 @@ export class Knobs {
     this._refresh();
   }
 
-  /** What a job is asked for: the knobs that were turned, and the seed. */
-  asked() {
-    const known = new Map(this._knobs.map((knob) => [knob.key, knob]));
-    const turned = Object.entries(this._store.get("knobs")).filter(([key]) => known.has(key));
-    const seed = this._store.get("seed");
-    return { ...Object.fromEntries(turned), seed: seed === "" ? -1 : Number(seed) };
+  /** Those that were turned, of those that there are. */
+  turned() {
+    const known = new Set(this._knobs.map(({ key }) => key));
+    return Object.fromEntries(Object.entries(this._store.get("knobs")).filter(([key]) => known.has(key)));
   }
 
   _turn(key, value) {
@@ -54,10 +52,11 @@ export class Knobs {
   }
 
   _box(knob, id) {
-    const read = (text) => (knob.type === "s" ? text : Number(text));
-    return element("input", { id, type: knob.type === "s" ? "text" : "number", step: "any",
+    const isText = knob.type === "s";
+    const read = (text) => (text === "" ? null : isText ? text : Number(text));
+    return element("input", { id, type: isText ? "text" : "number", step: "any",
                               placeholder: knob.value || "nothing", "aria-describedby": `${id}-help`,
-                              oninput: ({ target }) => this._turn(knob.key, target.value ? read(target.value) : null) });
+                              oninput: ({ target }) => this._turn(knob.key, read(target.value)) });
   }
 
   _slider(knob, id) {

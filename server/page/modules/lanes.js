@@ -2,6 +2,7 @@
 
 import { byId, element, iconButton } from "./dom.js";
 import { loudness, matchedLevels } from "./loudness.js";
+import { told } from "./notices.js";
 import { LaneView } from "./waveform.js";
 
 export const SOURCE = "source";
@@ -48,7 +49,7 @@ export class Lanes {
   }
 
   /** @param {Lane} lane */
-  async add(lane) {
+  add(lane) {
     this.remove(lane.id);
     const takes = this.all.filter(({ id }) => id !== SOURCE);
     if (takes.length >= TAKES_AT_MOST) this.remove(takes[0].id);
@@ -62,8 +63,7 @@ export class Lanes {
     this.all.push(entry);
     this._number();
     this._showHeard();
-    entry.loudness = await loudness(lane.buffer);
-    this._match();
+    told(() => this._measure(entry));
   }
 
   remove(id) {
@@ -153,6 +153,11 @@ export class Lanes {
       row.querySelector(".lane-pick").setAttribute("aria-pressed", String(isHeard));
       view.recolour(isHeard ? HEARD : QUIET);
     }
+  }
+
+  async _measure(entry) {
+    entry.loudness = await loudness(entry.buffer);
+    this._match();
   }
 
   _match() {

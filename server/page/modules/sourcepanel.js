@@ -9,7 +9,7 @@ import { SourceView } from "./waveform.js";
 
 /** @typedef {{handle: string, name: string, blob: Blob, buffer: AudioBuffer}} Source */
 
-/** Events: "opened", "selected". */
+/** Event: "selected", after each change of the file or the selection. */
 export class SourcePanel extends EventTarget {
   /** @param {import("./player.js").Player} player  @param {import("./api.js").Api} api */
   constructor(player, api, store) {
@@ -64,20 +64,32 @@ export class SourcePanel extends EventTarget {
   async reopen(handle, name, selection) {
     if (this.source?.handle === handle) return this.select(selection.start, selection.length);
     return this._busy("Reading …", async () => {
-      const blob = await this._api.file(handle);
+      const blob = await this._fetch(handle, name);
       const buffer = await decode(this._player.context, await blob.arrayBuffer());
       await keep({ handle, name, blob });
       this._show({ handle, name, blob, buffer }, selection);
     });
   }
 
-  /** The server forgets uploads after a day; we have not. */
+  /** The server forgets uploads after a day; we have not. What was made of it is now of the new upload. */
   async uploadAgain() {
-    const { blob, name } = this.source;
-    const { format } = uploadOf(blob, await blob.slice(0, 4).arrayBuffer(), this.source.buffer);
-    this.source.handle = await this._api.upload(blob, format);
-    await keep({ handle: this.source.handle, name, blob });
-    this._store.set("source", { handle: this.source.handle, name });
+    const { blob, name, buffer, handle: before } = this.source;
+    const { format } = uploadOf(blob, await blob.slice(0, 4).arrayBuffer(), buffer);
+    const handle = await this._api.upload(blob, format);
+    await keep({ handle, name, blob });
+    this.source.handle = handle;
+    this._store.set("source", { handle, name });
+    this._store.moveRecords(before, handle);
+  }
+
+  async _fetch(handle, name) {
+    try {
+      return await this._api.file(handle);
+    } catch (error) {
+      if (error.code !== "no_file") throw error;
+      throw new Error(`The server keeps uploads for a day and has forgotten ${name}. Open it again: the take's words, `
+                      + "style and knobs are set.");
+    }
   }
 
   /** length 0: to the end. */
@@ -87,7 +99,7 @@ export class SourcePanel extends EventTarget {
     const isToEnd = !length || first + length >= duration - 0.0005;
     this._store.set("selection", { start: rounded(first), length: isToEnd ? 0 : rounded(length) });
     this._showSelection();
-    this._tell("selected");
+    this.dispatchEvent(new Event("selected"));
   }
 
   /** From the cursor, or up to it. */
@@ -143,7 +155,6 @@ export class SourcePanel extends EventTarget {
     document.body.classList.add("has-source");
     byId("source-name").textContent = source.name;
     byId("source-about").textContent = `${clock(source.buffer.duration)} · ${channelsInWords(source.buffer)}`;
-    this._tell("opened");
     this.select(selection.start, selection.length);
   }
 
@@ -195,10 +206,6 @@ export class SourcePanel extends EventTarget {
     } finally {
       document.body.classList.remove("reading");
     }
-  }
-
-  _tell(name) {
-    this.dispatchEvent(new Event(name));
   }
 }
 

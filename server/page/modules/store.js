@@ -58,6 +58,13 @@ export class Store extends EventTarget {
     this.set("records", all);
   }
 
+  /** A file has another handle from now on. */
+  moveRecords(before, handle) {
+    const moved = Object.entries(this.get("records")).map(
+      ([id, request]) => [id, request.handle === before ? { ...request, handle } : request]);
+    this.set("records", Object.fromEntries(moved));
+  }
+
   _share() {
     const theirs = read(this._storage);
     for (const key of SHARED) {
