@@ -29,8 +29,8 @@ s.waitForBoot({ ~tell.(0, "booted") }, onFailure: { ~tell.(0, "scsynth did not b
 
 def environment(home):
     """A home without the user's own classes, no screen, and a JACK server of our own."""
-    return {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
-            "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
+    return {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"), "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
             "JACK_DEFAULT_SERVER": f"retimbre-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1"}
 
 
@@ -42,8 +42,9 @@ class Language:
         self._news = threading.Condition()
         config = home / "sclang.yaml"
         config.write_text(json.dumps({"includePaths": [str(CLIENT)], "excludePaths": [], "postInlineWarnings": True}))
-        self._process = subprocess.Popen([command, "-i", "none", "-l", str(config)], env=environment(home),
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._process = subprocess.Popen(
+            [command, "-i", "none", "-l", str(config)], env=environment(home),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._ear = threading.Thread(target=self._hear)
         self._ear.start()
         self._send(PROLOGUE.replace("PORT", str(_free_port())))
@@ -73,8 +74,9 @@ class Language:
     def run(self, code):
         """Run code in a Routine; the value of its last expression."""
         self._count += 1
-        self._send("fork { try { ~tell.(%d, { %s }.value) } { |error| ~tell.(%d, [\"error\", error.errorString]) } }"
-                   % (self._count, code, self._count))
+        tell = f"~tell.({self._count}, "
+        self._send("fork { try { " + tell + "{ " + code + " }.value) } "
+                   "{ |error| " + tell + '["error", error.errorString]) } }')
         return self._tale(self._count)
 
     def close(self):
