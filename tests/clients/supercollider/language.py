@@ -29,9 +29,11 @@ s.waitForBoot({ ~tell.(0, "booted") }, onFailure: { ~tell.(0, "scsynth did not b
 
 def environment(home):
     """A home without the user's own classes, no screen, and a JACK server of our own."""
-    return {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "data"), "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
+    return {**os.environ,
+            "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
+            "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
             "JACK_DEFAULT_SERVER": f"retimbre-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1"}
+
 
 
 class Language:
