@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from osc_protocol import ADDRESSES, ROOT, ReplyMessage, decode_message, decode_reply, encode
+from osc_protocol import ADDRESSES, ROOT, BadRequest, ReplyMessage, Request, decode_message, decode_reply, encode
 
-from server import verbs
+from server import delivery, verbs
 from server.errors import Refusal
 from server.http import json_form
 from server.http.clients import Client
@@ -49,9 +49,9 @@ class Call(Link):
 
     is_stream = True
 
-    def __init__(self, client: Client, address: str) -> None:
-        self._link = client.link
-        self._answers = _answers(address)
+    def __init__(self, client: Client, request: Request | BadRequest) -> None:
+        self._client, self._link, self.request = client, client.link, request
+        self._answers = _answers(request.address)
         self.key, self.host, self.reply_port = client.link.key, client.link.host, client.link.reply_port
         self.replies: list[ReplyMessage] = []
         self.is_open = True
@@ -59,11 +59,22 @@ class Call(Link):
 
     def send(self, packet: bytes) -> None:
         message = decode_reply(packet)
-        if self.is_open and message.address in self._answers:
-            self.replies.append(message)
-            self._news.set()
-        else:
+        if not self.is_open or message.address not in self._answers:
             self._link.hear(message)
+            return
+        for call in {self, *self._twins()}:
+            call.take(message)
+
+    def _twins(self) -> list[Call]:
+        """The same request, sent again while it waits for the one answer that there will be."""
+        if self.request.address not in _paths(ANSWERED_LATER):
+            return []
+        return [call for call in self._client.calls if call.request == self.request]
+
+    def take(self, message: ReplyMessage) -> None:
+        """One more answer."""
+        self.replies.append(message)
+        self._news.set()
 
     async def wait_for(self, names: tuple[str, ...]) -> None:
         """Until one of those messages has come, or the server stops."""
@@ -100,14 +111,17 @@ async def run(server: Server, client: Client, address: str, body: bytes) -> list
         request = decode_message(json_form.message(address, json_form.parse(body)))
     except json_form.BadBody as error:
         raise Refusal("bad_args", str(error)) from error
-    call = Call(client, address)
+    call = Call(client, request)
+    peer = Peer(call, client.peer.session)
     client.calls.add(call)
     try:
+        if peer.session.dump_level and isinstance(request, Request):
+            delivery.trace(peer, "in", address, (*request.values.values(), *request.keys.items()), body)
         if address in verbs.AT_ONCE:
-            await verbs.run(server, Peer(call, client.peer.session), request)
+            await verbs.run(server, peer, request)
         else:
             async with client.turn:
-                await verbs.run(server, Peer(call, client.peer.session), request)
+                await verbs.run(server, peer, request)
         await call.wait_for(ANSWERED_LATER.get(address.removeprefix(f"{ROOT}/"), ()))
     finally:
         call.close()

@@ -35,7 +35,7 @@ class HttpLink(Link):
 
     def __init__(self, host: str, name: str, port: int) -> None:
         self.host, self.name = host, name
-        self.key = f"http:{host}/{name}"
+        self.key = key_of(host, name)
         self.reply_port = port
         self.events = EventLog()
 
@@ -87,11 +87,11 @@ class Clients:
         """The client of that name on that machine, made when it is new. Raises Refusal."""
         if name and not NAME.fullmatch(name):
             raise Refusal("bad_args", f"client: expected 1 to 64 characters without a slash, came {name[:80]!r}")
-        link = HttpLink(host, name, self._server.http_port)
-        client = self._clients.get(link.key)
-        if client is None:
+        key = key_of(host, name)
+        if key not in self._clients:
             self._make_room()
-            client = self._clients[link.key] = Client(self._server, link)
+            self._clients[key] = Client(self._server, HttpLink(host, name, self._server.http_port))
+        client = self._clients[key]
         client.used_at = time.monotonic()
         return client
 
@@ -134,3 +134,8 @@ class Clients:
         del self._clients[client.link.key]
         client.close()
         self._server.sessions.deafen(client.peer)
+
+
+def key_of(host: str, name: str) -> str:
+    """The address of an HTTP client, so to speak."""
+    return f"http:{host}/{name}"

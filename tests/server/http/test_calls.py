@@ -127,9 +127,15 @@ async def test_dump_traces_into_answers_and_events(call, listen):
     events = await listen()
     await call("dump", level=1)
     _, replies = await call("get", key="seed")
-    assert "out /retimbre/get.reply 'seed'" in replies[0]["text"]
-    assert replies[1]["address"] == f"{ROOT}/get.reply"
+    assert [reply["address"] for reply in replies] == [f"{ROOT}/log", f"{ROOT}/log", f"{ROOT}/get.reply"]
+    assert "in /retimbre/get 'seed'" in replies[0]["text"] and "out /retimbre/get.reply" in replies[1]["text"]
     assert "log" not in [name for name, _ in events.seen]
+
+
+async def test_a_load_that_is_sent_again_is_answered_twice(call):
+    answers = await asyncio.gather(*(call("model/load", name="nano", id=5) for _ in range(3)))
+    assert [status for status, _ in answers] == [200] * 3
+    assert all(replies[-1]["id"] == 5 for _, replies in answers)
 
 
 async def test_calls_run_while_another_waits_for_its_load(call):
