@@ -9,9 +9,9 @@ const NEWS_MS = 5000;
  * @param {{label: string, run: () => void}} [cure]  what a click can do about it
  */
 export function showError(error, cure) {
-  const heading = error.code ? error.code.replaceAll("_", " ") : "That did not work";
+  const heading = error.code ? `${capitalised(error.code.replaceAll("_", " "))}:` : "That did not work.";
   show(element("div", { class: "notice error", role: "alert", "data-code": error.code ?? "" },
-    element("p", {}, element("strong", {}, capitalised(heading)), " ", error.message),
+    element("p", {}, element("strong", {}, heading), " ", error.message),
     cure ? element("button", { type: "button", onclick: cure.run }, cure.label) : ""));
 }
 
@@ -48,4 +48,4 @@ function show(notice) {
   byId("notices").append(notice);
 }
 
-const capitalised = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
