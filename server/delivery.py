@@ -90,6 +90,11 @@ class Delivery:
         if timer:
             timer.cancel()
 
+    @property
+    def repeating(self) -> int:
+        """How many ends are still to be repeated."""
+        return len(self._repeats)
+
     def close(self) -> None:
         """Repeat nothing more."""
         for timer in self._repeats.values():

@@ -305,7 +305,7 @@ class Dispatcher:
                                              event["channels"], event["frames"], event["start_seconds"],
                                              job.spec["beats_start"]))
             elif event["event"] in CLOSING:
-                return await self._saved(job, folder, first) or event if _died(event) and not job.stop else event
+                return (await self._saved(job, folder, first) if _died(event) else None) or event
 
     async def _saved(self, job: Job, folder: Path, first: int) -> Event | None:
         """A worker may die between its last file and its last word; what it had finished is kept."""

@@ -90,12 +90,24 @@ class Uploads:
         self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
         self._limit_bytes, self._file_lane = limit_bytes, file_lane
         self._uploads: dict[tuple[str, int | str], Upload] = {}
+        self.begun = asyncio.Event()  # cleared by who waits for the next one
+        self.received_bytes = 0  # since the start
         self._seen: dict[Path, float] = {}  # finished files, and when (monotonic) the sweep first saw them
 
     @property
     def limit_bytes(self) -> int:
         """Of one upload."""
         return self._limit_bytes
+
+    @property
+    def open(self) -> int:
+        """How many transfers are not finished."""
+        return sum(upload.receiver.state == "open" for upload in self._uploads.values())
+
+    @property
+    def unfinished(self) -> int:
+        """How many are under way."""
+        return sum(upload.receiver.state == "open" for upload in self._uploads.values())
 
     async def prepare(self, needed: Iterable[str]) -> None:
         """Make the folders, drop what an earlier life left behind but for files that jobs still need."""
@@ -116,6 +128,7 @@ class Uploads:
         if chunk:
             upload.pending.append(chunk)
             upload.pending_bytes += len(chunk)
+            self.received_bytes += len(chunk)
         if upload.pending_bytes >= WRITE_BYTES:
             await self._flush(client, request, upload)
         if upload.receiver.state == "failed":
@@ -139,9 +152,9 @@ class Uploads:
             await self.drop(client, request.id)
         return packets
 
-    async def expire(self, needed: Iterable[str]) -> None:
-        """Forget transfers that fell silent, and finished files that are old and not `needed` by a job."""
-        now = time.monotonic()
+    async def expire(self, needed: Iterable[str], now: float | None = None) -> None:
+        """Forget transfers that fell silent by `now` (monotonic), and finished files that are old and not `needed`."""
+        now = time.monotonic() if now is None else now
         for (client, identity), upload in list(self._uploads.items()):
             if upload.receiver.is_expired(now):
                 log.info("upload %r of %s has expired", identity, client)
@@ -157,6 +170,7 @@ class Uploads:
         self._check(client, request)
         upload = Upload(request, self.folder, self._limit_bytes, is_stream)
         self._uploads[client, request.id] = upload
+        self.begun.set()
         try:
             await self._file_lane(self._check_disk)
             await self._file_lane(upload.open)

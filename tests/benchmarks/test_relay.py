@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.relay import MAX_CLIENTS, LossyRelay
+from benchmarks.relay import MAX_CLIENTS, LossyRelay, Weather
 
 
 def udp_socket(port=0):
@@ -72,6 +72,22 @@ def test_the_same_seed_loses_the_same_datagrams(server):
         with LossyRelay(server.getsockname()[1], loss=0.5, seed=7) as relay:
             runs.append(send_and_receive(relay, server, 20))
     assert runs[0] == runs[1] and 0 < len(runs[0]) < 20
+
+
+def test_datagrams_come_twice_late_and_out_of_order(server):
+    weather = Weather(duplicate=0.3, reorder=0.3, delay_seconds=0.01, jitter_seconds=0.02)
+    server.settimeout(0.5)
+    with LossyRelay(server.getsockname()[1], seed=2, weather=weather) as relay, udp_socket(relay.port) as client:
+        began = time.monotonic()
+        for index in range(100):
+            client.send(b"%d" % index)
+        arrived = [int(server.recv(100))]
+        assert time.monotonic() - began >= 0.01
+        with contextlib.suppress(TimeoutError):
+            while True:
+                arrived.append(int(server.recv(100)))
+    assert set(arrived) == set(range(100)) and len(arrived) == 100 + relay.doubled > 110
+    assert arrived != sorted(arrived)
 
 
 def test_a_server_that_is_not_there_ends_nothing(server):

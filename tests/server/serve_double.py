@@ -13,7 +13,7 @@ from tests.server.clients import executor
 
 async def main(data_dir, root, http_port="0", port="0"):
     config = ServeConfig(data_dir=data_dir, port=int(port), http_port=int(http_port), root=(root,))
-    server = Server(config, executor())
+    server = Server(config, executor(cancel_seconds=1.0))  # a double that hangs obeys nobody
     await server.start()
     await server.serve_until_stopped()
 

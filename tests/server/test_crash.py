@@ -2,65 +2,23 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from server.paths import Paths, read_port_file
-from tests.server.clients import PATIENCE_SECONDS, TcpClient, UdpClient
-
-SCRIPT = Path(__file__).with_name("serve_double.py")
-ROOT = Path(__file__).resolve().parents[2]
+from tests.server.clients import PATIENCE_SECONDS, TcpClient
+from tests.server.machine import ROOT, SCRIPT, Machine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
-
-
-class Machine:
-    """A server process that can lose its power, and a client that outlives it."""
-
-    def __init__(self, data, root):
-        self.paths, self.root, self.process, self.clients = Paths(data), root, None, []
-
-    async def start(self):
-        self.paths.data.mkdir(parents=True, exist_ok=True)
-        self.paths.port_file.unlink(missing_ok=True)
-        self.process = subprocess.Popen([sys.executable, str(SCRIPT), str(self.paths.data), str(self.root)], cwd=ROOT,
-                                        env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
-        for _ in range(int(PATIENCE_SECONDS / 0.02)):
-            if address := read_port_file(self.paths.port_file):
-                return address.port
-            await asyncio.sleep(0.02)
-        raise AssertionError("the server did not start")
-
-    def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    async def client(self, port):
-        self.clients.append(await UdpClient.open(port))
-        return self.clients[-1]
-
-    async def restart(self, client):
-        """Power cut, new start; the client talks to the new server from its old port."""
-        self.kill()
-        client.messages.clear()
-        client.server = ("127.0.0.1", await self.start())
-
-    def runs(self):
-        path = self.paths.takes / "runs.txt"
-        return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture
 async def machine(tmp_path, audio):
     machine = Machine(tmp_path / "data", audio.parent)
     yield machine
-    machine.kill()
-    for client in machine.clients:
-        client.close()
+    machine.close()
 
 
 async def test_a_finished_take_can_be_fetched_after_a_crash(machine, audio):
@@ -168,15 +126,14 @@ async def test_the_worker_does_not_outlive_the_server(machine, audio):
     client = await machine.client(await machine.start())
     client.say("edit", 1, str(audio), "slow 1000")
     await client.expect("progress", id=1, stage="generating")
-    children = subprocess.run(["pgrep", "-P", str(machine.process.pid)], capture_output=True, text=True).stdout.split()
-    assert len(children) == 1
+    worker = machine.worker()
     machine.kill()
     for _ in range(int(PATIENCE_SECONDS / 0.05)):
-        if not Path(f"/proc/{children[0]}").exists():
+        if not Path(f"/proc/{worker}").exists():
             break
         await asyncio.sleep(0.05)
     with pytest.raises(ProcessLookupError):
-        os.kill(int(children[0]), 0)
+        os.kill(worker, 0)
     await machine.start()
 
 
