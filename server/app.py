@@ -104,10 +104,10 @@ class Server:
             await self.journal_lane(self.journal.close)
             self._close_lanes()
             raise
-        await self._open_http()
         await self._resume(recovery)
         await self.executor.start(self._on_event)
         self.dispatcher.start()
+        await self._open_http()  # last: importing it takes a while, in which OSC is answered and the model loads
         if discovery.is_wanted(self.config.announce, self.config.host):
             self.announcement = discovery.Announcement(self)
             self.spawn(self.announcement.open(), "announcement")
@@ -147,7 +147,7 @@ class Server:
         """The HTTP twin, unless it is off. Without a free port the server goes on: its clients speak OSC."""
         if not self.config.http_port:
             return
-        twin = (await self.file_lane(importlib.import_module, "server.http.app")).HttpTwin(self)  # takes 0.2 s
+        twin = (await self.file_lane(importlib.import_module, "server.http.app")).HttpTwin(self)
         try:
             self.http_port = await twin.open(self.config.host, self.config.http_port)
             self.http = twin
