@@ -52,8 +52,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
-PRESET_WATCH_SECONDS = 1.0
-UPLOAD_WATCH_SECONDS = 5.0
+PRESET_WATCH_SECONDS = 1.0  # while somebody listens; and verbs that need styles look, if nobody did for so long
+UPLOAD_WATCH_SECONDS = 5.0  # while one is open
+SPOOL_WATCH_SECONDS = 60.0
 REMEMBER_CLIENTS_SECONDS = 7 * 24 * 3600.0
 
 
@@ -71,6 +72,7 @@ class Server:
         self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self._told_state = ""
+        self._styles_seen_at = 0.0  # monotonic
         self._began = time.monotonic()
         self.http: HttpTwin | None = None
         self.announcement: discovery.Announcement | None = None
@@ -291,6 +293,14 @@ class Server:
             self.delivery.push("preset/changed", len(report.loaded))
         return report
 
+    async def look_at_styles(self) -> None:
+        """Reload what has changed, unless somebody looked a moment ago."""
+        now = time.monotonic()
+        if now - self._styles_seen_at >= PRESET_WATCH_SECONDS:
+            self._styles_seen_at = now
+            if await self.file_lane(self.library.changed):
+                await self.reload_presets()
+
     # Messages
 
     def _link_for(self, address: tuple) -> Link:
@@ -374,14 +384,22 @@ class Server:
     # Watches
 
     async def _watch_presets(self) -> None:
+        """For those who asked to be told; whoever uses a style sees the latest anyway, see `verbs.NEED_STYLES`."""
         while True:
+            self.sessions.listened.clear()
+            if not any(self.sessions.listeners()):
+                await self.sessions.listened.wait()
+            await self.look_at_styles()
             await asyncio.sleep(PRESET_WATCH_SECONDS)
-            if await self.file_lane(self.library.changed):
-                await self.reload_presets()
 
     async def _watch_uploads(self) -> None:
         while True:
-            await asyncio.sleep(UPLOAD_WATCH_SECONDS)
+            self.uploads.begun.clear()
+            if self.uploads.open:
+                await asyncio.sleep(UPLOAD_WATCH_SECONDS)
+            else:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.uploads.begun.wait(), SPOOL_WATCH_SECONDS)
             await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
             with contextlib.suppress(OSError):  # no room for a reserve now
                 await self.journal_lane(self.journal.refill)

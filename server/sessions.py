@@ -101,6 +101,7 @@ class Sessions:
         self._known: dict[str, KnownClient] = {}  # registrations of an earlier life of this server, by address
         self._kept: OrderedDict[str, KnownSession] = OrderedDict()  # what clients have set, by client
         self._numbers = 0
+        self.listened = asyncio.Event()  # somebody has asked for pushes; cleared by who waits for it
 
     def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
         """Believe registrations from the journal. Those of other machines must be made again, with the password."""
@@ -179,6 +180,7 @@ class Sessions:
             peer.link.reply_port = reply_port or self._reply_port
         if level:
             session.listeners[peer.key] = peer
+            self.listened.set()
 
     def listeners(self, level: int = 1) -> Iterator[Peer]:
         """Peers that asked for pushes of at least this level."""
@@ -195,6 +197,7 @@ class Sessions:
         """Pushes for a peer that asks for them by other means than /notify; never less than was asked for before."""
         peer.level = max(peer.level, level)
         peer.session.listeners[peer.key] = peer
+        self.listened.set()
 
     def deafen(self, peer: Peer) -> None:
         """No more of them."""

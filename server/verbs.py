@@ -32,6 +32,8 @@ VERBS: dict[str, Verb] = {f"{ROOT}/{name}": verb for table in
                           for name, verb in table.items()}
 # A patch's link light must not wait for a slow disk, and a position that waits is wrong.
 AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got", f"{ROOT}/live/transport"))
+NEED_STYLES = frozenset(f"{ROOT}/{name}" for name in (
+    "edit", "say", "again", "capture", "set", "preset/list", "preset/get", "preset/blend"))
 STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
 WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
 
@@ -42,6 +44,8 @@ async def run(server: Server, peer: Peer, message: Request | BadRequest) -> None
         _check_allowed(peer, message)
         for warning in message.warnings:
             server.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
+        if message.address in NEED_STYLES:
+            await server.look_at_styles()
         outcome = VERBS[message.address](server, peer, message)
         if inspect.isawaitable(outcome):
             await outcome
