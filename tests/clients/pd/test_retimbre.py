@@ -27,6 +27,16 @@ def test_a_region_goes_out_of_an_array_and_its_stem_comes_back_into_it(pd, tones
     assert not pd.all("a", "fail")
 
 
+def test_into_alone_sends_stems_back_to_where_they_came_from(pd, tones, fill, content):
+    fill(pd, tones[:, 0], "left")
+    fill(pd, tones[:77, 1], "other")
+    pd.say("a", "into", "other")
+    pd.say("a", "into")
+    pd.say("a", "edit", "left", "a", "violin")
+    pd.expect("a", "result")
+    assert len(content(pd, "left")) == FRAMES and len(content(pd, "other")) == 77
+
+
 def test_nano_gives_as_many_samples_as_it_got(pure_data, tmp_path, tones, fill, content):
     if nano.missing():
         pytest.skip(nano.missing())
