@@ -36,6 +36,7 @@ from server.jobs import ENDED, Book, Job
 from server.journal import Journal, JournalError, KnownClient
 from server.lanes import Lane
 from server.live.session import LiveAudio
+from server.metrics import Metrics
 from server.paths import ServerAddress, remove_port_file, write_port_file
 from server.recovery import Recovery, recover
 from server.requests import Recipes
@@ -71,6 +72,7 @@ class Server:
         self.is_stopping = False
         self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
+        self.metrics = Metrics()
         self._told_state = ""
         self._styles_seen_at = 0.0  # monotonic
         self._began = time.monotonic()
@@ -136,7 +138,7 @@ class Server:
         self.book = Book()
         self.dispatcher = Dispatcher(self.book, self.delivery, self.executor, self.journal, self.journal_lane,
                                      self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds,
-                                     self._push_state)
+                                     self._push_state, self.metrics)
         self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
         self.retention = Retention(self.journal, self.journal_lane, self.file_lane, paths.takes, config.keep_days,
                                    config.keep_gb, self._spared)
@@ -144,6 +146,7 @@ class Server:
         self.downloads = Downloads(self.file_lane, self._fail_download)
         self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
         self.transports = Transports(self.receive, self.lost, self._link_for)
+        self.metrics.watch(self)
 
     async def _open_http(self) -> None:
         """The HTTP twin, unless it is off. Without a free port the server goes on: its clients speak OSC."""
@@ -323,7 +326,7 @@ class Server:
                 verbs.refuse_flood(self, peer, message)
                 return
             peer.link.pause(True)
-        peer.inbox.append(message)
+        peer.inbox.append((message, time.monotonic()))
         if peer.reader is None:
             peer.reader = asyncio.create_task(self._read(peer), name=f"messages of {peer.key}")
             self._tasks.add(peer.reader)
@@ -333,7 +336,7 @@ class Server:
         """Run a peer's messages in order, then end; the next message starts this again."""
         try:
             while peer.inbox:
-                await verbs.run(self, peer, peer.inbox.popleft())
+                await verbs.run(self, peer, *peer.inbox.popleft())
                 if len(peer.inbox) == MAX_WAITING // 2:
                     peer.link.pause(False)
                 await asyncio.sleep(0)  # others' turn
@@ -365,6 +368,8 @@ class Server:
     def _on_event(self, event: Event) -> None:
         """What the executor says; never waits."""
         kind = event["event"]
+        if kind == "hello":
+            self.metrics.worker_started()
         if kind == "ready":
             self.ready.set()
             self.delivery.push("ready", event.get("model", ""), float(event.get("seconds", 0.0)))

@@ -24,6 +24,7 @@ from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job
 from server.journal import End, Journal, JobRecord, Result
 from server.lanes import Lane
 from server.line import Line
+from server.metrics import Metrics
 from server.sandbox import FileIdentity
 from server.sessions import Peer
 from server.settle import settled
@@ -49,11 +50,11 @@ class Dispatcher:
 
     def __init__(self, book: Book, delivery: Delivery, executor: Executor, journal: Journal, journal_lane: Lane,
                  file_lane: Lane, takes: Path, queue_limit: int,
-                 quiet_seconds: Callable[[str], float], on_change: Callable[[], None]) -> None:
+                 quiet_seconds: Callable[[str], float], on_change: Callable[[], None], metrics: Metrics) -> None:
         self._book, self._delivery, self._executor = book, delivery, executor
         self._journal, self._journal_lane, self._file_lane = journal, journal_lane, file_lane
         self._takes, self._queue_limit, self._quiet_seconds = takes, queue_limit, quiet_seconds
-        self._on_change = on_change
+        self._on_change, self._metrics = on_change, metrics
         self._line = Line(book)
         self._waiting: list[Job] = []
         self._running: Job | None = None
@@ -260,6 +261,7 @@ class Dispatcher:
                 self._waiting.remove(job)
                 job.state, self._running = RUNNING, job
                 self._line.begin(job)
+                self._metrics.began(job)
                 self._rests.clear()
                 return job
             await self._wake.wait()
@@ -356,6 +358,8 @@ class Dispatcher:
         fraction = float(event.get("fraction", -1))
         stage = event.get("stage", "generating")
         is_new_stage = stage != job.stage
+        if is_new_stage:
+            self._metrics.entered(job, stage)
         job.advance((take + fraction) / takes if fraction >= 0 else -1, stage, float(event.get("eta_seconds", -1)))
         if is_new_stage or self._delivery.may_report(job):
             self._delivery.progress(job, 0)
@@ -381,6 +385,7 @@ class Dispatcher:
         job.end = end
         self._book.close(job)
         self._wake.set()
+        self._metrics.ended(job, end.code, end.seconds)
         log.log(logging.INFO if code in ("", "cancelled") else logging.WARNING, "%s %s after %.2f s%s", job.name,
                 job.public_state, end.seconds, f": {code}: {message}" if code else "")
         self._delivery.end(job)

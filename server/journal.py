@@ -295,6 +295,11 @@ class Journal:
                          (job, result.index, result.stem, result.path, result.rate_hz, result.channels,
                           result.frames, result.start_seconds, result.beats_start))
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs stand in each state."""
+        rows = self._db.execute("select state, count(*) from jobs where not pruned group by state")
+        return {"queued": 0, "running": 0, "done": 0, "failed": 0, **dict(rows)}
+
     def unfinished(self) -> list[JobRecord]:
         """Queued and running jobs in the order of their arrival."""
         return self._jobs("where state in ('queued', 'running') order by number")

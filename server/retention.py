@@ -58,6 +58,7 @@ class Retention:
         self._journal, self._journal_lane, self._file_lane, self._takes = journal, journal_lane, file_lane, takes
         self._keep_seconds, self._keep_bytes = keep_days * DAY_SECONDS, keep_gb * 10**9
         self._spared, self._clock = spared, clock or SteadyClock()
+        self.kept_jobs = self.kept_bytes = 0  # after the last pass
 
     async def prune(self) -> int:
         """One pass. Returns how many jobs were forgotten. Raises sqlite3.Error."""
@@ -70,6 +71,8 @@ class Retention:
         marked = await self._journal_lane(self._journal.marked)
         gone = await self._file_lane(_delete, self._takes, marked)
         await self._journal_lane(self._journal.drop_pruned, gone)
+        kept = [sizes[job] for job in sizes.keys() - set(gone)]
+        self.kept_jobs, self.kept_bytes = len(kept), sum(kept)
         if gone:
             log.info("%d old jobs and their takes are forgotten", len(gone))
         return len(gone)

@@ -183,6 +183,11 @@ class Transports:
         _ask_for_buffer(sock, socket.SO_SNDBUF, UDP_SEND_BUFFER_BYTES)
         return address[1]
 
+    @property
+    def connections(self) -> int:
+        """How many TCP connections are open."""
+        return len(self._links)
+
     def link_to(self, key: str) -> UdpLink | None:
         """A link to a UDP client that has not spoken since the start, from its key."""
         kind, _, rest = key.partition(":")

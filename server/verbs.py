@@ -38,8 +38,17 @@ STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
 WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
 
 
-async def run(server: Server, peer: Peer, message: Request | BadRequest) -> None:
-    """Run one message. Whatever goes wrong costs an answer, not the session."""
+async def run(server: Server, peer: Peer, message: Request | BadRequest, came_at: float = 0.0) -> None:
+    """Run one message. Whatever goes wrong costs an answer, not the session. `came_at`: monotonic; 0: now."""
+    came_at = came_at or time.monotonic()
+    refusal = await _outcome(server, peer, message)
+    seconds = time.monotonic() - came_at
+    server.metrics.answered(message.address, refusal.code if refusal else "", seconds)
+    if refusal:
+        _refuse(server, peer, message, refusal)
+
+
+async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) -> Refusal | None:
     try:
         _check_allowed(peer, message)
         for warning in message.warnings:
@@ -50,13 +59,14 @@ async def run(server: Server, peer: Peer, message: Request | BadRequest) -> None
         if inspect.isawaitable(outcome):
             await outcome
     except Refusal as refusal:
-        _refuse(server, peer, message, refusal)
+        return refusal
     except (OSError, sqlite3.Error) as error:
         log.warning("%s from %s: %s", message.address, peer.key, error)
-        _refuse(server, peer, message, told(error, "the server's disk does not do what it should"))
+        return told(error, "the server's disk does not do what it should")
     except Exception as error:  # a mistake of ours: the client must hear of it all the same
         log.exception("%s from %s", message.address, peer.key)
-        _refuse(server, peer, message, Refusal("internal", f"{type(error).__name__}: {error}; the log has more"))
+        return Refusal("internal", f"{type(error).__name__}: {error}; the log has more")
+    return None
 
 
 def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:

@@ -40,6 +40,7 @@ class HttpTwin:
             web.get(f"{ROOT}/events", self._events, allow_head=False),
             web.post("/{address:.*}", self._call),
             web.get("/openapi.json", self._openapi),
+            web.get("/metrics", self._metrics),
             web.get("/page/{name:.*}", self._page),
             web.get("/{path:.*}", self._node),
         ])
@@ -72,8 +73,13 @@ class HttpTwin:
         await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets))
         await self._runner.cleanup()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._runner.server.connections) if self._runner.server else 0
+
     def _protocol(self) -> asyncio.BaseProtocol:
-        if len(self._runner.server.connections) >= MAX_CONNECTIONS:
+        if self.connections >= MAX_CONNECTIONS:
             log.warning("an HTTP connection is refused: %d are open", MAX_CONNECTIONS)
             return _Refused()
         return self._runner.server()
@@ -109,6 +115,11 @@ class HttpTwin:
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return web.json_response(openapi.document())
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """For Prometheus."""
+        text, content_type = await self._server.metrics.text(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         return await files.page(self._server, request.match_info["name"])
