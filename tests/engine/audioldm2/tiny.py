@@ -132,8 +132,10 @@ def _t5_config() -> T5Config:
 
 
 def _gpt2_config() -> GPT2Config:
-    return GPT2Config(n_embd=GPT2_WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8,
-                      bos_token_id=0, eos_token_id=1)  # fmt: skip
+    return GPT2Config(
+        n_embd=GPT2_WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8, bos_token_id=0, eos_token_id=1,
+        max_new_tokens=8,
+    )  # fmt: skip
 
 
 def _clap_tokenizer() -> RobertaTokenizerFast:
