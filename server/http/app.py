@@ -130,6 +130,7 @@ class HttpTwin:
             return await websocket.serve(self._server, request, self._sockets)
         if request.path == "/" and not request.query_string and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             raise web.HTTPFound("/page/")
+        await self._server.look_at_styles()  # their names stand in the tree
         return oscquery.answer(self._server, request)
 
 

@@ -9,6 +9,9 @@ from osc_protocol.wire import READERS
 
 from server.http import oscquery
 
+STYLE = ("name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\nprompts: [{text: a lute}]\n"
+         "licence: CC0-1.0\n")
+
 
 @pytest.fixture
 def get(http):
@@ -147,13 +150,18 @@ async def test_osc_over_the_websocket_is_a_client_like_any_other(socket, audio):
 
 
 async def test_a_change_of_the_styles_changes_the_tree(socket, server, call):
-    (server.paths.presets / "mine.yaml").write_text("name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\n"
-                                                    "task: timbre\nprompts: [{text: a lute}]\nlicence: CC0-1.0\n")
+    (server.paths.presets / "mine.yaml").write_text(STYLE)
     status, replies = await call("preset/reload")
     assert status == 200, replies
     changed = json.loads(await asyncio.wait_for(socket.socket.receive_str(), 10))
     assert changed == {"COMMAND": "PATH_CHANGED", "DATA": "/retimbre"}
     assert "mine" in oscquery.find(oscquery.tree(server), "/retimbre/preset/get")["RANGE"][0]["VALS"]
+
+
+async def test_a_style_that_nobody_was_told_of_is_in_the_tree_all_the_same(get, server, monkeypatch):
+    monkeypatch.setattr("server.app.PRESET_WATCH_SECONDS", 0)
+    (server.paths.presets / "mine.yaml").write_text(STYLE)
+    assert "mine" in (await get("/retimbre/preset/get"))[1]["RANGE"][0]["VALS"]
 
 
 async def test_nonsense_is_passed_over(socket):
