@@ -62,7 +62,10 @@ class Preset(_Strict):
     )
     negative_prompt: str = Field("", max_length=300, description="words to steer away from")
     adapters: tuple[TensorFile, ...] = Field(
-        (), max_length=16, strict=False, description="LoRA files, added with their weights"
+        (),
+        max_length=16,
+        strict=False,
+        description="LoRA files, added with their weights; or one AP-Adapter, for audioldm2",
     )
     soft_prompt: TensorFile | None = Field(None, description="learned text tokens")
     audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")

@@ -36,7 +36,6 @@ from engine.region import reflected
 from engine.runtime import Runner
 
 OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
-CHUNK_WINDOWS = 1  # the vocoder speaks a window at a time
 
 # fractions of the job at which each part ends
 ENCODED, GENERATED, DECODED = 0.05, 0.9, 0.95
@@ -145,7 +144,7 @@ class Editor:
     ) -> np.ndarray:
         """Samples [160 M] of a log-mel [M, 64]; chunks overlap by the vocoder's reach, so they equal the whole."""
         hop = self.sizes.samples_per_latent // self.sizes.frames_per_latent
-        frames, size, chunks = len(mel), self.sizes.mel_windows.frames * CHUNK_WINDOWS, []
+        frames, size, chunks = len(mel), self.sizes.mel_windows.frames, []
         for first in range(0, frames, size):
             if cancelled():
                 raise Cancelled

@@ -19,6 +19,7 @@ CURE = 'pip install "retimbre[torch]"'
 REPOSITORIES = ("audioldm2-large", "audioldm2-music", "audioldm2")  # of cvssp, the best first
 AUDIOMAE, ADAPTER = "audiomae.safetensors", "ap_adapter.safetensors"
 TIMM_PORT = "gaunernst/vit_base_patch16_1024_128.audiomae_as2m"
+ADAPTER_TITLE = "AP-Adapter"
 ADAPTER_ID = "1LS3KeczUwfMzk8Cf5oTvkjCkqK3OVnkZ"  # on Google Drive, as the authors' README has it
 
 
@@ -70,26 +71,27 @@ class Places:
             )  # fmt: skip
         if self.adapter() is None:
             yield Missing(
-                "AP-Adapter", "87 MB", "derived from CC-BY-NC-SA-4.0, non-commercial",
+                ADAPTER_TITLE, "87 MB", "derived from CC-BY-NC-SA-4.0, non-commercial",
                 f"gdown {ADAPTER_ID} -O ap_adapter.bin && "
                 f"retimbre models convert ap_adapter.bin \"{folder / ADAPTER}\"",
             )  # fmt: skip
 
     def trouble(self) -> str:
         """Why the family cannot serve, in words; empty when it can."""
-        if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-            return f"needs {', '.join(absent)}; run: {CURE}"
-        rows = list(self.missing())
-        return f"missing, nothing is downloaded by itself: {'; '.join(map(str, rows))}" if rows else ""
+        try:
+            self.check()
+        except EngineError as error:
+            return error.message
+        return ""
 
     def check(self, brings_adapter: bool = False) -> None:
         """EngineError not_ready (packages) or missing_weights; an adapter of the preset's own stands in for ours."""
         if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
             raise EngineError("not_ready", f"audioldm2 needs {', '.join(absent)}; run: {CURE}")
-        rows = [row for row in self.missing() if not (brings_adapter and row.what == "AP-Adapter")]
+        rows = [row for row in self.missing() if not (brings_adapter and row.what == ADAPTER_TITLE)]
         if rows:
             commands = "; ".join(map(str, rows))
-            raise EngineError("missing_weights", f"audioldm2 has not all its weights; fetch them: {commands}")
+            raise EngineError("missing_weights", f"audioldm2 lacks weights, nothing is fetched by itself; {commands}")
 
     def _file(self, name: str) -> Path | None:
         path = self.folder / name if self.folder else None
