@@ -29,6 +29,7 @@ CLOSING = ("done", "fail", "info", "unloaded")
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 STARTS_BEFORE_ERROR = 3  # in a row that never became ready: then waiting jobs are failed instead of kept waiting
 MAX_LINE_BYTES = 16 * 2**20
+OOM_KILLER = ", as the system does when memory runs out"
 
 
 @dataclass
@@ -97,6 +98,7 @@ class LocalExecutor:
         self._running: str | None = None  # job of the request that the worker has now
         self._is_load = False
         self._was_ready = False
+        self._lacking = ""  # the first model, where it could not be loaded
         self._should_stop = False
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_words: deque[str] = deque(maxlen=5)  # of stderr, for the message of engine_died
@@ -228,10 +230,12 @@ class LocalExecutor:
             self._change("ready")
         elif kind == "not_ready":  # of the first model; another may work, and jobs will be told the reason
             log.error("model %s is not loaded: %s", event.get("model"), event.get("message"))
-            self._was_ready = True
+            self._was_ready, self._lacking = True, event.get("model", "")
             self._change("ready", f"{event.get('code')}: {event.get('message')}")
         elif kind == "loaded":
             self._mark_loaded(event["model"], True)
+            if event["model"] == self._lacking:  # somebody has put its files right
+                self._change("ready")
             level = logging.WARNING if "non-commercial" in event["licence"] else logging.INFO
             log.log(level, "model %s is loaded; licence: %s", event["model"], event["licence"])
         elif event.get("job") != self._running:
@@ -298,7 +302,7 @@ def ending(returncode: int | None, last_words: Sequence[str], who: str = "the wo
     """How a child process ended, in words."""
     if returncode is not None and returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else str(-returncode)
-        told = f"{who} was killed by {name}"
+        told = f"{who} was killed by {name}" + (OOM_KILLER if name == "SIGKILL" else "")
     else:
         told = f"{who} ended with exit code {returncode}"
     return f"{told} ({last_words[-1][:300]})" if last_words else told
