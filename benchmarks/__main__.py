@@ -3,6 +3,7 @@
     python -m benchmarks all                              a table
     python -m benchmarks all --out docs/benchmarks.md     and a page
     python -m benchmarks ack upload --json figures.json   some of it, and JSON
+    python -m benchmarks load soak --soak-seconds 3600    many clients, for long: not part of all
 
 Leave the machine alone meanwhile: a second busy process costs more than what is measured here.
 """
@@ -29,6 +30,7 @@ from benchmarks.figures import Figure
 from benchmarks.setting import QUICK, Setting, Sizes
 
 MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")  # in this order, by name
+LONG = ("load", "soak")  # only when named: they take many minutes
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -36,8 +38,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     names = MODULES if "all" in options.names else tuple(dict.fromkeys(options.names))
     sizes = QUICK if options.quick else Sizes()
-    if options.long_seconds:
-        sizes = replace(sizes, long_seconds=options.long_seconds)
+    chosen = {name: value for name in ("long_seconds", "soak_seconds") if (value := getattr(options, name))}
+    sizes = replace(sizes, **chosen)
     setting = Setting(sizes, options.threads)
     measured, troubles = measure_all(names, setting)
     shown = [figure for rows in measured.values() for figure in rows]
@@ -108,12 +110,13 @@ def _version(package: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", choices=("all", *MODULES), metavar="NAME",
-                        help=f"all, or some of {', '.join(MODULES)}")
+    parser.add_argument("names", nargs="+", choices=("all", *MODULES, *LONG), metavar="NAME",
+                        help=f"all, or some of {', '.join((*MODULES, *LONG))}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it work? The figures mean nothing")
     parser.add_argument("--threads", type=int, default=0, help="of the model (default: one per core)")
     parser.add_argument("--long-seconds", type=float, default=0.0,
                         help=f"of the upload and of the job that keeps the worker busy; {Sizes().long_seconds:g}")
+    parser.add_argument("--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")
     return parser

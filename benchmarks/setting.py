@@ -41,9 +41,15 @@ class Sizes:
     uploads: int = 2
     starts: int = 3
     helps: int = 5
+    clients: int = 64
+    queued: int = 1000
+    probes: int = 200
+    idle_seconds: float = 60.0
+    soak_seconds: float = 3600.0
 
 
-QUICK = Sizes(acks=10, edits=1, long_seconds=2.0, uploads=1, starts=1, helps=1)  # does it work?
+QUICK = Sizes(acks=10, edits=1, long_seconds=2.0, uploads=1, starts=1, helps=1, clients=4, queued=24, probes=5,
+              idle_seconds=1.0, soak_seconds=10.0)  # does it work?
 
 
 @dataclass(frozen=True)
@@ -70,25 +76,38 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(setting: Setting) -> Iterator[Running]:
+def running(setting: Setting, *flags: str) -> Iterator[Running]:
     """Start a server on a fresh data folder, wait until its model is loaded, stop it at the end."""
+    with fresh_folder() as folder, serving(setting, folder, *flags) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def fresh_folder() -> Iterator[Path]:
+    """For the data and the audio of a server."""
     with tempfile.TemporaryDirectory(prefix="retimbre-bench-", ignore_cleanup_errors=True) as folder:
-        data_dir, audio = Path(folder, "data"), Path(folder, "audio")
-        data_dir.mkdir()
-        audio.mkdir()
-        with open(data_dir / "benchmark.log", "w+b") as log:
-            began = time.monotonic()
-            command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data_dir}",
-                       f"--root={audio}", f"--threads={setting.threads}"]
-            process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
-            try:
-                address = _until(lambda: read_port_file(Paths(data_dir).port_file), process, log)
-                listening_seconds = time.monotonic() - began
-                with Client(port=address.port) as client:
-                    _until(lambda: _is_ready(client), process, log)
-                yield Running(process, address, audio, listening_seconds, time.monotonic() - began)
-            finally:
-                _stop(process)
+        Path(folder, "data").mkdir()
+        Path(folder, "audio").mkdir()
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def serving(setting: Setting, folder: Path, *flags: str) -> Iterator[Running]:
+    """A server on a folder that may have been used before. `flags` come last, so they win."""
+    data_dir, audio = folder / "data", folder / "audio"
+    with open(data_dir / "benchmark.log", "w+b") as log:
+        began = time.monotonic()
+        command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data_dir}",
+                   f"--root={audio}", f"--threads={setting.threads}", *flags]
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
+        try:
+            address = _until(lambda: read_port_file(Paths(data_dir).port_file), process, log)
+            listening_seconds = time.monotonic() - began
+            with Client(port=address.port) as client:
+                _until(lambda: _is_ready(client), process, log)
+            yield Running(process, address, audio, listening_seconds, time.monotonic() - began)
+        finally:
+            _stop(process)
 
 
 def write_region(path: Path, seconds: float) -> Path:
@@ -101,7 +120,7 @@ def write_region(path: Path, seconds: float) -> Path:
 
 
 def _is_ready(client: Client) -> bool:
-    if client.status()["state"] != "ready":
+    if client.status()["state"] not in ("ready", "busy"):  # busy: with what an earlier life has left
         return False
     if not any(model["loaded"] for model in client.models()):
         raise BenchmarkError("the server runs without a model; `retimbre doctor` says why")
