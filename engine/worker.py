@@ -116,6 +116,7 @@ class Worker:
         self._jobs: list[Job] = []  # the one that runs and those that wait
         self._lock = threading.Lock()  # of _jobs
         self._should_stop = threading.Event()
+        self._is_busy = threading.Event()  # there are jobs: the ticker sleeps without them
         self._operations = {
             "edit": self._edit, "load": self._load, "unload": self._unload, "inspect": self._inspect,
         }  # fmt: skip
@@ -155,6 +156,7 @@ class Worker:
             job = Job(name, self._pipe)
             with self._lock:
                 self._jobs.append(job)
+                self._is_busy.set()
             self._requests.put((request, job))
         else:
             expected = ", ".join([*self._operations, "cancel", "shutdown"])
@@ -170,7 +172,8 @@ class Worker:
         self._requests.put(None)
 
     def tick(self) -> None:
-        """Any thread, a few times a second."""
+        """The ticker, a few times a second; waits while there is no job."""
+        self._is_busy.wait()
         with self._lock:
             jobs = list(self._jobs)
         for job in jobs:
@@ -202,6 +205,8 @@ class Worker:
         job.close()
         with self._lock:
             self._jobs.remove(job)
+            if not self._jobs:
+                self._is_busy.clear()
         self._pipe.send(event, job=job.name, **values)
         gc.collect()
 
