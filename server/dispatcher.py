@@ -1,7 +1,7 @@
 """Which job is next, and what happens to it: accepted -> settled -> queued -> running -> ended.
 
-One coroutine, `_serve`, takes jobs from the queue and sees each through to its end; the executor runs one at a time.
-Every ending goes through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
+One coroutine, `_serve`, takes jobs from the queue in its order, as many at once as the executor has places (the local
+one has one); a task of its own sees each through to its end. Every ending goes through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
 thread; what may block is sent to the journal's lane or the file lane.
 """
 
@@ -12,7 +12,8 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,8 @@ class Dispatcher:
         self._on_change, self._metrics = on_change, metrics
         self._line = Line(book)
         self._waiting: list[Job] = []
-        self._running: Job | None = None
-        self._worker_job = ""  # what the worker calls the running job: each of several takes is a request of its own
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._running: dict[Job, str] = {}  # job -> what the executor calls it now: each take is a request of its own
+        self._inboxes: dict[str, asyncio.Queue[Event]] = {}  # by that name: what the executor says about it
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()  # nothing runs
         self._rests.set()
@@ -75,21 +75,21 @@ class Dispatcher:
 
     @property
     def running(self) -> int:
-        """0 or 1."""
-        return int(self._running is not None)
+        """How many jobs run; no more than the executor has places."""
+        return len(self._running)
 
     def start(self) -> None:
         """Begin to serve the queue."""
         self._spawn(self._serve(), "dispatcher")
 
     async def stop(self, force: bool) -> None:
-        """Finish the running job (not when forced), then stop. What waits stays in the journal for the next start."""
+        """Finish what runs (not when forced), then stop. What waits stays in the journal for the next start."""
         self.is_draining = True
         if not force:
             await self._rests.wait()
-        if self._running:
-            self._running.stop = ("interrupted", "the server was stopped while this ran; send it again")
-            self._wake.set()
+        for job in self._running:
+            job.stop = ("interrupted", "the server was stopped while this ran; send it again")
+        self._wake.set()
 
     async def close(self) -> None:
         """End the tasks; call it when the executor has stopped."""
@@ -144,8 +144,8 @@ class Dispatcher:
         if not job.is_alive:
             return False
         job.stop = job.stop or (code, message)
-        if job is self._running:
-            self._executor.cancel(self._worker_job)
+        if job in self._running:
+            self._executor.cancel(self._running[job])
             self._wake.set()
         elif job in self._waiting:
             self._waiting.remove(job)
@@ -154,20 +154,21 @@ class Dispatcher:
 
     def position(self, job: Job) -> int:
         """How many jobs come before it; 0: it runs, or will at once."""
-        if job is self._running or not job.is_alive:
+        if job in self._running or not job.is_alive:
             return 0
-        return self._line.place(job) + self.running
+        return max(0, self._line.place(job) + self.running - (self._executor.places - 1))
 
     def eta(self, job: Job) -> float:
         """Seconds to its end; -1 unknown."""
         if not self._seconds:
             return -1.0
         each = sum(self._seconds) / len(self._seconds)
-        return each * (self.position(job) + 1)
+        return each * (self.position(job) / self._executor.places + 1)
 
     def on_event(self, event: Event) -> None:
         """What the executor says about a request; called in the loop's thread."""
-        self._events.put_nowait(event)
+        if inbox := self._inboxes.get(event["job"]):
+            inbox.put_nowait(event)
 
     def tell_waiting(self, text: str) -> None:
         """A warning for the clients of all jobs that wait."""
@@ -229,14 +230,19 @@ class Dispatcher:
         while True:
             job = await self._next()
             self._on_change()
-            try:
-                await self._run_to_its_end(job)
-            except LeftToNextStart as error:
-                log.warning("%s has no end yet: %s", job.name, error)
-            finally:
-                self._running = None
+            self._spawn(self._see_through(job), f"run of {job.name}")
+
+    async def _see_through(self, job: Job) -> None:
+        try:
+            await self._run_to_its_end(job)
+        except LeftToNextStart as error:
+            log.warning("%s has no end yet: %s", job.name, error)
+        finally:
+            del self._running[job]
+            if not self._running:
                 self._rests.set()
-                self._on_change()
+            self._wake.set()
+            self._on_change()
 
     async def _run_to_its_end(self, job: Job) -> None:
         try:
@@ -252,14 +258,15 @@ class Dispatcher:
             await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
 
     async def _next(self) -> Job:
-        """Wait for an idle executor and a job; the job is then running, so nobody else ends it."""
+        """Wait for a job and a place for it; the job is then running, so nobody else ends it."""
         while True:
             self._wake.clear()
             # Nobody is passed while his file is looked at: that takes two seconds at most, and positions were told.
             job = self._line.first()
-            if job in self._waiting and self._executor.is_idle and not self.is_draining:
+            has_place = self._executor.is_idle and self.running < self._executor.places
+            if job in self._waiting and has_place and not self.is_draining:
                 self._waiting.remove(job)
-                job.state, self._running = RUNNING, job
+                job.state, self._running[job] = RUNNING, job.name
                 self._line.begin(job)
                 self._metrics.began(job)
                 self._rests.clear()
@@ -267,7 +274,6 @@ class Dispatcher:
             await self._wake.wait()
 
     async def _run(self, job: Job) -> None:
-        self._worker_job = job.name
         began = time.monotonic()
         if job.op != "edit":
             await self._run_model(job)
@@ -291,23 +297,31 @@ class Dispatcher:
         """One version of a job. Returns the closing event."""
         folder, first = self._folder(job, take), len(job.results)
         await self._file_lane(lambda: folder.mkdir(parents=True, exist_ok=True))
-        self._worker_job = f"{job.name}.{take}"
+        name = self._running[job] = f"{job.name}.{take}"
         obstacle = await self._until_idle(job)
         if obstacle:
             return obstacle
-        self._executor.submit(stems.worker_request(job.spec, self._worker_job, job.name, take, folder))
-        while True:
-            event = await self._events.get()
-            if event.get("job") != self._worker_job:
-                continue
-            if event["event"] == "progress":
-                self._report(job, event, take)
-            elif event["event"] == "result":
-                await self._keep(job, Result(len(job.results), event["stem"], event["path"], event["rate_hz"],
-                                             event["channels"], event["frames"], event["start_seconds"],
-                                             job.spec["beats_start"]))
-            elif event["event"] in CLOSING:
-                return (await self._saved(job, folder, first) if _died(event) else None) or event
+        with self._submitted(stems.worker_request(job.spec, name, job.name, take, folder)) as events:
+            while True:
+                event = await events.get()
+                if event["event"] == "progress":
+                    self._report(job, event, take)
+                elif event["event"] == "result":
+                    await self._keep(job, Result(len(job.results), event["stem"], event["path"], event["rate_hz"],
+                                                 event["channels"], event["frames"], event["start_seconds"],
+                                                 job.spec["beats_start"]))
+                elif event["event"] in CLOSING:
+                    return (await self._saved(job, folder, first) if _died(event) else None) or event
+
+    @contextmanager
+    def _submitted(self, request: dict[str, Any]) -> Iterator[asyncio.Queue[Event]]:
+        """Start a request; its events, for as long as somebody reads them."""
+        self._inboxes[request["job"]] = events = asyncio.Queue()
+        try:
+            self._executor.submit(request)
+            yield events
+        finally:
+            del self._inboxes[request["job"]]
 
     async def _saved(self, job: Job, folder: Path, first: int) -> Event | None:
         """A worker may die between its last file and its last word; what it had finished is kept."""
@@ -324,20 +338,18 @@ class Dispatcher:
         if obstacle:
             await self._end(job, obstacle["code"], obstacle["message"])
             return
-        self._executor.submit({"op": job.op, "job": job.name, "model": job.spec["model"]})
-        while True:
-            event = await self._events.get()
-            if event.get("job") != job.name:
-                continue
-            if event["event"] == "progress":
-                self._report(job, event)
-            elif event["event"] == "fail":
-                await self._end(job, *self._cause(job, event))
-                return
-            elif event["event"] in (*CLOSING, "ready"):
-                job.warm_seconds = float(event.get("seconds", 0.0))
-                await self._end(job)
-                return
+        with self._submitted({"op": job.op, "job": job.name, "model": job.spec["model"]}) as events:
+            while True:
+                event = await events.get()
+                if event["event"] == "progress":
+                    self._report(job, event)
+                elif event["event"] == "fail":
+                    await self._end(job, *self._cause(job, event))
+                    return
+                elif event["event"] in (*CLOSING, "ready"):
+                    job.warm_seconds = float(event.get("seconds", 0.0))
+                    await self._end(job)
+                    return
 
     async def _until_idle(self, job: Job) -> Event | None:
         """Wait for a worker that died since this job was chosen. Returns what speaks against running it, or None.
