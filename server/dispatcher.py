@@ -1,8 +1,9 @@
 """Which job is next, and what happens to it: accepted -> settled -> queued -> running -> ended.
 
 One coroutine, `_serve`, takes jobs from the queue in its order, as many at once as the executor has places (the local
-one has one); a task of its own sees each through to its end. Every ending goes through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
-thread; what may block is sent to the journal's lane or the file lane.
+one has one); a task of its own sees each through to its end. Every ending goes through `_end`: journal first, then the
+one terminal message. All of it belongs to the loop's thread; what may block is sent to the journal's lane or the file
+lane.
 """
 
 from __future__ import annotations
