@@ -44,9 +44,10 @@ class EngineInfo:
 
 
 class Executor(Protocol):
-    """Runs requests, one at a time. A cluster engine would be another class with these five names."""
+    """Runs requests, `places` of them at once. The local one is here, the cluster's in `server.cluster`."""
 
     info: EngineInfo
+    places: int  # at least 1
 
     async def start(self, listener: Listener) -> None:
         """Begin to serve; events go to `listener`, among them {"event": "state"} whenever `info` changed."""
@@ -87,6 +88,8 @@ def worker_command(model: str, threads: int, models_folder: Path) -> list[str]:
 
 class LocalExecutor:
     """Keeps one worker process alive and speaks JSON lines with it."""
+
+    places = 1
 
     def __init__(self, command: Sequence[str], patience: Patience = DEFAULT_PATIENCE) -> None:
         self.command = list(command)
