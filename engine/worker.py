@@ -217,7 +217,7 @@ class Worker:
         wanted = EditRequest.from_dict(_object(request, "request"))
         manifest = edit(wanted, progress=job.report, cancelled=job.is_cancelled.is_set, shelf=self._shelf)
         for index, stem in enumerate(manifest.stems):
-            self._pipe.send("result", job=job.name, index=index, **_result_row(manifest.values["input"], stem))
+            self._pipe.send("result", job=job.name, index=index, **result_row(manifest.values["input"], stem))
         seconds = round(time.perf_counter() - began, 4)
         return "done", {"seed": manifest.seed, "manifest": str(manifest.path), "seconds": seconds}
 
@@ -256,7 +256,8 @@ def _object(request: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _result_row(source: dict[str, Any], stem: dict[str, Any]) -> dict[str, Any]:
+def result_row(source: dict[str, Any], stem: dict[str, Any]) -> dict[str, Any]:
+    """What `result` says of a stem, from the manifest's rows of it and of its input."""
     return {
         "stem": stem["name"], "path": stem["path"], "rate_hz": stem["rate_hz"], "channels": stem["channels"],
         "frames": stem["frames"], "start_seconds": source["start_frame"] / source["rate_hz"],
