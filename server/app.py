@@ -16,7 +16,6 @@ import logging
 import os
 import signal
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
 
-from server import delivery, discovery, retention, status, verbs
+from server import delivery, discovery, logs, retention, status, verbs
 from server.config import ServeConfig
 from server.delivery import Delivery
 from server.dispatcher import Dispatcher
@@ -65,8 +64,7 @@ class Server:
     def __init__(self, config: ServeConfig, executor: Executor | None = None) -> None:
         self.config = config
         self.paths = config.paths()
-        self.executor = executor or LocalExecutor(
-            worker_command(config.model, config.threads, self.paths.models(config.models_dir)))
+        self.executor = executor or self._engine()
         self.ready = asyncio.Event()  # the engine takes jobs at once
         self.port = self.http_port = 0
         self.is_stopping = False
@@ -78,6 +76,15 @@ class Server:
         self._began = time.monotonic()
         self.http: HttpTwin | None = None
         self.announcement: discovery.Announcement | None = None
+
+    def _engine(self) -> Executor:
+        """Whoever computes by the options. Raises ConfigError where that needs what is not installed."""
+        config = self.config
+        if config.executor == "local":
+            return LocalExecutor(worker_command(config.model, config.threads, self.paths.models(config.models_dir)))
+        from server.cluster.executor import Cluster, RayExecutor
+
+        return RayExecutor(Cluster.of(config, f"retimbre-{hashlib.sha256(f"{platform.node()}:{self.paths.data}".encode()).hexdigest()[:8]}"))
 
     # Life
 
@@ -119,7 +126,7 @@ class Server:
         self.spawn(self._watch_uploads(), "upload watch")
         self.spawn(self._watch_takes(), "take watch")
         write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, self.http_port, os.getpid()))
-        log.info("listening on %s port %d, UDP and TCP", self.config.host, self.port)
+        log.info("listening, UDP and TCP", extra={"port": self.port})
 
     async def _build(self) -> None:
         config, paths = self.config, self.paths
@@ -127,7 +134,7 @@ class Server:
         folders = [SHIPPED_FOLDER, paths.presets, *config.presets_dir]
         self.library: Library = await self.file_lane(Library, folders)
         for problem in self.library.report.errors:
-            log.warning("preset not loaded: %s", problem)
+            log.warning("a preset is not loaded", extra={"reason": problem})
         await self.file_lane(status.version)
         self.sandbox = Sandbox([paths.spool, paths.takes, *config.root], limit_bytes)
         self.recipes = Recipes(self.library, self.sandbox, config.model)
@@ -158,7 +165,7 @@ class Server:
             self.http = twin
         except OSError as error:
             await twin.close()
-            log.warning("no HTTP and no page: %s", error)
+            log.warning("no HTTP and no page", extra={"reason": error})
 
     async def _resume(self, recovery: Recovery) -> None:
         """Take up what an earlier life of this server left."""
@@ -290,7 +297,7 @@ class Server:
         before = self.library.presets()
         report = await self.file_lane(self.library.reload)
         for problem in report.errors:
-            log.warning("preset: %s", problem)
+            log.warning("a preset is not loaded", extra={"reason": problem})
             self.delivery.push("log", 2, f"preset: {problem}")
         if self.library.presets() != before:
             self.delivery.push("preset/changed", len(report.loaded))
@@ -373,8 +380,8 @@ class Server:
         if kind == "ready":
             self.ready.set()
             self.delivery.push("ready", event.get("model", ""), float(event.get("seconds", 0.0)))
-            log.info("model %s is ready on %s after %.1f s", event.get("model"), self.executor.info.device,
-                     float(event.get("seconds", 0.0)))
+            log.info("the engine is ready", extra={"model": event.get("model", ""), "device": self.executor.info.device,
+                                                   "seconds": float(event.get("seconds", 0.0))})
         self.dispatcher.give_up_if_hopeless()
         if "job" in event:
             self.dispatcher.on_event(event)
@@ -414,7 +421,7 @@ class Server:
             try:
                 await self.retention.prune()
             except sqlite3.Error as error:
-                log.warning("old takes are not deleted: %s", error)
+                log.warning("old takes are not deleted", extra={"reason": error})
             await asyncio.sleep(retention.WATCH_SECONDS)
 
     def _spared(self) -> set[str]:
@@ -431,9 +438,8 @@ def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None
     `announce(server, "listening" | "ready" | "stopping")` is called as it happens. `until`: a function that blocks;
     when it returns, the server drains and stops. Raises OSError (no port), JournalError (data folder in use).
     """
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-                        stream=sys.stderr)
-    asyncio.run(_serve(config, announce or (lambda server, what: None), until))
+    with logs.kept(config.paths().log_lines, config.log_level, config.log_format, config.log_mb):
+        asyncio.run(_serve(config, announce or (lambda server, what: None), until))
 
 
 async def _serve(config: ServeConfig, announce: Callable[[Server, str], None], until: Callable[[], Any] | None) -> None:

@@ -83,6 +83,14 @@ class ServeConfig(CommonConfig):
                              "data folder", metavar="DIR")
     model: str = option("nano", "model that is loaded at the start and used when a request names none", metavar="NAME")
     threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
+    executor: str = option("local", "who computes; local: one worker process; ray: replicas on the machines of a Ray "
+                           "cluster (extra [cluster])", choices=("local", "ray"))
+    ray_address: str = option("", "HOST:PORT of the Ray cluster that this machine belongs to; empty: Ray is started on "
+                              "this machine alone", metavar="ADDRESS")
+    min_replicas: int = option(1, "replicas that are always there, with --executor ray; each takes one job at a time and "
+                               "claims --threads cores (0: one)", low=1, high=1024)
+    max_replicas: int = option(1, "replicas that there may be while jobs wait, with --executor ray", low=1, high=1024)
+    replica_gpus: float = option(0.0, "graphics cards, or part of one, that each replica claims", low=0, high=16)
     queue_limit: int = option(64, "jobs that may wait; more are answered queue_full", unit="jobs", low=1, high=100_000)
     keep_gb: int = option(100, "takes that are kept; when they are more, the oldest are deleted, but never the one in "
                           "use; 0: no limit", unit="GB", low=0, high=1_000_000)
@@ -90,6 +98,9 @@ class ServeConfig(CommonConfig):
                             high=36500)
     max_file_mb: int = option(2048, "largest audio file or upload that is accepted", unit="MB", low=1, high=65536)
     log_level: str = option("warning", "what is written to the log", choices=("debug", "info", "warning", "error"))
+    log_format: str = option("text", "of the log on standard error; json: one object a line", choices=("text", "json"))
+    log_mb: int = option(10, "of the log that is kept in the data folder, as JSON lines from info on; 0: none",
+                         unit="MB", low=0, high=10_000)
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.password_file:
@@ -200,16 +211,26 @@ def _parse_file(text: str, path: Path) -> Found:
             return {}
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError(f"{path}: expected `option: value` lines")
-        pairs = [(str(key.value), loader.construct_object(value, deep=True),
-                  f"{path}:{key.start_mark.line + 1}: {key.value}") for key, value in root.value]
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        pairs = [(str(key.value), _value(loader, value), f"{path}:{key.start_mark.line + 1}: {key.value}")
+                 for key, value in root.value]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that there is not
+        raise error if isinstance(error, ConfigError) else ConfigError(f"{path}: {error}") from error
     finally:
         loader.dispose()
     for key, _, place in pairs:
         if key not in _names():
             raise ConfigError(f"{place}: no such option; {_nearest(key)}")
     return {key: (value, place) for key, value, place in pairs}
+
+
+def _value(loader: Any, node: Any) -> Any:
+    """One value, or a list of them: nothing is nested, so nothing can grow by aliases of aliases."""
+    import yaml
+
+    for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        if not isinstance(part, yaml.ScalarNode):
+            raise ConfigError(f"line {node.start_mark.line + 1}: expected a value, or a list of values")
+    return loader.construct_object(node, deep=True)
 
 
 def _names() -> tuple[str, ...]:
@@ -224,14 +245,14 @@ def _nearest(key: str) -> str:
 def _checked(each: dataclasses.Field, value: Any, place: str) -> Any:
     """`value` in the option's own type and range. Raises ConfigError with the place it was found in."""
     if isinstance(each.default, tuple):
-        parts = value.split(os.pathsep) if isinstance(value, str) else value
-        return tuple(str(part) for part in parts if str(part))
+        value = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(str(part) for part in (value if isinstance(value, (list, tuple)) else [value]) if str(part))
     kind = type(each.default)
     try:
         if isinstance(value, bool) or value is None:
             raise ValueError
         value = kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{place}: expected {_expected(each)}, got {value!r}") from error
     low, high, choices = (each.metadata[key] for key in ("low", "high", "choices"))
     outside = (low is not None and value < low) or (high is not None and value > high)

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.5  # the promise is 2 s
 PROGRESS_APART_SECONDS = 0.2
 REPEATS = 3
+SECRET = frozenset((f"{ROOT}/auth",))  # what came with it is shown nowhere
 REPEAT_APART_SECONDS = 0.5
 
 
@@ -145,10 +146,11 @@ def _end_message(job: Job, asked: str = "") -> tuple:
 
 def trace(peer: Peer, way: str, address: str, atoms: tuple, packet: bytes) -> None:
     """Show one message to the client that asked for it with /dump, and in the log."""
-    shown = f"{peer.key} {way} {address} " + " ".join(_shown(atom) for atom in atoms)
-    if peer.session.dump_level > 1:
+    is_secret = address in SECRET
+    shown = f"{peer.key} {way} {address} " + ("<secret>" if is_secret else " ".join(_shown(atom) for atom in atoms))
+    if peer.session.dump_level > 1 and not is_secret:
         shown += f" | {len(packet)} bytes: {packet[:128].hex(' ', 4)}"
-    log.info("%s", shown)
+    log.info("traced", extra={"said": shown})
     peer.link.send(encode(f"{ROOT}/log", 0, shown))
 
 

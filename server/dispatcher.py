@@ -22,7 +22,7 @@ from server import stems
 from server.delivery import HEARTBEAT_SECONDS, Delivery
 from server.errors import Refusal, told
 from server.executor import CLOSING, Event, Executor
-from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job
+from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job, about
 from server.journal import End, Journal, JobRecord, Result
 from server.lanes import Lane
 from server.line import Line
@@ -122,7 +122,7 @@ class Dispatcher:
                 await self._journal_lane(self._journal.add_job, job.record)
             except sqlite3.Error as error:
                 self._book.drop(job)
-                log.exception("job %s is not accepted", job.name)
+                log.exception("a job is not accepted", extra=about(job))
                 raise told(error, "the job was not taken: the journal cannot be written") from error
             self.acknowledge(job)
         job.state = SETTLING
@@ -211,7 +211,7 @@ class Dispatcher:
             await self._end(job, refusal.code, refusal.message)
             return
         except Exception as error:  # as in _serve: no job is left without an end
-            log.exception("job %s", job.name)
+            log.exception("a job fails", extra=about(job))
             await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
             return
         if job.stop:
@@ -237,7 +237,7 @@ class Dispatcher:
         try:
             await self._run_to_its_end(job)
         except LeftToNextStart as error:
-            log.warning("%s has no end yet: %s", job.name, error)
+            log.warning("a job has no end yet", extra={**about(job), "reason": error})
         finally:
             del self._running[job]
             if not self._running:
@@ -251,11 +251,11 @@ class Dispatcher:
         except LeftToNextStart:
             raise
         except (OSError, sqlite3.Error) as error:
-            log.exception("job %s", job.name)
+            log.exception("a job fails", extra=about(job))
             refusal = told(error, f"{self._takes} or the journal cannot be written")
             await self._end(job, refusal.code, refusal.message)
         except Exception as error:  # our own mistake must cost this job and not the queue
-            log.exception("job %s", job.name)
+            log.exception("a job fails", extra=about(job))
             await self._end(job, "internal", f"{type(error).__name__}: {error}; the log has more")
 
     async def _next(self) -> Job:
@@ -270,6 +270,7 @@ class Dispatcher:
                 job.state, self._running[job] = RUNNING, job.name
                 self._line.begin(job)
                 self._metrics.began(job)
+                log.info("job begins", extra={**about(job), "model": job.spec.get("model", "")})
                 self._rests.clear()
                 return job
             await self._wake.wait()
@@ -399,8 +400,8 @@ class Dispatcher:
         self._book.close(job)
         self._wake.set()
         self._metrics.ended(job, end.code, end.seconds)
-        log.log(logging.INFO if code in ("", "cancelled") else logging.WARNING, "%s %s after %.2f s%s", job.name,
-                job.public_state, end.seconds, f": {code}: {message}" if code else "")
+        log.log(logging.INFO if end.code in ("", "cancelled") else logging.WARNING, f"job {job.public_state}",
+                extra={**about(job), "seconds": end.seconds, "code": end.code, "reason": end.message})
         self._delivery.end(job)
 
     async def _written(self, job: Job, write: Callable[..., Any], *arguments: Any) -> Any:
@@ -416,7 +417,7 @@ class Dispatcher:
                     raise LeftToNextStart(refusal.message) from error
                 if not has_warned:
                     has_warned = True
-                    log.error("%s", refusal.message)
+                    log.error("a job waits for the journal", extra={**about(job), "reason": refusal.message})
                     if job.peer:
                         self._delivery.send(job.peer, "log", 2, f"{refusal.code}: {refusal.message}")
             await asyncio.sleep(JOURNAL_AGAIN_SECONDS)

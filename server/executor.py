@@ -171,7 +171,7 @@ class LocalExecutor:
                 limit=MAX_LINE_BYTES, **own_group())
         except OSError as error:
             self._cause_of_death = f"the worker could not be started: {error}"
-            log.error("%s", self._cause_of_death)
+            log.error("the engine worker does not start", extra={"reason": error})
             return
         process = self._process
         self._expect_a_word(self.patience.start_seconds)
@@ -183,7 +183,7 @@ class LocalExecutor:
                 process.kill()
         self._cause_of_death = self._cause_of_death or ending(process.returncode, self._last_words)
         if not self._should_stop:
-            log.error("engine worker %d: %s", process.pid, self._cause_of_death)
+            log.error("the engine worker has ended", extra={"reason": self._cause_of_death})
 
     def _bury(self) -> None:
         """Say what the dead worker cannot say any more."""
@@ -208,14 +208,14 @@ class LocalExecutor:
                 if event:
                     self._take(event)
             except Exception:  # an event that we do not understand must not end the reading of the next ones
-                log.exception("worker event %r", event)
+                log.exception("an event of the worker", extra={"said": event})
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:
         async for line in _lines(stream):
             text = line.decode("utf-8", "replace").rstrip()
             if text:
                 self._last_words.append(text)
-                log.info("worker: %s", text)
+                log.info("the worker says", extra={"said": text})
 
     def _take(self, event: Event) -> None:
         kind = event["event"]
@@ -232,7 +232,8 @@ class LocalExecutor:
             self._mark_loaded(event.get("model", ""), True)
             self._change("ready")
         elif kind == "not_ready":  # of the first model; another may work, and jobs will be told the reason
-            log.error("model %s is not loaded: %s", event.get("model"), event.get("message"))
+            log.error("the model is not loaded",
+                      extra={"model": event.get("model", ""), "reason": event.get("message", "")})
             self._was_ready, self._lacking = True, event.get("model", "")
             self._change("ready", f"{event.get('code')}: {event.get('message')}")
         elif kind == "loaded":
@@ -240,7 +241,7 @@ class LocalExecutor:
             if event["model"] == self._lacking:  # somebody has put its files right
                 self._change("ready")
             level = logging.WARNING if "non-commercial" in event["licence"] else logging.INFO
-            log.log(level, "model %s is loaded; licence: %s", event["model"], event["licence"])
+            log.log(level, "a model is loaded; its licence: %s", event["licence"], extra={"model": event["model"]})
         elif event.get("job") != self._running:
             log.debug("worker: %s about %s, which does not run", kind, event.get("job"))
             return
@@ -318,7 +319,7 @@ def _parse(line: bytes) -> Event | None:
         event = None
     if isinstance(event, dict) and isinstance(event.get("event"), str):
         return event
-    log.warning("worker: not an event: %r", line[:200])
+    log.warning("the worker wrote what is not an event", extra={"said": line[:200]})
     return None
 
 

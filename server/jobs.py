@@ -149,6 +149,11 @@ class Book:
         return [job.name for job in moved]
 
 
+def about(job: Job) -> dict[str, Any]:
+    """The fields of a log line about a job."""
+    return {"job": job.name, "id": job.client_id, "client": job.record.client, "verb": job.record.command}
+
+
 def _key(job: Job) -> tuple[str, str]:
     return job.record.client, json.dumps(job.client_id)  # as JSON: 7 and "7" differ, 7 and 7.0 came in equal
 

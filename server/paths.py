@@ -55,6 +55,11 @@ class Paths:
         return self.data / "server.log"
 
     @property
+    def log_lines(self) -> Path:
+        """What a server logs, as JSON lines; older files and the last crash lie beside it."""
+        return self.data / "log" / "server.jsonl"
+
+    @property
     def port_file(self) -> Path:
         """JSON: where the running server really listens. Gone when none runs."""
         return self.data / "server.json"

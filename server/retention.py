@@ -121,7 +121,7 @@ def _delete(takes: Path, jobs: Iterable[str]) -> list[str]:
         except FileNotFoundError:
             pass
         except OSError as error:  # a read-only disk, or Windows while somebody plays the stem
-            log.warning("%s is not deleted yet: %s", takes / job, error)
+            log.warning("a take is not deleted yet", extra={"job": job, "reason": error})
             continue
         gone.append(job)
     return gone

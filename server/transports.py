@@ -93,7 +93,8 @@ class TcpLink(Link, asyncio.Protocol):
         self.host, port = transport.get_extra_info("peername")[:2]
         self.key = f"tcp:{self.host}:{port}"
         if len(self._links) >= MAX_CONNECTIONS:
-            log.warning("%s refused: %d connections are open", self.key, MAX_CONNECTIONS)
+            log.warning("a connection is refused: too many are open",
+                        extra={"peer": self.key, "count": MAX_CONNECTIONS})
             transport.abort()
             return
         self._links.add(self)
@@ -103,7 +104,7 @@ class TcpLink(Link, asyncio.Protocol):
         try:
             packets = self._decoder.feed(data)
         except FramingError as error:
-            log.warning("%s closed: %s", self.key, error)
+            log.warning("closed: what came is no OSC", extra={"peer": self.key, "reason": error})
             self._lost(self, str(error))
             self._transport.close()
             return
@@ -118,7 +119,7 @@ class TcpLink(Link, asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-            log.warning("%s closed: it does not read what it asked for", self.key)
+            log.warning("closed: it does not read what it asked for", extra={"peer": self.key})
             self._transport.abort()
             return
         self._transport.write(encode_frame(packet, self._decoder.framing or "int32"))

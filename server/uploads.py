@@ -147,7 +147,7 @@ class Uploads:
             except OSError as error:
                 await self.drop(client, request.id)
                 raise told(error, "the upload cannot be written") from error
-            log.info("upload %s: %d bytes from %s", upload.path.name, upload.written_bytes, client)
+            log.info("an upload is complete", extra={"client": client, "bytes": upload.written_bytes})
         elif upload.receiver.state == "failed":
             await self.drop(client, request.id)
         return packets
@@ -157,7 +157,7 @@ class Uploads:
         now = time.monotonic() if now is None else now
         for (client, identity), upload in list(self._uploads.items()):
             if upload.receiver.is_expired(now):
-                log.info("upload %r of %s has expired", identity, client)
+                log.info("an upload has expired", extra={"client": client, "id": identity})
                 await self.drop(client, identity)
         await self._file_lane(self._sweep, frozenset(needed), False)
 

@@ -35,6 +35,7 @@ AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got", f"{ROOT}/live/transport"))
 NEED_STYLES = frozenset(f"{ROOT}/{name}" for name in (
     "edit", "say", "again", "capture", "set", "preset/list", "preset/get", "preset/blend"))
 STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
+FREQUENT = AT_ONCE | {f"{ROOT}/{name}" for name in ("status", "job/query", "audio/data")}  # not worth a line
 WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
 
 
@@ -46,6 +47,9 @@ async def run(server: Server, peer: Peer, message: Request | BadRequest, came_at
     server.metrics.answered(message.address, refusal.code if refusal else "", seconds)
     if refusal:
         _refuse(server, peer, message, refusal)
+    elif message.address not in FREQUENT:
+        log.info("answered", extra={"verb": message.address, "client": peer.session.client, "peer": peer.key,
+                                    "id": message.id or "", "seconds": seconds})
 
 
 async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) -> Refusal | None:
@@ -61,10 +65,10 @@ async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) ->
     except Refusal as refusal:
         return refusal
     except (OSError, sqlite3.Error) as error:
-        log.warning("%s from %s: %s", message.address, peer.key, error)
+        log.warning("a request failed", extra={"verb": message.address, "peer": peer.key, "reason": error})
         return told(error, "the server's disk does not do what it should")
     except Exception as error:  # a mistake of ours: the client must hear of it all the same
-        log.exception("%s from %s", message.address, peer.key)
+        log.exception("a request failed", extra={"verb": message.address, "peer": peer.key})
         return Refusal("internal", f"{type(error).__name__}: {error}; the log has more")
     return None
 
@@ -82,9 +86,15 @@ def _refuse(server: Server, peer: Peer, message: Request | BadRequest, refusal: 
     may_storm = isinstance(message, BadRequest) or refusal.code in STORMS
     if may_storm and not peer.may_complain(time.monotonic()):
         return
-    log.info("%s from %s: %s: %s", message.address, peer.key, refusal.code, refusal.message)
+    log.info("refused", extra={"verb": _named(message), "peer": peer.key, "code": refusal.code,
+                               "reason": "" if message.address in WITHOUT_PASSWORD else refusal.message})
     identity = 0 if message.id is None else message.id
     server.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
+
+
+def _named(message: Request | BadRequest) -> str:
+    """The address where it is one of ours; others may be anything."""
+    return message.address if message.address in ADDRESSES else "unknown"
 
 
 def refuse_flood(server: Server, peer: Peer, message: Request | BadRequest) -> None:

@@ -81,7 +81,7 @@ def guard(server: Server):
         except ConnectionError:
             raise  # the client has gone
         except Exception as error:  # a mistake of ours: the client must hear of it all the same
-            log.exception("%s %s", request.method, request.path)
+            log.exception("a request failed", extra={"verb": request.method, "said": request.path})
             return calls.refusal(request.path, "internal", f"{type(error).__name__}: {error}; the log has more")
 
     return let_in

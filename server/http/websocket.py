@@ -52,7 +52,7 @@ class SocketLink(Link):
         """Send OSC (bytes) or a command (text)."""
         self._unread_bytes += len(data)
         if self._unread_bytes > MAX_UNREAD_BYTES:
-            log.warning("%s closed: it does not read what it asked for", self.key)
+            log.warning("closed: it does not read what it asked for", extra={"peer": self.key})
             self.close()
             return
         self._queue.put_nowait(data)
@@ -133,7 +133,7 @@ def _obey(server: Server, ear: Peer, text: str) -> None:
     elif command == "IGNORE":
         ear.link.paths.discard(path)
     else:
-        log.info("%s: no command that is known: %s", ear.key, text[:200])
+        log.info("no command that is known", extra={"peer": ear.key, "said": text[:200]})
 
 
 def _parse(text: str) -> tuple[Any, Any]:

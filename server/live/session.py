@@ -106,7 +106,7 @@ class Child:
         async for line in self._process.stderr:
             text = line.decode("utf-8", "replace").rstrip()
             self._last_words.append(text)
-            log.info("live audio: %s", text)
+            log.info("live audio says", extra={"said": text})
 
 
 def _settle(answer: asyncio.Future, event: dict[str, Any]) -> None:
