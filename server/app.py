@@ -84,7 +84,7 @@ class Server:
             return LocalExecutor(worker_command(config.model, config.threads, self.paths.models(config.models_dir)))
         from server.cluster.executor import Cluster, RayExecutor
 
-        return RayExecutor(Cluster.of(config, f"retimbre-{hashlib.sha256(f"{platform.node()}:{self.paths.data}".encode()).hexdigest()[:8]}"))
+        return RayExecutor(Cluster.of(config))
 
     # Life
 

@@ -87,8 +87,8 @@ class ServeConfig(CommonConfig):
                            "cluster (extra [cluster])", choices=("local", "ray"))
     ray_address: str = option("", "HOST:PORT of the Ray cluster that this machine belongs to; empty: Ray is started on "
                               "this machine alone", metavar="ADDRESS")
-    min_replicas: int = option(1, "replicas that are always there, with --executor ray; each takes one job at a time and "
-                               "claims --threads cores (0: one)", low=1, high=1024)
+    min_replicas: int = option(1, "replicas that are always there, with --executor ray; each takes one job at a time "
+                               "and claims --threads cores (0: one)", low=1, high=1024)
     max_replicas: int = option(1, "replicas that there may be while jobs wait, with --executor ray", low=1, high=1024)
     replica_gpus: float = option(0.0, "graphics cards, or part of one, that each replica claims", low=0, high=16)
     queue_limit: int = option(64, "jobs that may wait; more are answered queue_full", unit="jobs", low=1, high=100_000)
