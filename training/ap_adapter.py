@@ -164,37 +164,43 @@ class Objective:
 
     def loss(self, _: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """`loss`, and the same of the samples that heard their audio (`with_audio`)."""
-        latent = self._latent(batch.mel)
+        latent = self.latents(batch.mel)
         noise = torch.randn(latent.shape).to(self.device)
         times = torch.randint(self.scheduler.config.num_train_timesteps, (len(latent),)).to(self.device)
         omega = OMEGAS[int(torch.randint(len(OMEGAS), ()))]
         drops_text, drops_audio = _dropped(len(latent))
         texts = ["" if drop else text for text, drop in zip(batch.texts, drops_text.tolist(), strict=True)]
         fbank = torch.where(drops_audio[:, None, None], torch.zeros_like(batch.fbank), batch.fbank)
-        predicted = self._predicted(self.scheduler.add_noise(latent, noise, times), times, texts, fbank, omega)
+        predicted = self.predicted(self.scheduler.add_noise(latent, noise, times), times, texts, fbank, omega)
         error = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
         heard = (~drops_audio).to(self.device, error.dtype)
         return {"loss": error.mean(), "with_audio": (error * heard).sum() / heard.sum().clamp(min=1)}
 
-    def _predicted(self, noised: Tensor, times: Tensor, texts: list[str], fbank: Tensor, omega: int) -> Tensor:
+    def predicted(
+        self, noised: Tensor, times: Tensor, texts: list[str], fbank: Tensor | None, omega: int, alpha: float = 1.0
+    ) -> Tensor:
+        """The noise that the UNet tells in latents [B, C, T, F]; `fbank` None: without audio."""
         words = stacked([self._text.words(text) for text in texts])
         words = {name: torch.from_numpy(value).to(self.device) for name, value in words.items()}
-        grid = self.audiomae.grid
-        with torch.no_grad():
-            audio = pooled(self.audiomae(fbank.to(self.device)), grid, (omega, omega))
-        positions = pooled_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(self.device)
+        heard = {} if fbank is None else self._heard(fbank, omega, alpha)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.half):
-            return self.unet(
-                noised, times.float(), **words, audio=audio, audio_position=positions.expand(len(audio), -1),
-                audio_scale=torch.ones(len(audio), device=self.device),
-            )  # fmt: skip
+            return self.unet(noised, times.float(), **words, **heard)
 
-    @torch.no_grad()
-    def _latent(self, mel: Tensor) -> Tensor:
+    def latents(self, mel: Tensor) -> Tensor:
         """A sample of the VAE's posterior, as the reference trains on, not its mean."""
-        posterior = self.vae.encode(mel[:, None].to(self.device)).latent_dist
+        with torch.no_grad():
+            posterior = self.vae.encode(mel[:, None].to(self.device)).latent_dist
         drawn = posterior.mean + posterior.std * torch.randn(posterior.mean.shape).to(self.device)
         return drawn * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def _heard(self, fbank: Tensor, omega: int, alpha: float) -> dict[str, Tensor]:
+        """The UNet's audio inputs."""
+        grid = self.audiomae.grid
+        audio = pooled(self.audiomae(fbank.to(self.device)), grid, (omega, omega))
+        positions = pooled_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(self.device)
+        scale = torch.full((len(audio),), alpha, device=self.device)
+        return {"audio": audio, "audio_position": positions.expand(len(audio), -1), "audio_scale": scale}
 
 
 def _dropped(count: int) -> tuple[Tensor, Tensor]:

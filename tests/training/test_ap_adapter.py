@@ -118,13 +118,13 @@ def test_five_samples_in_a_hundred_lose_their_text_five_their_audio_and_five_bot
 
 def test_dropped_audio_is_an_empty_filter_bank_and_every_omega_is_drawn(objective, batch, monkeypatch):
     heard, omegas = [], []
-    predicted = objective._predicted
+    predicted = objective.predicted
 
     def listening(noised, times, texts, fbank, omega):
         heard.append((texts, fbank)), omegas.append(omega)
         return predicted(noised, times, texts, fbank, omega)
 
-    monkeypatch.setattr(objective, "_predicted", listening)
+    monkeypatch.setattr(objective, "predicted", listening)
     monkeypatch.setattr(
         ap_adapter, "_dropped", lambda count: (torch.tensor([True, False]), torch.tensor([False, True]))
     )
