@@ -64,7 +64,7 @@ class Metrics:
         """From now on the registry also says what can be looked up in `server`."""
         self._now = _Now(server)
         self.registry.register(self._now)
-        ProcessCollector(registry=self.registry)
+        ProcessCollector("retimbre_server", registry=self.registry)
         ProcessCollector("retimbre_worker", pid=lambda: getattr(server.executor, "pid", None) or -1,
                          registry=self.registry)
 
