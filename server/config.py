@@ -204,19 +204,17 @@ def _from_file(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Found:
 def _parse_file(text: str, path: Path) -> Found:
     import yaml
 
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None:
             return {}
         if not isinstance(root, yaml.MappingNode):
-            raise ConfigError(f"{path}: expected `option: value` lines")
+            raise ConfigError("expected `option: value` lines")
         pairs = [(str(key.value), _value(loader, value), f"{path}:{key.start_mark.line + 1}: {key.value}")
                  for key, value in root.value]
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that there is not
-        raise error if isinstance(error, ConfigError) else ConfigError(f"{path}: {error}") from error
-    finally:
-        loader.dispose()
+        raise ConfigError(f"{path}: {error}") from error
     for key, _, place in pairs:
         if key not in _names():
             raise ConfigError(f"{place}: no such option; {_nearest(key)}")

@@ -61,7 +61,10 @@ def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
 
 
 def _from_url(text: str, windows: bool) -> str:
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+    except ValueError as error:
+        raise Refusal("path_denied", f"{text!r} is no file URL ({error}); send a plain path") from error
     if url.netloc not in ("", "localhost"):
         raise Refusal("path_denied", f"{text!r} names another machine; upload the audio instead")
     path = unquote(url.path)
