@@ -32,7 +32,10 @@ UDP_CHUNK_BYTES = 3840          # its packet stays under 4 KB, the smallest buff
 TCP_CHUNK_BYTES = CHUNK_BYTES
 WINDOW = 8
 EXPIRES_SECONDS = 60.0          # a silent upload is forgotten
-EARLY_BYTES = 16 << 20          # what may wait behind a gap; later chunks are not acknowledged, so they come again
+# What may wait behind a gap; later chunks are not acknowledged, so they come again. Counted too: tiny ones cost more
+# than their bytes.
+EARLY_BYTES = 4 << 20
+EARLY_CHUNKS = 4096
 
 PATIENCE_SECONDS = 10.0         # silence means the other side is gone (the protocol's watchdog)
 RESEND_SECONDS = (0.02, 1.0)    # bounds of the wait for an answer; measured round trips choose within
@@ -103,9 +106,12 @@ class UploadReceiver:
         if self.size_bytes + len(chunk) > self.limit_bytes:
             self.state = "failed"
             return self._failed(DATA, "too_large", f"at most {self.limit_bytes} bytes are taken")
-        if index > self._next and self._early_bytes + len(chunk) > EARLY_BYTES:
+        if index > self._next and self._has_no_room(len(chunk)):
             return []
         return self._keep(index, chunk)
+
+    def _has_no_room(self, size_bytes: int) -> bool:
+        return self._early_bytes + size_bytes > EARLY_BYTES or len(self._early) >= EARLY_CHUNKS
 
     def _keep(self, index: int, chunk: bytes) -> list[bytes]:
         self._early[index] = chunk

@@ -6,6 +6,7 @@ import zlib
 import pytest
 
 from osc_protocol import DownloadReceiver, UploadReceiver, UploadSender, decode_packet, decode_reply, encode
+from osc_protocol.audio_transfer import EARLY_CHUNKS
 
 AUDIO = random.Random(7).randbytes(100_000)     # 27 chunks of 3840 bytes
 LIMIT = 1 << 20
@@ -186,9 +187,16 @@ def test_what_waits_behind_a_gap_is_bounded():
     end = receiver(limit_bytes=1 << 30, chunk_bytes=1 << 20)
     chunk = bytes(1 << 20)
     answered = [bool(ask(end, "data", index, chunk)) for index in range(1, 20)]
-    assert answered == [True] * 16 + [False] * 3        # 16 MiB, then no ack: they will come again
-    assert ask(end, "data", 0, chunk) == [("audio/ack", [0, 17])]
-    assert len(end.take()) == 17 << 20
+    assert answered == [True] * 4 + [False] * 15        # 4 MiB, then no ack: they will come again
+    assert ask(end, "data", 0, chunk) == [("audio/ack", [0, 5])]
+    assert len(end.take()) == 5 << 20
+
+
+@pytest.mark.parametrize("chunk", [b"", b"x"])
+def test_tiny_chunks_behind_a_gap_are_counted_too(chunk):
+    end = receiver()
+    answered = [bool(ask(end, "data", index, chunk)) for index in range(1, EARLY_CHUNKS + 10)]
+    assert answered == [True] * EARLY_CHUNKS + [False] * 9
 
 
 def test_a_silent_upload_expires_after_a_minute():
