@@ -38,7 +38,7 @@ class Delivery:
         try:
             packet = encode(f"{ROOT}/{address}", *atoms)
         except ProtocolError:  # our mistake; it must not take the job down that is being told about
-            log.exception("%s is not sent to %s", address, peer.key)
+            log.exception("a message is not sent", extra={"verb": address, "peer": peer.key})
             return
         if peer.session.dump_level:
             trace(peer, "out", f"{ROOT}/{address}", atoms, packet)

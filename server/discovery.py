@@ -52,9 +52,9 @@ class Announcement:
             for service in self._services(interfaces):
                 await (await self._zeroconf.async_register_service(service, allow_name_change=True))
                 self.services.append(service.name)  # with a number when the name was taken
-                log.info("announced as %s on %s", service.name, ", ".join(interfaces))
+                log.info("announced", extra={"said": f"{service.name} on {', '.join(interfaces)}"})
         except (OSError, Error) as error:
-            log.warning("not announced: %s", error or type(error).__name__)
+            log.warning("not announced", extra={"reason": error or type(error).__name__})
 
     async def close(self) -> None:
         """Say goodbye."""

@@ -472,4 +472,4 @@ def _check_unchanged(audio: dict[str, Any]) -> None:
 
 def _complain(task: asyncio.Task) -> None:
     if not task.cancelled() and task.exception():
-        log.error("%s failed", task.get_name(), exc_info=task.exception())
+        log.error("a task failed", exc_info=task.exception(), extra={"said": task.get_name()})

@@ -52,12 +52,19 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The server's options: where it would listen, where its data would lie."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--bundle", type=Path, metavar="FILE", help="write what a bug report needs into a zip: "
+                        "versions, options, findings, status, metrics, log; no audio, no password, no words of prompts")
+    parser.add_argument("--with-texts", action="store_true", help="with --bundle: also the words, names and addresses "
+                        "that are in the log")
     config.add_arguments(parser, ServeConfig)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every finding. Returns 1 when one of them stops the main job."""
-    findings = list(examine(config.build(ServeConfig, vars(arguments))))
+    options = config.build(ServeConfig, vars(arguments))
+    if arguments.bundle:
+        return _bundle(arguments.bundle, options, arguments.with_texts)
+    findings = list(examine(options))
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -66,13 +73,21 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED if any(finding.state == BAD for finding in findings) else EXIT_OK
 
 
+def _bundle(path: Path, options: ServeConfig, with_texts: bool) -> int:
+    from server import bundle
+
+    names = bundle.write(path, options, with_texts)
+    print(f"{path}: {', '.join(names)}\nLook through it before you send it; about.txt says what is what.")
+    return EXIT_OK
+
+
 def examine(options: ServeConfig) -> Iterator[Finding]:
     """Every check, in the order in which a cure makes sense."""
     yield python_version(sys.version_info[:2])
     yield base_packages()
     if _missing(BASE_MODULES):
         return  # what follows imports them
-    yield runtime_package(_installed(RUNTIMES))
+    yield runtime_package(installed(RUNTIMES))
     yield runtime_devices()
     yield weights(WEIGHTS)
     yield from large_models(options.paths().models(options.models_dir))
@@ -121,7 +136,7 @@ def runtime_devices() -> Finding:
         return Finding("devices", BAD, f"onnxruntime cannot be loaded: {error}",
                        f"pip uninstall -y {' '.join(RUNTIMES)}, then {INSTALL}")
     providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-    if "onnxruntime-gpu" in _installed(RUNTIMES) and "CUDA" not in providers:
+    if "onnxruntime-gpu" in installed(RUNTIMES) and "CUDA" not in providers:
         return Finding("devices", NOTE, f"{', '.join(providers)}; no CUDA although onnxruntime-gpu is installed",
                        "install the CUDA and cuDNN libraries of that onnxruntime-gpu, or '.[cpu]' instead")
     return Finding("devices", OK, ", ".join(providers))
@@ -230,7 +245,8 @@ def _missing(modules: tuple[str, ...]) -> list[str]:
     return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
-def _installed(distributions: tuple[str, ...]) -> dict[str, str]:
+def installed(distributions: tuple[str, ...]) -> dict[str, str]:
+    """Distribution -> version, of those that are there."""
     found = {}
     for name in distributions:
         try:
