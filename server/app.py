@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FILE_HANDLES = 4096
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
 PRESET_WATCH_SECONDS = 1.0  # while somebody listens; and verbs that need styles look, if nobody did for so long
 UPLOAD_WATCH_SECONDS = 5.0  # while one is open
@@ -439,7 +440,20 @@ def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None
     when it returns, the server drains and stops. Raises OSError (no port), JournalError (data folder in use).
     """
     with logs.kept(config.paths().log_lines, config.log_level, config.log_format, config.log_mb):
-        asyncio.run(_serve(config, announce or (lambda server, what: None), until))
+        _allow_more_files()
+    asyncio.run(_serve(config, announce or (lambda server, what: None), until))
+
+
+def _allow_more_files() -> None:
+    """As many handles as the caps on connections and uploads may need: macOS begins with 256."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILE_HANDLES if hard == resource.RLIM_INFINITY else min(FILE_HANDLES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(config: ServeConfig, announce: Callable[[Server, str], None], until: Callable[[], Any] | None) -> None:

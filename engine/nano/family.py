@@ -117,10 +117,10 @@ class NanoFamily:
             raise EngineError("model_damaged", f"{CONFIG} or {TOKENIZER} in {folder} cannot be read: {error}; "
                               f"{REINSTALL}") from error
         released = config.get("files", {})
-        files = {stage: f"{stage.name}.onnx" for stage in STAGES}
-        runners = {
-            stage.name: OnnxRunner(stage, folder / file, threads, released.get(file, "")) for stage, file in files.items()
-        }
+        runners = {}
+        for stage in STAGES:
+            file = f"{stage.name}.onnx"
+            runners[stage.name] = OnnxRunner(stage, folder / file, threads, released.get(file, ""))
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TEXT_TOKENS)
         return cls(runners, tokenizer, config, folder)
