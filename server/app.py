@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE_HANDLES = 4096
+FILE_HANDLES = 4096  # 256 connections, uploads, downloads, presets; a few are enough for most
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
 PRESET_WATCH_SECONDS = 1.0  # while somebody listens; and verbs that need styles look, if nobody did for so long
 UPLOAD_WATCH_SECONDS = 5.0  # while one is open
@@ -439,9 +439,9 @@ def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None
     `announce(server, "listening" | "ready" | "stopping")` is called as it happens. `until`: a function that blocks;
     when it returns, the server drains and stops. Raises OSError (no port), JournalError (data folder in use).
     """
+    _allow_more_files()
     with logs.kept(config.paths().log_lines, config.log_level, config.log_format, config.log_mb):
-        _allow_more_files()
-    asyncio.run(_serve(config, announce or (lambda server, what: None), until))
+        asyncio.run(_serve(config, announce or (lambda server, what: None), until))
 
 
 def _allow_more_files() -> None:
