@@ -11,22 +11,31 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from engine.errors import EngineError
 from engine.loudness import loudness, peak
 
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
 __all__ = [
     "Audio",
     "FileInfo",
+    "Identity",
     "RegionAudio",
     "StemFormat",
     "file_info",
     "loudness",
     "not_written",
+    "opened",
     "peak",
     "read_audio",
     "read_region",
@@ -39,6 +48,7 @@ __all__ = [
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
+MAX_SAMPLES = 1 << 29  # of one region, 2 GiB: ten minutes of 8 channels at 96 kHz fit; a small FLAC may promise more
 FLAC_MAX_CHANNELS = 8
 FULL_BYTES = 10**6  # a disk with less room is full: no stem fits
 ABSURD = 1e6  # +120 dBFS: no recording, a broken file
@@ -72,6 +82,16 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Which file it is, and in which state: its name may stand for another one by the time that it is opened."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
 class FileInfo:
     """What a file's header says."""
 
@@ -81,6 +101,7 @@ class FileInfo:
     frames: int
     container: str  # libsndfile's name, for example WAV
     subtype: str  # for example PCM_24
+    identity: Identity | None = None  # None: any file of that name will do
 
     @property
     def seconds(self) -> float:
@@ -120,22 +141,59 @@ class StemFormat:
         return CONTAINERS[self.container][1]
 
 
-def file_info(path: str | Path) -> FileInfo:
-    """Header of an audio file. EngineError: no_file, bad_audio."""
-    import soundfile
-
+def file_info(path: str | Path, expected: Identity | None = None) -> FileInfo:
+    """Header of an audio file, which must be the `expected` one if that is given. EngineError: no_file, bad_audio."""
     path = Path(path)
-    if not path.is_file():
-        raise EngineError("no_file", f"expected an audio file, found none at {path}")
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise EngineError("bad_audio", _unreadable(path, error)) from error
-    if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
-        raise EngineError("bad_audio", f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, {path} has {info.samplerate} Hz")
+    with opened(path, expected) as stream, _decoded(stream, path) as sound:
+        info = FileInfo(path, sound.samplerate, sound.channels, sound.frames, sound.format, sound.subtype,
+                        _identity_of(stream))
+    if not MIN_RATE_HZ <= info.rate_hz <= MAX_RATE_HZ:
+        raise EngineError("bad_audio", f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, {path} has {info.rate_hz} Hz")
     if not 1 <= info.channels <= MAX_CHANNELS:
         raise EngineError("bad_audio", f"expected 1 to {MAX_CHANNELS} channels, {path} has {info.channels}")
-    return FileInfo(path, info.samplerate, info.channels, info.frames, info.format, info.subtype)
+    return info
+
+
+@contextmanager
+def opened(path: str | Path, expected: Identity | None = None) -> Iterator[BinaryIO]:
+    """A regular file to read, compared after it was opened: then no swap of names can change it any more.
+
+    EngineError: no_file; bad_audio where it is not the `expected` one.
+    """
+    try:
+        stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below, in every case
+    except OSError as error:
+        raise EngineError("no_file", f"expected an audio file at {path}: {error.strerror or error}") from error
+    with stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise EngineError("no_file", f"expected an audio file, found none at {path}")
+        if expected is not None and _identity_of(stream) != expected:
+            raise EngineError("bad_audio", f"{path} is not the file that was asked for any more: it was written to or "
+                              "swapped; render each region to a file of its own, and send the job again")
+        yield stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe in the file's place would be waited for, for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _identity_of(stream: BinaryIO) -> Identity:
+    status = os.fstat(stream.fileno())
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def _decoded(stream: BinaryIO, path: Path) -> Iterator[SoundFile]:
+    """libsndfile on an open file. On Windows by name, which nobody can change there while the file is open."""
+    import soundfile
+
+    try:
+        source = str(path) if os.name == "nt" else stream.fileno()
+        with soundfile.SoundFile(source, closefd=False) as sound:
+            yield sound
+    except (soundfile.SoundFileError, OSError) as error:
+        raise EngineError("bad_audio", _unreadable(path, error)) from error
 
 
 def read_audio(path: str | Path) -> Audio:
@@ -149,13 +207,15 @@ def read_region(
     start_seconds: float | None = None,
     length_seconds: float | None = None,
     context_seconds: float = 0.0,
+    expected: Identity | None = None,
 ) -> RegionAudio:
     """The region that starts at the frame nearest to `start_seconds`, with up to `context_seconds` on either side.
 
     None: from the beginning, to the end. A region that runs past the end of the file ends there, with a note.
-    Samples that are not numbers become 0, with a note. EngineError: no_file, bad_audio, bad_args, too_short.
+    Samples that are not numbers become 0, with a note.
+    EngineError: no_file, bad_audio (also: not the `expected` file), bad_args, too_short, too_long.
     """
-    info = file_info(path)
+    info = file_info(path, expected)
     start_frame, end_frame, notes = region_bounds(info, start_seconds, length_seconds)
     context_frames = round(context_seconds * info.rate_hz)
     first = max(0, start_frame - context_frames)
@@ -266,10 +326,10 @@ def publish(temporary: Path, path: Path) -> Path:
     raise EngineError("write_failed", f"10,000 files named like {path} exist; empty the folder")
 
 
-def sha256_of(path: str | Path) -> str:
-    """Hex digest of a file's bytes."""
+def sha256_of(path: str | Path, expected: Identity | None = None) -> str:
+    """Hex digest of a file's bytes. EngineError: no_file; bad_audio where it is not the `expected` file."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with opened(path, expected) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -277,14 +337,12 @@ def sha256_of(path: str | Path) -> str:
 
 def _read_frames(info: FileInfo, first: int, last: int) -> np.ndarray:
     """Frames [first, last) as float32 [frames, channels]."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(str(info.path)) as stream:
-            stream.seek(first)
-            samples = stream.read(last - first, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise EngineError("bad_audio", _unreadable(info.path, error)) from error
+    if (last - first) * info.channels > MAX_SAMPLES:
+        raise EngineError("too_long", f"{last - first} frames of {info.channels} channels are more than {MAX_SAMPLES} "
+                          "samples; select less, or render fewer channels")
+    with opened(info.path, info.identity) as stream, _decoded(stream, info.path) as sound:
+        sound.seek(first)
+        samples = sound.read(last - first, dtype="float32", always_2d=True)
     if len(samples) != last - first:
         message = f"the header promises {info.frames} frames, {first + len(samples)} are there: {info.path} is cut off"
         raise EngineError("bad_audio", f"{message}; wait until it is written, or export it again")

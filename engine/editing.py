@@ -21,7 +21,7 @@ from engine.audio import (
     stem_format,
     write_audio,
 )
-from engine.audio import FileInfo, RegionAudio, file_info
+from engine.audio import FileInfo, Identity, RegionAudio, file_info
 from engine.errors import Cancelled, EngineError
 from engine.families import Family, Shelf, family_named
 from engine.knobs import resolve
@@ -36,7 +36,7 @@ _TEXT, _NUMBER, _OBJECT = ((str,), "text"), ((float, int), "a number"), ((dict,)
 _FIELD_TYPES = {
     **dict.fromkeys(("audio", "text", "output_dir", "model", "format", "bits", "level", "stem_prefix"), _TEXT),
     **dict.fromkeys(("start_seconds", "length_seconds"), _NUMBER),
-    **dict.fromkeys(("preset", "knobs", "context"), _OBJECT),
+    **dict.fromkeys(("preset", "knobs", "context", "audio_identity"), _OBJECT),
 }
 _REQUIRED = ("audio", "text", "output_dir")
 
@@ -58,6 +58,15 @@ class EditRequest:
     level: str = "match"
     stem_prefix: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)  # copied into the manifest
+    audio_identity: Mapping[str, int] | None = None  # fields of Identity: the file that the server has checked
+
+    @property
+    def expected(self) -> Identity | None:
+        """The file that `audio` must still be; None: any. EngineError bad_args."""
+        try:
+            return Identity(**self.audio_identity) if self.audio_identity else None
+        except TypeError as error:
+            raise EngineError("bad_args", f"audio_identity: {error}") from error
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EditRequest:
@@ -162,7 +171,7 @@ def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat
         raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {request.level!r}")
     if not Path(request.output_dir).is_dir():
         raise EngineError("write_failed", f"expected the folder {request.output_dir}, it is not there; create it")
-    info = file_info(request.audio)
+    info = file_info(request.audio, request.expected)
     first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
     check_length(last - first, info.rate_hz, family.max_seconds)
     return info, stem_format(info, request.format, request.bits)
@@ -187,7 +196,7 @@ def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None]
 def _read(request: EditRequest, info: FileInfo, port: ModelPort) -> RegionAudio:
     first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
     context = context_seconds(last - first, info.rate_hz, port)
-    return read_region(request.audio, request.start_seconds, request.length_seconds, context)
+    return read_region(request.audio, request.start_seconds, request.length_seconds, context, info.identity)
 
 
 def _announcing(port: ModelPort, progress: Callable[[str, float], None]) -> ModelPort:
@@ -224,7 +233,7 @@ def _input_row(region: RegionAudio) -> dict[str, Any]:
     info = region.info
     return {
         "path": str(info.path),
-        "sha256": sha256_of(info.path),
+        "sha256": sha256_of(info.path, info.identity),
         "rate_hz": info.rate_hz,
         "channels": info.channels,
         "frames": info.frames,

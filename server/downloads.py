@@ -16,8 +16,9 @@ from typing import Any
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
 
 from server.errors import Refusal
-from server.headers import HeaderError, read_header
+from server.headers import HeaderError, header_of
 from server.lanes import Lane
+from server.sandbox import FileIdentity, opened
 from server.sessions import Peer
 
 MAX_DOWNLOADS = 32
@@ -27,17 +28,17 @@ FORMATS = {".wav": "wav", ".flac": "flac", ".aif": "aiff", ".aiff": "aiff"}
 class Download:
     """One file on its way out."""
 
-    def __init__(self, identity: int | str, path: Path, peer: Peer) -> None:
+    def __init__(self, identity: int | str, source: FileIdentity, peer: Peer) -> None:
         self.identity, self.peer = identity, peer
-        with open(path, "rb") as file:
+        with opened(source) as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # raises ValueError for an empty file
-        try:
-            header = read_header(path)
-        except HeaderError:
-            header = None
+            try:
+                header = header_of(file)
+            except HeaderError:
+                header = None
         self.sender = UploadSender(
             identity, data, rate_hz=header.rate_hz if header else 0, channels=header.channels if header else 0,
-            frames=header.frames if header else 0, format=FORMATS.get(path.suffix.lower(), "wav"),
+            frames=header.frames if header else 0, format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
             most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES)
         self.turn = asyncio.Lock()
         self.stirred = asyncio.Event()
@@ -51,15 +52,15 @@ class Downloads:
         self._downloads: dict[tuple[str, int | str], Download] = {}
         self._tasks: set[asyncio.Task] = set()
 
-    async def begin(self, peer: Peer, identity: int | str, path: str) -> None:
+    async def begin(self, peer: Peer, identity: int | str, source: FileIdentity) -> None:
         """Send a file; the same id again begins anew. Raises Refusal."""
         key = (peer.session.client, identity)
         if len(self._downloads) >= MAX_DOWNLOADS and key not in self._downloads:
             raise Refusal("queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end")
         try:
-            download = await self._file_lane(Download, identity, Path(path), peer)
+            download = await self._file_lane(Download, identity, source, peer)
         except (OSError, ValueError) as error:
-            raise Refusal("bad_audio", f"{path} cannot be read: {error}") from error
+            raise Refusal("bad_audio", f"{source.path} cannot be read: {error}") from error
         self._downloads[key] = download
         task = asyncio.create_task(self._run(key, download), name=f"download {identity}")
         self._tasks.add(task)

@@ -37,16 +37,21 @@ class HeaderError(ValueError):
 def read_header(path: str | Path) -> AudioHeader | None:
     """The header of a WAV (also RF64), AIFF or FLAC file; None for anything else. Raises HeaderError, OSError."""
     with open(path, "rb") as file:
-        magic = file.read(12)
-        reader = _READERS.get((magic[:4], magic[8:12])) or _READERS.get((magic[:4], b""))
-        if reader is None:
-            if not magic:
-                raise HeaderError("the file is empty")
-            return None
-        try:
-            return reader(file)
-        except struct.error as error:
-            raise HeaderError("the header is cut short") from error
+        return header_of(file)
+
+
+def header_of(file: BinaryIO) -> AudioHeader | None:
+    """The same of a file that is open at its beginning."""
+    magic = file.read(12)
+    reader = _READERS.get((magic[:4], magic[8:12])) or _READERS.get((magic[:4], b""))
+    if reader is None:
+        if not magic:
+            raise HeaderError("the file is empty")
+        return None
+    try:
+        return reader(file)
+    except struct.error as error:
+        raise HeaderError("the header is cut short") from error
 
 
 def _read_wav(file: BinaryIO) -> AudioHeader:

@@ -3,11 +3,14 @@
 Rule 1: nothing is opened before it has passed; a name that fails costs one `stat` at most.
 Rule 2: real paths are compared with real paths. A link at the end of a path is refused even when it
     points back inside, because its target may change between the check and the reading.
+Rule 3: names may be swapped at any moment, so a file that has passed is known by device and inode. Those are found
+    by a walk that follows no link, and who opens the file compares them: `opened` here, `engine.audio.opened` there.
 Functions here touch the disk (a sleeping network drive may take seconds): call them from a file thread.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -15,12 +18,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from server.errors import Refusal
 
 IS_WINDOWS = sys.platform == "win32"
 MAX_PATH_CHARACTERS = 4096  # PATH_MAX of Linux; Windows and macOS stop earlier
+
+# Folders on the way are only walked through, which needs no right to list them where the system knows that (O_PATH).
+_WALK = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 _MAC_VOLUME = re.compile(r"^(?P<volume>[^/\\:]{2,}):(?P<path>/.*)$")  # Max on macOS: "Macintosh HD:/Users/..."
@@ -35,14 +42,67 @@ class FileIdentity:
     """What a file was when it was checked, to notice that it was written to or swapped since."""
 
     path: str
+    device: int
+    inode: int
     size_bytes: int
     modified_ns: int
 
     @classmethod
     def of(cls, path: str | Path) -> FileIdentity:
-        """Raises OSError when the file is gone."""
-        status = os.stat(path)
-        return cls(str(path), status.st_size, status.st_mtime_ns)
+        """Of the regular file at a real path. Raises OSError when it is gone, Refusal(path_denied) if it is none."""
+        status = _status(str(path))
+        if not stat.S_ISREG(status.st_mode):
+            kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file")
+            raise Refusal("path_denied", f"{path} is {kind}; expected a regular file")
+        return cls._made(str(path), status)
+
+    @classmethod
+    def _made(cls, path: str, status: os.stat_result) -> FileIdentity:
+        return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def is_open_as(self, descriptor: int) -> bool:
+        """Whether an open file is this one, whatever was written to it since."""
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == (self.device, self.inode)
+
+
+def opened(identity: FileIdentity) -> BinaryIO:
+    """The file to read. Raises OSError, Refusal(path_denied) when its name stands for another one by now."""
+    file = open(identity.path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    if identity.is_open_as(file.fileno()):
+        return file
+    file.close()
+    raise Refusal("path_denied", f"{identity.path} was swapped for another file while it was looked at; "
+                                 "render each region to a file of its own")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe in the file's place would be waited for, for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _status(real: str) -> os.stat_result:
+    """`lstat` of a real path by a walk from the top that follows no link: one on the way was put there since.
+
+    Raises OSError, Refusal(path_denied). Windows has no such walk; there links need an administrator.
+    """
+    if os.stat not in os.supports_dir_fd:
+        return os.lstat(real)
+    *folders, name = real.strip(os.sep).split(os.sep)
+    descriptor = os.open(os.sep, _WALK)
+    try:
+        for folder in folders:
+            below = os.open(folder, _WALK, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise Refusal("path_denied", f"{real} has become a path through a symbolic link; send it again") from error
+    finally:
+        os.close(descriptor)
+    return status
 
 
 def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
@@ -103,16 +163,16 @@ class Sandbox:
         """The real file that `text` names. Raises Refusal(no_file | path_denied | too_large)."""
         named = normalise(text)
         real = self._under_a_root(named, text)
-        status = self._status(real, text)
-        if not stat.S_ISREG(status.st_mode):
-            kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file")
-            raise Refusal("path_denied", f"{text!r} is {kind}; expected a regular file")
-        if status.st_size > self.max_file_bytes:
-            raise Refusal("too_large", f"{text!r} has {status.st_size / 1e6:.0f} MB; "
+        try:
+            identity = FileIdentity.of(real)
+        except OSError as error:
+            raise Refusal("no_file", f"{text!r}: {error.strerror or error}; looked for {real}") from error
+        if identity.size_bytes > self.max_file_bytes:
+            raise Refusal("too_large", f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
                                       f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")
         if not os.access(real, os.R_OK):
             raise Refusal("path_denied", f"{text!r} may not be read by the server; check its permissions")
-        return FileIdentity(real, status.st_size, status.st_mtime_ns)
+        return identity
 
     def folder(self, text: str) -> Path:
         """An existing folder under a root, for copies of stems. Raises Refusal(no_file | path_denied)."""
@@ -143,9 +203,3 @@ class Sandbox:
             if folded.startswith(root.rstrip(os.sep) + os.sep) or (may_be_root and folded == root):
                 return True
         return False
-
-    def _status(self, real: str, text: str) -> os.stat_result:
-        try:
-            return os.lstat(real)
-        except OSError as error:
-            raise Refusal("no_file", f"{text!r}: {error.strerror or error}; looked for {real}") from error

@@ -12,9 +12,9 @@ import errno
 import time
 
 from server.errors import Refusal, told
-from server.headers import AudioHeader, HeaderError, read_header
+from server.headers import AudioHeader, HeaderError, header_of
 from server.lanes import Lane
-from server.sandbox import FileIdentity
+from server.sandbox import FileIdentity, opened
 
 QUIET_SECONDS = 0.2
 POLL_SECONDS = 0.08
@@ -59,9 +59,12 @@ def _identity(path: str) -> FileIdentity:
 def _look(identity: FileIdentity) -> tuple[AudioHeader | None, str]:
     """The header, and what speaks against the file (empty: nothing)."""
     try:
-        header = read_header(identity.path)
+        with opened(identity) as file:
+            header = header_of(file)
     except HeaderError as error:
         return None, f"{identity.path}: {error}; is it still being written?"
+    except Refusal as refusal:  # renamed over: the next look is at the new one
+        return None, refusal.message
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise told(error, f"{identity.path} cannot be opened") from error

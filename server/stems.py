@@ -44,8 +44,10 @@ def worker_request(spec: dict[str, Any], worker_job: str, job: str, take: int, f
     """The line that the worker gets for one take; takes differ by their seeds."""
     keys = spec["keys"]
     knobs = {name: keys[name] for name in KNOBS if keys.get(name) is not None}
+    identity = {name: value for name, value in spec["audio"].items() if name != "path"}
     return {"op": "edit", "job": worker_job, "request": {
-        "audio": spec["audio"]["path"], "start_seconds": spec["start"], "length_seconds": spec["length"] or None,
+        "audio": spec["audio"]["path"], "audio_identity": identity,
+        "start_seconds": spec["start"], "length_seconds": spec["length"] or None,
         "text": spec["text"], "model": spec["model"], "preset": spec["preset"],
         "knobs": {**knobs, "seed": (spec["seed"] + take) % 2**31},
         "format": keys.get("format", "wav"), "bits": keys.get("bits", "same"), "level": keys.get("level", "match"),

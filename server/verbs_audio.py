@@ -33,7 +33,7 @@ async def close_upload(server: Server, peer: Peer, request: Request) -> None:
 async def get(server: Server, peer: Peer, request: Request) -> None:
     """Begin a download."""
     file = await server.file_lane(server.sandbox.audio_file, request.values["audio"])
-    await server.downloads.begin(peer, request.id, file.path)
+    await server.downloads.begin(peer, request.id, file)
 
 
 async def about_download(server: Server, peer: Peer, request: Request) -> None:

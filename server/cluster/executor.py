@@ -145,26 +145,19 @@ class RayExecutor:
 
     def _deploy(self) -> list[Event]:
         """Blocks until the smallest number of replicas has loaded its model. What one of them said at its start."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+        prepare_environment(self.cluster.address)
         import ray
         from ray import serve
 
         from server.cluster.replica import Replica
 
         if not ray.is_initialized():
-            ray.init(**self._connection())
+            ray.init(**connection(self.cluster.address))
             self._owns_ray = True
         self._check_resources(ray.cluster_resources())
         serve.start(proxy_location="Disabled")  # nobody but us speaks to the replicas
         self._handle = serve.run(self._application(serve, Replica), name=self.cluster.name, route_prefix=None)
         return self._handle.introduction.remote().result(timeout_s=self.patience.start_seconds)
-
-    def _connection(self) -> dict[str, Any]:
-        quiet = {"configure_logging": False, "log_to_driver": False}
-        if self.cluster.address:
-            return {"address": self.cluster.address, **quiet}
-        return {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1",
-                "object_store_memory": OWN_STORE_BYTES, **quiet}
 
     def _check_resources(self, there: dict[str, float]) -> None:
         for name, each in (("CPU", self.cluster.threads), ("GPU", self.cluster.gpus)):
@@ -213,10 +206,14 @@ class RayExecutor:
 
     def _edit(self, run: Run) -> Event:
         import ray
+        from engine.audio import Identity, opened
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
 
-        audio = ray.put(Path(run.request["request"]["audio"]).read_bytes())
+        asked = run.request["request"]
+        identity = asked.get("audio_identity")
+        with opened(asked["audio"], Identity(**identity) if identity else None) as file:
+            audio = ray.put(file.read())
         for tries_left in reversed(range(TRIES)):
             try:
                 return self._listen(run, audio)
@@ -276,7 +273,6 @@ class RayExecutor:
             run.replica = event
             log.info("%s runs on %s, process %d, which %s its style", run.job, event["replica"], event["pid"],
                      "holds" if event["had_style"] else "has yet to fetch")
-            return
         self._listener(event)
 
     def _close(self, run: Run, closing: Event) -> None:
@@ -336,6 +332,22 @@ class RayExecutor:
 
         _thread(work)
         return outcome
+
+
+def prepare_environment(address: str) -> None:
+    """What Ray reads when it is imported: nothing is reported to its makers, and a Ray of our own, which is for this
+    machine alone, stays on the loopback (the variable's name tells of the systems where that is the default)."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+def connection(address: str) -> dict[str, Any]:
+    """Arguments of ray.init: join the cluster of that address, or start a Ray of our own."""
+    quiet = {"configure_logging": False, "log_to_driver": False}
+    if address:
+        return {"address": address, **quiet}
+    return {"address": "local", "include_dashboard": False, "object_store_memory": OWN_STORE_BYTES, **quiet}
 
 
 def _thread(function: Callable, *arguments: Any) -> None:

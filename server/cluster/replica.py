@@ -70,7 +70,7 @@ class Replica:
             there = Path(folder) / Path(request["request"]["audio"]).name
             made = Path(folder) / "made"
             await asyncio.to_thread(_unpack, there, made, audio)
-            asked = {**request["request"], "audio": str(there), "output_dir": str(made)}
+            asked = {**request["request"], "audio": str(there), "audio_identity": None, "output_dir": str(made)}
             async for event in self._ask({**request, "request": asked}):
                 if event["event"] == "done":
                     event.update(await asyncio.to_thread(_packed, made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from server.errors import Refusal
 from server.http import calls
 from server.http.clients import Client
 from server.paths import PAGE
+from server.sandbox import opened
 
 if TYPE_CHECKING:
     from server.app import Server
@@ -88,9 +90,14 @@ def _check(packets: list[bytes]) -> ReplyMessage:
 async def audio(server: Server, request: web.Request) -> web.StreamResponse:
     """A stem, a manifest, an upload or any other file that a client may name; ranges are aiohttp's."""
     named = request.query.get("path", "")
-    file = await server.file_lane(server.sandbox.audio_file, named)
-    path = Path(file.path)
-    return web.FileResponse(path, headers={"Content-Type": AUDIO_TYPES.get(path.suffix.lower(), OCTETS)})
+    identity = await server.file_lane(server.sandbox.audio_file, named)
+    headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
+    with await server.file_lane(opened, identity) as file:
+        # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an open file.
+        name = identity.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
+        response = web.FileResponse(Path(name), headers=headers)
+        await response.prepare(request)  # sends it all, before the file is closed
+    return response
 
 
 async def page(server: Server, name: str) -> web.StreamResponse:

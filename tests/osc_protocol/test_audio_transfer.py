@@ -192,10 +192,9 @@ def test_what_waits_behind_a_gap_is_bounded():
     assert len(end.take()) == 5 << 20
 
 
-@pytest.mark.parametrize("chunk", [b"", b"x"])
-def test_tiny_chunks_behind_a_gap_are_counted_too(chunk):
+def test_tiny_chunks_behind_a_gap_are_counted_too():
     end = receiver()
-    answered = [bool(ask(end, "data", index, chunk)) for index in range(1, EARLY_CHUNKS + 10)]
+    answered = [bool(ask(end, "data", index, b"x")) for index in range(1, EARLY_CHUNKS + 10)]
     assert answered == [True] * EARLY_CHUNKS + [False] * 9
 
 
