@@ -13,6 +13,7 @@ them, lines never mix. A job that fails costs its own `fail`, never the worker. 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import json
 import os
@@ -317,6 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads per stage; 0: as many as the machine can spare")
     parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
     options = parser.parse_args(arguments)
+    faulthandler.enable()  # a crash in a driver says where it was, in the server's log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
     pipe = EventPipe(_private_stdout())
     tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731

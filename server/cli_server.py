@@ -21,6 +21,7 @@ STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 FIND_SECONDS = 1.0
 LOG_TAIL_LINES = 8
+LOG_BYTES = 10**6  # then it begins anew; what matters is in the server's own log too
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def _started(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
     paths.port_file.unlink(missing_ok=True)  # nobody answered there: left behind by a server that was killed
     command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", "--stop-with-stdin",
                *([f"--data-dir={paths.data}"] if config.data_dir else []), *(f"--root={root}" for root in roots)]
-    with open(paths.log, "a+b") as log:
+    is_long = paths.log.exists() and paths.log.stat().st_size > LOG_BYTES
+    with open(paths.log, "w+b" if is_long else "a+b") as log:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                    start_new_session=True)  # ctrl-C reaches us, and we cancel the job
         try:
