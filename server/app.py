@@ -70,6 +70,7 @@ class Server:
         self.port = self.http_port = 0
         self.is_stopping = False
         self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
+        self._has_resumed = asyncio.Event()  # before that a job of an earlier life is nowhere, and would be begun again
         self._tasks: set[asyncio.Task] = set()
         self.metrics = Metrics()
         self._told_state = ""
@@ -117,6 +118,7 @@ class Server:
             self._close_lanes()
             raise
         await self._resume(recovery)
+        self._has_resumed.set()
         await self.executor.start(self._on_event)
         self.dispatcher.start()
         await self._open_http()  # last: importing it takes a while, in which OSC is answered and the model loads
@@ -343,6 +345,7 @@ class Server:
     async def _read(self, peer: Peer) -> None:
         """Run a peer's messages in order, then end; the next message starts this again."""
         try:
+            await self._has_resumed.wait()
             while peer.inbox:
                 await verbs.run(self, peer, *peer.inbox.popleft())
                 if len(peer.inbox) == MAX_WAITING // 2:

@@ -20,7 +20,7 @@ from typing import Any
 
 from server import stems
 from server.delivery import HEARTBEAT_SECONDS, Delivery
-from server.errors import Refusal, told
+from server.errors import Refusal, told, unreadable
 from server.executor import CLOSING, Event, Executor
 from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job, about
 from server.journal import End, Journal, JobRecord, Result
@@ -464,7 +464,7 @@ def _check_unchanged(audio: dict[str, Any]) -> None:
     try:
         now = FileIdentity.of(audio["path"])
     except OSError as error:
-        raise Refusal("no_file", f"{audio['path']} is gone: {error.strerror or error}") from error
+        raise unreadable(error, "no_file", f"{audio['path']} is gone: {error.strerror or error}") from error
     if vars(now) != audio:
         raise Refusal("bad_audio", f"{audio['path']} was written to while the job waited; "
                                    "render each region to a file of its own")

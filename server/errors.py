@@ -35,3 +35,10 @@ def told(error: Exception, what: str) -> Refusal:
     else:
         code, cure = CURES.get(getattr(error, "errno", None), ("internal", "the log has more"))
     return Refusal(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")
+
+
+def unreadable(error: OSError, code: str, message: str) -> Refusal:
+    """What it means that a file cannot be looked at: `code`, but where the server itself lacks handles for it."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return told(error, message)
+    return Refusal(code, message)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from server.errors import Refusal
+from server.errors import Refusal, unreadable
 
 IS_WINDOWS = sys.platform == "win32"
 MAX_PATH_CHARACTERS = 4096  # PATH_MAX of Linux; Windows and macOS stop earlier
@@ -166,7 +166,8 @@ class Sandbox:
         try:
             identity = FileIdentity.of(real)
         except OSError as error:
-            raise Refusal("no_file", f"{text!r}: {error.strerror or error}; looked for {real}") from error
+            message = f"{text!r}: {error.strerror or error}; looked for {real}"
+            raise unreadable(error, "no_file", message) from error
         if identity.size_bytes > self.max_file_bytes:
             raise Refusal("too_large", f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
                                       f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")

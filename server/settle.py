@@ -11,7 +11,7 @@ import asyncio
 import errno
 import time
 
-from server.errors import Refusal, told
+from server.errors import Refusal, told, unreadable
 from server.headers import AudioHeader, HeaderError, header_of
 from server.lanes import Lane
 from server.sandbox import FileIdentity, opened
@@ -53,7 +53,7 @@ def _identity(path: str) -> FileIdentity:
     try:
         return FileIdentity.of(path)
     except OSError as error:
-        raise Refusal("no_file", f"{path}: {error.strerror or error}") from error
+        raise unreadable(error, "no_file", f"{path}: {error.strerror or error}") from error
 
 
 def _look(identity: FileIdentity) -> tuple[AudioHeader | None, str]:

@@ -127,7 +127,7 @@ class Storm:
         self.figures.runs = len(runs)
         twice = [run for run, times in Counter(runs).items() if times > 1]
         assert not twice, f"run twice: {twice}"
-        for number, _, takes in self.todo:
+        for number, _, _ in self.todo:
             ends = {(end.address, end.values["serial"]) for end in self.of(number).ends(number)}
             assert len(ends) == 1, f"job {number} has {len(ends)} ends: {ends}"
             self.figures.ends[self.of(number).ends(number)[0].values.get("code", "")] += 1
@@ -144,7 +144,7 @@ class Storm:
             assert record.state in ENDED, f"{name} is {record.state}"
             assert all(os.path.getsize(result.path) == self.audio.stat().st_size for result in results)
             folder = self.machine.paths.takes / name
-            finished = [path for path in folder.rglob("manifest.json")]
+            finished = list(folder.rglob("manifest.json"))
             assert len(results) == len(finished), f"{name}: {len(finished)} takes are finished, {len(results)} kept"
             made = {stem["path"] for path in finished for stem in json.loads(path.read_text())["stems"]}
             assert made == {result.path for result in results}

@@ -136,9 +136,11 @@ async def worker_out_of_memory(stage):
     resource.prlimit(worker, resource.RLIMIT_AS, (used_bytes + 64 * 2**20, limits[1]))
     client.say("edit", 1, str(long), "a violin")
     end = await ended(client, 1, REAL_SECONDS)
+    assert server.executor.pid == worker, end
     resource.prlimit(worker, resource.RLIMIT_AS, limits)
     client.say("edit", 2, str(stage.audio), "a violin", steps=1)
-    assert await ended(client, 2, REAL_SECONDS) == NOTHING and server.executor.pid == worker
+    again = await ended(client, 2, REAL_SECONDS)
+    assert again == NOTHING and server.executor.pid == worker, (end, again)
     return end
 
 
@@ -407,7 +409,8 @@ async def _with_weights(stage, damage):
     end = await ended(client, 1, REAL_SECONDS)
     shutil.copy(WEIGHTS / "denoiser.onnx", folder)
     client.say("edit", 2, str(stage.audio), "a violin", steps=1)
-    assert await ended(client, 2, REAL_SECONDS) == NOTHING
+    again = await ended(client, 2, REAL_SECONDS)
+    assert again == NOTHING, again
     assert not server.executor.info.trouble
     return end
 

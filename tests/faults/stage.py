@@ -27,7 +27,7 @@ class Stage:
     def __init__(self, folder, stack):
         self.folder, self.stack = folder, stack
         self.audio_folder = folder / "audio"
-        self.audio_folder.mkdir()
+        self.audio_folder.mkdir(parents=True)
         self.audio = write_wav(self.audio_folder / "region.wav")
 
     @classmethod

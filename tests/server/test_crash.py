@@ -4,11 +4,15 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.server.clients import PATIENCE_SECONDS, TcpClient
+from server.app import Server
+from server.journal import JobRecord, Journal
+from server.sandbox import FileIdentity
+from tests.server.clients import PATIENCE_SECONDS, TcpClient, UdpClient, executor
 from tests.server.machine import ROOT, SCRIPT, Machine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -76,6 +80,34 @@ async def test_a_job_that_was_acknowledged_a_moment_before_is_not_forgotten(mach
     while not client.ends(1):
         await asyncio.sleep(0.02)
     assert len(machine.runs()) <= 1
+
+
+async def test_a_message_that_comes_before_the_journal_was_read_waits_for_it(config, audio, monkeypatch):
+    """Or the job would be unknown for a moment, and begun a second time."""
+    spec = {"audio": vars(FileIdentity.of(audio)), "text": "copy", "preset": None, "model": "nano", "start": 0.0,
+            "length": 0.0, "takes": 1, "seed": 1, "out": "", "beats_start": 0.0, "priority": 0, "deadline": 0.0,
+            "keys": {}, "context": {}}
+    journal = Journal(config.paths().create().journal)
+    journal.add_job(JobRecord("job-1", "here/patch", 1, "/retimbre/edit", "region", "print", spec, time.time()))
+    journal.close()
+    server, resume = Server(config, executor()), Server._resume
+
+    async def slowly(self, recovery):
+        client = await UdpClient.open(self.port)
+        client.say("notify", 1, 0, "patch")
+        client.say("edit", 1, str(audio), "copy")
+        await asyncio.sleep(0.1)  # the messages are here
+        assert not client.messages
+        await resume(self, recovery)
+        clients.append(client)
+
+    clients = []
+    monkeypatch.setattr(Server, "_resume", slowly)
+    async with server:
+        assert (await clients[0].expect("done", id=1, command="/retimbre/edit"))["serial"] == 1
+        assert {ack.values["job"] for ack in clients[0].all("ack")} <= {"job-1"}
+        assert len(list(server.paths.takes.glob("job-*"))) == 1
+    clients[0].close()
 
 
 async def test_a_patch_that_registered_is_still_known_with_its_defaults(machine, audio):
