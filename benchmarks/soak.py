@@ -14,10 +14,11 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from retimbre_client import AsyncClient, ClientError
+from server import logs
 
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.processes import Sample, sample, worker_of
-from benchmarks.setting import Running, Setting, running, write_region
+from benchmarks.setting import BenchmarkError, Running, Setting, running, write_region
 from benchmarks.swarm import Client, connected, swarm
 
 CLIENTS = 8
@@ -26,6 +27,7 @@ SAMPLES = 120  # over the whole run
 VISIT_SECONDS = 2.0  # between two clients that upload over TCP
 SCRAPE_SECONDS = 15.0  # what Prometheus does by default
 VANISH_SECONDS = 20.0  # between two clients that leave without a word
+LINES_OF_TROUBLE = 40
 GOAL_GROWTH_PERCENT = 5.0
 HTTP_PORT = 21022
 PORTS_FLAGS = (f"--http-port={HTTP_PORT}", "--keep-gb=1")
@@ -50,7 +52,11 @@ def measure(setting: Setting) -> list[Figure]:
     with running(setting, *PORTS_FLAGS) as server:
         region = str(write_region(server.folder / "region.wav", REGION_SECONDS))
         time.sleep(0.3)  # a file that was just written is watched until it is settled
-        seen = asyncio.run(_live(server, region, setting.sizes.soak_seconds))
+        try:
+            seen = asyncio.run(_live(server, region, setting.sizes.soak_seconds))
+        except BenchmarkError as error:
+            lines = logs.tail(server.folder.parent / "data" / "log" / "server.jsonl", LINES_OF_TROUBLE)
+            raise BenchmarkError("\n".join([f"{error}; the log's end:", *map(str, lines)])) from error
     return _figures(seen, setting.sizes.soak_seconds)
 
 
