@@ -124,6 +124,9 @@ class Dispatcher:
                 self._book.drop(job)
                 log.exception("a job is not accepted", extra=about(job))
                 raise told(error, "the job was not taken: the journal cannot be written") from error
+            except BaseException:  # whatever it was: what is never accepted must not stand in line for ever
+                self._book.drop(job)
+                raise
             self.acknowledge(job)
         job.state = SETTLING
         self._admit(job)
@@ -456,7 +459,7 @@ class Dispatcher:
 
 
 def _died(event: Event) -> bool:
-    return event["event"] == "fail" and event.get("code") == "engine_died"
+    return event["event"] == "fail" and event.get("code") in ("engine_died", "out_of_memory")
 
 
 def _check_unchanged(audio: dict[str, Any]) -> None:

@@ -86,6 +86,16 @@ async def test_who_sends_one_job_is_not_behind_all_jobs_of_another(connect, audi
     assert ended == ["f", *(f"m{number}" for number in range(6))]
 
 
+async def test_a_job_that_is_not_accepted_keeps_nobody_waiting(server, connect, audio, monkeypatch):
+    client = await connect("tcp")
+    with monkeypatch.context() as patch:
+        patch.setattr(server.journal, "add_job", lambda record: [][0])
+        client.say("edit", 1, str(audio), "copy")
+        assert (await client.expect("fail", id=1))["code"] == "internal"
+    client.say("edit", 2, str(audio), "copy")
+    await client.expect("done", id=2)
+
+
 async def waits_for(client, identity, ended):
     await client.expect("done", id=identity)
     ended.append(identity)
