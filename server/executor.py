@@ -29,6 +29,9 @@ CLOSING = ("done", "fail", "info", "unloaded")
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 STARTS_BEFORE_ERROR = 3  # in a row that never became ready: then waiting jobs are failed instead of kept waiting
 MAX_LINE_BYTES = 16 * 2**20
+DIED = ("engine_died", "send the request again")
+OUT_OF_MEMORY = ("out_of_memory", "select less, or close other programs")
+MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")  # last words, as OpenBLAS has them
 OOM_KILLER = ", as the system does when memory runs out"
 
 
@@ -191,8 +194,9 @@ class LocalExecutor:
         self._process = None
         job, self._running = self._running, None
         if job is not None:
-            self._listener({"event": "fail", "job": job, "code": "engine_died",
-                            "message": f"{self._cause_of_death or 'the worker is gone'}; send the request again"})
+            cause = self._cause_of_death or "the worker is gone"
+            code, cure = OUT_OF_MEMORY if any(word in cause for word in MEMORY_WORDS) else DIED
+            self._listener({"event": "fail", "job": job, "code": code, "message": f"{cause}; {cure}"})
 
     async def _read_events(self, stream: asyncio.StreamReader) -> None:
         while True:

@@ -70,6 +70,14 @@ async def test_a_request_is_answered_and_the_worker_is_idle_again(start, edit):
     assert runner.is_idle
 
 
+async def test_a_worker_that_a_library_ends_for_lack_of_memory_says_so(start, edit):
+    runner = executor()
+    heard = await start(runner)
+    runner.submit(edit("starve"))
+    fail = await heard.expect("fail", job="job-1.0")
+    assert fail["code"] == "out_of_memory" and "select less" in fail["message"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 async def test_a_worker_that_is_killed_costs_its_request_and_is_replaced(start, edit):
     runner = executor()

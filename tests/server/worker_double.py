@@ -3,6 +3,7 @@
 copy            the stem is a copy of the input
 slow 12         the same after 12 steps of 50 ms, with progress; obeys cancel
 die             ends at once, without a word
+starve          ends as OpenBLAS ends a process that gets no memory
 hang            says nothing any more
 fail bad_audio  fails with that code
 unwritten       writes stem and manifest, then waits without telling
@@ -103,6 +104,10 @@ class Double:
     def do_die(self, job, edit, argument):
         print("a driver fell over", file=sys.stderr, flush=True)
         os.kill(os.getpid(), 9)
+
+    def do_starve(self, job, edit, argument):
+        print("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", file=sys.stderr, flush=True)
+        os._exit(1)
 
     def do_hang(self, job, edit, argument):
         time.sleep(3600)
