@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,9 @@ MAX_LINE_BYTES = 16 * 2**20
 DIED = ("engine_died", "send the request again")
 OUT_OF_MEMORY = ("out_of_memory", "select less, or close other programs")
 MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")  # last words, as OpenBLAS has them
+# numpy's sums come out differently in the last bit for other numbers of threads, which is by default the machine's
+# number of cores: the same seed gives the same stem on every machine only when it is fixed.
+SAME_SUMS = {"OPENBLAS_NUM_THREADS": "1"}
 OOM_KILLER = ", as the system does when memory runs out"
 
 
@@ -171,7 +175,7 @@ class LocalExecutor:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                limit=MAX_LINE_BYTES, **own_group())
+                limit=MAX_LINE_BYTES, env={**os.environ, **SAME_SUMS}, **own_group())
         except OSError as error:
             self._cause_of_death = f"the worker could not be started: {error}"
             log.error("the engine worker does not start", extra={"reason": error})
