@@ -41,7 +41,7 @@ from server.recovery import Recovery, recover
 from server.requests import Recipes
 from server.retention import Retention, owner
 from server.sandbox import Sandbox
-from server.sessions import MAX_WAITING, Peer, Session, Sessions
+from server.sessions import MAX_ALL_WAITING_BYTES, Peer, Session, Sessions
 from server.settle import QUIET_SECONDS
 from server.transports import Link, Transports, UdpLink, udp_key
 from server.uploads import Uploads
@@ -331,12 +331,13 @@ class Server:
                 self._put_in_line(peer, message)
 
     def _put_in_line(self, peer: Peer, message: Request | BadRequest) -> None:
-        if len(peer.inbox) >= MAX_WAITING:
+        if peer.is_filled() or self.sessions.waiting_bytes >= MAX_ALL_WAITING_BYTES:
             if not peer.link.is_stream:
                 verbs.refuse_flood(self, peer, message)
                 return
+            peer.is_held = True
             peer.link.pause(True)
-        peer.inbox.append((message, time.monotonic()))
+        self.sessions.waiting_bytes += peer.put(message, time.monotonic())
         if peer.reader is None:
             peer.reader = asyncio.create_task(self._read(peer), name=f"messages of {peer.key}")
             self._tasks.add(peer.reader)
@@ -347,8 +348,11 @@ class Server:
         try:
             await self._has_resumed.wait()
             while peer.inbox:
-                await verbs.run(self, peer, *peer.inbox.popleft())
-                if len(peer.inbox) == MAX_WAITING // 2:
+                message, came_at, size_bytes = peer.take()
+                self.sessions.waiting_bytes -= size_bytes
+                await verbs.run(self, peer, message, came_at)
+                if peer.is_held and not peer.is_filled(0.5):
+                    peer.is_held = False
                     peer.link.pause(False)
                 await asyncio.sleep(0)  # others' turn
         finally:

@@ -15,12 +15,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from osc_protocol import BadRequest, Request
+
 from server.journal import KnownClient, KnownSession
 from server.transports import Link, UdpLink
 
 MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
 MAX_KEPT = 4096  # named clients whose defaults and region are remembered; those longest unheard are forgotten first
 MAX_WAITING = 256  # messages of one peer that wait for an earlier one of the same peer
+MAX_WAITING_BYTES = 8 * 2**20  # their strings and blobs: chunks of an upload have a MiB each
+MAX_ALL_WAITING_BYTES = 256 * 2**20  # those of all peers together
 COMPLAINTS_PER_SECOND = 20  # answers to messages that nobody understands: a garbage storm is not answered in full
 
 
@@ -69,7 +73,9 @@ class Peer:
     link: Link
     session: Session
     level: int = 0
-    inbox: deque = field(default_factory=deque)
+    inbox: deque = field(default_factory=deque)  # (message, when it came)
+    waiting_bytes: int = 0
+    is_held: bool = False  # its connection is not read from
     reader: asyncio.Task | None = None
     is_trusted: bool = True  # has sent the password, or needs none
     judged_at: float = 0.0
@@ -79,6 +85,22 @@ class Peer:
     def key(self) -> str:
         """The address this peer speaks from."""
         return self.link.key
+
+    def put(self, message: Request | BadRequest, now: float) -> int:
+        """One more message waits. Returns its bytes."""
+        self.inbox.append((message, now))
+        self.waiting_bytes += (size_bytes := weight(message))
+        return size_bytes
+
+    def take(self) -> tuple[Request | BadRequest, float, int]:
+        """The message whose turn it is, when it came, and its bytes."""
+        message, came_at = self.inbox.popleft()
+        self.waiting_bytes -= (size_bytes := weight(message))
+        return message, came_at, size_bytes
+
+    def is_filled(self, share: float = 1.0) -> bool:
+        """Whether as much waits as may, or a share of it."""
+        return len(self.inbox) >= MAX_WAITING * share or self.waiting_bytes >= MAX_WAITING_BYTES * share
 
     def may_complain(self, now: float) -> bool:
         """Token bucket: whether one more misunderstanding of this peer is answered."""
@@ -101,6 +123,7 @@ class Sessions:
         self._known: dict[str, KnownClient] = {}  # registrations of an earlier life of this server, by address
         self._kept: OrderedDict[str, KnownSession] = OrderedDict()  # what clients have set, by client
         self._numbers = 0
+        self.waiting_bytes = 0  # of all peers' inboxes
         self.listened = asyncio.Event()  # somebody has asked for pushes; cleared by who waits for it
 
     def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
@@ -221,6 +244,14 @@ class Sessions:
     def counts(self) -> dict[str, int]:
         """How many of each are in memory."""
         return {"peers": len(self._peers), "sessions": len(self._sessions), "kept": len(self._kept)}
+
+
+def weight(message: Request | BadRequest) -> int:
+    """Bytes of what a message brought, roughly; the rest of it is small and counted by MAX_WAITING."""
+    if not isinstance(message, Request):
+        return len(message.message)
+    atoms = (*message.values.values(), *message.keys.values())
+    return sum(len(atom) for atom in atoms if isinstance(atom, (str, bytes)))
 
 
 def identity(link: Link, name: str) -> str:

@@ -22,6 +22,7 @@ UDP_RECEIVE_BUFFER_BYTES = 4 * 2**20  # the kernel's default of 208 KiB holds 26
 UDP_SEND_BUFFER_BYTES = 64 * 2**10  # macOS refuses datagrams over its default of 9216
 MAX_FRAME_BYTES = 2 * 2**20  # the largest message is one chunk of an upload, 1 MiB
 MAX_UNREAD_BYTES = 32 * 2**20
+MAX_ALL_UNREAD_BYTES = 256 * 2**20  # of all connections; looked at where one holds more than its share
 MAX_CONNECTIONS = 256
 PORTS_TO_TRY = 11  # the wanted one and the next ten
 
@@ -118,11 +119,22 @@ class TcpLink(Link, asyncio.Protocol):
     def send(self, packet: bytes) -> None:
         if self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        if self._is_unread():
             log.warning("closed: it does not read what it asked for", extra={"peer": self.key})
             self._transport.abort()
             return
         self._transport.write(encode_frame(packet, self._decoder.framing or "int32"))
+
+    def _is_unread(self) -> bool:
+        own = self._transport.get_write_buffer_size()
+        if own <= MAX_ALL_UNREAD_BYTES // MAX_CONNECTIONS:
+            return False
+        return own > MAX_UNREAD_BYTES or sum(link.unread_bytes for link in self._links) > MAX_ALL_UNREAD_BYTES
+
+    @property
+    def unread_bytes(self) -> int:
+        """What was sent and is not read yet, as far as the system has not taken it."""
+        return self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         self._transport.close()

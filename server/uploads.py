@@ -29,6 +29,7 @@ FOLDER = "uploads"  # under the spool
 REGIONS_FOLDER = "regions"  # beside it: for clients that see this machine's files, see /folder
 MAX_OPEN = 64
 MAX_OPEN_PER_CLIENT = 16
+MAX_REMEMBERED = 1024  # finished ones too: their last answer may have to be repeated for a minute
 WRITE_BYTES = 2**18  # chunks of UDP are gathered: each hop to the file lane costs more than they do
 KEEP_SECONDS = 24 * 3600.0  # of a finished upload that no living job needs
 SEEN_SECONDS = 3600.0  # nor does it go earlier by our own time: a clock that is set forward makes everything old
@@ -169,6 +170,7 @@ class Uploads:
     async def _begin(self, client: str, request: Request, is_stream: bool) -> Upload:
         self._check(client, request)
         upload = Upload(request, self.folder, self._limit_bytes, is_stream)
+        self._forget_finished()
         self._uploads[client, request.id] = upload
         self.begun.set()
         try:
@@ -212,6 +214,12 @@ class Uploads:
             except OSError as error:
                 await self.drop(client, request.id)
                 raise told(error, "the upload cannot be written") from error
+
+    def _forget_finished(self) -> None:
+        """The oldest, where there are too many; their files stay."""
+        finished = [key for key, upload in self._uploads.items() if upload.receiver.state != "open"]
+        for key in finished[:max(0, len(self._uploads) - MAX_REMEMBERED + 1)]:
+            del self._uploads[key]
 
     async def drop(self, client: str, identity: int | str) -> None:
         """Forget a transfer; what it has not finished is deleted."""
