@@ -19,6 +19,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osc_protocol import BadRequest, Request, decode_packet
@@ -435,7 +436,8 @@ class Server:
     def _spared(self) -> set[str]:
         """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
         heard = [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
-        return {job.name for job in self.book.all()} | {owner(path, self.paths.takes)
+        takes = Path(os.path.realpath(self.paths.takes))  # as the sandbox names files
+        return {job.name for job in self.book.all()} | {owner(path, takes)
                                                         for path in (*heard, *self.sessions.regions())}
 
 
