@@ -189,14 +189,16 @@ class Sandbox:
 
     def _under_a_root(self, named: str, text: str, may_be_root: bool = False) -> str:
         candidates = [named] if os.path.isabs(named) else [os.path.join(root, named) for root in self.roots]
-        inside = [path for path in candidates if self._is_inside(os.path.realpath(path), may_be_root)]
-        if not inside:
+        reals = {path: os.path.realpath(path) for path in candidates}  # once: links may change between two looks
+        inside = [path for path in candidates if self._is_inside(reals[path], may_be_root)]
+        found = [path for path in inside if os.path.lexists(path)]
+        if not found and len(inside) < len(candidates):
             raise Refusal("path_denied", f"{text!r} is outside the allowed folders ({', '.join(self.roots)}); "
                                          "start the server with --root FOLDER to allow more, or upload the audio")
-        path = next((path for path in inside if os.path.lexists(path)), inside[0])
+        path = (found or inside)[0]
         if os.path.islink(path):
             raise Refusal("path_denied", f"{text!r} is a symbolic link; send the path of the file itself")
-        return os.path.realpath(path)
+        return reals[path]
 
     def _is_inside(self, real: str, may_be_root: bool) -> bool:
         folded = os.path.normcase(real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -64,6 +65,8 @@ def delivered(result: Result, out: str) -> tuple[Result, str]:
     if not out:
         return result, ""
     try:
+        if os.path.realpath(out) != out:
+            raise OSError(errno.ELOOP, "it has become a symbolic link, or lies behind one")
         return replace(result, path=str(_copy(Path(result.path), Path(out)))), ""
     except OSError as error:
         return result, f"the stem is not copied to {out} ({error.strerror or error}); it lies in {result.path}"
