@@ -65,7 +65,7 @@ def pictures(seeds: range) -> Batch:
 class Trial:
     """The tiny system, its clips, and the steps of the proof."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: int = OTHERS) -> None:
         with tempfile.TemporaryDirectory() as folder:
             places = Places(tiny.write_models(Path(folder)))
             parts, ears = components.load(places.base()), audiomae.read(places.audiomae())
@@ -73,7 +73,7 @@ class Trial:
         parts.unet, parts.vae = _unet(), _vae()
         self.objective = Objective(parts, ears)
         self.unet = parts.unet
-        self.clips, self.others = pictures(range(CLIPS)), pictures(range(CLIPS, CLIPS + OTHERS))
+        self.clips, self.others = pictures(range(CLIPS)), pictures(range(CLIPS, CLIPS + others))
         _whiten(parts.vae, self.others.mel)
         self.latents = self.objective.latents(self.clips.mel)
         self.mean_clip = self.objective.latents(self.others.mel).mean(0)

@@ -17,9 +17,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 PATIENCE_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser with a fresh profile."""
+    """A browser with a fresh profile; Playwright keeps an event loop running, so none may outlive its module."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
