@@ -38,7 +38,7 @@ def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
 
 def _written(path: Path, data: bytes) -> Path:
     """Whole or not at all, under a name that was free."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{os.getpid()}.part")  # short: a name that is too long fails where it is told as such
     try:
         with open(temporary, "wb") as stream:
             stream.write(data)
