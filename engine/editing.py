@@ -29,6 +29,7 @@ from engine.loudness import to_db
 from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
 from engine.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
 from engine.runtime import threads_for
+from engine.scene import ScenePort, run_scene
 
 FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 
@@ -103,7 +104,8 @@ def edit(
     port = loaded.port(knobs, clock, cancelled)
     clock.enter("reading")
     region = _read(request, info, port)
-    stem = run_region(region, _announcing(port, clock), request.level)
+    run = run_scene if isinstance(port, ScenePort) else run_region
+    stem = run(region, _announcing(port, clock), request.level)
     if cancelled():
         raise Cancelled
     clock("writing", WRITING)
@@ -193,17 +195,18 @@ def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None]
     return shelf.warm(family.name, cancelled, progress)
 
 
-def _read(request: EditRequest, info: FileInfo, port: ModelPort) -> RegionAudio:
+def _read(request: EditRequest, info: FileInfo, port: ModelPort | ScenePort) -> RegionAudio:
     first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
-    context = context_seconds(last - first, info.rate_hz, port)
+    is_scene = isinstance(port, ScenePort)
+    context = port.context_seconds if is_scene else context_seconds(last - first, info.rate_hz, port)
     return read_region(request.audio, request.start_seconds, request.length_seconds, context, info.identity)
 
 
-def _announcing(port: ModelPort, progress: Callable[[str, float], None]) -> ModelPort:
+def _announcing(port: ModelPort | ScenePort, progress: Callable[[str, float], None]) -> ModelPort | ScenePort:
     """The port, with a word when the model is done."""
 
-    def run(mono: Any) -> Any:
-        answer = port.run(mono)
+    def run(heard: Any) -> Any:
+        answer = port.run(heard)
         progress("fitting", FITTING)
         return answer
 
@@ -216,7 +219,7 @@ def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat)
     audio = Audio(stem.samples, info.rate_hz)
     path = write_audio(Path(request.output_dir).resolve() / name, audio, kind.container, kind.subtype)
     return {
-        "name": (request.preset or {}).get("task", "timbre"),
+        "name": (request.preset or {}).get("task", family_named(request.model).tasks[0]),
         "path": str(path),
         "sha256": sha256_of(path),
         "rate_hz": audio.rate_hz,

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError
 from engine.region import ModelPort
+from engine.scene import ScenePort
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class LoadedFamily(Protocol):
     def prepare(self, preset: Mapping[str, Any], knobs: Any) -> list[str]:
         """Take what the preset brings; notes for the manifest. EngineError bad_preset, missing_weights."""
 
-    def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort: ...
+    def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort | ScenePort: ...
 
     def close(self) -> None:
         """Give memory back that does not go with the object by itself, such as a graphics card's."""

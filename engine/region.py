@@ -106,7 +106,7 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> S
     stem, how = upmix(stem_mono, source, signs, region.info.rate_hz)
     if how:
         notes.append(how)
-    stem, more = _levelled(_faded(stem, source, region.info.rate_hz, notes), region.info.rate_hz, powers, level)
+    stem, more = levelled(faded(stem, source, region.info.rate_hz, notes), region.info.rate_hz, powers, level)
     before, after = (_region_part(mono, region, place, model) for mono in (window, answer))
     return Stem(stem, before, after, model.rate_hz, notes + more)
 
@@ -200,7 +200,7 @@ def _mirrored(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
     return signal[np.minimum(position, period - position)]
 
 
-def _faded(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
+def faded(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
     """Fade 3 ms at an edge where the stem would start or stop with a click that the input has not."""
     count = min(len(stem) // 4, max(1, round(FADE_SECONDS * rate_hz)))
     scale = math.sqrt(_power(source) / max(_power(stem), 1e-20))  # compare at equal level
@@ -217,7 +217,8 @@ def _power(samples: np.ndarray) -> float:
     return float(flat @ flat) / max(1, len(flat))
 
 
-def _levelled(stem: np.ndarray, rate_hz: int, powers: np.ndarray, level: str) -> tuple[np.ndarray, list[str]]:
+def levelled(stem: np.ndarray, rate_hz: int, powers: np.ndarray, level: str) -> tuple[np.ndarray, list[str]]:
+    """The stem as loud as blocks of these powers, or with its peaks limited (`level` none); and notes."""
     if level == "match":
         return match_loudness(stem, rate_hz, powers)
     limited = limit(stem, rate_hz)
