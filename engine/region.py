@@ -203,7 +203,7 @@ def _mirrored(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
 def faded(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
     """Fade 3 ms at an edge where the stem would start or stop with a click that the input has not."""
     count = min(len(stem) // 4, max(1, round(FADE_SECONDS * rate_hz)))
-    scale = math.sqrt(_power(source) / max(_power(stem), 1e-20))  # compare at equal level
+    scale = math.sqrt(_power(source) / max(_power(stem), 1e-20)) or 1.0  # compare at equal level, if there is one
     ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)[:, None]
     for name, edge, fade in (("start", slice(0, count), ramp), ("end", slice(len(stem) - count, None), ramp[::-1])):
         if peak(stem[edge]) * scale > max(FADE_RATIO * peak(source[edge]), FADE_FLOOR):

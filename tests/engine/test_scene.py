@@ -43,6 +43,7 @@ def test_a_silent_region_is_filled(write):
     _, stem = stem_of(write(np.zeros(44_100), 44_100), lambda scene: noise(len(scene.region)), level="match")
     assert np.abs(stem.samples).max() > 0.1
     assert any("no loudness to match" in note for note in stem.notes)
+    assert np.abs(stem.samples[[0, -1]]).max() < 1e-3  # and does not begin with a click
 
 
 def test_a_file_without_more_audio_has_an_empty_before_and_after(write):
