@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),
     "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (needs the harp extra)"),
+    "data": Command("server.cli_data", "check, cut, caption and split recordings for training"),
     "eval": Command("server.cli_eval", "judge the model (needs the train extra)"),
 }
 
