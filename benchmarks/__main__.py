@@ -38,7 +38,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     names = MODULES if "all" in options.names else tuple(dict.fromkeys(options.names))
     sizes = QUICK if options.quick else Sizes()
-    chosen = {name: value for name in ("long_seconds", "soak_seconds") if (value := getattr(options, name))}
+    chosen = {name: value for name in ("long_seconds", "soak_seconds", "soak_pause_seconds")
+              if (value := getattr(options, name))}
     sizes = replace(sizes, **chosen)
     setting = Setting(sizes, options.threads)
     measured, troubles = measure_all(names, setting)
@@ -117,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--long-seconds", type=float, default=0.0,
                         help=f"of the upload and of the job that keeps the worker busy; {Sizes().long_seconds:g}")
     parser.add_argument("--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}")
+    parser.add_argument("--soak-pause-seconds", type=float, default=0.0,
+                        help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")
     return parser

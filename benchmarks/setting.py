@@ -46,6 +46,7 @@ class Sizes:
     probes: int = 200
     idle_seconds: float = 60.0
     soak_seconds: float = 3600.0
+    soak_pause_seconds: float = 0.5  # of a client between two jobs, on the average
 
 
 QUICK = Sizes(acks=10, edits=1, long_seconds=2.0, uploads=1, starts=1, helps=1, clients=4, queued=24, probes=5,

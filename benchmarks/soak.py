@@ -18,7 +18,7 @@ from server import logs
 
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.processes import Sample, sample, worker_of
-from benchmarks.setting import BenchmarkError, Running, Setting, running, write_region
+from benchmarks.setting import BenchmarkError, Running, Setting, Sizes, running, write_region
 from benchmarks.swarm import Client, connected, swarm
 
 CLIENTS = 8
@@ -53,18 +53,18 @@ def measure(setting: Setting) -> list[Figure]:
         region = str(write_region(server.folder / "region.wav", REGION_SECONDS))
         time.sleep(0.3)  # a file that was just written is watched until it is settled
         try:
-            seen = asyncio.run(_live(server, region, setting.sizes.soak_seconds))
+            seen = asyncio.run(_live(server, region, setting.sizes))
         except BenchmarkError as error:
             lines = logs.tail(server.folder.parent / "data" / "log" / "server.jsonl", LINES_OF_TROUBLE)
             raise BenchmarkError("\n".join([f"{error}; the log's end:", *map(str, lines)])) from error
     return _figures(seen, setting.sizes.soak_seconds)
 
 
-async def _live(server: Running, region: str, seconds: float) -> _Seen:
-    seen = _Seen()
+async def _live(server: Running, region: str, sizes: Sizes) -> _Seen:
+    seen, seconds = _Seen(), sizes.soak_seconds
     async with swarm(server.address.port, CLIENTS) as clients:
         tasks = [asyncio.create_task(work) for work in (
-            *(_edit(client, number, region, seen) for number, client in enumerate(clients)),
+            *(_edit(client, number, region, sizes.soak_pause_seconds, seen) for number, client in enumerate(clients)),
             _visit(server, region, seen), _vanish(server, region, seen), _scrape(server),
             _watch(server, seconds, seen))]
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
@@ -77,7 +77,7 @@ async def _live(server: Running, region: str, seconds: float) -> _Seen:
     return seen
 
 
-async def _edit(client: Client, number: int, region: str, seen: _Seen) -> None:
+async def _edit(client: Client, number: int, region: str, pause_seconds: float, seen: _Seen) -> None:
     """Mostly good jobs, some cancelled, some about a file that is not there."""
     dice = random.Random(number)
     for count in itertools.count():
@@ -89,7 +89,7 @@ async def _edit(client: Client, number: int, region: str, seen: _Seen) -> None:
         if dice.random() < 0.1:
             client.say("cancel", identity)
         await client.ended(identity)
-        await asyncio.sleep(dice.random())
+        await asyncio.sleep(2 * pause_seconds * dice.random())
         seen.wrong += len(job.ends) != 1
         code = next(iter(job.ends.values()))
         seen.ends[code] = seen.ends.get(code, 0) + 1
