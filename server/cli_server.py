@@ -19,7 +19,7 @@ from server.paths import REPOSITORY, read_port_file
 START_SECONDS = 30.0  # a cold disk and a slow machine; a warm one needs about a second
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
-FIND_SECONDS = 1.0
+FIND_SECONDS = 5.0  # where nobody listens the system says so at once; a server that is busy must not be taken for dead
 LOG_TAIL_LINES = 8
 LOG_BYTES = 10**6  # then it begins anew; what matters is in the server's own log too
 

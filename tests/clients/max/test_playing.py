@@ -94,9 +94,9 @@ def test_the_last_job_is_repeated_with_another_seed(play, abstraction, audio):
 
 def test_while_a_job_runs_another_is_refused(play, abstraction, audio):
     records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "slow", "400"], '"generating"',
-                                 ["inlet", "cancel"],
-                                 '"busy"'])
-    assert len({params[0] for params in packets(records, "/retimbre/edit")}) == 1
+                                 ["inlet", "edit", audio, "copy"], f'{{"outlet":{FAIL},"message":["busy"',
+                                 ["inlet", "cancel"], f'{{"outlet":{FAIL},"message":["cancelled"'])
+    assert {params[0] for params in packets(records, "/retimbre/edit")} == {1}
 
 
 def test_a_buffer_goes_through_the_servers_folder_and_the_stem_into_another(play, abstraction, audio):
@@ -116,7 +116,8 @@ def test_the_servers_own_words_come_out_when_it_refuses(play, abstraction, audio
 def test_a_path_as_max_writes_it_on_macos_becomes_one_that_others_know(play, abstraction):
     records = play(abstraction, [CONNECTED, ["inlet", "edit", "Macintosh HD:/nowhere/a.wav", "copy"],
                                  f'{{"outlet":{FAIL}', ["inlet", "edit", "Loops:/b.wav", "copy"]])
-    assert [params[1] for params in packets(records, "/retimbre/edit")] == ["/nowhere/a.wav", "/Volumes/Loops/b.wav"]
+    sent = dict.fromkeys(params[1] for params in packets(records, "/retimbre/edit"))  # each perhaps several times
+    assert list(sent) == ["/nowhere/a.wav", "/Volumes/Loops/b.wav"]
 
 
 def test_what_is_no_command_is_named(play, abstraction):
