@@ -22,6 +22,8 @@ from engine.loudness import block_powers
 from engine.region import RESAMPLER_MARGIN_SECONDS, Stem, check_length, faded, levelled
 from engine.spatial import downmix, polarities
 
+JOIN_SECONDS = 0.02
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -41,6 +43,7 @@ class ScenePort:
     run: Callable[[Scene], np.ndarray]
     context_seconds: float = 0.0  # of real audio on either side that the model can use
     max_seconds: float = 600.0
+    joins: tuple[str, ...] = ()  # "start", "end": where the stem goes on in the audio about the region, without a seam
 
 
 def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> Stem:
@@ -55,6 +58,7 @@ def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> St
     notes = list(region.notes)
     stem = _with_channels(_from_model_rate(answer, rate_hz, model, region.frames), source.shape[1], notes)
     stem, more = levelled(faded(stem, source, rate_hz, notes), rate_hz, block_powers(source, rate_hz), level)
+    stem = _joined(stem, source, rate_hz, model.joins)
     before, after = (samples.mean(axis=1) for samples in (scene.region, answer))
     return Stem(stem, before, after, model.rate_hz, notes + more)
 
@@ -87,6 +91,16 @@ def _from_model_rate(answer: np.ndarray, rate_hz: int, model: ScenePort, frames:
     margin = margin_frames * model.rate_hz // rate_hz
     wide = np.pad(answer, ((margin, margin + 1), (0, 0)), mode="reflect")
     return resample(wide, model.rate_hz, rate_hz)[margin_frames : margin_frames + frames].copy()
+
+
+def _joined(stem: np.ndarray, source: np.ndarray, rate_hz: int, edges: tuple[str, ...]) -> np.ndarray:
+    """The stem, cross-faded over 20 ms with what the input has at these edges: there the file goes on unchanged."""
+    count = min(len(stem) // 4, round(JOIN_SECONDS * rate_hz))
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)[:, None]
+    for name, edge, share in (("start", slice(0, count), ramp), ("end", slice(len(stem) - count, None), ramp[::-1])):
+        if name in edges:
+            stem[edge] = share * stem[edge] + (1 - share) * source[edge]
+    return stem
 
 
 def _with_channels(stem: np.ndarray, channels: int, notes: list[str]) -> np.ndarray:

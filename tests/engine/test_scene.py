@@ -69,3 +69,11 @@ def test_other_channel_counts_are_served_and_told(write, made, asked):
 def test_what_is_no_sound_is_refused(write):
     with pytest.raises(EngineError, match="NaN"):
         stem_of(write(noise(4_000), 32_000), lambda scene: scene.region * np.nan)
+
+
+def test_a_stem_that_goes_on_in_its_file_joins_it_without_a_seam(write):
+    region = read_region(write(sine(44_100, 44_100, 300), 44_100), 0.25, 0.5, 0.2)
+    port = ScenePort(32_000, 1, lambda scene: noise(len(scene.region)), 0.2, joins=("start",))
+    stem = run_scene(region, port, "match").samples
+    assert np.abs(stem[:10] - region.region[:10]).max() < 0.01
+    assert np.abs(stem[-10:] - region.region[-10:]).max() > 0.02
