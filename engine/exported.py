@@ -1,0 +1,111 @@
+"""Runs what `export` wrote: the graph of a step, what is held from step to step, and the style that is on.
+
+    held inputs (words, audio) -> first, once -> held --+
+    style: packed LoRA factors (pointers) --------------+-> step -> outputs
+    latent, time --------------------------------------+
+
+Called like any runner. Styles and adapters are exchanged between two calls: between two jobs, or two steps of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.families import Port, Stage
+from engine.packed import PackedStyle
+from engine.runtime import OnnxRunner
+from export.lora_inputs import RANK_AXIS, ports
+from export.manifest import ExportManifest, Graph, StageRow
+
+HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
+
+
+class ExportedRunner:
+    """One exported stage. One thread at a time."""
+
+    def __init__(self, folder: Path, row: StageRow, threads: int, sha256: Mapping[str, str] = {}) -> None:
+        open_graph = lambda graph: OnnxRunner(  # noqa: E731
+            stage_of(graph), folder / graph.file, threads, sha256.get(graph.file, "")
+        )
+        self.row = row
+        self.step, self.first = open_graph(row.step), open_graph(row.first) if row.first else None
+        self._asked = [name for name, *_ in row.first.inputs if name not in row.weights] if row.first else []
+        self._adapter: dict[str, np.ndarray] = {}
+        self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []  # the last used at the end
+        self._style = no_style(row)
+
+    @property
+    def path(self) -> Path:
+        return self.step.path
+
+    def load(self) -> None:
+        """Build the sessions. EngineError not_ready, model_damaged."""
+        for runner in filter(None, (self.first, self.step)):
+            runner.load()
+
+    def take_adapter(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Other weights for the layers that export left open, [fan_in, fan_out] each."""
+        assert set(tensors) == set(self.row.weights), "an adapter has exactly the tensors of the manifest"
+        self._adapter = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+        self._held.clear()
+
+    def take_style(self, style: PackedStyle | None) -> None:
+        """The style from the next call on; None: the base model. Copies nothing."""
+        self._style = no_style(self.row) if style is None else style.arrays
+
+    def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        held = self._held_for(inputs) if self.first else {}
+        return self.step(**inputs, **held, **self._style)
+
+    def _held_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What `first` makes of these inputs, from memory if they were here before."""
+        asked = {name: inputs[name] for name in self._asked}
+        for index in reversed(range(len(self._held))):
+            if all(_is_equal(values, self._held[index][0][name]) for name, values in asked.items()):
+                self._held.append(self._held.pop(index))
+                return self._held[-1][1]
+        found = self.first(**asked, **self._adapter)
+        held = dict(zip(self.first.stage.output_names, found, strict=True))
+        copies = {name: np.array(values) for name, values in asked.items()}
+        self._held.append((copies, held))
+        most = max(1, HELD_BYTES // max(1, sum(values.nbytes for values in held.values())))
+        self._held = self._held[-most:]
+        return held
+
+
+def stage_of(graph: Graph) -> Stage:
+    """A graph of a manifest as a row of a stage table."""
+    return Stage(graph.file, *(tuple(Port(*port) for port in side) for side in (graph.inputs, graph.outputs)))
+
+
+def runners(folder: Path, manifest: ExportManifest, threads: int) -> dict[str, ExportedRunner]:
+    """Stage name -> runner, nothing loaded yet."""
+    return {row.stage: ExportedRunner(folder, row, threads, manifest.graphs) for row in manifest.stages}
+
+
+def no_style(row: StageRow) -> dict[str, np.ndarray]:
+    """Factors of rank 0: the base model, at no cost."""
+    return {
+        name: np.zeros([0 if axis == RANK_AXIS else axis for axis in axes], np.float32)
+        for name, axes in ports(row.lora).items()
+    }
+
+
+def open_for_parity(threads: int) -> Any:
+    """How export opens what it has just written: (folder, row, adapter) -> runner."""
+
+    def _open(folder: Path, row: StageRow, adapter: Mapping[str, np.ndarray]) -> ExportedRunner:
+        runner = ExportedRunner(folder, row, threads)
+        if row.weights:
+            runner.take_adapter({name: adapter[name] for name in row.weights})
+        return runner
+
+    return _open
+
+
+def _is_equal(values: np.ndarray, other: np.ndarray) -> bool:
+    return values.shape == other.shape and np.array_equal(values, other)

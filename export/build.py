@@ -1,0 +1,168 @@
+"""A family becomes a folder of graphs: every stage written, cut, checked against its model, then the whole pipeline.
+
+Knows no family and no runtime: stages, modules, a pipeline and a way to open a graph are handed in as a `Plan`. Nothing
+is left behind by an export that fails or is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export import manifest as manifests
+from export import parity
+from export.held import split, weights_as_inputs
+from export.lora_inputs import add_lora_inputs, ports
+from export.manifest import ExportManifest, Graph, StageRow
+from export.onnx_layers import save
+from export.parity import STAGE_BOUND, STEM_BOUND, Feed, Recorder, Row, Runner
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+PRECISIONS = tuple(STAGE_BOUND)
+CHECKED = 0.9  # of the work when all stages are done; the pipeline is the rest
+
+OpenStage = Callable[[Path, StageRow, "Mapping[str, np.ndarray]"], Runner]  # folder, row, adapter -> runner
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stage to export. `stage`: a row of the family's table, with `inputs` and `outputs` of (name, axes, dtype)."""
+
+    stage: Any
+    write: Callable[[Path], None]  # the graph in float32, all of the table's axes dynamic
+    model: Runner  # what it must equal
+    feeds: Sequence[Feed]  # random inputs of several shapes
+    same: frozenset[str] = frozenset()  # inputs that are the same at every step
+    adapter: str = ""  # layers whose weights are handed in (a regular expression on the end of their path)
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)  # the adapter in `model`
+    lora: str = ""  # layers that styles may change
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of one family. `pipeline` makes the same stem from the same region and seed with any runners."""
+
+    family: str
+    parts: Sequence[Part]
+    pipeline: Callable[[Mapping[str, Runner]], np.ndarray]
+    files: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    versions: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def folder_of(plan: Plan, models: Path, precision: str) -> Path:
+    """Where an export of these weights by these versions lies."""
+    key = manifests.key(plan.hashes, plan.versions, manifests.SCHEMA)
+    return models / manifests.FOLDER / f"{plan.family}-{precision}-{key}"
+
+
+def build(
+    plan: Plan,
+    models: Path,
+    precision: str,
+    open_stage: OpenStage,
+    progress: Callable[[str, float], None] = lambda stage, fraction: None,
+) -> Path:
+    """The folder of the export, made or found. Raises parity.ParityError, ValueError, OSError."""
+    target = folder_of(plan, models, precision)
+    if (target / manifests.FILE_NAME).is_file():
+        return target
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        manifests.write(temporary, _built(plan, temporary, precision, open_stage, progress))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _built(plan: Plan, folder: Path, precision: str, open_stage: OpenStage, progress) -> ExportManifest:
+    real = {part.stage.name: Recorder(part.model) for part in plan.parts}
+    progress("listening", 0.0)
+    expected = plan.pipeline(real)
+    stages, rows, runners = [], [], {}
+    for index, part in enumerate(plan.parts):
+        name = part.stage.name
+        progress(name, CHECKED * index / len(plan.parts))
+        stages.append(_stage(part, folder, precision))
+        runners[name] = open_stage(folder, stages[-1], part.tensors)
+        for kind, feeds in (("random", part.feeds), ("real", real[name].feeds)):
+            rows += parity.compare(name, kind, part.model, runners[name], feeds, STAGE_BOUND[precision])
+        parity.check(rows)
+    progress("whole stem", CHECKED)
+    error = parity.relative_error(plan.pipeline(runners), expected)
+    rows.append(Row("pipeline", "same seed", {"stem": expected.shape}, error, STEM_BOUND[precision]))
+    parity.check(rows)
+    return ExportManifest(
+        family=plan.family, precision=precision, created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        weights=manifests.weight_rows(plan.files, plan.hashes), versions=plan.versions,
+        graphs={path.name: manifests.sha256(path) for path in sorted(folder.iterdir())},
+        stages=tuple(stages), parity=tuple(row.as_row() for row in rows), settings=plan.settings,
+    )  # fmt: skip
+
+
+def _stage(part: Part, folder: Path, precision: str) -> StageRow:
+    """Write the graphs of one stage."""
+    import onnx
+
+    scratch, name = folder / f"{part.stage.name}.raw", part.stage.name
+    scratch.mkdir()  # a model of more than 2 GB comes in many files
+    part.write(scratch / "raw.onnx")
+    model = onnx.load(str(scratch / "raw.onnx"))
+    shutil.rmtree(scratch)
+    layers = add_lora_inputs(model, part.lora) if part.lora else ()
+    weights = weights_as_inputs(model, part.adapter) if part.adapter else {}
+    parts = split(model, {*part.same, *weights}) if part.same else None
+    table = {port.name: (port.axes, port.dtype) for port in (*part.stage.inputs, *part.stage.outputs)}
+    table |= {name: (axes, "float32") for name, axes in (*ports(layers).items(), *weights.items())}
+    if parts is None:
+        return StageRow(name, _written(model, folder / f"{name}.onnx", precision, table), None, (), layers)
+    table |= {name: (axes, "float32") for name, axes in parts.held.items()}
+    first = _written(parts.first, folder / f"{name}.first.onnx", "float32", table)
+    step = _written(parts.step, folder / f"{name}.onnx", precision, table)
+    return StageRow(name, step, first, tuple(weights), layers)
+
+
+def _written(model: onnx.ModelProto, path: Path, precision: str, table: Mapping[str, tuple]) -> Graph:
+    save(_converted(model, precision), path)
+    inputs, outputs = ([(each.name, *table[each.name]) for each in side] for side in (model.graph.input,
+                                                                                     model.graph.output))
+    return Graph(path.name, tuple(inputs), tuple(outputs))
+
+
+def _converted(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+    """In and out stay float32 in every precision."""
+    if precision == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        return convert_float_to_float16(model, keep_io_types=True)
+    if precision == "int8":
+        return _int8(model)
+    return model
+
+
+def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Products of linear layers in int8, their inputs scaled at every call; convolutions stay as they are."""
+    import tempfile
+
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as scratch:
+        source, target = Path(scratch) / "in.onnx", Path(scratch) / "out.onnx"
+        save(model, source)
+        quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], per_channel=True,
+                         weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True})
+        return onnx.load(str(target))

@@ -1,0 +1,86 @@
+"""Where are the linear layers of an exported graph, and what depends on what?
+
+The tracing exporter names a node after the module that made it: /unet/attn2/processor/to_q/MatMul. So a layer is found
+in any graph by the name that it has in its checkpoint, without the module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+MOST_BYTES_INSIDE = 1_500_000_000  # protobuf ends at 2 GB; above, the weights lie in a file of their own
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One matrix product with a constant right side: y = x W, W [fan_in, fan_out]."""
+
+    path: str  # of the module, as in its checkpoint
+    node: onnx.NodeProto
+    fan_in: int
+    fan_out: int
+
+
+def module_path(node_name: str) -> str:
+    """'/unet/attn2/processor/to_q/MatMul' -> 'unet.attn2.to_q': a processor is no part of a layer's name."""
+    return ".".join(part for part in node_name.strip("/").split("/")[:-1] if part != "processor")
+
+
+def constants(graph: onnx.GraphProto) -> set[str]:
+    """Tensors that depend on no input."""
+    found = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if all(name in found or not name for name in node.input):
+            found |= set(node.output)
+    return found
+
+
+def linears(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
+    """The linear layers whose path ends as `pattern` (a regular expression) says, in the order in which they run."""
+    fixed, shapes = constants(graph), _weight_shapes(graph)
+    wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in fixed and wanted.fullmatch(module_path(node.name)):
+            yield Linear(module_path(node.name), node, *shapes[node.input[1]])
+
+
+def needed(graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] = ()) -> tuple[list, set[str]]:
+    """The nodes that make `outputs` from what is `given`, in order, and every tensor that they read."""
+    wanted, nodes = set(outputs), []
+    given = set(given)
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output) - given:
+            nodes.append(node)
+            wanted |= set(node.input)
+    return nodes[::-1], wanted
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write a graph; one of more than 1.5 GB keeps its weights in `<name>.data` beside it."""
+    import onnx
+
+    size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    is_large = size > MOST_BYTES_INSIDE
+    beside = {"save_as_external_data": True, "location": f"{path.name}.data"} if is_large else {}
+    onnx.save(model, str(path), **beside)
+
+
+def _weight_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """Shapes of initializers, also of those that are stored as int8 or turned before use."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        source = shapes.get(node.input[0]) if node.input else None
+        if source is None:
+            continue
+        if node.op_type in ("Cast", "Mul", "Identity"):
+            shapes[node.output[0]] = source
+        elif node.op_type == "Transpose":
+            shapes[node.output[0]] = source[::-1]
+    return shapes
