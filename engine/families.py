@@ -120,6 +120,7 @@ class Family:
 
 
 AUDIOLDM2_LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2), CC-BY-NC-4.0 (AudioMAE): non-commercial use only"
+MUSICGEN_LICENCE = "CC-BY-NC-4.0 (MusicGen): non-commercial use only"
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
@@ -127,6 +128,10 @@ FAMILIES: Mapping[str, Family] = {
         Family(
             "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,
             "engine.audioldm2", takes=("adapters",),
+        ),
+        Family(
+            "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,
+            "engine.musicgen", takes=("adapters", "soft_prompt"),
         ),
     )
 }  # fmt: skip

@@ -18,7 +18,8 @@ from engine.audio import not_written, publish, sha256_of
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
-PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers", "diffusers")
+PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers", "diffusers",
+            "peft")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""What the language model listens to: words, learned words, a melody; and how much each mixture of them counts.
+
+    words -> (soft prompt +) T5's embeddings -> T5 -> projection -> text [B, L, H], zero where there is no word
+    melody [B, 235, 12] -> projection ----------------------------> melody [B, 235, H], in front of the text
+
+The plain models hear the text by cross-attention; the melody models have none and hear both as the beginning of the
+sequence. Training and playing use the same functions, with and without gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.musicgen.chroma import fitted, no_melody
+from engine.musicgen.components import Components
+from engine.musicgen.soft_prompt import SoftPrompt
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them (melody)."""
+
+    states: Tensor
+    mask: Tensor | None
+
+    def keywords(self, dtype: torch.dtype) -> dict[str, Any]:
+        """For the decoder's forward."""
+        heard = {"encoder_hidden_states": self.states.to(dtype)}
+        return heard if self.mask is None else {**heard, "encoder_attention_mask": self.mask}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A term of the guided prediction: words (None: no words at all), its learned words, its melody, its factor."""
+
+    words: str | None
+    prompt: SoftPrompt | None
+    hears: bool
+    factor: float
+
+
+def branches_of(
+    prompts: Sequence[tuple[str, float]],
+    negative: str,
+    guidance: float,
+    soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
+) -> list[Branch]:
+    """(1 - guidance) * what is avoided + guidance * (the prompts by their weights, each as its learned words have it).
+
+    A soft prompt of weight w plays its part of the prediction, the plain words the rest: 1 is as trained, 0 is off.
+    A term that counts nothing is left out. Without negative words no words are avoided: what the model was taught.
+    """
+    rest = 1.0 - sum(weight for _, weight in soft_prompts)
+    ways = [*soft_prompts, (None, rest)]
+    avoided = Branch(negative or None, None, False, 1.0 - guidance)
+    asked = [
+        Branch(words, prompt, True, guidance * weight * share) for words, weight in prompts for prompt, share in ways
+    ]
+    return [branch for branch in (avoided, *asked) if abs(branch.factor) > 1e-9]
+
+
+def text_states(
+    model: Any, input_ids: Tensor, mask: Tensor, prompt: SoftPrompt | None = None
+) -> tuple[Tensor, Tensor]:
+    """Projected states of words [B, L, H] and their mask; [B, length + L, H] with a soft prompt."""
+    embedded = model.text_encoder.get_input_embeddings()(input_ids)
+    if prompt is not None:
+        embedded, mask = prompt(embedded, mask)
+    states = model.text_encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+    if hasattr(model, "enc_to_dec_proj"):
+        states = model.enc_to_dec_proj(states)
+    return states * mask[..., None], mask
+
+
+def condition(model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = None) -> Condition:
+    """The whole condition of text states [B, L, H]; for a melody model with its melodies [B, F, 12]."""
+    if melody is None:
+        return Condition(states, mask)
+    if hasattr(model, "audio_enc_to_dec_proj"):
+        melody = model.audio_enc_to_dec_proj(melody.to(states))
+    return Condition(torch.cat([melody, states], dim=1), None)
+
+
+def melody_of(model: Any, heard: Sequence[np.ndarray]) -> Tensor:
+    """Melodies [B, 235, 12] of one chroma [any, 12] for each row."""
+    frames = model.config.chroma_length
+    return torch.from_numpy(np.stack([fitted(chroma, frames) for chroma in heard]))
+
+
+class Conditioner:
+    """Turns branches into one batch. Remembers the words' states of one job."""
+
+    def __init__(self, parts: Components, branches: Sequence[Branch]) -> None:
+        self._model, self._hears_melody, self._branches = parts.model, parts.hears_melody, branches
+        self.factors = np.array([branch.factor for branch in branches], np.float32)
+        self._states, self._mask = self._stacked(parts.tokenizer)
+
+    @torch.inference_mode()
+    def heard(self, chroma: np.ndarray | None = None) -> Condition:
+        """The condition of a batch with a row for each branch; the melody only where a branch hears it."""
+        if not self._hears_melody:
+            return condition(self._model, self._states, self._mask)
+        melody = no_melody() if chroma is None else chroma
+        rows = melody_of(self._model, [melody if branch.hears else no_melody() for branch in self._branches])
+        return condition(self._model, self._states, self._mask, rows.to(self._states.device))
+
+    @torch.inference_mode()
+    def _stacked(self, tokenizer: Any) -> tuple[Tensor, Tensor]:
+        """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer words, or none."""
+        read = [self._read(tokenizer, branch) for branch in self._branches]
+        longest = max(1, *(len(states) for states in read if states is not None)) if any(
+            states is not None for states in read) else 1
+        device, width = self._model.device, self._model.config.decoder.hidden_size
+        states = torch.zeros(len(read), longest, width, device=device)
+        mask = torch.zeros(len(read), longest, dtype=torch.long, device=device)
+        for row, found in enumerate(read):
+            if found is not None:
+                states[row, : len(found)], mask[row, : len(found)] = found, 1
+        return states, mask
+
+    def _read(self, tokenizer: Any, branch: Branch) -> Tensor | None:
+        if branch.words is None:
+            return None
+        ids = tokenized(tokenizer, [branch.words])
+        tensors = {name: torch.tensor(values, device=self._model.device) for name, values in ids.items()}
+        states, _ = text_states(self._model, tensors["input_ids"], tensors["attention_mask"], branch.prompt)
+        return states[0]
+
+
+def tokenized(tokenizer: Any, texts: Sequence[str], padding: bool = False) -> Mapping[str, list[list[int]]]:
+    """`input_ids` and `attention_mask` of texts, cut where T5 ends (512 tokens)."""
+    found = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length, padding=padding)
+    return {name: found[name] for name in ("input_ids", "attention_mask")}
+
+
+def is_cut(tokenizer: Any, text: str) -> bool:
+    """Whether a text is longer than T5 reads."""
+    return len(tokenizer(text, verbose=False)["input_ids"]) > tokenizer.model_max_length

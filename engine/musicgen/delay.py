@@ -1,0 +1,33 @@
+"""The delay pattern: codebook k speaks k steps later, so that it can hear what the ones before it said of its frame.
+
+    frames           a0 a1 a2            start  0  1  2  3      steps; S: the start token, which is the padding, too
+                     b0 b1 b2      a  :    S   a0 a1 a2  S
+                                   b  :    S   S  b0 b1 b2
+
+T frames of K codebooks take T + D steps, D the largest delay. Stereo: codebooks come in pairs, left and right, and both
+of a pair have the same delay. What is learned and what is generated have this one form; numpy alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def delays_of(codebooks: int, channels: int) -> np.ndarray:
+    """Steps that each codebook is late [K]: 0 1 2 3, in stereo 0 0 1 1 2 2 3 3."""
+    return np.arange(codebooks) // channels
+
+
+def delayed(codes: np.ndarray, delays: np.ndarray, padding: int) -> np.ndarray:
+    """Steps [K, T + D] of frames [K, T], without the start token."""
+    frames = codes.shape[1]
+    steps = np.full((len(delays), frames + int(delays.max())), padding, codes.dtype)
+    for row, (delay, spoken) in enumerate(zip(delays, codes, strict=True)):
+        steps[row, delay : delay + frames] = spoken
+    return steps
+
+
+def undelayed(steps: np.ndarray, delays: np.ndarray) -> np.ndarray:
+    """Frames [K, T] of steps [K, T + D]."""
+    frames = steps.shape[1] - int(delays.max())
+    return np.stack([row[delay : delay + frames] for row, delay in zip(steps, delays, strict=True)])

@@ -1,0 +1,164 @@
+"""musicgen as the engine wants a family: which checkpoint, which style on it; what the manifest has to say.
+
+An accompaniment wants a checkpoint of the melody kind, words and continuations are better off with a plain one. One is
+in memory at a time; where a job needs another it is read then, with progress. One thread at a time.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.knobs import Knobs
+from engine.musicgen import weights
+from engine.musicgen.weights import MELODY, TEXT, Places
+from engine.scene import ScenePort
+
+if TYPE_CHECKING:
+    from engine.musicgen.editor import Editor
+    from engine.musicgen.lora import Adapters
+    from engine.musicgen.soft_prompt import SoftPrompt
+
+MAX_SECONDS = 300.0
+CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
+DEFAULTS: Mapping[str, Any] = {  # the reference's; strength, pooling and steps mean nothing here
+    "strength": 1.0, "pooling": 1, "guidance": 3.0, "negative": "", "steps": 1, "seed": -1,
+}  # fmt: skip
+UNUSED = ("strength", "pooling", "steps")
+KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}  # what does it, best first
+
+
+def missing(models: Path | None = None) -> str:
+    """Why musicgen cannot serve, in words with the command that mends it; empty when it can."""
+    return Places(models).trouble()
+
+
+def defaults() -> Mapping[str, Any]:
+    """Knob values where neither the client nor the preset says anything."""
+    return DEFAULTS
+
+
+def load(threads: int, models: Path | None = None) -> MusicGenFamily:
+    """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError not_ready,
+    missing_weights."""
+    Places(models).check()
+    return MusicGenFamily(Places(models), threads)
+
+
+class MusicGenFamily:
+    """One checkpoint, and the styles that are on it."""
+
+    runtime = "torch"
+
+    def __init__(self, places: Places, threads: int) -> None:
+        self.places, self.threads = places, threads
+        self.device = _device()
+        self._folder: Path | None = None  # of what is in memory
+        self._editor: Editor | None = None
+        self._adapters: Adapters | None = None
+        self._wanted, self._task = places.needed((TEXT, MELODY)), "generate"
+        self._rows: tuple[Mapping[str, Any], ...] = ()
+        self._prompt_rows: tuple[Mapping[str, Any], ...] = ()
+
+    def files(self) -> dict[str, Path]:
+        """The files that decide what the stem sounds like."""
+        styles = {Path(row["path"]).name: Path(row["path"]) for row in (*self._rows, *self._prompt_rows)}
+        return {**weights.files_of(self._wanted), **styles}
+
+    def warm_up(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    ) -> None:
+        """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
+        if self._editor is None:
+            self._take(self._wanted, cancelled, progress)
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+        """Choose the checkpoint for the preset's task and styles; notes for the manifest.
+
+        EngineError missing_weights, bad_preset.
+        """
+        self._task = preset.get("task", "generate")
+        self._rows = tuple(preset.get("adapters") or ())
+        self._prompt_rows = _rows(preset.get("soft_prompt"))
+        self._wanted = self._chosen(KINDS[self._task])
+        idle = [name for name in UNUSED if getattr(knobs, name) != DEFAULTS[name]]
+        notes = [f"model: {self._wanted.name}" if self._wanted.parent == self.places.folder else
+                 f"model: {self._wanted}"]  # fmt: skip
+        return notes + ([f"knobs: {', '.join(idle)} mean nothing to musicgen"] if idle else [])
+
+    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
+        """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint is."""
+        self._take(self._wanted, cancelled, progress)
+        editor, task = self._editor, self._task
+        self._adapters.play(self._rows)
+        prompts = self._soft_prompts(editor.parts.text_width)
+        return ScenePort(
+            editor.parts.rate_hz,
+            editor.parts.channels,
+            run=lambda scene: editor.made(scene, task, knobs, prompts, progress=progress, cancelled=cancelled),
+            context_seconds=CONTEXT_SECONDS if task == "continue" else 0.0,
+            max_seconds=MAX_SECONDS,
+        )
+
+    def close(self) -> None:
+        """Give the memory back, the graphics card's too."""
+        self._editor = self._adapters = self._folder = None
+        gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _chosen(self, kinds: tuple[str, ...]) -> Path:
+        """The checkpoint that the styles were trained on, if they say so and it is there; else the best."""
+        if self._rows:
+            from engine.musicgen.lora import base_of
+
+            for row in self._rows:
+                path = self.places.named(base_of(row))
+                if path and weights.kind_of(path) in kinds:
+                    return path
+        return self.places.needed(kinds)
+
+    def _take(
+        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
+    ) -> None:
+        """Read a checkpoint in place of the one that is in memory, if it is another."""
+        if folder == self._folder:
+            return
+        import torch
+
+        from engine.musicgen import components
+        from engine.musicgen.editor import Editor
+        from engine.musicgen.lora import Adapters
+
+        progress("loading", -1.0)
+        self.close()
+        torch.set_num_threads(self.threads)
+        parts = components.load(folder, self.device, cancelled)
+        self._editor, self._adapters, self._folder = Editor(parts), Adapters(parts.model), folder
+
+    def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
+        from engine.musicgen.soft_prompt import read_soft_prompt
+
+        return [
+            (read_soft_prompt(Path(row["path"]), width).to(self.device), float(row.get("weight", 1.0)))
+            for row in self._prompt_rows
+        ]
+
+
+def _rows(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """A preset's soft prompt, or a blend's several."""
+    if not given:
+        return ()
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
