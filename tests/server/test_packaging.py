@@ -29,6 +29,7 @@ EXTRAS = {name: modules(text) for name, text in SETUP["options.extras_require"].
 MAY_IMPORT = {  # a top-level import; an import inside a function may need an extra, and says so
     "osc_protocol": {"pythonosc"}, "retimbre_client": {"pythonosc"}, "presets": BASE, "engine": BASE,
     "engine.musicgen": BASE | EXTRAS["torch"],
+    "engine.styles": BASE | EXTRAS["torch"],
     "engine.audioldm2": BASE | EXTRAS["torch"],  # only its family.py is imported before somebody asks for it
     "server": BASE | {"matplotlib"}, "server.cluster": BASE | EXTRAS["cluster"],
     "export": BASE | EXTRAS["train"], "training": BASE | EXTRAS["train"], "evaluation": BASE | EXTRAS["train"],

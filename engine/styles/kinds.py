@@ -1,0 +1,232 @@
+"""The four kinds of styles that go on a model's weights, for training and for playing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from engine.errors import EngineError
+
+LORA_SETTINGS = ("r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "target_modules")
+CONTEXTS = ("encoder_hidden_states", "key_value_states")  # how diffusers and transformers call what is attended to
+
+
+class Attachment(Protocol):
+    """One style on a model. Its weight is 1 when it is new."""
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by the name in the file."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a file's tensors, all of them. EngineError bad_preset."""
+
+    def set_weight(self, weight: float) -> None: ...
+
+    def remove(self) -> None:
+        """The model is as before."""
+
+
+class Lora:
+    """peft's layers in the model. Settings are peft's; `target_modules` a regular expression or names."""
+
+    def __init__(self, module: nn.Module, settings: Mapping[str, Any], name: str, dropout: float = 0.0) -> None:
+        from peft import LoraConfig, inject_adapter_in_model
+
+        known = {key: settings[key] for key in LORA_SETTINGS if settings.get(key) is not None}
+        config = LoraConfig(**known, lora_dropout=dropout)
+        try:
+            inject_adapter_in_model(config, module, adapter_name=name)
+        except ValueError as error:  # no module is called so
+            message = f"LoRA: no layer of this model is called {_shown(known)}: {error}"
+            raise EngineError("bad_preset", message) from error
+        self._layers = {path: layer for path, layer in _lora_layers(module) if name in layer.scaling}
+        self.module, self.name, self.is_dora = module, name, bool(settings.get("use_dora"))
+        self._scales = {path: layer.scaling[name] for path, layer in self._layers.items()}
+        self.set_weight(1.0)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        found = {}
+        for path, layer in self._layers.items():
+            for part in ("lora_A", "lora_B"):
+                found[f"{path}.{part}.weight"] = getattr(layer, part)[self.name].weight
+            if self.name in getattr(layer, "lora_magnitude_vector", {}):
+                found[f"{path}.lora_magnitude_vector"] = layer.lora_magnitude_vector[self.name].weight
+        return found
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        copy_all(self.parameters(), tensors, "LoRA")
+
+    def set_weight(self, weight: float) -> None:
+        for path, layer in self._layers.items():
+            layer.scaling[self.name] = self._scales[path] * weight
+            others = [name for name in layer.active_adapters if name != self.name]
+            layer._active_adapter = [*others, self.name] if weight else others
+
+    def remove(self) -> None:
+        for layer in self._layers.values():
+            others = [name for name in layer.active_adapters if name != self.name]
+            layer.delete_adapter(self.name)
+            layer._active_adapter = others
+
+
+def _lora_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    from peft.tuners.lora import LoraLayer
+
+    return ((path, layer) for path, layer in module.named_modules() if isinstance(layer, LoraLayer))
+
+
+class _Hooked:
+    """Small modules of our own beside the model's, one for each site, called by hooks."""
+
+    method: ClassVar[str]
+
+    def __init__(self, module: nn.Module, settings: Mapping[str, Any]) -> None:
+        self.weight = 1.0
+        self._own: dict[str, nn.Module] = {}
+        self._handles = []
+        for path, site in module.named_modules():
+            if re.fullmatch(settings["sites"], path):
+                own = self.made(site, settings).to(_device_of(site))
+                self._own[path] = own
+                self._handles.append(self.hooked(site, own))
+        if not self._own:
+            raise EngineError("bad_preset", f"{self.method}: no part of this model is called {settings['sites']}")
+
+    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+        raise TypeError("a kind of its own makes its modules")
+
+    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
+        raise TypeError("a kind of its own hooks its modules")
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return {f"{path}.{name}": value for path, own in self._own.items() for name, value in own.named_parameters()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        copy_all(self.parameters(), tensors, self.method)
+
+    def set_weight(self, weight: float) -> None:
+        self.weight = weight
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+class Bottleneck(_Hooked):
+    """Houlsby's adapters: settings `sites` and `size`, the narrow part's width. They begin as nothing."""
+
+    method = "bottleneck"
+
+    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+        width = _width_of(site)
+        down, up = nn.Linear(width, settings["size"]), nn.Linear(settings["size"], width)
+        nn.init.zeros_(up.weight)
+        nn.init.zeros_(up.bias)
+        return nn.ModuleDict({"down": down, "up": up})
+
+    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
+        def after(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+            if not self.weight:
+                return output
+            narrow = functional.relu(own["down"](output.to(own["down"].weight.dtype)))
+            return output + self.weight * own["up"](narrow).to(output.dtype)
+
+        return site.register_forward_hook(after)
+
+
+class Prefix(_Hooked):
+    """Learned states [length, width] in front of what a cross-attention reads: settings `sites`, `length`."""
+
+    method = "prefix"
+
+    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+        width = (site.to_k if hasattr(site, "to_k") else site.k_proj).in_features
+        own = nn.Module()
+        own.states = nn.Parameter(torch.randn(settings["length"], width) * 0.02)
+        return own
+
+    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
+        def before(_: nn.Module, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+            context = next((name for name in CONTEXTS if named.get(name) is not None), None)
+            if not self.weight or context is None:
+                return arguments, named
+            words = named[context]
+            states = own.states.to(words.dtype).expand(len(words), -1, -1)
+            mask = _longer(named.get("attention_mask"), words, states.shape[1], self.weight)
+            return arguments, {**named, context: torch.cat([states, words], dim=1), "attention_mask": mask}
+
+        return site.register_forward_pre_hook(before, with_kwargs=True)
+
+
+def _longer(mask: Tensor | None, words: Tensor, count: int, weight: float) -> Tensor:
+    """An additive mask [..., count + L]: log of the weight for the prefix, the words' own behind it."""
+    if mask is None:
+        mask = words.new_zeros((len(words), 1, words.shape[1]))
+    bias = math.log(weight) if weight > 0 else -1e4
+    return torch.cat([mask.new_full((*mask.shape[:-1], count), bias), mask], dim=-1)
+
+
+class Full:
+    """Every parameter of the model: settings none. `set_weight` goes from the base (0) to what was learned (1)."""
+
+    def __init__(self, module: nn.Module, settings: Mapping[str, Any] = {}) -> None:
+        self._live = dict(module.named_parameters())
+        self._base: Mapping[str, Tensor] = {}  # kept from the first load on: training needs no second copy
+        self._learned: Mapping[str, Tensor] = {}
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self._live)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        self._base = self._base or {name: value.detach().clone() for name, value in self._live.items()}
+        copy_all(self._live, tensors, "full")
+        self._learned = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def set_weight(self, weight: float) -> None:
+        for name, live in self._live.items():
+            learned = self._learned[name].to(live)
+            live.copy_(learned if weight == 1 else torch.lerp(self._base[name], learned, weight))
+
+    @torch.no_grad()
+    def remove(self) -> None:
+        for name, base in self._base.items():
+            self._live[name].copy_(base)
+
+
+def copy_all(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], kind: str) -> None:
+    """Every tensor into its place. EngineError bad_preset where names or shapes differ; then nothing has changed."""
+    if not set(own) & set(tensors):
+        first = next(iter(tensors), "nothing")
+        raise EngineError("bad_preset", f"{kind}: none of the file's {len(tensors)} tensors has a place in this model, "
+                          f"{first} for one; it was made for another model")  # fmt: skip
+    for name in sorted(set(own) ^ set(tensors)):
+        where = "is missing in the file" if name in own else "has no place in this model"
+        raise EngineError("bad_preset", f"{kind}: {name} {where}; it was made for another model")
+    for name, place in own.items():
+        if place.shape != tensors[name].shape:
+            found = f"expected {tuple(place.shape)}, got {tuple(tensors[name].shape)}"
+            raise EngineError("bad_preset", f"{kind}: {name}: {found}; it was made for another size of the model")
+    with torch.no_grad():
+        for name, place in own.items():
+            place.copy_(tensors[name])
+
+
+def _device_of(site: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in site.parameters()), torch.device("cpu"))
+
+
+def _width_of(site: nn.Module) -> int:
+    """Of a site's output: its last linear layer's."""
+    layers = [layer for layer in site.modules() if hasattr(layer, "out_features")]
+    return layers[-1].out_features
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    return str(settings.get("target_modules"))[:120]
