@@ -30,6 +30,7 @@ from engine.audioldm2.sampler import (
     time_embedding,
 )
 from engine.audioldm2.text import TextConditioner, Words, stacked
+from engine.diffusion import Progress, part_of
 from engine.errors import Cancelled
 from engine.knobs import Knobs
 from engine.region import reflected
@@ -39,9 +40,6 @@ OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
 
 # fractions of the job at which each part ends
 ENCODED, GENERATED, DECODED = 0.05, 0.9, 0.95
-
-Advance = Callable[[float], None]
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,9 @@ class Editor:
         scheduler = build_scheduler(scheduler_for(knobs.steps), self.scheduler_config)
         latent = sample(
             predict, noise, self.sizes.windows, scheduler, knobs.steps,
-            _part(progress, "generating", ENCODED, GENERATED), cancelled,
+            part_of(progress, "generating", ENCODED, GENERATED), cancelled,
         )  # fmt: skip
-        advance = _part(progress, "decoding", GENERATED, DECODED)
+        advance = part_of(progress, "decoding", GENERATED, DECODED)
         return self.spoken(self.decoded(latent, cancelled), advance, cancelled)[: len(mono)]
 
     def heard(self, samples: np.ndarray) -> np.ndarray:
@@ -139,7 +137,7 @@ class Editor:
     def spoken(
         self,
         mel: np.ndarray,
-        advance: Advance = lambda fraction: None,
+        advance: Callable[[float], None] = lambda fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
         """Samples [160 M] of a log-mel [M, 64]; chunks overlap by the vocoder's reach, so they equal the whole."""
@@ -219,8 +217,3 @@ def vocoder_reach(config: Any) -> int:
         reach += max((kernel - 1) / 2 * (sum(dilations) + len(dilations)) for kernel, dilations in blocks) / cells
     return int(np.ceil(reach + 3 / cells))  # last convolution: kernel 7
 
-
-def _part(progress: Progress, stage: str, begin: float, end: float) -> Advance:
-    """A part of the job's fraction for one stage."""
-    progress(stage, begin)
-    return lambda done: progress(stage, begin + (end - begin) * done)

@@ -6,11 +6,11 @@ and tells how far it is). One thread at a time.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import diffusion
 from engine.audioldm2 import weights
 from engine.audioldm2.weights import Places
 from engine.errors import EngineError
@@ -56,7 +56,7 @@ class AudioLdm2Family:
 
     def __init__(self, places: Places, threads: int) -> None:
         self.places, self.threads = places, threads
-        self.device = _device()
+        self.device = diffusion.device()
         self._base = places.base()
         self._editor: Editor | None = None
         self._components: Components | None = None
@@ -66,7 +66,7 @@ class AudioLdm2Family:
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
         parts = {weights.AUDIOMAE: self.places.audiomae(), "adapter": self._adapter}
-        return {**weights.files_of(self._base), **{name: path for name, path in parts.items() if path}}
+        return {**diffusion.files_of(self._base), **{name: path for name, path in parts.items() if path}}
 
     def warm_up(
         self,
@@ -122,11 +122,7 @@ class AudioLdm2Family:
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
         self._editor = self._components = self._adapter = None
-        gc.collect()
-        if self.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.empty_cache()
+        diffusion.free(self.device)
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -176,8 +172,3 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
     text = TextConditioner(runners, components.clap_tokenizer, components.t5_tokenizer)
     return Editor(runners, text, components.scheduler_config, sizes)
 
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

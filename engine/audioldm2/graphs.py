@@ -1,21 +1,19 @@
-"""The stages of `stages.STAGES` as torch modules, inputs and outputs in the table's order, and their runner."""
+"""The stages of `stages.STAGES` as torch modules, inputs and outputs in the table's order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from engine import diffusion
 from engine.audioldm2.ap_adapter import AdaptedUNet
 from engine.audioldm2.audiomae import AudioMae
 from engine.audioldm2.components import Components
 from engine.audioldm2.stages import STAGES
-from engine.errors import EngineError
-from engine.families import Stage
 
 
 class ClapText(nn.Module):
@@ -143,37 +141,6 @@ def modules(components: Components, audiomae: AudioMae) -> dict[str, nn.Module]:
     return {name: module.eval() for name, module in built.items()}
 
 
-class TorchRunner:
-    """A stage as a torch module: `runner(**inputs) -> tuple of outputs`, numpy in and out, as every runtime has it."""
-
-    def __init__(self, stage: Stage, module: nn.Module, device: str, dtype: torch.dtype = torch.float32) -> None:
-        self.stage, self.module, self.device, self.dtype = stage, module.to(device, dtype), device, dtype
-
-    @torch.inference_mode()
-    def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Outputs in the order of the stage table, in float32. EngineError out_of_memory."""
-        feed = [self._placed(np.asarray(inputs[port.name], port.dtype)) for port in self.stage.inputs]
-        try:
-            answer = self.module(*feed)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            message = f"{self.stage.name} did not fit into the memory of {self.device}: {error}; close other programs"
-            raise EngineError("out_of_memory", message) from error
-        outputs = answer if isinstance(answer, tuple) else (answer,)
-        return tuple(_as_numpy(output) for output in outputs)
-
-    def _placed(self, values: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(values))
-        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
-
-
-def _as_numpy(output: Tensor) -> np.ndarray:
-    return (output.float() if output.is_floating_point() else output).cpu().numpy()
-
-
 def runners(modules_by_stage: Mapping[str, nn.Module], device: str, dtypes: Mapping[str, torch.dtype] = {}) -> dict:
     """A TorchRunner per stage; `dtypes` names stages that do not run in float32."""
-    return {
-        stage.name: TorchRunner(stage, modules_by_stage[stage.name], device, dtypes.get(stage.name, torch.float32))
-        for stage in STAGES
-    }
+    return diffusion.runners(STAGES, modules_by_stage, device, dtypes)

@@ -7,33 +7,19 @@ models/ap_adapter.safetensors    the adapter that is used where a preset brings 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.diffusion import Missing, check_packages, repository
 from engine.errors import EngineError
 
-PACKAGES = ("torch", "transformers", "diffusers", "safetensors")
-CURE = 'pip install "retimbre[torch]"'
-REPOSITORIES = ("audioldm2-large", "audioldm2-music", "audioldm2")  # of cvssp, the best first
+OWNER = "cvssp"
+REPOSITORIES = ("audioldm2-large", "audioldm2-music", "audioldm2")  # the best first
 AUDIOMAE, ADAPTER = "audiomae.safetensors", "ap_adapter.safetensors"
 TIMM_PORT = "gaunernst/vit_base_patch16_1024_128.audiomae_as2m"
 ADAPTER_TITLE = "AP-Adapter"
 ADAPTER_ID = "1LS3KeczUwfMzk8Cf5oTvkjCkqK3OVnkZ"  # on Google Drive, as the authors' README has it
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A part that is not there: its licence, its size, and the command that gets it."""
-
-    what: str
-    size: str
-    licence: str
-    command: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.size}, {self.licence}): {self.command}"
 
 
 @dataclass(frozen=True)
@@ -44,10 +30,7 @@ class Places:
 
     def base(self) -> Path | None:
         """The folder of an AudioLDM2 repository, the first of REPOSITORIES that is there."""
-        for name in REPOSITORIES:
-            if self.folder and (self.folder / name / "model_index.json").is_file():
-                return self.folder / name
-        return next(filter(None, map(_in_hub_cache, REPOSITORIES)), None)
+        return repository(self.folder, OWNER, REPOSITORIES)
 
     def audiomae(self) -> Path | None:
         return self._file(AUDIOMAE)
@@ -61,7 +44,7 @@ class Places:
         if self.base() is None:
             yield Missing(
                 "AudioLDM2", "about 6 GB", "CC-BY-NC-SA-4.0, non-commercial",
-                f"hf download cvssp/{REPOSITORIES[0]} --local-dir \"{folder / REPOSITORIES[0]}\"",
+                f"hf download {OWNER}/{REPOSITORIES[0]} --local-dir \"{folder / REPOSITORIES[0]}\"",
             )  # fmt: skip
         if self.audiomae() is None:
             yield Missing(
@@ -86,8 +69,7 @@ class Places:
 
     def check(self, brings_adapter: bool = False) -> None:
         """EngineError not_ready (packages) or missing_weights; an adapter of the preset's own stands in for ours."""
-        if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-            raise EngineError("not_ready", f"audioldm2 needs {', '.join(absent)}; run: {CURE}")
+        check_packages("audioldm2")
         rows = [row for row in self.missing() if not (brings_adapter and row.what == ADAPTER_TITLE)]
         if rows:
             commands = "; ".join(map(str, rows))
@@ -97,23 +79,3 @@ class Places:
         path = self.folder / name if self.folder else None
         return path if path and path.is_file() else None
 
-
-def files_of(base: Path) -> dict[str, Path]:
-    """The files of a repository that are read, by their names in it: weights (safetensors where there are any) and
-    configurations."""
-    found = {}
-    for folder in sorted(path for path in base.iterdir() if path.is_dir()):
-        weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-        for path in (*sorted(folder.glob("*.json")), *weights):
-            found[f"{folder.name}/{path.name}"] = path
-    return found
-
-
-def _in_hub_cache(name: str) -> Path | None:
-    """The snapshot of cvssp/name in the hub's cache, without a look at the network."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return None
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(f"cvssp/{name}", "model_index.json")
-    return Path(path).parent if isinstance(path, str) else None

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.audioldm2 import audiomae, components, graphs
+from engine.audioldm2 import audiomae, components
 from engine.audioldm2 import features as F
 from engine.audioldm2.editor import Editor, vocoder_reach
 from engine.audioldm2.family import _editor
 from engine.audioldm2.stages import STAGES
+from engine.diffusion import TorchRunner
 from engine.errors import Cancelled
 from engine.knobs import Knobs
 from tests.engine.audioldm2 import tiny
@@ -197,7 +198,7 @@ def test_memory_that_is_not_there_is_told_by_its_code(parts):
 
     from engine.errors import EngineError
 
-    runner = graphs.TorchRunner(STAGES[-1], Greedy(), "cpu")
+    runner = TorchRunner(STAGES[-1], Greedy(), "cpu")
     with pytest.raises(EngineError, match="vocoder did not fit") as caught:
         runner(mel=np.zeros((1, 4, 64), np.float32))
     assert caught.value.code == "out_of_memory"

@@ -4,6 +4,7 @@ import torch
 
 from engine.audioldm2 import components, graphs
 from engine.audioldm2.text import TextConditioner, generated, stacked
+from engine.diffusion import TorchRunner
 from tests.engine.audioldm2 import tiny
 
 
@@ -58,7 +59,7 @@ def test_the_loop_on_the_bare_gpt2_equals_generate_language_model_with_padding_t
     mask = torch.ones(2, 11, dtype=torch.int64)
     mask[1, 6:9] = 0
     expected = pipeline.generate_language_model(sequence, max_new_tokens=8, attention_mask=mask)
-    step = graphs.TorchRunner(graphs.STAGES[3], graphs.LanguageModelStep(parts.language_model), "cpu")
+    step = TorchRunner(graphs.STAGES[3], graphs.LanguageModelStep(parts.language_model), "cpu")
     np.testing.assert_allclose(generated(step, sequence.numpy(), mask.numpy()), expected, atol=1e-5)
 
 
