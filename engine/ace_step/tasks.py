@@ -1,0 +1,83 @@
+"""What ACE-Step is asked for: one row a task, and the tracks that it knows.
+
+The instruction is read by the text encoder and must stand as it was trained (acestep/constants.py of ACE-Step-1.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a task differs from the others. `{tracks}` in the instruction: the tracks that the words name."""
+
+    name: str
+    instruction: str
+    context_seconds: float  # of real audio on either side that it hears
+    is_base_only: bool = False  # turbo and sft were not trained for it
+    most_tracks: int = 0  # named in the words; at least one, unless `plain` can stand instead
+    plain: str = ""
+    hears_codes: bool = False  # the region's semantic codes instead of its sound
+    refills: bool = False  # the region's own sound is not heard, only what lies about it
+
+
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (
+        Task("cover", "Generate audio semantic tokens based on the given conditions:", 2.0, hears_codes=True),
+        Task("lego", "Generate the {tracks} track based on the audio context:", 5.0, is_base_only=True, most_tracks=1),
+        Task(
+            "complete", "Complete the input track with {tracks}:", 5.0, is_base_only=True, most_tracks=12,
+            plain="Complete the input track:",
+        ),
+        Task("repaint", "Repaint the mask area based on the given conditions:", 20.0, refills=True),
+        Task("extract", "Extract the {tracks} track from the audio:", 2.0, is_base_only=True, most_tracks=1),
+    )
+}  # fmt: skip
+WORDS_ALONE = "Fill the audio semantic mask based on the given conditions:"  # what a weak cover leans towards
+
+TRACKS: Mapping[str, tuple[str, ...]] = {  # the name in the instruction, and the words that mean it
+    "BACKING_VOCALS": ("backing vocals", "backing vocal", "backing_vocals", "choir", "choirs", "harmony vocals"),
+    "VOCALS": ("vocals", "vocal", "voice", "singer", "singing"),
+    "PERCUSSION": ("percussion", "congas", "bongos", "shaker", "tambourine"),
+    "DRUMS": ("drums", "drum", "drum kit", "beat"),
+    "BASS": ("bass", "bassline", "bass guitar", "double bass"),
+    "GUITAR": ("guitar", "guitars"),
+    "KEYBOARD": ("keyboard", "keyboards", "keys", "piano", "organ", "rhodes"),
+    "SYNTH": ("synth", "synths", "synthesizer", "synthesiser", "pad"),
+    "STRINGS": ("strings", "string", "violin", "violins", "viola", "cello", "cellos"),
+    "BRASS": ("brass", "trumpet", "trombone", "horn", "horns"),
+    "WOODWINDS": ("woodwinds", "woodwind", "flute", "clarinet", "oboe", "bassoon", "saxophone", "sax"),
+    "FX": ("fx", "effects", "sound effects"),
+}
+_PHRASES = sorted(((phrase, track) for track, row in TRACKS.items() for phrase in row), key=lambda row: -len(row[0]))
+
+
+def tracks_in(text: str) -> list[str]:
+    """The tracks that words name, in their order; of phrases in one another the longest counts."""
+    found: list[tuple[int, str]] = []
+    rest = text.lower()
+    for phrase, track in _PHRASES:
+        for match in re.finditer(rf"\b{re.escape(phrase)}\b", rest):
+            found.append((match.start(), track))
+            rest = rest[: match.start()] + " " * len(phrase) + rest[match.end() :]
+    return list(dict.fromkeys(track for _, track in sorted(found)))
+
+
+def instruction_for(task: Task, text: str) -> str:
+    """What the text encoder is told. EngineError bad_args where the words name no track, or too many."""
+    if not task.most_tracks:
+        return task.instruction
+    tracks = tracks_in(text)
+    if not tracks and task.plain:
+        return task.plain
+    if not 1 <= len(tracks) <= task.most_tracks:
+        known = ", ".join(name.lower().replace("_", " ") for name in TRACKS)
+        expected = f"text: {task.name} wants {'one track' if task.most_tracks == 1 else 'tracks'} of: {known}"
+        raise EngineError("bad_args", f"{expected}; {text!r:.80} names {', '.join(tracks).lower() or 'none'}")
+    return task.instruction.format(tracks=" | ".join(tracks))
