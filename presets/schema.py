@@ -11,7 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-TASKS = ("timbre", "accompaniment", "genre", "continue", "generate", "repaint")
+TASKS = (
+    "timbre", "accompaniment", "genre", "continue", "generate", "repaint",
+    "cover", "lego", "complete", "extract",  # as ACE-Step calls them
+)  # fmt: skip
 MAX_SEED = 2**31 - 1  # OSC integers are signed 32 bit
 USER_TEXT = "{text}"  # stands for the user's words in a prompt
 
@@ -54,9 +57,7 @@ class Preset(_Strict):
     title: OneLine = Field(description="what people read")
     description: OneLine = Field(description="one line: what it does to a region")
     model: Name = Field("nano", description="model family that plays it")
-    task: Literal["timbre", "accompaniment", "genre", "continue", "generate", "repaint"] = Field(
-        "timbre", description="what is asked of the model"
-    )
+    task: Literal[TASKS] = Field("timbre", description="what is asked of the model")
     prompts: tuple[Prompt, ...] = Field(
         min_length=1, max_length=16, strict=False, description="mixed in embedding space by weight"
     )

@@ -28,7 +28,8 @@ BASE = modules(SETUP["options"]["install_requires"])
 EXTRAS = {name: modules(text) for name, text in SETUP["options.extras_require"].items()}
 MAY_IMPORT = {  # a top-level import; an import inside a function may need an extra, and says so
     "osc_protocol": {"pythonosc"}, "retimbre_client": {"pythonosc"}, "presets": BASE, "engine": BASE,
-    "engine.musicgen": BASE | EXTRAS["torch"],
+    "engine.musicgen": BASE | EXTRAS["torch"], "engine.ace_step": BASE | EXTRAS["torch"],
+    "engine.stable_audio_3": BASE | EXTRAS["torch"],
     "engine.styles": BASE | EXTRAS["torch"],
     "engine.audioldm2": BASE | EXTRAS["torch"],  # only its family.py is imported before somebody asks for it
     "server": BASE | {"matplotlib"}, "server.cluster": BASE | EXTRAS["cluster"],
