@@ -96,7 +96,7 @@ class Family:
     @property
     def is_restricted(self) -> bool:
         """Whether the licence must be shown because it forbids what people commonly do."""
-        return "non-commercial" in self.licence
+        return any(word in self.licence for word in ("non-commercial", "only below"))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -121,6 +121,10 @@ class Family:
 
 AUDIOLDM2_LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2), CC-BY-NC-4.0 (AudioMAE): non-commercial use only"
 MUSICGEN_LICENCE = "CC-BY-NC-4.0 (MusicGen): non-commercial use only"
+STABLE_AUDIO_LICENCE = (
+    "Stability AI Community License (Stable Audio 3): commercial use only below US $1,000,000 of yearly revenue, and "
+    "registered; Gemma Terms of Use (its text encoder)"
+)
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
@@ -132,6 +136,14 @@ FAMILIES: Mapping[str, Family] = {
         Family(
             "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,
             "engine.musicgen", takes=("adapters", "soft_prompt"),
+        ),
+        Family(
+            "ace_step", "ACE-Step 1.5", "MIT", ("cover", "lego", "complete", "repaint", "extract"), 600.0,
+            "engine.ace_step", takes=("adapters",),
+        ),
+        Family(
+            "stable_audio_3", "Stable Audio 3", STABLE_AUDIO_LICENCE, ("timbre", "genre", "repaint", "continue"), 380.0,
+            "engine.stable_audio_3", takes=("adapters",),
         ),
     )
 }  # fmt: skip
