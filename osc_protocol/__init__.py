@@ -5,7 +5,7 @@ from osc_protocol.addresses import (
     STAGES, STATES,
 )
 from osc_protocol.audio_transfer import (
-    TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, WINDOW, DownloadReceiver, UploadReceiver, UploadSender,
+    TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, WINDOW, DownloadReceiver, Sliceable, UploadReceiver, UploadSender,
 )
 from osc_protocol.framing import MAX_FRAME_BYTES, FramingError, StreamDecoder, encode_frame
 from osc_protocol.messages import (

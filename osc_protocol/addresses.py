@@ -277,7 +277,8 @@ REQUESTS_BY_SECTION: Mapping[str, tuple[Address, ...]] = {
                 args=(Arg("echo", "any", rest=16, help="anything short"),), replies=("pong",)),
         Address("sync", "Answered when all commands before it were acknowledged or have ended.",
                 args=(Arg("n", "i"),), replies=("synced",)),
-        Address("notify", "Register where replies go. Pd and Max need it: they listen on another port than they send.",
+        Address("notify", "Register for news, under a name. Replies go to where this came from, or to a port of yours: "
+                "Max listens on another one than it sends from.",
                 args=(Arg("on", "i", low=0, high=2, help="0: off; 1: my jobs and news; 2: other clients' jobs too"),
                       Arg("port", "i", low=0, high=65535, default=0, help="where you listen; 0: where this came from"),
                       Arg("name", "s", default="", help="who you are; keeps your state when your port moves")),

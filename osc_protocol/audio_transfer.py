@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from osc_protocol.addresses import CHUNK_BYTES, MISSING_AT_MOST
 from osc_protocol.messages import ReplyMessage, Request, encode
@@ -51,6 +52,14 @@ def _address(name: str) -> str:
 OPEN, DATA, CLOSE = _address("open"), _address("data"), _address("close")
 READY, ACK, MISSING = _address("ready"), _address("ack"), _address("missing")
 DONE, FAIL, CANCEL = f"{ROOT}/done", f"{ROOT}/fail", f"{ROOT}/cancel"
+
+
+class Sliceable(Protocol):
+    """Bytes that need not be in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes | bytearray | memoryview: ...
 
 
 class UploadReceiver:
@@ -169,12 +178,13 @@ class _Flight:
 class UploadSender:
     """The end that has the audio, client or server: `start`, then `on_reply` for each answer and `on_tick` in between.
 
-    `data` is any buffer: bytes, a memory map. `state` goes through opening, sending, closing to done or failed.
+    `data` has a length and slices of bytes: bytes, a memory map, or what reads a file where it is asked to. It is read
+    once, in order, but for what must be sent again. `state` goes through opening, sending, closing to done or failed.
     """
 
-    def __init__(self, id: int | str, data: bytes | memoryview, format: str = "wav", *, rate_hz: int = 0,
+    def __init__(self, id: int | str, data: Sliceable, format: str = "wav", *, rate_hz: int = 0,
                  channels: int = 0, frames: int = 0, most_chunk_bytes: int = CHUNK_BYTES) -> None:
-        self.id, self.data = id, memoryview(data).cast("B")
+        self.id, self.data = id, data
         self.open_args = (rate_hz, channels, frames, format)
         self.state = "new"
         self.handle = ""                # the other side's name for it, from /audio/ready
@@ -184,6 +194,7 @@ class UploadSender:
         self.sent = 0                   # chunk messages, repeats too
         self._heard_at = self._asked_at = 0.0
         self._next = 0                  # the first chunk that was never sent
+        self._crc32 = 0                 # of all before it
         self._again: deque[int] = deque()
         self._flights: dict[int, _Flight] = {}
         self._acked: set[int] = set()
@@ -290,14 +301,13 @@ class UploadSender:
         self._asked_at = now
         if self.state == "opening":
             return [encode(OPEN, self.id, *self.open_args)]
-        return [encode(CLOSE, self.id, self.chunks, f"{zlib.crc32(self.data):08x}")]
+        return [encode(CLOSE, self.id, self.chunks, f"{self._crc32:08x}")]
 
     def _fill(self, now: float) -> list[bytes]:
         packets = []
         while len(self._flights) < self.window and (self._again or self._next < self.chunks):
             index = self._again.popleft() if self._again else self._next
             packets += self._send(index, now, is_repeat=index < self._next)
-            self._next = max(self._next, index + 1)
         if not packets and not self._flights and self.state == "sending":
             self.state = "closing"
             return self._ask(now)
@@ -307,7 +317,10 @@ class UploadSender:
         self.sent += 1
         self._flights[index] = _Flight(now, self.sent, is_repeat)
         start = index * self.chunk_bytes
-        return [encode(DATA, self.id, index, bytes(self.data[start:start + self.chunk_bytes]))]
+        chunk = bytes(self.data[start:start + self.chunk_bytes])
+        if index == self._next:
+            self._next, self._crc32 = index + 1, zlib.crc32(chunk, self._crc32)
+        return [encode(DATA, self.id, index, chunk)]
 
     def _send_again(self, indexes: list[int], now: float) -> list[bytes]:
         return [packet for index in indexes for packet in self._send(index, now, is_repeat=True)]

@@ -23,7 +23,7 @@ from osc_protocol import DEFAULT_PORT, ROOT, TCP_CHUNK_BYTES, UDP_CHUNK_BYTES
 
 from retimbre_client import exchanges
 from retimbre_client.conversation import Conversation
-from retimbre_client.exchanges import Download, Exchange, Listing, Question, Upload, request
+from retimbre_client.exchanges import Download, Exchange, Listing, Question, Sound, Upload, request
 from retimbre_client.line import Line
 from retimbre_client.values import ClientError, NoServer, Outcome, Progress, Refused, Stem
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 TRANSPORTS = ("udp", "tcp")
 ANSWER_SECONDS = 5.0  # for anything but jobs
+LIVE_SECONDS = 45.0  # an operating system may ask its user whether we may listen
 UPLOAD_FORMATS = {".wav": "wav", ".flac": "flac", ".aiff": "aiff", ".aif": "aiff"}
 UNSEEN = ("path_denied", "no_file")  # what a server answers that cannot see our file
 BUNDLE_HEAD = b"#bundle\0" + bytes(7) + b"\1"  # time tag: at once
@@ -145,7 +146,7 @@ class AsyncClient:
       name: keeps takes, defaults and jobs when this program starts again or speaks from another address.
       silence_seconds: a job that nothing was heard of for so long is given up; living ones speak every two seconds.
       on_log: gets level (0 debug to 3 error) and text.
-      on_news: gets "ready", "state" or "preset/changed", and its values by name.
+      on_news: gets "ready", "state", "preset/changed", "live/state" or "live/playing", and its values by name.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, transport: str = "udp",
@@ -245,6 +246,13 @@ class AsyncClient:
         packet = request("job/query", job_id)
         return self._begin(job_id, on_progress, lambda job: job._say("job/query", packet))
 
+    def capture(self, bars: int, text: str, *, on_progress: OnProgress = ignore, job_id: int | str | None = None,
+                **keys: Any) -> Job:
+        """Edit the last whole bars of live audio. `keys`: osc_protocol.CAPTURE_KEYS; the stem plays at a bar line."""
+        id = new_id() if job_id is None else job_id
+        packet = request("capture", id, bars, text, **keys)
+        return self._begin(id, on_progress, lambda job: job._say("capture", packet))
+
     def load(self, model: str, *, on_progress: OnProgress = ignore) -> Job:
         """Load and warm up a model before it is needed."""
         return self._on_model("model/load", model, on_progress)
@@ -282,16 +290,12 @@ class AsyncClient:
 
     async def region(self, audio: str | Path, start: float = 0.0, length: float = 0.0, **keys: Any) -> dict[str, Any]:
         """Choose the region that `say` edits, in seconds; length 0: to the end. Returns what the server reads there."""
-        packet_keys = [atom for pair in keys.items() for atom in pair]
         return await self._with_audio(audio, lambda location: self.ask(
-            "region", new_id(), location, start, length, *packet_keys, reply="region.reply"), ignore)
+            "region", new_id(), location, start, length, *_pairs(keys), reply="region.reply"), ignore)
 
     async def set(self, **keys: Any) -> None:
         """Keys for all later jobs of this client."""
-        barrier = int.from_bytes(os.urandom(3), "big")
-        packets = (request("set", **keys), request("sync", barrier))
-        answer = _Set("sync", (barrier,), "synced", ANSWER_SECONDS, packet=_bundle(*packets))
-        await self._in_turn("set", answer)
+        await self._tell("set", request("set", **keys))
 
     async def get(self, key: str) -> Any:
         """One of them."""
@@ -321,6 +325,40 @@ class AsyncClient:
         """What was made of a region (`region()["region"]`), newest first; empty: of the current one, or of all."""
         return await self.collect("take/list", region, item="take/item", end="take/list.end")
 
+    # Live audio: docs/live.md
+
+    async def live_start(self, input: str = "", output: str = "", **keys: Any) -> dict[str, Any]:
+        """Listen to an input, and play on an output ("none": never). `keys`: osc_protocol's LIVE_KEYS."""
+        return await self.ask("live/start", input, output, *_pairs(keys), reply="done", seconds=LIVE_SECONDS)
+
+    async def live_stop(self) -> None:
+        """Stop listening, and forget the sound."""
+        await self.ask("live/stop", reply="done", seconds=LIVE_SECONDS)
+
+    async def live_devices(self) -> list[dict[str, Any]]:
+        """What could be listened to and played on."""
+        return await self.collect("live/devices", item="live/device", end="live/devices.end", seconds=LIVE_SECONDS)
+
+    async def live_status(self) -> dict[str, Any]:
+        """State, level, latencies in frames, sound that was lost, and how many bars can be captured."""
+        return await self.ask("live/status", reply="live/status.reply")
+
+    async def live_transport(self, tempo: float, beat: float = 0.0, **keys: Any) -> None:
+        """Where the DAW is now. `keys`: osc_protocol's TRANSPORT_KEYS."""
+        await self._tell("live/transport", request("live/transport", tempo, beat, **keys))
+
+    async def live_measure(self) -> dict[str, Any]:
+        """Measure the way from output to input, in frames, and compensate by it."""
+        return await self.ask("live/measure", reply="done", seconds=LIVE_SECONDS)
+
+    async def live_play(self, job_id: int | str, index: int = 0, times: int = 1) -> dict[str, Any]:
+        """Play a stem of a take from the next bar line on. Returns where that is."""
+        return await self.ask("live/play", job_id, index, times, reply="live/playing")
+
+    async def live_silence(self) -> None:
+        """Stop what is played."""
+        await self.ask("live/silence", reply="done")
+
     # The server
 
     async def ping(self, seconds: float = 1.0) -> bool:
@@ -347,9 +385,15 @@ class AsyncClient:
         """Any request of the protocol that has one reply: that reply's values. Raises Refused on its /fail."""
         return await self._in_turn(name, Question(name, args, reply, seconds))
 
-    async def collect(self, name: str, *args: Any, item: str, end: str) -> list[dict[str, Any]]:
+    async def collect(self, name: str, *args: Any, item: str, end: str,
+                      seconds: float = ANSWER_SECONDS) -> list[dict[str, Any]]:
         """Any request that is answered with items and an end: the items' values, complete and in order."""
-        return await self._in_turn(name, Listing(name, args, item, end, ANSWER_SECONDS))
+        return await self._in_turn(name, Listing(name, args, item, end, seconds))
+
+    async def _tell(self, name: str, packet: bytes) -> None:
+        """A request that is answered only when it fails."""
+        barrier = int.from_bytes(os.urandom(3), "big")
+        await self._in_turn(name, _Told(f"{ROOT}/{name}", packet, barrier))
 
     async def _in_turn(self, name: str, exchange: Exchange) -> Any:
         """One of a kind at a time: most replies do not say which question they answer."""
@@ -364,9 +408,16 @@ class AsyncClient:
         format = UPLOAD_FORMATS.get(path.suffix.lower())
         if format is None:
             raise Refused("bad_audio", f"{path}: expected a name that ends with {', '.join(UPLOAD_FORMATS)}")
-        data = await _bytes_of(path)
         line = await self._audio()
-        return await line.ask(Upload(new_id(), data, format, self.silence_seconds, on_fraction))
+        try:
+            with open(path, "rb") as file:
+                upload = Upload(new_id(), Sound(file), format, self.silence_seconds, on_fraction)
+                try:
+                    return await line.ask(upload)
+                finally:
+                    upload.end()  # who stops waiting, stops sending
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     async def read(self, path: str | Path) -> bytes:
         """The bytes of a file that the server made: a stem, a manifest."""
@@ -459,11 +510,15 @@ class AsyncClient:
         return [*secret, greeting]
 
 
-class _Set(Question):
-    """/set says something only when it fails; the /sync in the same bundle says that it has been read."""
+class _Told(Question):
+    """The /sync in the same bundle says that it has been read."""
+
+    def __init__(self, command: str, packet: bytes, barrier: int) -> None:
+        super().__init__("sync", (barrier,), "synced", ANSWER_SECONDS, packet=_bundle(packet, request("sync", barrier)))
+        self._command = command
 
     def concerns(self, message: osc_protocol.ReplyMessage) -> bool:
-        return message.values.get("command") == f"{ROOT}/set" or super().concerns(message)
+        return message.values.get("command") == self._command or super().concerns(message)
 
 
 def mixture_text(mixture: str | Mapping[str, float]) -> str:
@@ -471,6 +526,10 @@ def mixture_text(mixture: str | Mapping[str, float]) -> str:
     if isinstance(mixture, str):
         return mixture
     return " ".join(f"{name} {weight:g}" for name, weight in mixture.items())
+
+
+def _pairs(keys: Mapping[str, Any]) -> list[Any]:
+    return [atom for pair in keys.items() for atom in pair]
 
 
 def _bundle(*packets: bytes) -> bytes:
@@ -481,4 +540,8 @@ async def _bytes_of(path: Path) -> bytes:
     try:
         return await asyncio.to_thread(path.read_bytes)
     except OSError as error:
-        raise Refused("no_file", f"{path} cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Refused:
+    return Refused("no_file", f"{path} cannot be read: {error.strerror or error}")

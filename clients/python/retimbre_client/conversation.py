@@ -18,7 +18,8 @@ from osc_protocol import ROOT, ReplyMessage
 
 from retimbre_client.exchanges import DONE, FAIL, JOB_COMMANDS, Exchange, Job, Question
 
-NEWS = frozenset(f"{ROOT}/{name}" for name in ("ready", "state", "preset/changed"))
+NEWS = frozenset(f"{ROOT}/{name}" for name in ("ready", "state", "preset/changed", "live/state"))
+PLAYING = "live/playing"  # the answer to /live/play, and news when a captured stem starts by itself
 LOG = f"{ROOT}/log"
 
 
@@ -114,7 +115,10 @@ class Conversation:
             self._out += exchange.repeat(now)
 
     def _hear_answer(self, message: ReplyMessage, now: float) -> None:
-        for exchange in [each for each in self._exchanges if each.concerns(message)]:
+        concerned = [each for each in self._exchanges if each.concerns(message)]
+        if not concerned and message.address == f"{ROOT}/{PLAYING}":
+            self._on_news(PLAYING, message.values)
+        for exchange in concerned:
             if _is_stranger(message) and not exchange.was_doubted:
                 exchange.was_doubted = True
                 self.forgotten(now)

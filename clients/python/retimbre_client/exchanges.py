@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import abc
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from osc_protocol import (
     ADDRESSES,
@@ -20,6 +21,7 @@ from osc_protocol import (
     DownloadReceiver,
     ProtocolError,
     ReplyMessage,
+    Sliceable,
     UploadSender,
     encode,
 )
@@ -28,13 +30,15 @@ from retimbre_client.values import ClientError, NoServer, Outcome, Progress, Ref
 
 RESEND_SECONDS = 0.25  # loopback answers within milliseconds, Wi-Fi within tens
 RESEND_AT_MOST_SECONDS = 2.0
+REPEATS_IN_TIME = 20  # what has 45 s to be answered is repeated after 2.25 s
 QUIET_SECONDS = 3.0  # a living job speaks every two seconds; after three we ask
 TOLD_APART = 0.01  # of an upload: a minute of audio has thousands of chunks
 DOWNLOAD_LIMIT_BYTES = 4 << 30  # a WAV file holds no more
 
 DONE, FAIL = f"{ROOT}/done", f"{ROOT}/fail"
 QUERY = f"{ROOT}/job/query"
-JOB_COMMANDS = frozenset(f"{ROOT}/{name}" for name in ("edit", "say", "again"))
+JOB_COMMANDS = frozenset(name for name, row in ADDRESSES.items() if "ack" in row.replies)
+CAPTURE = f"{ROOT}/capture"
 TRANSFERS = frozenset(f"{ROOT}/audio/{name}" for name in ("open", "data", "close"))
 ECHOED = ("id", "name", "key", "n", "echo")  # arguments that a reply repeats: they tell whose answer it is
 
@@ -96,15 +100,17 @@ class _Repeats:
 
 
 class Question(Exchange):
-    """A request with one reply: its outcome is that message's values."""
+    """A request with one reply: its outcome is that message's values. What may take long is repeated rarely."""
 
     def __init__(self, name: str, args: tuple[Any, ...], reply: str, seconds: float,
-                 pause_seconds: float = RESEND_SECONDS, packet: bytes = b"") -> None:
+                 pause_seconds: float | None = None, packet: bytes = b"") -> None:
         super().__init__()
         self.address, self._reply, self._seconds = f"{ROOT}/{name}", f"{ROOT}/{reply}", seconds
         self._packet = packet or request(name, *args)
         self._asked = {arg.name: args[at:] if arg.rest else args[at]
                        for at, arg in enumerate(ADDRESSES[self.address].args[:len(args)])}
+        if pause_seconds is None:
+            pause_seconds = RESEND_SECONDS if seconds == math.inf else max(RESEND_SECONDS, seconds / REPEATS_IN_TIME)
         self._repeats = _Repeats(pause_seconds)
         self._ends_at = math.inf
 
@@ -235,6 +241,8 @@ class Job(Exchange):
 
     def _on_ack(self, values: dict[str, Any]) -> None:
         self.server_name = values["job"]
+        if self._command == CAPTURE:  # sent again after a restart, it would take other bars
+            self._packet = request("job/query", self.id)
         self._on_info(values)
 
     def _on_info(self, values: dict[str, Any]) -> None:
@@ -272,10 +280,28 @@ _HEARD: dict[str, Callable[[Job, dict[str, Any]], None]] = {
 }
 
 
-class Upload(Exchange):
-    """A whole file on its way to the server: its outcome is the handle that stands for it there."""
+class Sound:
+    """The bytes of an open file, read where they are asked for."""
 
-    def __init__(self, id: str, data: bytes, format: str, silence_seconds: float,
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._size_bytes = file, file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __getitem__(self, part: slice) -> bytes:
+        first, last, _ = part.indices(self._size_bytes)
+        self._file.seek(first)
+        data = self._file.read(last - first)
+        if len(data) < last - first:
+            raise OSError(f"{self._file.name} became shorter while it was sent")
+        return data
+
+
+class Upload(Exchange):
+    """An audio file on its way to the server: its outcome is the handle that stands for it there."""
+
+    def __init__(self, id: str, data: Sliceable, format: str, silence_seconds: float,
                  on_fraction: Callable[[float], None]) -> None:
         super().__init__()
         self._sender = UploadSender(id, data, format=format)
@@ -292,14 +318,20 @@ class Upload(Exchange):
 
     def hear(self, message: ReplyMessage, now: float) -> list[bytes]:
         self._heard_at = now
-        return self._after(self._sender.on_reply(message, now))
+        return self._after(lambda: self._sender.on_reply(message, now))
 
     def tick(self, now: float) -> list[bytes]:
         if now >= self._heard_at + self._silence_seconds:
             return self.end(error=NoServer("timed_out", "the server takes no more of the upload; is it running?"))
-        return self._after(self._sender.on_tick(now))
+        return self._after(lambda: self._sender.on_tick(now))
 
-    def _after(self, packets: list[bytes]) -> list[bytes]:
+    def _after(self, step: Callable[[], list[bytes]]) -> list[bytes]:
+        if self.is_over:  # nobody waits for it any more, and its file is closed
+            return []
+        try:
+            packets = step()
+        except OSError as error:
+            return self.end(error=Refused("no_file", f"{error}; send it again"))
         fraction = self._sender.fraction
         if fraction >= self._told + TOLD_APART or fraction == 1.0 > self._told:
             self._told = fraction

@@ -2,9 +2,9 @@
 
 import pytest
 
-from osc_protocol import ROOT, Request, decode_packet, encode
+from osc_protocol import ROOT, Request, decode_packet, decode_reply, encode
 from retimbre_client.conversation import Conversation
-from retimbre_client.exchanges import QUIET_SECONDS, Job, Question, request
+from retimbre_client.exchanges import QUIET_SECONDS, Job, Question, Upload, request
 from retimbre_client.values import NoServer
 
 SILENCE_SECONDS = 10.0
@@ -150,3 +150,40 @@ def test_garbage_costs_a_line_of_the_log():
     conversation = Conversation(introduction, lambda level, text: logged.append(text), lambda *_: None)
     conversation.hear(b"GET / HTTP/1.1\r\n", 0.0)
     assert "left unread" in logged[0]
+
+
+def test_an_upload_reads_only_what_it_sends():
+    class Hour:
+        read = 0
+
+        def __len__(self):
+            return 1 << 30
+
+        def __getitem__(self, part):
+            self.read += part.stop - part.start
+            return bytes(part.stop - part.start)
+
+    hour = Hour()
+    upload = Upload("a", hour, "wav", SILENCE_SECONDS, lambda fraction: None)
+    upload.start(0.0)
+    packets = upload.hear(decode_reply(encode(f"{ROOT}/audio/ready", "a", 3840, 8, "handle")), 0.0)
+    assert (len(packets), hour.read) == (8, 8 * 3840)
+
+
+def test_captured_bars_are_asked_for_once_and_then_only_how_they_are(talk):
+    talk.begin(Job(7, "capture", request("capture", 7, 4, "a violin"), SILENCE_SECONDS), 0.0)
+    assert said(talk) == ["capture"]
+    talk.hear(encode(f"{ROOT}/ack", 7, "job-1", 0, -1.0), 0.1)
+    talk.forgotten(1.0)  # the server was started anew, and other bars are the last ones now
+    talk.hear(encode(f"{ROOT}/done", f"{ROOT}/notify", 0, 1, 11_021), 1.1)
+    assert said(talk) == ["notify", "job/query"]
+    talk.hear(encode(f"{ROOT}/done", f"{ROOT}/capture", 7, 5, 0, 3, "/m.json", 1.0), 1.2)
+    assert said(talk) == ["got"]
+
+
+def test_what_may_take_long_is_repeated_rarely(talk):
+    talk.begin(Question("live/start", (), "done", 45.0), 0.0)
+    talk.tick(2.0)
+    assert said(talk) == ["live/start"]
+    talk.tick(2.5)
+    assert said(talk) == ["live/start"]

@@ -42,6 +42,8 @@ def test_wheel_has_the_client_and_the_protocol_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         [metadata] = [archive.read(name).decode() for name in names if name.endswith("METADATA")]
+        [licence] = [archive.read(name) for name in names if name.endswith("LICENSE")]
+    assert licence == (REPOSITORY / "LICENSE").read_bytes()
     ours = {str(path.relative_to(folder)) for folder in (REPOSITORY, REPOSITORY / "clients" / "python")
             for package in ("osc_protocol", "retimbre_client") for path in folder.glob(f"{package}/*.py")}
     assert {name for name in names if ".dist-info/" not in name} == ours

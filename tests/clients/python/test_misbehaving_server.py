@@ -1,5 +1,6 @@
 """The client against a peer that misbehaves on purpose. What a real server does to it is in the other files."""
 
+import os
 import socket
 import threading
 import time
@@ -214,6 +215,20 @@ def test_an_upload_arrives_whole_though_chunks_are_lost(connect, tmp_path):
     client, _ = connect(answer)
     assert client.upload(tmp_path / "a.wav") == "handle-1"
     assert b"".join(chunks[index] for index in sorted(chunks)) == audio
+
+
+def test_a_file_that_becomes_shorter_while_it_is_sent_says_so(connect, tmp_path):
+    (tmp_path / "a.wav").write_bytes(bytes(25_600))
+
+    def answer(request: Request):
+        if request.address == f"{ROOT}/audio/open":
+            os.truncate(tmp_path / "a.wav", 5000)
+            return [encode(f"{ROOT}/audio/ready", request.id, 3840, 1, "handle-1")]
+        return [encode(f"{ROOT}/audio/ack", request.id, request.values["index"], 1)]
+
+    client, _ = connect(answer)
+    with pytest.raises(Refused, match="no_file: .*shorter"):
+        client.upload(tmp_path / "a.wav")
 
 
 def test_only_audio_files_are_uploaded(connect, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from retimbre_client import AsyncClient, Refused
 from tests.server.live.conftest import DEVICE, RATE
 
 TEMPO_BPM = 400.0
@@ -265,3 +266,30 @@ async def test_without_the_portaudio_library_the_cure_is_named(server, connect, 
     client = await connect("tcp")
     client.say("live/start")
     assert "PortAudio library not found" in (await client.expect("fail", code="no_portaudio"))["message"]
+
+
+async def test_the_python_client_captures_bars_and_says_when_their_stem_plays(server, jack, metronome):
+    playing = asyncio.get_running_loop().create_future()
+
+    def news(name, values):
+        if name == "live/playing" and not playing.done():
+            playing.set_result(values)
+
+    before = set(jack.ports())
+    async with AsyncClient(port=server.port, transport="tcp", on_news=news) as client:
+        opened = await client.live_start(DEVICE, DEVICE, channels=1)
+        assert DEVICE.partition(",")[0] in {device["name"] for device in await client.live_devices()}
+        [hears] = [port for port in set(jack.ports()) - before if ":in_" in port]
+        jack.connect(metronome, hears)
+        await client.live_transport(TEMPO_BPM, playing=1)
+        while (await client.live_status())["bars"] < 1:
+            await asyncio.sleep(0.05)
+        outcome = await client.capture(1, "copy", job_id="verse")
+        assert (outcome.stems[0].frames, outcome.stems[0].rate_hz) == (BAR, opened["rate"])
+        assert (await client.attach("verse")).stems == outcome.stems
+        assert (await playing)["id"] == "verse"
+        assert (await client.live_play("verse", times=2))["times"] == 2
+        await client.live_silence()
+        with pytest.raises(Refused, match="tempo"):
+            await client.live_transport(0.0)
+        await client.live_stop()
