@@ -92,6 +92,7 @@ class Family:
     max_seconds: float
     module: str  # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
     takes: tuple[str, ...] = ()  # of a preset's tensors: "adapters", "soft_prompt"
+    exports: bool = False  # `.exporting` has plan(models, region, advance) and load(threads, models) or None
 
     @property
     def is_restricted(self) -> bool:
@@ -113,7 +114,14 @@ class Family:
 
     def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
         """The family, its files found. EngineError not_ready, missing_weights."""
-        return self._family_module().load(threads, models)
+        exported = self.exporting().load(threads, models) if self.exports and models else None
+        return exported or self._family_module().load(threads, models)
+
+    def exporting(self) -> Any:
+        """The module that hands the family to `export`. EngineError not_ready where there is none."""
+        if not self.exports:
+            raise EngineError("not_ready", f"{self.name} runs on torch alone; it has no graphs to export yet")
+        return importlib.import_module(f"{self.module}.exporting")
 
     def _family_module(self) -> Any:
         return importlib.import_module(f"{self.module}.family")
@@ -128,10 +136,10 @@ STABLE_AUDIO_LICENCE = (
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
-        Family("nano", "nano: the embedded model", "Apache-2.0", ("timbre",), 600.0, "engine.nano"),
+        Family("nano", "nano: the embedded model", "Apache-2.0", ("timbre",), 600.0, "engine.nano", exports=True),
         Family(
             "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,
-            "engine.audioldm2", takes=("adapters",),
+            "engine.audioldm2", takes=("adapters",), exports=True,
         ),
         Family(
             "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,

@@ -19,7 +19,7 @@ from export import parity
 from export.held import split, weights_as_inputs
 from export.lora_inputs import add_lora_inputs, ports
 from export.manifest import ExportManifest, Graph, StageRow
-from export.onnx_layers import save
+from export.onnx_layers import save, unfold
 from export.parity import STAGE_BOUND, STEM_BOUND, Feed, Recorder, Row, Runner
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    unfold(model.graph)
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "in.onnx", Path(scratch) / "out.onnx"
         save(model, source)

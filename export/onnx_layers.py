@@ -62,6 +62,26 @@ def needed(graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] 
     return nodes[::-1], wanted
 
 
+def unfold(graph: onnx.GraphProto) -> None:
+    """Give weights that `onnx_graph.shrink` stored as int8 their float32 values back. Changes `graph`."""
+    from onnx import numpy_helper
+
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    values, kept, used = {}, [], set()
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0].endswith(".int8") and node.input[0] in known:
+            values[node.output[0]] = numpy_helper.to_array(known[node.input[0]]).astype("float32")
+        elif node.op_type == "Mul" and node.input[0] in values:
+            whole = values[node.input[0]] * numpy_helper.to_array(known[node.input[1]])
+            known[node.output[0]] = numpy_helper.from_array(whole, node.output[0])
+        else:
+            kept.append(node)
+            used |= set(node.input)
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(tensor for name, tensor in known.items() if name in used)
+
+
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Write a graph; one of more than 1.5 GB keeps its weights in `<name>.data` beside it."""
     import onnx

@@ -36,6 +36,7 @@ COMMANDS = {
     "presets": Command("server.cli_presets", "list the styles"),
     "live": Command("server.cli_live", "listen to an input, so that the last bars can be edited"),
     "models": Command("server.cli_models", "list the models and what they lack; convert a checkpoint"),
+    "export": Command("server.cli_export", "turn a model into fast graphs (needs the export extra)"),
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),

@@ -1,0 +1,106 @@
+"""Turn a model into fast graphs, each compared with the model; the server then runs them instead of it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from server import config
+from server.cli import EXIT_OK, CliError
+from server.config import ServeConfig
+
+PRECISIONS = ("float32", "int8", "float16")
+PACKAGES = ("onnx", "onnxruntime")
+CURE = "pip install -e '.[cpu,export]'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model, in which form."""
+    parser.add_argument("model", metavar="MODEL", help="family, as `retimbre models list` names it")
+    parser.add_argument("--preset", action="append", default=[], metavar="NAME",
+                        help="check that this style's files fit the graphs; may be given several times")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
+                        help="of the weights in the graphs (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S",
+                        help="of the region whose stem is compared (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="for the comparison; 0: one per core")
+    config.add_arguments(parser, ServeConfig, only=("data_dir", "models_dir", "presets_dir"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, print every comparison and the folder. CliError, and nothing is kept, where one is over its bound."""
+    _check_packages()
+    from engine.errors import EngineError
+    from export import manifest, parity
+
+    options = config.build(ServeConfig, vars(arguments))
+    try:
+        folder = _export(arguments, options)
+    except EngineError as error:
+        raise CliError(error.code, error.message) from error
+    except parity.ParityError as error:
+        raise CliError("not_equal", str(error)) from error
+    except OSError as error:
+        raise CliError("write_failed", str(error)) from error
+    found = manifest.read(folder)
+    print("\n".join(str(parity.Row(**row)) for row in found.parity))
+    for name in arguments.preset:
+        print(_checked_preset(options, name, found))
+    size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f"{folder}: {size_mb:.0f} MB; `retimbre serve` uses it from its next start on")
+    return EXIT_OK
+
+
+def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
+    from engine.exported import open_for_parity
+    from engine.families import family_named
+    from engine.runtime import threads_for
+    from export import build
+    from retimbre_client import Progress
+    from server.cli_progress import progress_bar
+
+    models = options.paths().models(options.models_dir)
+    exporting = family_named(arguments.model).exporting()
+    region = _region(exporting.RATE_HZ, arguments.seconds)
+    with progress_bar(arguments.model) as show:
+        tell = lambda stage, fraction: show(Progress(fraction, stage, -1.0, 0))  # noqa: E731
+        plan = exporting.plan(models, region, lambda done: tell("reading", -1.0))
+        return build.build(plan, models, arguments.precision, open_for_parity(threads_for(arguments.threads)), tell)
+
+
+def _check_packages() -> None:
+    if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise CliError("not_ready", f"export needs {', '.join(absent)}; run: {CURE}")
+
+
+def _region(rate_hz: int, seconds: float) -> Any:
+    """Music at the model's rate: the recording that `retimbre demo` plays, as often as it takes."""
+    import numpy as np
+    import soundfile
+    import soxr
+
+    from server.paths import DEMO_REGION
+
+    samples, own_hz = soundfile.read(DEMO_REGION, dtype="float32", always_2d=True)
+    mono = soxr.resample(samples.mean(axis=1), own_hz, rate_hz)
+    return np.resize(mono, int(seconds * rate_hz)).astype(np.float32)
+
+
+def _checked_preset(options: ServeConfig, name: str, found: Any) -> str:
+    """What a style's LoRA files become in these graphs. Raises CliError where they do not fit."""
+    from engine import packed
+    from presets import SHIPPED_FOLDER, Library, PresetError, resolve
+
+    try:
+        library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
+        rows = resolve(library.get(name), "").get("adapters") or ()
+        layers = next((row.lora for row in found.stages if row.lora), ())
+        styles = [(packed.read(Path(row["path"]), layers), row["weight"]) for row in rows
+                  if packed.is_lora(Path(row["path"]))]
+        rank = packed.pack(layers, styles).rank
+    except (PresetError, packed.LoraError) as error:
+        raise CliError("bad_preset", f"{name}: {error}") from error
+    notes = "".join(f"; {note}" for style, _ in styles for note in style.notes)
+    return f"{name}: {len(styles)} LoRA files, rank {rank} in all{notes}"

@@ -1,0 +1,131 @@
+"""What was exported serves the family: the same stem, the same job, and nothing of torch's modules in it."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.editing import EditRequest, edit
+from engine.errors import EngineError
+from engine.families import Family, Shelf, family_named
+from export import manifest
+from tests.engine.signals import noise
+
+STEPS = {"steps": 2, "seed": 5}
+
+
+def stem_of(shelf, folder, name, **fields):
+    source, out = folder / "in.wav", folder / name
+    out.mkdir()
+    if not source.exists():
+        soundfile.write(source, noise(30_000, channels=2), 44_100, subtype="PCM_16")
+    row = {"text": "a violin", "model": "audioldm2", "knobs": STEPS}
+    found = edit(EditRequest(str(source), output_dir=str(out), **{**row, **fields}), shelf=shelf)
+    return soundfile.read(found.stems[0]["path"])[0], found
+
+
+@pytest.fixture(scope="module")
+def shelves(ldm_models, tmp_path_factory):
+    """The same weights with and without their export."""
+    bare = tmp_path_factory.mktemp("bare")
+    for path in ldm_models.iterdir():
+        if path.name != manifest.FOLDER:
+            (bare / path.name).symlink_to(path)
+    return Shelf(1, ldm_models), Shelf(1, bare)
+
+
+def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves, tmp_path):
+    (ours, found), (theirs, expected) = (stem_of(shelf, tmp_path, str(index)) for index, shelf in enumerate(shelves))
+    assert found.values["runtime"].startswith("onnxruntime") and expected.values["runtime"] == "torch"
+    assert np.abs(ours - theirs).max() <= 2 / 2**15  # 16 bits in the file
+    assert set(expected.values["model"]["files"]) < set(found.values["model"]["files"])
+    assert "non-commercial" in found.values["model"]["licence"]
+
+
+def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models, tmp_path):
+    from engine.audioldm2.ap_adapter import read_adapter, write_adapter
+
+    state, _ = read_adapter(ldm_models / "ap_adapter.safetensors")
+    own = tmp_path / "own.safetensors"
+    write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
+    preset = {"adapters": [{"path": str(own), "weight": 1.0, "sha256": "0" * 64}]}
+    (ours, _), (theirs, _) = (stem_of(shelf, tmp_path, str(i), preset=preset) for i, shelf in enumerate(shelves))
+    plain, _ = stem_of(shelves[0], tmp_path, "plain")
+    assert np.abs(ours - theirs).max() <= 2 / 2**15
+    assert np.abs(ours - plain).max() > 1e-2
+
+
+def test_an_adapter_that_does_not_fit_is_refused_by_name(shelves, ldm_models, tmp_path):
+    from engine.audioldm2.ap_adapter import read_adapter, write_adapter
+
+    state, _ = read_adapter(ldm_models / "ap_adapter.safetensors")
+    write_adapter(tmp_path / "turned.safetensors", state, rotary=True)
+    state.pop(next(iter(state)))
+    write_adapter(tmp_path / "less.safetensors", state)
+    for name, words in (("less", "another size"), ("turned", "rotary")):
+        preset = {"adapters": [{"path": str(tmp_path / f"{name}.safetensors"), "weight": 1.0}]}
+        with pytest.raises(EngineError, match=words) as caught:
+            stem_of(shelves[0], tmp_path, name, preset=preset)
+        assert caught.value.code == "bad_preset"
+
+
+def test_what_words_and_audio_give_is_made_once_an_edit(shelves, tmp_path):
+    family, _ = shelves[0].get("audioldm2")
+    stem_of(shelves[0], tmp_path, "first")
+    unet, calls = family._runners["unet"], []
+    run = unet.first
+
+    class Counted:
+        stage = run.stage
+
+        def __call__(self, **inputs):
+            calls.append(1)
+            return run(**inputs)
+
+    unet.first = Counted()
+    unet._held.clear()
+    stem_of(shelves[0], tmp_path, "second", knobs={"steps": 4, "seed": 5})
+    unet.first = run
+    assert len(calls) == 1
+
+
+def test_alpha_zero_does_not_depend_on_the_source(shelves, region):
+    family, _ = shelves[0].get("audioldm2")
+    unet = family._runners["unet"]
+    draw = np.random.default_rng(0)
+    feed = {name: draw.standard_normal([{"B": 2, "T": 16, "L": 5, "A": 8}.get(axis, axis) for axis in axes])
+            for name, axes, _ in (*unet.row.step.inputs, *unet.row.first.inputs)
+            if not name.startswith(("lora_", "/", "unet."))}  # fmt: skip
+    feed = {name: feed[name].astype(np.float32) for name in feed} | {"audio_scale": np.zeros(2, np.float32)}
+    for name, width in (("generated", 16), ("audio", 16), ("text", 24), ("time_embedding", 8)):
+        feed[name] = feed[name][..., :width]
+    (one,), (other,) = unet(**feed), unet(**{**feed, "audio": feed["audio"][:, ::-1] * 3})
+    assert np.array_equal(one, other)
+
+
+def test_nano_on_exported_graphs_says_exactly_what_it_says(nano_models, nano_weights, region):
+    from engine.nano import exporting
+    from engine.nano.family import NanoFamily
+
+    exported = exporting.load(1, nano_models, nano_weights)
+    exported.warm_up()
+    plain = NanoFamily.load(nano_weights, 1)
+    knobs = {"seed": 3, "guidance": 2.0, "steps": 3}
+    assert np.array_equal(exported.transfer(region, "violin", knobs), plain.transfer(region, "violin", knobs))
+
+
+def test_without_an_export_and_after_the_weights_change_the_model_itself_serves(nano_models, nano_weights, tmp_path):
+    import shutil
+
+    from engine.nano import exporting
+
+    assert exporting.load(1, tmp_path, nano_weights) is None
+    changed = shutil.copytree(nano_weights, tmp_path / "changed")
+    assert exporting.load(1, nano_models, changed) is not None  # the same bytes at another time
+    (changed / "config.json").write_text('{"defaults": {"steps": 3}}', encoding="utf-8")
+    assert exporting.load(1, nano_models, changed) is None
+
+
+def test_a_family_without_graphs_says_so():
+    with pytest.raises(EngineError, match="no graphs to export"):
+        Family("other", "", "", (), 1.0, "engine.other").exporting()
+    assert family_named("nano").exports
