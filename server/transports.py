@@ -24,6 +24,9 @@ MAX_FRAME_BYTES = 2 * 2**20  # the largest message is one chunk of an upload, 1 
 MAX_UNREAD_BYTES = 32 * 2**20
 MAX_ALL_UNREAD_BYTES = 256 * 2**20  # of all connections; looked at where one holds more than its share
 MAX_CONNECTIONS = 256
+STRANGER_SECONDS = 30.0  # for another machine to send the password; its connections must not keep others out
+# A machine that was switched off says nothing: after a minute of silence the system asks, after another it gives up.
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # macOS has the second
 PORTS_TO_TRY = 11  # the wanted one and the next ten
 
 Receive = Callable[["Link", bytes], None]
@@ -48,6 +51,9 @@ class Link(abc.ABC):
     @abc.abstractmethod
     def pause(self, should_pause: bool) -> None:
         """Stop reading from this client or go on, where the transport can."""
+
+    def welcome(self) -> None:  # noqa: B027 - most links have nothing to do
+        """The client may stay."""
 
     @property
     def is_local(self) -> bool:
@@ -87,6 +93,7 @@ class TcpLink(Link, asyncio.Protocol):
         self._receive, self._lost, self._links = receive, lost, links
         self._decoder = StreamDecoder(max_frame_bytes=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport | None = None
+        self._until_sent_away: asyncio.TimerHandle | None = None
         self.key = self.host = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -99,7 +106,17 @@ class TcpLink(Link, asyncio.Protocol):
             transport.abort()
             return
         self._links.add(self)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _prepare(transport.get_extra_info("socket"))
+        if not self.is_local:
+            self._until_sent_away = asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._send_away)
+
+    def _send_away(self) -> None:
+        log.warning("closed: it has not sent the password", extra={"peer": self.key, "seconds": STRANGER_SECONDS})
+        self._transport.abort()
+
+    def welcome(self) -> None:
+        if self._until_sent_away:
+            self._until_sent_away.cancel()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -114,6 +131,7 @@ class TcpLink(Link, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._links.discard(self)
+        self.welcome()  # it has gone: no timer is left
         self._lost(self, "")
 
     def send(self, packet: bytes) -> None:
@@ -234,6 +252,15 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def _prepare(sock: socket.socket) -> None:
+    """Small messages go at once, and who has vanished is noticed."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _ask_for_buffer(sock: socket.socket, option: int, size_bytes: int) -> None:

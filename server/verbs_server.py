@@ -78,6 +78,7 @@ async def auth(server: Server, peer: Peer, request: Request) -> None:
     if not peer.is_trusted:
         await server.gate.check(peer.link.host, request.values["password"])
         peer.is_trusted = True
+        peer.link.welcome()
     server.delivery.send(peer, "done", request.address, 0)
 
 

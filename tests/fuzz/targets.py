@@ -215,8 +215,9 @@ def query(data: bytes) -> None:
 @functools.cache
 def _nobody() -> SimpleNamespace:
     """As much of a server as OSCQuery looks at: no styles, no models."""
+    executor = SimpleNamespace(info=SimpleNamespace(models=[]))
     return SimpleNamespace(library=SimpleNamespace(presets=lambda: ()), state="ready", port=1, http_port=2,
-                           config=SimpleNamespace(host="::1"), executor=SimpleNamespace(info=SimpleNamespace(models=[])))
+                           config=SimpleNamespace(host="::1"), executor=executor)
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -228,7 +229,7 @@ def _folder() -> Path:
     return folder
 
 
-def _file(data: bytes, name: str) -> Path:
+def file_of(data: bytes, name: str) -> Path:
     path = _folder() / name
     path.write_bytes(data)
     return path
@@ -273,7 +274,7 @@ def header(data: bytes) -> None:
     from server.headers import HeaderError, read_header
 
     try:
-        found = read_header(_file(data, "header"))
+        found = read_header(file_of(data, "header"))
     except HeaderError:
         return
     assert found is None or (found.seconds >= 0 and found.end_bytes >= 0)
@@ -285,7 +286,7 @@ def audio(data: bytes) -> None:
     from engine.audio import file_info, read_region
     from engine.errors import EngineError
 
-    found = _file(data, "audio.wav")
+    found = file_of(data, "audio.wav")
     try:
         info = file_info(found)
         region = read_region(found, length_seconds=0.5, context_seconds=0.1)
@@ -312,7 +313,7 @@ def options(data: bytes) -> None:
     from server.config import ConfigError, ServeConfig, build
 
     try:
-        build(ServeConfig, {"config": str(_file(data, "options.yaml"))}, {})
+        build(ServeConfig, {"config": str(file_of(data, "options.yaml"))}, {})
     except ConfigError:
         pass
 
@@ -323,7 +324,7 @@ def tensors(data: bytes) -> None:
     from safetensors import SafetensorError
 
     try:
-        read_adapter(_file(data, "adapter.safetensors"))
+        read_adapter(file_of(data, "adapter.safetensors"))
     except SafetensorError:
         pass
 
