@@ -66,8 +66,10 @@ class Adapters:
             found = set_peft_model_state_dict(self._model, dict(named), name)
         except (KeyError, RuntimeError, ValueError) as error:
             self._remove(name)
-            message = f"{path} is no LoRA for this size of MusicGen: {error}; choose the checkpoint it was trained on"
-            raise EngineError("bad_preset", f"{message}"[:800]) from error
+            message = f"{path} is no LoRA for this size of MusicGen; choose the checkpoint it was trained on"
+            raise EngineError("bad_preset", f"{message}: {str(error):.300}") from error
+        finally:
+            vars(self._model).pop("peft_config", None)  # peft's own note, of the last file alone; it warns of it
         lost = [key for key in found.missing_keys if f".{name}" in key] + list(found.unexpected_keys)
         if lost:
             self._remove(name)

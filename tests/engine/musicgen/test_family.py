@@ -133,7 +133,8 @@ def test_an_accompaniment_without_a_melody_checkpoint_names_the_one_to_fetch(mak
 
 
 def test_the_users_own_checkpoint_goes_before_the_published_ones(tmp_path):
-    for name, kind in (("musicgen-large", "musicgen"), ("musicgen-melody", "musicgen_melody"), ("musicgen", "musicgen")):
+    kinds = {"musicgen-large": "musicgen", "musicgen-melody": "musicgen_melody", "musicgen": "musicgen"}
+    for name, kind in kinds.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps({"model_type": kind}), encoding="utf-8")
     places = Places(tmp_path)

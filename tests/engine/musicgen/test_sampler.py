@@ -93,7 +93,7 @@ def test_a_long_take_goes_on_from_the_end_of_the_window_before(plain):
     conditioner = Conditioner(plain, branches_of(WORDS, "", 3.0))
     speaker = Overheard(plain.model.decoder, conditioner.factors, lambda first: conditioner.heard())
     codes = said(plain, 40, speaker=speaker, span=Span(16, 6), taste=Taste())
-    assert codes.shape == (4, 40) and 0 <= codes.min() and codes.max() < tiny.TOKENS
+    assert codes.shape == (4, 40) and codes.min() >= 0 and codes.max() < tiny.TOKENS
     assert [first for first, _ in heard] == [0, 10, 20, 30]
     for first, steps in heard[1:]:
         np.testing.assert_array_equal(steps[0, 1:], codes[0, first : first + 6])
@@ -119,7 +119,9 @@ def test_only_the_likeliest_are_drawn_by_their_shares():
     assert colder[2] > counts[2] and drawn(logits, GREEDY, random)[0] == 2
 
 
-@pytest.mark.parametrize(("codebooks", "channels", "expected"), [(4, 1, [0, 1, 2, 3]), (8, 2, [0, 0, 1, 1, 2, 2, 3, 3])])
+@pytest.mark.parametrize(
+    ("codebooks", "channels", "expected"), [(4, 1, [0, 1, 2, 3]), (8, 2, [0, 0, 1, 1, 2, 2, 3, 3])]
+)
 def test_delays_go_and_come_back(codebooks, channels, expected):
     delays = delays_of(codebooks, channels)
     codes = np.arange(codebooks * 5).reshape(codebooks, 5)
