@@ -105,11 +105,6 @@ class Uploads:
         """How many transfers are not finished."""
         return sum(upload.receiver.state == "open" for upload in self._uploads.values())
 
-    @property
-    def unfinished(self) -> int:
-        """How many are under way."""
-        return sum(upload.receiver.state == "open" for upload in self._uploads.values())
-
     async def prepare(self, needed: Iterable[str]) -> None:
         """Make the folders, drop what an earlier life left behind but for files that jobs still need."""
         await self._file_lane(self._sweep, frozenset(needed), True)

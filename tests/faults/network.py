@@ -90,7 +90,7 @@ def _sum(path):
 def in_memory(server: Server) -> dict[str, int]:
     """What the server remembers of its clients."""
     gc.collect()
-    return {**server.sessions.counts, "uploads": server.uploads.unfinished, "repeats": server.delivery.repeating,
+    return {**server.sessions.counts, "uploads": server.uploads.open, "repeats": server.delivery.repeating,
             "jobs": len(list(server.book.living())), "tasks": len(asyncio.all_tasks())}
 
 

@@ -322,7 +322,7 @@ async def clock_jumps(stage):
         await server.retention.prune()
         assert await ended(client, number) == NOTHING
         assert 0 < client.ends(number)[0].values["seconds"] < 60
-    assert server.uploads.unfinished == 1 and server.sessions.counts["kept"] == 1
+    assert server.uploads.open == 1 and server.sessions.counts["kept"] == 1
     client.say("take/list")
     assert (await client.expect("take/list.end"))["count"] == 2
     return NOTHING
