@@ -19,6 +19,7 @@ from export.onnx_layers import constants, linears, needed
 if TYPE_CHECKING:
     import onnx
 
+SAME_SHAPE = ("Add", "Mul", "Div", "Cast", "Identity", "Tanh", "Sigmoid", "LayerNormalization")  # as their first input
 
 @dataclass(frozen=True)
 class Split:
@@ -74,13 +75,13 @@ def _cuts(graph: onnx.GraphProto, same: set[str]) -> dict[str, tuple[int | str, 
             continue
         steady |= set(node.output)
         source = node.input[0] if node.input else ""
-        if node.op_type == "MatMul" and source not in fixed and len(shapes.get(node.input[1], ())) == 2:
+        if node.op_type == "MatMul" and source in shapes.keys() - fixed and len(shapes.get(node.input[1], ())) == 2:
             shapes[node.output[0]] = (*shapes[source][:-1], shapes[node.input[1]][-1])
             cuts[node.output[0]] = shapes[node.output[0]]
         elif node.op_type == "Add" and (before := cuts.keys() & set(node.input)):  # its bias
             shapes[node.output[0]] = shapes[next(iter(before))]
             cuts[node.output[0]] = shapes[node.output[0]]
-        elif node.op_type in ("Add", "Mul", "Cast", "Identity") and source in shapes:
+        elif node.op_type in SAME_SHAPE and source in shapes:
             shapes[node.output[0]] = shapes[source]
         elif node.op_type == "Transpose" and source in shapes:
             shapes[node.output[0]] = shapes[source][::-1]

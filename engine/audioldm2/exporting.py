@@ -36,6 +36,7 @@ FRAME_STEP = 8  # three halvings: the UNet's graph takes latent frames in multip
 # batch, words, language model's sequence, latent frames, audio tokens of the random inputs
 RANDOM_SIZES = ((2, 7, 12, 2 * FRAME_STEP, 8), (1, 5, 17, 3 * FRAME_STEP, 32))
 RATE_HZ = SAMPLE_RATE_HZ
+GRAPH_PREFIX = "unet.unet."  # the stage's module holds the adapted UNet, which holds diffusers' own
 CHECK_STEPS, CHECK_SEED = 2, 7
 SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_encoder")
 MOST_STYLES = 16  # packed and kept, some 25 MB each at rank 16
@@ -133,15 +134,26 @@ class ExportedAudioLdm2(AudioLdm2Family):
         notes: list[str] = []
         if key not in self._styles:
             try:
-                read = [(packed.read(Path(row["path"]), unet.row.lora), row.get("weight", 1.0)) for row in rows]
-                self._styles[key] = packed.pack(unet.row.lora, read)
+                files = [packed.read(Path(row["path"]), unet.row.lora, self._base_weight) for row in rows]
+                weights = [row.get("weight", 1.0) for row in rows]
+                self._styles[key] = packed.pack(unet.row.lora, zip(files, weights, strict=True))
             except packed.LoraError as error:
                 raise EngineError("bad_preset", str(error)) from error
-            notes = [note for style, _ in read for note in style.notes]
+            notes = [note for file in files for note in file.notes]
             while len(self._styles) > MOST_STYLES:
                 self._styles.pop(next(iter(self._styles)))
         unet.take_style(self._styles[key])
         return [*notes, f"style: LoRA of rank {self._styles[key].rank} in all"]
+
+    def _base_weight(self, path: str) -> np.ndarray | None:
+        """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is converted with it."""
+        from safetensors import safe_open
+
+        file = self._base / "unet" / "diffusion_pytorch_model.safetensors"
+        if not file.is_file():
+            return None
+        with safe_open(str(file), framework="np") as tensors:
+            return tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight").astype(np.float32).T
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -250,11 +262,11 @@ def _weight_axes(runner: ExportedRunner) -> list[tuple[str, tuple[int, ...]]]:
 
 def _graph_name(checkpoint_name: str) -> str:
     """'down_blocks.1. ... .attn2.processor.to_k_ip.weight' -> the input of the graph."""
-    return "unet.unet." + checkpoint_name.replace(".processor.", ".")
+    return GRAPH_PREFIX + checkpoint_name.replace(".processor.", ".")
 
 
 def _checkpoint_name(graph_name: str) -> str:
-    return graph_name.removeprefix("unet.unet.").replace(".attn2.", ".attn2.processor.")
+    return graph_name.removeprefix(GRAPH_PREFIX).replace(".attn2.", ".attn2.processor.")
 
 
 def _is_lora(path: Path) -> bool:
