@@ -31,7 +31,7 @@ var listenPort = fixedPort || randomPort();
 var isConnected = false;
 var lastHeard = 0, lastAsked = 0, unanswered = 0;
 var nextId = 1;
-var job = null;           // {id, packet, isAcknowledged, sentAt, heardAt, askedAt}
+var job = null;           // {id, packet, isAcknowledged, sentAt, heardAt, askedAt, stems, stemCount}
 var lastId = 0;           // the job before: what `again` repeats
 var keys = {};            // go with every job
 var folderPath = "";      // where a region may be written
@@ -129,7 +129,7 @@ function begin(path, text) {
 }
 
 function start(packet) {
-    job = {id: nextId++, packet: packet, isAcknowledged: false, sentAt: now(), heardAt: now(), askedAt: 0};
+    job = {id: nextId++, packet: packet, isAcknowledged: false, sentAt: now(), heardAt: now(), askedAt: 0, stems: {}, stemCount: 0};
     say.apply(this, packet);
     outlet(PROGRESS, -1, "sent");
 }
@@ -159,6 +159,9 @@ var ANSWERS = {
     "/retimbre/progress": function (id, fraction, stage) { outlet(PROGRESS, fraction, stage); },
     "/retimbre/job/info": function (id, state, fraction) { job.isAcknowledged = true; outlet(PROGRESS, fraction, state); },
     "/retimbre/result": function (id, index, stem, path, rate, channels, frames, start, beats) {
+        if (job.stems[index]) return;                       // all come again when one was lost
+        job.stems[index] = true;
+        job.stemCount++;
         if (target && index === 0) new Buffer(target).send("replace", path);
         outlet(RESULT, index, stem, path, rate, channels, frames, start, beats);
     }
@@ -168,7 +171,8 @@ var OTHERS = {
     "/retimbre/done": function (command, id, serial, results, seed, manifest, seconds) {
         if (command === "/retimbre/notify") welcomed();
         else if (command === "/retimbre/edit" || command === "/retimbre/again") {
-            if (end(id, serial)) outlet(DONE, results, seed, seconds);
+            if (job && job.id === id && job.stemCount < results) say("/retimbre/job/query", id);
+            else if (end(id, serial)) outlet(DONE, results, seed, seconds);
         }
     },
     "/retimbre/fail": function (command, id, code, message, serial) {

@@ -95,7 +95,11 @@ const OBJECTS = {
         if (box.port === message[1]) return;
         if (box.socket) box.socket.close();
         box.port = message[1];
-        box.socket = dgram.createSocket("udp4").on("message", packet => send(box, 0, decode(packet)));
+        box.socket = dgram.createSocket("udp4").on("message", packet => {
+            const message = decode(packet);
+            if (message[0] === scenario.loses) { scenario.loses = ""; return; }     // this one is lost on the way
+            send(box, 0, message);
+        });
         box.socket.bind(box.port, "127.0.0.1");
     }},
     "js": {start: startScript, receive: callScript}

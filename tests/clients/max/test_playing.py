@@ -66,6 +66,12 @@ def test_a_lost_request_is_sent_again_and_starts_one_job(play, abstraction, audi
     assert len(packets(records, "/retimbre/notify")) > 1 and len(of(records, "outlet", DONE)) == 1
 
 
+def test_a_lost_stem_is_asked_for_before_the_end_is_acknowledged(play, abstraction, audio):
+    records = play(abstraction, [CONNECTED, ["inlet", "edit", audio, "copy"], ENDED], loses="/retimbre/result")
+    assert len(of(records, "outlet", RESULT)) == 1 and packets(records, "/retimbre/job/query")
+    assert len(of(records, "outlet", DONE)) == len(packets(records, "/retimbre/got")) == 1
+
+
 def test_keys_and_styles_go_with_every_job_until_they_are_taken_back(play, abstraction, audio):
     records = play(abstraction, [
         CONNECTED, ["inlet", "key", "seed", 7], ["inlet", "preset", "harp", 0.7, "choir", 0.3],
