@@ -18,8 +18,8 @@ from engine.scene import ScenePort
 
 if TYPE_CHECKING:
     from engine.musicgen.editor import Editor
-    from engine.musicgen.lora import Adapters
     from engine.musicgen.soft_prompt import SoftPrompt
+    from engine.styles import Rack, Style
 
 MAX_SECONDS = 300.0
 CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
@@ -57,7 +57,8 @@ class MusicGenFamily:
         self.device = _device()
         self._folder: Path | None = None  # of what is in memory
         self._editor: Editor | None = None
-        self._adapters: Adapters | None = None
+        self._rack: Rack | None = None
+        self._styles: dict[tuple[str, str], Style] = {}  # of the last job, by file and hash
         self._wanted, self._task = places.needed((TEXT, MELODY)), "generate"
         self._rows: tuple[Mapping[str, Any], ...] = ()
         self._prompt_rows: tuple[Mapping[str, Any], ...] = ()
@@ -94,7 +95,7 @@ class MusicGenFamily:
         """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint is."""
         self._take(self._wanted, cancelled, progress)
         editor, task = self._editor, self._task
-        self._adapters.play(self._rows)
+        self._wear()
         prompts = self._soft_prompts(editor.parts.text_width)
         return ScenePort(
             editor.parts.rate_hz,
@@ -106,7 +107,8 @@ class MusicGenFamily:
 
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
-        self._editor = self._adapters = self._folder = None
+        self._editor = self._rack = self._folder = None
+        self._styles = {}
         gc.collect()
         if self.device.startswith("cuda"):
             import torch
@@ -119,14 +121,12 @@ class MusicGenFamily:
             from engine.musicgen.lora import base_of
 
             for row in self._rows:
-                path = self.places.named(base_of(row))
+                path = self.places.named(base_of(Path(row["path"])))
                 if path and weights.kind_of(path) in kinds:
                     return path
         return self.places.needed(kinds)
 
-    def _take(
-        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
-    ) -> None:
+    def _take(self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> None:
         """Read a checkpoint in place of the one that is in memory, if it is another."""
         if folder == self._folder:
             return
@@ -134,13 +134,24 @@ class MusicGenFamily:
 
         from engine.musicgen import components
         from engine.musicgen.editor import Editor
-        from engine.musicgen.lora import Adapters
+        from engine.styles import Rack
 
         progress("loading", -1.0)
         self.close()
         torch.set_num_threads(self.threads)
         parts = components.load(folder, self.device, cancelled)
-        self._editor, self._adapters, self._folder = Editor(parts), Adapters(parts.model), folder
+        self._editor, self._rack, self._folder = Editor(parts), Rack(parts.model), folder
+
+    def _wear(self) -> None:
+        """Exactly the preset's LoRAs, with their weights. EngineError bad_preset."""
+        from engine.musicgen.lora import read_lora
+
+        model = self._editor.parts.model
+        keys = [(row["path"], row.get("sha256", "")) for row in self._rows]
+        self._styles = {key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys}
+        weights = [float(row.get("weight", 1.0)) for row in self._rows]
+        self._rack.wear([(" ".join(key), self._styles[key], weight) for key, weight in zip(keys, weights, strict=True)])
+        model.requires_grad_(False)  # peft opens what it puts on
 
     def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
         from engine.musicgen.soft_prompt import read_soft_prompt

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.errors import EngineError
 
 LENGTH = 30
-TENSOR = "soft_prompt"  # its name in the file
+TENSOR, PLACEHOLDER = "soft_prompt", "placeholder"  # in the file, and in its metadata
 
 
 class SoftPrompt(nn.Module):
@@ -46,13 +46,17 @@ def write_soft_prompt(path: Path, prompt: SoftPrompt, metadata: Mapping[str, str
 
 
 def read_soft_prompt(path: Path, width: int) -> SoftPrompt:
-    """EngineError bad_preset: no such tensor, or made for another text encoder."""
+    """EngineError bad_preset: no such tensor, made for another text encoder, or for a placeholder in the words."""
     try:
         with safe_open(str(path), "pt") as file:
             vectors: Any = file.get_tensor(TENSOR) if TENSOR in file.keys() else None  # noqa: SIM118 - no mapping
+            placeholder = (file.metadata() or {}).get(PLACEHOLDER)
     except (OSError, SafetensorError) as error:
         raise EngineError("bad_preset", f"{path} cannot be read as a soft prompt: {error}") from error
     if vectors is None or vectors.ndim != 2 or vectors.shape[1] != width:
         found = "no such tensor" if vectors is None else list(vectors.shape)
         raise EngineError("bad_preset", f"{path}: expected `{TENSOR}` [any, {width}] for this model, found {found}")
+    if placeholder:
+        raise EngineError("bad_preset", f"{path} stands for {placeholder!r} in the words; musicgen takes learned words "
+                          "in front of them only")
     return SoftPrompt(width, len(vectors), vectors.float()).requires_grad_(False)
