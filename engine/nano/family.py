@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from engine.nano import features as F
 from engine.nano.pooling import pool
 from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
 from engine.nano.stages import STAGES
+from engine.nano.styles import Wardrobe
 from engine.region import ModelPort, reflected
 from engine.runtime import REINSTALL, OnnxRunner, Runner
 
@@ -97,6 +98,7 @@ class NanoFamily:
         self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
         self._runners, self._tokenizer = runners, tokenizer
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._wardrobe = Wardrobe()
 
     @classmethod
     def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
@@ -144,17 +146,18 @@ class NanoFamily:
                 runner.load()
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """nano takes words and knobs, no tensors: nothing to prepare, nothing to say."""
-        return []
+        """Put the preset's LoRA and learned words on, or take off what was worn. EngineError bad_preset, not_ready."""
+        return self._wardrobe.wear(preset, self._runners["denoiser"])
 
     def close(self) -> None:
         """The sessions go with the object."""
 
     def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
-        """nano as the region contract wants a model."""
+        """nano as the region contract wants a model, wearing what `prepare` put on."""
+        worn = replace(knobs, prompts=(*self._wardrobe.prompts, *knobs.prompts))
         return ModelPort(
             F.SAMPLE_RATE_HZ,
-            run=lambda mono: self._transferred(mono, knobs, progress, cancelled),
+            run=lambda mono: self._transferred(mono, worn, progress, cancelled),
             window_samples=lambda count: planned_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
             max_seconds=MAX_SECONDS,
         )
@@ -244,6 +247,8 @@ class NanoFamily:
 
     def _tokens(self, text: str) -> np.ndarray:
         """Token vectors [L, 384] of a text, from the cache if it was asked before."""
+        if (learned := self._wardrobe.tokens(text)) is not None:
+            return learned
         if text not in self._text_cache:
             ids = np.array([self._tokenizer.encode(text).ids], np.int64)
             (tokens,) = self._runners["text_encoder"](input_ids=ids, attention_mask=np.ones_like(ids))

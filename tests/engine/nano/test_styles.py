@@ -1,0 +1,55 @@
+"""Learned words go on and off a loaded nano; LoRA wants its exported graphs (tests/export/test_nano_styles.py)."""
+
+import numpy as np
+import pytest
+
+from engine.errors import EngineError
+from engine.knobs import resolve
+from tests.engine.signals import noise
+
+
+def heard(nano, preset):
+    """The stem as a job with this preset gets it."""
+    knobs, _ = resolve("violin", {"seed": 1, "steps": 2}, preset, nano.defaults)
+    nano.prepare(preset, knobs)
+    return nano.port(knobs, lambda stage, fraction: None, lambda: False).run(noise(60_000)[:, 0])
+
+
+@pytest.fixture
+def learned(tmp_path):
+    """A file of learned words, and a preset that wears it with a weight."""
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "style.safetensors"
+    save_file({"soft_prompt": np.random.default_rng(0).standard_normal((5, 384)).astype(np.float32)}, str(path))
+    return lambda weight: {"soft_prompt": {"path": str(path), "weight": weight, "sha256": "0" * 64}}
+
+
+def test_learned_words_change_the_sound_by_their_weight_and_come_off_again(tiny_nano, learned):
+    plain = heard(tiny_nano, {})
+    full, half = (heard(tiny_nano, learned(weight)) for weight in (1.0, 0.5))
+    assert not np.allclose(full, plain, atol=1e-5) and not np.allclose(full, half, atol=1e-5)
+    assert np.array_equal(heard(tiny_nano, learned(0.0)), plain)
+    assert np.array_equal(heard(tiny_nano, {}), plain)
+
+
+def test_the_negative_words_wear_no_style(tiny_nano, learned):
+    knobs, _ = resolve("violin", {"guidance": 2.0}, None, tiny_nano.defaults)
+    tiny_nano.prepare(learned(1.0), knobs)
+    assert len(tiny_nano.words(((knobs.negative, 1.0),)).bias) == 2
+    tiny_nano.prepare({}, knobs)
+
+
+def test_a_file_of_another_model_is_refused_with_what_it_holds(tiny_nano, tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"soft_prompt": np.zeros((5, 768), np.float32)}, str(tmp_path / "other.safetensors"))
+    with pytest.raises(EngineError, match=r"\[5, 768\]") as caught:
+        heard(tiny_nano, {"soft_prompt": {"path": str(tmp_path / "other.safetensors")}})
+    assert caught.value.code == "bad_preset"
+
+
+def test_lora_on_graphs_without_inputs_for_it_names_the_command(tiny_nano):
+    with pytest.raises(EngineError, match="retimbre export nano") as caught:
+        heard(tiny_nano, {"adapters": [{"path": "style.safetensors"}]})
+    assert caught.value.code == "not_ready"
