@@ -94,7 +94,6 @@ def test_a_cancelled_job_leaves_nothing(write, out, shelf):
         ({"level": "loud"}, "bad_args"),
         ({"format": "mp3"}, "bad_args"),
         ({"preset": {"name": "x", "task": "accompaniment", "prompts": [{"text": "x"}]}}, "bad_preset"),
-        ({"preset": {"name": "x", "adapters": [{"path": "x"}], "prompts": [{"text": "x"}]}}, "bad_preset"),
         ({"length_seconds": 0.01}, "too_short"),
         ({"output_dir": "/nowhere/at/all"}, "write_failed"),
         ({"audio": "/nowhere/at/all.wav"}, "no_file"),
