@@ -72,6 +72,17 @@ class Words(nn.Module):
         return self.encoder(input_ids, attention_mask=attention_mask)[0]
 
 
+class Length(nn.Module):
+    """Seconds -> their embedding."""
+
+    def __init__(self, embedder: Any) -> None:
+        super().__init__()
+        self.embedder = embedder
+
+    def forward(self, seconds: Tensor) -> Tensor:
+        return self.embedder(seconds)
+
+
 class VaeEncoder(nn.Module):
     """Samples -> latent."""
 
@@ -111,7 +122,7 @@ def modules(found: Components) -> dict[str, nn.Module]:
     """Stage name -> module, for every row of STAGES."""
     built = {
         "text_encoder": Words(found.text_encoder),
-        "duration_embedder": found.duration_embedder,
+        "duration_embedder": Length(found.duration_embedder),
         "vae_encoder": VaeEncoder(found.vae),
         "transformer": Denoiser(found.transformer),
         "vae_decoder": VaeDecoder(found.vae),
