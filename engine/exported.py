@@ -29,7 +29,7 @@ class ExportedRunner:
 
     def __init__(self, folder: Path, row: StageRow, threads: int, sha256: Mapping[str, str] = {}) -> None:
         open_graph = lambda graph: OnnxRunner(  # noqa: E731
-            stage_of(graph), folder / graph.file, threads, sha256.get(graph.file, "")
+            stage_of(graph), folder / graph.file, threads, sha256.get(graph.file, ""), keeps_optimised=bool(sha256)
         )
         self.row = row
         self.step, self.first = open_graph(row.step), open_graph(row.first) if row.first else None

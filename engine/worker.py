@@ -27,10 +27,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine import providers
 from engine.errors import Cancelled, EngineError
 from engine.families import FAMILIES, Shelf
 from engine.manifest import versions
 from engine.runtime import threads_for
+from export.manifest import FOLDER
 
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
@@ -111,8 +113,9 @@ class Job:
 class Worker:
     """Takes requests from `submit` (any thread) and answers them in `run` (main thread)."""
 
-    def __init__(self, pipe: EventPipe, shelf: Shelf) -> None:
-        self._pipe, self._shelf = pipe, shelf
+    def __init__(self, pipe: EventPipe, shelf: Shelf, runtime: str = "auto") -> None:
+        self._pipe, self._shelf, self._runtime = pipe, shelf, runtime
+        self._trouble: EngineError | None = None  # with the runtime that was asked for: every edit tells it
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], Job] | None] = queue.SimpleQueue()
         self._jobs: list[Job] = []  # the one that runs and those that wait
         self._lock = threading.Lock()  # of _jobs
@@ -138,13 +141,31 @@ class Worker:
         self._pipe.send("hello", device=device, models=models, pid=os.getpid(), versions=versions())
 
     def load_first(self, model: str) -> None:
-        """Load the model that most edits will want before anybody asks; a failure is told, edits then tell it again."""
+        """Choose what computes, and load the model that most edits will want before anybody asks.
+
+        A failure is told, edits then tell it again.
+        """
         try:
+            device = self._choose_runtime()
             seconds = self._warm(model, self._should_stop.is_set, lambda stage, fraction: None)
-            self._pipe.send("ready", model=model, seconds=seconds)
+            self._pipe.send("ready", model=model, seconds=seconds, device=device)
         except EngineError as error:
             print(f"not ready: {error.message}", file=sys.stderr, flush=True)
             self._pipe.send("not_ready", model=model, code=error.code, message=error.message)
+
+    def _choose_runtime(self) -> str:
+        """What the graphs run on from now on, in words. EngineError not_ready: asked for, and not there."""
+        from engine.nano.family import WEIGHTS
+
+        measure = providers.measure_graph(WEIGHTS / "denoiser.onnx", self._shelf.threads)
+        record = self._shelf.models / FOLDER / providers.RECORD if self._shelf.models else None
+        try:
+            providers.use(providers.choose(self._runtime, measure, record))
+        except EngineError as error:
+            self._trouble = error
+            raise
+        print(f"runtime: {providers.used()}", file=sys.stderr, flush=True)
+        return f"{providers.used().title}, {self._shelf.threads} threads"
 
     def submit(self, request: dict[str, Any]) -> None:
         """Any thread: a decoded line of stdin."""
@@ -214,6 +235,8 @@ class Worker:
     def _edit(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         from engine.editing import EditRequest, edit
 
+        if self._trouble:
+            raise self._trouble
         began = time.perf_counter()
         wanted = EditRequest.from_dict(_object(request, "request"))
         manifest = edit(wanted, progress=job.report, cancelled=job.is_cancelled.is_set, shelf=self._shelf)
@@ -245,6 +268,8 @@ class Worker:
 
     def _warm(self, model: str, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> float:
         """Load a family and its graphs; seconds that it took."""
+        if self._trouble:
+            raise self._trouble
         began = time.perf_counter()
         self._shelf.warm(model, cancelled, progress)
         return round(time.perf_counter() - began, 4)
@@ -317,12 +342,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="nano", help="family to load at once")
     parser.add_argument("--threads", type=int, default=0, help="threads per stage; 0: as many as the machine can spare")
     parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
+    parser.add_argument("--runtime", choices=providers.NAMES, default="auto", help="what computes; auto: the fastest")
     options = parser.parse_args(arguments)
     faulthandler.enable()  # a crash in a driver says where it was, in the server's log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
     pipe = EventPipe(_private_stdout())
     tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731
-    worker = Worker(pipe, Shelf(threads_for(options.threads), options.models_dir, tell))
+    worker = Worker(pipe, Shelf(threads_for(options.threads), options.models_dir, tell), options.runtime)
     worker.hello()
     requests = open(0, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115 (open as long as the process)
     threading.Thread(target=read_requests, args=(requests, worker), daemon=True, name="reader").start()

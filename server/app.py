@@ -84,7 +84,8 @@ class Server:
         """Whoever computes by the options. Raises ConfigError where that needs what is not installed."""
         config = self.config
         if config.executor == "local":
-            return LocalExecutor(worker_command(config.model, config.threads, self.paths.models(config.models_dir)))
+            models = self.paths.models(config.models_dir)
+            return LocalExecutor(worker_command(config.model, config.threads, models, config.runtime))
         from server.cluster.executor import Cluster, RayExecutor
 
         return RayExecutor(Cluster.of(config))

@@ -83,6 +83,8 @@ class ServeConfig(CommonConfig):
                              "data folder", metavar="DIR")
     model: str = option("nano", "model that is loaded at the start and used when a request names none", metavar="NAME")
     threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
+    runtime: str = option("auto", "what computes the graphs; auto: the fastest that this machine has, found by a short "
+                          "measurement where two could win", choices=("auto", "cuda", "coreml", "openvino", "cpu"))
     executor: str = option("local", "who computes; local: one worker process; ray: replicas on the machines of a Ray "
                            "cluster (extra [cluster])", choices=("local", "ray"))
     ray_address: str = option("", "HOST:PORT of the Ray cluster that this machine belongs to; empty: Ray is started on "

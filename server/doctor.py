@@ -89,6 +89,7 @@ def examine(options: ServeConfig) -> Iterator[Finding]:
         return  # what follows imports them
     yield runtime_package(installed(RUNTIMES))
     yield runtime_devices()
+    yield chosen_runtime(options)
     yield weights(WEIGHTS)
     yield from large_models(options.paths().models(options.models_dir))
     yield data_folder(options.paths().data)
@@ -140,6 +141,21 @@ def runtime_devices() -> Finding:
         return Finding("devices", NOTE, f"{', '.join(providers)}; no CUDA although onnxruntime-gpu is installed",
                        "install the CUDA and cuDNN libraries of that onnxruntime-gpu, or '.[cpu]' instead")
     return Finding("devices", OK, ", ".join(providers))
+
+
+def chosen_runtime(options: ServeConfig) -> Finding:
+    """What the server would compute on, why, and why not on the others."""
+    from engine import providers
+    from engine.errors import EngineError
+    from export.manifest import FOLDER
+
+    record = options.paths().models(options.models_dir) / FOLDER / providers.RECORD
+    try:
+        choice = providers.choose(options.runtime, record=record)
+    except (EngineError, ImportError, OSError) as error:
+        return Finding("runtime", BAD, str(error), "choose another one: --runtime auto")
+    others = "".join(f"; {title}: {reason}" for title, reason in choice.others)
+    return Finding("runtime", OK, f"{choice}{others}")
 
 
 def weights(folder: Path) -> Finding:

@@ -87,10 +87,10 @@ class Patience:
 DEFAULT_PATIENCE = Patience()
 
 
-def worker_command(model: str, threads: int, models_folder: Path) -> list[str]:
+def worker_command(model: str, threads: int, models_folder: Path, runtime: str = "auto") -> list[str]:
     """The command of the real worker; it loads `model` before it takes jobs."""
     return [sys.executable, "-m", "engine.worker", "--model", model, "--threads", str(threads),
-            "--models-dir", str(models_folder)]
+            "--models-dir", str(models_folder), "--runtime", runtime]
 
 
 class LocalExecutor:
@@ -237,6 +237,7 @@ class LocalExecutor:
             self._expect_a_word(self.patience.load_seconds)
         elif kind == "ready":
             self._was_ready = True
+            self.info.device = event.get("device", self.info.device)  # hello came before the runtime was chosen
             self._mark_loaded(event.get("model", ""), True)
             self._change("ready")
         elif kind == "not_ready":  # of the first model; another may work, and jobs will be told the reason

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import packed
+from engine import packed, providers
 from engine.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
 from engine.audioldm2.stages import STAGES
 from engine.audioldm2.weights import Places
@@ -90,7 +90,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         super().__init__(places, threads)
         self.device = "cpu"
         self.folder, self.manifest = folder, manifest
-        self.runtime = f"onnxruntime, exported in {manifest.precision}"
+        self.runtime = f"{providers.used().title}, exported in {manifest.precision}"
         self._runners: dict[str, ExportedRunner] = {}
         self._styles: dict[str, packed.PackedStyle] = {}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import providers
 from engine.errors import Cancelled
 from engine.exported import runners
 from engine.families import Stage
@@ -61,7 +62,7 @@ def load(threads: int, models: Path | None, weights: Path | None = None) -> Nano
     folder, manifest = found
     exported = _with(family, runners(folder, manifest, threads))
     exported.manifest_path = folder / "manifest.json"
-    exported.runtime = f"onnxruntime, exported in {manifest.precision}"
+    exported.runtime = f"{providers.used().title}, exported in {manifest.precision}"
     return exported
 
 

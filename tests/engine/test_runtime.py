@@ -58,3 +58,18 @@ def test_threads_are_as_asked_or_what_the_machine_can_spare():
     assert threads_for(3) == 3
     assert 1 <= threads_for(0) <= 8
     assert runtime_version()
+
+
+def test_a_second_session_is_built_from_the_graph_as_it_was_optimised(tiny_weights, tmp_path):
+    path = tmp_path / "latent_decoder.onnx"
+    path.write_bytes((tiny_weights / "latent_decoder.onnx").read_bytes())
+    latent = np.random.default_rng(0).standard_normal((1, 7, 48))
+    plain = OnnxRunner(DECODER, path, 1)(latent=latent)
+    first = OnnxRunner(DECODER, path, 1, keeps_optimised=True)(latent=latent)
+    (kept,) = tmp_path.glob("latent_decoder.*/optimised.onnx")
+    before = kept.stat().st_mtime_ns
+    second = OnnxRunner(DECODER, path, 1, keeps_optimised=True)(latent=latent)
+    assert kept.stat().st_mtime_ns == before
+    for answer in (first, second):
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(answer, plain, strict=True))
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([path.name, kept.parent.name])
