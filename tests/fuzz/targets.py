@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 CORPUS = Path(__file__).with_name("corpus")
 FRAME_LIMIT_BYTES = 4096
@@ -193,7 +194,7 @@ def query(data: bytes) -> None:
     line, _, header = data.partition(b"\n")
     text = header.decode("utf-8", "surrogateescape")
     try:
-        request = make_mocked_request("GET", "/" + line.decode("latin-1").lstrip("/"))
+        request = make_mocked_request("GET", "/" + line.decode("latin-1").lstrip("/"), **_connection())
     except ValueError:  # aiohttp's own parser has refused it before it would come to us
         return
     names = request.query
@@ -210,6 +211,14 @@ def query(data: bytes) -> None:
             read()
         except refusals:
             pass
+
+
+@functools.cache
+def _connection() -> dict[str, Mock]:
+    """One for all requests: made anew for each they would take longer than what is looked at."""
+    transport = Mock()
+    transport.get_extra_info.return_value = ("127.0.0.1", 11022)
+    return {"app": Mock(), "transport": transport, "protocol": Mock(), "writer": Mock()}
 
 
 @functools.cache
