@@ -42,6 +42,7 @@ COMMANDS = {
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),
     "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (needs the harp extra)"),
     "data": Command("server.cli_data", "check, cut, caption and split recordings for training"),
+    "train": Command("server.cli_train", "learn a style from recordings (needs the train extra)"),
     "eval": Command("server.cli_eval", "judge the model (needs the train extra)"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
 
 from server.cli import EXIT_USAGE, CliError
 
@@ -21,10 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
     return handed_over(MODULE, arguments.rest)
 
 
-def handed_over(module: str, argv: list[str]) -> int:
+def handed_over(module: str, argv: list[str], **places: Path) -> int:
     """The exit code of a module's main. CliError missing_extra."""
     try:
-        return importlib.import_module(module).main(argv)
+        return importlib.import_module(module).main(argv, **places)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("engine", "evaluation", "presets", "training"):
             raise  # ours: a bug, not a missing extra

@@ -6,7 +6,7 @@
     full        all weights                      W0 + w (W1 - W0)
 
 One file a style: safetensors, what it is in the header. Training makes these same objects, so that what plays is what
-was learned. 
+was learned.
 Rule 1: a file that matches nothing raises; nothing is ever put on by half.
 Rule 2: torch and peft live here; nothing that serves imports this folder before a style is worn. One thread at a time.
 """

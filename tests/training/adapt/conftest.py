@@ -1,0 +1,56 @@
+"""Tiny models of the real classes, and a folder of tunes with captions and splits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+for module in ("torch", "transformers", "diffusers", "peft", "accelerate"):
+    pytest.importorskip(module)
+
+from training.dataset.clips import Clip, write_list  # noqa: E402
+
+RATE_HZ = 16_000
+SPLITS = ("train", "train", "train", "validation", "test")
+
+
+def tune(seed: int, seconds: float = 2.6) -> np.ndarray:
+    """Decaying notes."""
+    random = np.random.default_rng(seed)
+    notes = []
+    for _ in range(int(seconds / 0.26)):
+        time = np.arange(int(0.26 * RATE_HZ)) / RATE_HZ
+        notes.append(0.3 * np.exp(-5 * time) * np.sin(2 * np.pi * random.choice([220, 262, 330, 392, 440]) * time))
+    return np.concatenate(notes).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    clips = []
+    for index, split in enumerate(SPLITS):
+        path = folder / f"{index}.wav"
+        soundfile.write(path, tune(index), RATE_HZ)
+        clips.append(Clip(path, f"zzq tune <style> number {index}", split=split))
+    write_list(clips, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """As a user would have them."""
+    from tests.engine.audioldm2 import tiny as audioldm2
+    from tests.engine.musicgen import tiny as musicgen
+
+    folder = tmp_path_factory.mktemp("models")
+    audioldm2.write_models(folder)
+    musicgen.write_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def short():
+    """Settings of a run that takes seconds."""
+    return {"steps": 4, "batch": 2, "warmup": 1, "learning_rate": 1e-2, "evaluate_every": 2, "save_every": 2,
+            "sample_every": 0, "device": "cpu", "rank": 4}  # fmt: skip

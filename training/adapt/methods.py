@@ -1,0 +1,160 @@
+"""What is trained, put on a subject: one function a method, all with the same answer.
+
+peft makes the LoRA layers (Hu et al. 2021; DoRA, rsLoRA) and bitsandbytes the four bits (Dettmers et al. 2023); learned
+words are our own, because peft's prompt tuning does nothing or fails on these models (docs/training.md).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from engine.styles.files import Style, write_style
+from engine.styles.kinds import Attachment, Bottleneck, Full, Lora, Prefix, copy_all
+from engine.styles.words import TENSOR, LearnedWords, write_words
+from training.adapt.config import Config, TrainError
+from training.adapt.families import Subject
+
+NAME = "learned"  # of the adapter in peft; no dot, no part of "lora_"
+SMALL_NOISE = 0.02
+
+
+@dataclass
+class Learner:
+    """What learns. `style` writes it; `words` are set where a method learns words."""
+
+    method: str
+    parameters: Mapping[str, nn.Parameter]
+    attachment: Attachment | None = None
+    words: LearnedWords | None = None
+    settings: Mapping[str, object] | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """EngineError bad_preset where anything does not fit: never a silent nothing."""
+        copy_all(self.parameters, tensors, self.method)
+
+    def set_worn(self, is_worn: bool) -> None:
+        """Off: the base plays, for comparison."""
+        if self.attachment is not None:
+            self.attachment.set_weight(float(is_worn))
+
+    def write(self, path: Path, prefix: str, notes: Mapping[str, str]) -> Path:
+        """The style's file, whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        if self.words is not None:
+            write_words(partial, self.words, notes)
+        else:
+            write_style(partial, Style(self.method, self.settings or {}, self.parameters, notes), prefix)
+        os.replace(partial, path)
+        return path
+
+
+def made(subject: Subject, config: Config) -> Learner:
+    """The subject frozen, and on it what learns. TrainError, EngineError."""
+    subject.module.requires_grad_(False)
+    subject.module.eval()
+    return _MAKERS[config.inner if config.method == "dreambooth" else config.method](subject, config)
+
+
+def _lora(subject: Subject, config: Config) -> Learner:
+    settings = {
+        "r": config.rank, "lora_alpha": config.scale, "use_rslora": config.rslora, "use_dora": config.dora,
+        "target_modules": "|".join(subject.sites[site] for site in config.targets if site in subject.sites),
+    }  # fmt: skip
+    attachment = Lora(subject.module, settings, NAME, config.dropout)
+    for parameter in attachment.parameters().values():
+        parameter.data = parameter.data.float()
+    return _attached("lora", attachment, settings)
+
+
+def _qlora(subject: Subject, config: Config) -> Learner:
+    if not torch.cuda.is_available():
+        raise TrainError("unsupported", "qlora needs a CUDA graphics card, and there is none; use --method lora, with "
+                         "--batch 1 --accumulate 8 --checkpointing where memory is short")  # fmt: skip
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainError("missing_extra", 'qlora needs bitsandbytes 0.46.1 or later; run: pip install "bitsandbytes >= '
+                         '0.46.1", or use --method lora')  # fmt: skip
+    if config.dora:
+        raise TrainError("unsupported", "qlora and dora do not go together here: use one of them")
+    quantise(subject.module, "|".join(subject.sites.values()))
+    return _lora(subject, config)
+
+
+def quantise(module: nn.Module, pattern: str) -> int:
+    """Linear layers whose names match, in NF4 with double quantisation; the number of them. CUDA only."""
+    import re
+
+    import bitsandbytes
+
+    found = [(path, layer) for path, layer in module.named_modules()
+             if isinstance(layer, nn.Linear) and re.fullmatch(pattern, path)]  # fmt: skip
+    for path, layer in found:
+        small = bitsandbytes.nn.Linear4bit(
+            layer.in_features, layer.out_features, layer.bias is not None, compute_dtype=torch.bfloat16,
+            compress_statistics=True, quant_type="nf4",
+        )  # fmt: skip
+        weight = layer.weight.data
+        small.weight = bitsandbytes.nn.Params4bit(weight.cpu(), requires_grad=False, quant_type="nf4")
+        small.bias = layer.bias
+        parent, _, name = path.rpartition(".")
+        setattr(module.get_submodule(parent), name, small.to(weight.device))
+    return len(found)
+
+
+def _bottleneck(subject: Subject, config: Config) -> Learner:
+    settings = {"sites": subject.sites["block"], "size": config.size}
+    return _attached("bottleneck", Bottleneck(subject.module, settings), settings)
+
+
+def _prefix(subject: Subject, config: Config) -> Learner:
+    settings = {"sites": subject.sites["context"], "length": config.length}
+    return _attached("prefix", Prefix(subject.module, settings), settings)
+
+
+def _full(subject: Subject, config: Config) -> Learner:
+    subject.module.requires_grad_(True)
+    return _attached("full", Full(subject.module), {})
+
+
+def _attached(method: str, attachment: Attachment, settings: Mapping[str, object]) -> Learner:
+    parameters = attachment.parameters()
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    return Learner(method, parameters, attachment, settings=settings)
+
+
+def _soft_prompt(subject: Subject, config: Config) -> Learner:
+    return _words(subject, config, "")
+
+
+def _textual_inversion(subject: Subject, config: Config) -> Learner:
+    return _words(subject, config, config.placeholder)
+
+
+def _words(subject: Subject, config: Config, placeholder: str) -> Learner:
+    """Noise, as the soft prompts' authors begin, or the user's words again and again: quicker."""
+    embedding = subject.text_embedding()
+    width = embedding.embedding_dim
+    vectors = torch.randn(config.length, width) * (1.0 if not placeholder else SMALL_NOISE)
+    if config.begin:
+        ids = list(subject.token_ids(config.begin))
+        repeated = (ids * -(-config.length // len(ids)))[: config.length]
+        vectors = embedding(torch.tensor(repeated, device=embedding.weight.device)).detach().cpu()
+    words = LearnedWords(vectors, placeholder).to(embedding.weight.device)
+    return Learner("soft_prompt", {TENSOR: words.vectors}, words=words)
+
+
+_MAKERS: Mapping[str, Callable[[Subject, Config], Learner]] = {
+    "lora": _lora, "qlora": _qlora, "bottleneck": _bottleneck, "prefix": _prefix, "full": _full,
+    "soft_prompt": _soft_prompt, "textual_inversion": _textual_inversion,
+}  # fmt: skip

@@ -1,0 +1,59 @@
+"""From a configuration to a run that can go: model, data, what learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from training.adapt import families, methods, preset
+from training.adapt.config import Config, TrainError
+from training.adapt.loop import Data, Run, examples
+from training.dataset import split
+from training.dataset.cache import Cache
+from training.dataset.clips import Clip
+
+WORDS = ("soft_prompt", "textual_inversion")
+
+
+def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> tuple[Run, dict[str, list[Clip]]]:
+    """A run, and the clips of each split. TrainError, DataError, EngineError missing_weights."""
+    families.check(config.family, config.method, config.targets, config.inner)
+    parts = split.parts(data)
+    _check_captions(config, parts["train"])
+    subject = families.load(config.family, models)
+    subject.to(_device(config))
+    torch.manual_seed(config.seed)
+    learns_words = config.method in WORDS
+    kind = f"{config.family}_words" if learns_words else config.family  # each prunes its own
+    cache = Cache(data / ".retimbre_cache" / kind, subject.recipe())
+    train, validation = (examples(subject, parts[name], cache, learns_words) for name in ("train", "validation"))
+    prior = examples(subject, _prior(config), cache, False) if config.method == "dreambooth" else []
+    cache.prune()
+    learner = methods.made(subject, config)  # after the captions were read: they are the base's
+    if config.checkpointing:
+        subject.checkpoint_layers()
+    run = Run(folder, config, subject, learner, Data(train, validation, prior), preset.fingerprint(parts),
+              {"base": subject.base, "family": config.family})  # fmt: skip
+    return run, parts
+
+
+def _prior(config: Config) -> list[Clip]:
+    from training.dataset import layouts
+
+    clips, _ = layouts.read(Path(config.prior))
+    return [clip for clip in clips if clip.text]
+
+
+def _check_captions(config: Config, clips: Sequence[Clip]) -> None:
+    """The word that is to be learned stands in every caption. TrainError bad_data."""
+    word = {"textual_inversion": config.placeholder, "dreambooth": config.trigger}.get(config.method, "")
+    without = [clip.path.name for clip in clips if word and word not in clip.text]
+    if without:
+        raise TrainError("bad_data", f"{len(without)} captions lack {word!r}, {without[0]}'s for one; run: "
+                         f"retimbre data caption FOLDER --trigger \"{word}\"")  # fmt: skip
+
+
+def _device(config: Config) -> str:
+    return config.device or ("cuda" if torch.cuda.is_available() else "cpu")
