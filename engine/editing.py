@@ -99,6 +99,7 @@ def edit(
     family = family_named(request.model)
     info, stem_kind = _checked(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
+    notes += _idle(request.knobs, family)
     loaded = _loaded(shelf, family, clock, cancelled)
     notes += loaded.prepare(request.preset or {}, knobs)
     port = loaded.port(knobs, clock, cancelled)
@@ -187,6 +188,12 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
     for part in ("adapters", "soft_prompt"):
         if preset.get(part) and part not in family.takes:
             raise EngineError("bad_preset", f"the preset brings {part}, {family.name} takes none; choose another model")
+
+
+def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:
+    """A note on knobs that were turned and do nothing."""
+    names = sorted(set(knobs) - set(family.defaults))
+    return [f"knobs: {', '.join(names)} mean nothing to {family.name}"] if names else []
 
 
 def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:

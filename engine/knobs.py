@@ -21,21 +21,24 @@ MAX_TEXT = 2_000
 
 @dataclass(frozen=True)
 class Knob:
-    """Type, range, and where a preset keeps it."""
+    """Type, range, where a preset keeps it, and what a family has that knows nothing of it."""
 
     kind: type
     low: float
     high: float
     preset_path: tuple[str, ...]
+    neutral: Any
 
 
 KNOBS: Mapping[str, Knob] = {
-    "strength": Knob(float, 0, 2, ("audio_prompt", "scale")),
-    "pooling": Knob(int, 1, 8, ("audio_prompt", "pooling")),
-    "guidance": Knob(float, 0, 10, ("guidance",)),
-    "negative": Knob(str, 0, MAX_TEXT, ("negative_prompt",)),
-    "steps": Knob(int, 1, 100, ("steps",)),
-    "seed": Knob(int, -1, MAX_SEED, ("seed",)),
+    "strength": Knob(float, 0, 2, ("audio_prompt", "scale"), 1.0),
+    "pooling": Knob(int, 1, 8, ("audio_prompt", "pooling"), 1),
+    "guidance": Knob(float, 0, 10, ("guidance",), 1.0),
+    "negative": Knob(str, 0, MAX_TEXT, ("negative_prompt",), ""),
+    "steps": Knob(int, 1, 100, ("steps",), 1),
+    "seed": Knob(int, -1, MAX_SEED, ("seed",), -1),
+    "temperature": Knob(float, 0, 4, ("temperature",), 1.0),
+    "top_k": Knob(int, 1, 2048, ("top_k",), 250),
 }
 
 
@@ -50,6 +53,8 @@ class Knobs:
     steps: int
     seed: int
     prompts: tuple[tuple[str, float], ...]  # (words, weight); the weights sum to 1
+    temperature: float = 1.0
+    top_k: int = 250
 
     def as_dict(self) -> dict[str, Any]:
         values = asdict(self)
@@ -76,7 +81,7 @@ def _decided(name: str, knobs: Mapping[str, Any], preset: Mapping[str, Any], def
     for source in (knobs.get(name), _at(preset, KNOBS[name].preset_path)):
         if source is not None and source != "":
             return _checked(name, source)
-    return _checked(name, defaults[name])
+    return _checked(name, defaults.get(name, KNOBS[name].neutral))
 
 
 def _at(preset: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -69,6 +69,8 @@ EDIT_KEYS = _by_name((
     Arg("guidance", "f", low=0, high=10, default=None, help="how strictly the text is obeyed; 1: as it comes"),
     Arg("negative", "s", high=TEXT_BYTES, default=None, help="what to move away from, in words"),
     Arg("steps", "i", low=1, high=100, default=None, help="sampling steps: more is slower and finer"),
+    Arg("temperature", "f", low=0, high=4, default=None, help="of a language model: more is bolder, 0 the likeliest"),
+    Arg("top_k", "i", low=1, high=2048, default=None, help="of a language model: the likeliest so many are drawn"),
     START,
     LENGTH,
     Arg("fit", "s", choices=("same",), default="same", help="same: the stem has the region's rate, channels, frames"),

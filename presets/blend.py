@@ -39,6 +39,8 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
         ),
         guidance=_mean(parts, lambda preset: preset.guidance),
         steps=_rounded(_mean(parts, lambda preset: preset.steps)),
+        temperature=_mean(parts, lambda preset: preset.temperature),
+        top_k=_rounded(_mean(parts, lambda preset: preset.top_k)),
         seed=heaviest.seed,
         licence=_joined([preset.licence for preset, _ in parts])[:300],
     )

@@ -72,6 +72,8 @@ class Preset(_Strict):
     audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")
     guidance: float | None = Field(None, ge=0, le=10, description="push towards the words (lambda)")
     steps: int | None = Field(None, ge=1, le=100, description="sampling steps")
+    temperature: float | None = Field(None, ge=0, le=4, description="of a language model: more is bolder")
+    top_k: int | None = Field(None, ge=1, le=2048, description="of a language model: the likeliest so many are drawn")
     seed: int | None = Field(None, ge=-1, le=MAX_SEED, description="-1 = a new one each time")
     licence: OneLine = Field(description="of this style and its tensors")
     notes: str = Field("", max_length=4000, description="anything else, for people")
@@ -102,6 +104,8 @@ _KNOBS = {
     "negative": (("negative_prompt",), "s"),
     "steps": (("steps",), "i"),
     "seed": (("seed",), "i"),
+    "temperature": (("temperature",), "f"),
+    "top_k": (("top_k",), "i"),
 }
 
 

@@ -29,7 +29,6 @@ from engine.scene import Scene
 WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window
 PROMPT_SECONDS, LEAST_PROMPT_SECONDS = 10.0, 1.0  # of audio that is continued
 SEAM_SECONDS = 0.05
-TASTE = Taste()  # the reference's, said aloud: transformers' own default would be 50 tokens instead of 250
 OVERLAP_SECONDS = 1.0  # of two chunks that EnCodec decodes; its memory of the past is shorter
 
 ENCODED, GENERATED, DECODED = 0.02, 0.9, 0.95  # fractions of the job at which each part ends
@@ -68,7 +67,6 @@ class Editor:
         task: str,
         knobs: Knobs,
         soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
-        taste: Taste = TASTE,
         progress: Progress = lambda stage, fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
@@ -80,7 +78,8 @@ class Editor:
         melody = scene.region.mean(axis=1) if task == "accompaniment" else None
         codes = sampled(
             self._speaker(knobs, soft_prompts, melody, prompt.shape[1]), prompt, -(-wanted // self.parts.hop),
-            self.parts.delays, self.parts.padding, self.lengths.span, taste, knobs.seed,
+            self.parts.delays, self.parts.padding, self.lengths.span,
+            Taste(knobs.temperature, knobs.top_k), knobs.seed,
             _part(progress, "generating", ENCODED, GENERATED), cancelled,
         )  # fmt: skip
         sound = self.decoded(codes, _part(progress, "decoding", GENERATED, DECODED), cancelled)

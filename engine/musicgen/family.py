@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 300.0
 CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
-DEFAULTS: Mapping[str, Any] = {  # the reference's; strength, pooling and steps mean nothing here
-    "strength": 1.0, "pooling": 1, "guidance": 3.0, "negative": "", "steps": 1, "seed": -1,
+DEFAULTS: Mapping[str, Any] = {  # the reference's, said aloud: transformers' own top_k would be 50
+    "guidance": 3.0, "negative": "", "seed": -1, "temperature": 1.0, "top_k": 250,
 }  # fmt: skip
-UNUSED = ("strength", "pooling", "steps")
 KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}  # what does it, best first
 
 
@@ -86,10 +85,8 @@ class MusicGenFamily:
         self._rows = tuple(preset.get("adapters") or ())
         self._prompt_rows = _rows(preset.get("soft_prompt"))
         self._wanted = self._chosen(KINDS[self._task])
-        idle = [name for name in UNUSED if getattr(knobs, name) != DEFAULTS[name]]
-        notes = [f"model: {self._wanted.name}" if self._wanted.parent == self.places.folder else
-                 f"model: {self._wanted}"]  # fmt: skip
-        return notes + ([f"knobs: {', '.join(idle)} mean nothing to musicgen"] if idle else [])
+        own = self._wanted.parent == self.places.folder
+        return [f"model: {self._wanted.name if own else self._wanted}"]
 
     def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
         """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint is."""

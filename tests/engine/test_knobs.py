@@ -62,3 +62,10 @@ def test_a_bad_value_is_answered_with_what_would_be_good(name, value, said):
     with pytest.raises(EngineError, match=said) as caught:
         resolve("a flute", {name: value}, None, DEFAULTS)
     assert caught.value.code == "bad_args"
+
+
+def test_a_family_without_a_knob_gets_what_changes_nothing():
+    knobs, _ = resolve("a violin", {}, None, {"guidance": 3.0})
+    assert (knobs.guidance, knobs.temperature, knobs.top_k, knobs.strength) == (3.0, 1.0, 250, 1.0)
+    colder, _ = resolve("a violin", {"temperature": 0.5}, {"top_k": 50}, {})
+    assert (colder.temperature, colder.top_k) == (0.5, 50)

@@ -177,3 +177,11 @@ def test_an_unloaded_family_gives_its_parts_back(musicgen_folder):
     family = shelf.warm("musicgen", lambda: False, lambda stage, fraction: None)
     shelf.drop("musicgen")
     assert family._editor is None and not shelf.is_loaded("musicgen")
+
+
+def test_temperature_and_top_k_are_the_clients_or_the_styles(make):
+    plain, cold = make(), make(knobs={"seed": 5, "temperature": 0.0})
+    assert cold.values["knobs"]["temperature"] == 0.0 and plain.values["knobs"]["top_k"] == 250
+    assert cold.stems[0]["sha256"] != plain.stems[0]["sha256"]
+    likeliest = make(preset={**shipped("musicgen_generate"), "top_k": 1})
+    assert likeliest.stems[0]["sha256"] == cold.stems[0]["sha256"]
