@@ -94,13 +94,13 @@ def test_any_yaml_is_a_style_or_a_list_of_its_mistakes(value):
 
 
 @QUICK
-@given(st.text(st.characters(categories=("L", "N", "P", "Zs")), min_size=1, max_size=60), st.floats(0, 10),
+@given(st.text(st.characters(categories=("L", "N", "P", "Zs")), max_size=60).filter(str.strip), st.floats(0, 10),
        st.integers(1, 100), st.integers(-1, 2**31 - 1))
 def test_a_style_of_any_words_and_knobs_is_read_back(text, guidance, steps, seed):
     style = {"name": "any", "title": "t", "description": "d", "model": "nano", "task": "timbre", "licence": "MIT",
              "prompts": [{"text": text}], "guidance": guidance, "steps": steps, "seed": seed}
     read = parse_preset(yaml.safe_dump(style, allow_unicode=True).encode())
-    assert (read.prompts[0].text, read.guidance, read.steps, read.seed) == (text.strip() or text, guidance, steps, seed)
+    assert (read.prompts[0].text, read.guidance, read.steps, read.seed) == (text, guidance, steps, seed)
 
 
 @QUICK
