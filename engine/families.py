@@ -142,7 +142,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         Family(
             "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,
-            "engine.audioldm2", takes=("adapters",), exports=True,
+            "engine.audioldm2", takes=("adapters", "soft_prompt"), exports=True,
         ),
         Family(
             "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,

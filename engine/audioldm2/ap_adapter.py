@@ -245,6 +245,17 @@ def write_adapter(path: Path, state: Mapping[str, Tensor], rotary: bool = False,
     save_file(tensors, str(path), metadata={**notes, ROTARY_KEY: str(int(rotary))})
 
 
+def is_adapter(path: Path) -> bool:
+    """Whether a file is an AP-Adapter, or no safetensors at all: then `read_adapter` says so."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return any(name.endswith(".processor.to_k_ip.weight") for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return True
+
+
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], bool]:
     """The tensors of a safetensors checkpoint, and whether its audio path has rotary positions."""
     from safetensors import safe_open

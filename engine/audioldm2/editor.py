@@ -166,7 +166,7 @@ class Editor:
     def _branches(self, knobs: Knobs) -> list[_Branch]:
         """Several prompts share lambda by their weights; a term that counts nothing is not run."""
         asked = [_Branch(self.text.words(words), True, knobs.guidance * weight) for words, weight in knobs.prompts]
-        avoided = _Branch(self.text.words(knobs.negative), False, 1 - knobs.guidance)
+        avoided = _Branch(self.text.plain_words(knobs.negative), False, 1 - knobs.guidance)
         return [branch for branch in (avoided, *asked) if branch.factor]
 
     def predictor(self, knobs: Knobs, heard: np.ndarray, alpha: float) -> WindowNoise:

@@ -15,6 +15,7 @@ from engine.audioldm2 import weights
 from engine.audioldm2.weights import Places
 from engine.errors import EngineError
 from engine.knobs import Knobs
+from engine.lora import Wardrobe
 from engine.region import ModelPort
 
 if TYPE_CHECKING:
@@ -61,12 +62,17 @@ class AudioLdm2Family:
         self._editor: Editor | None = None
         self._components: Components | None = None
         self._adapter: Path | None = None  # the one that is in the UNet
+        self._wardrobe: Wardrobe | None = None  # learned styles, in the UNet too
+        self._words: tuple[Mapping[str, Any], ...] = ()  # learned words, as rows of a preset
         self._weight = 1.0
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
         parts = {weights.AUDIOMAE: self.places.audiomae(), "adapter": self._adapter}
-        return {**diffusion.files_of(self._base), **{name: path for name, path in parts.items() if path}}
+        styles = self._wardrobe.files() if self._wardrobe else {}
+        words = {f"words {Path(row['path']).name}": Path(row["path"]) for row in self._words}
+        found = {name: path for name, path in parts.items() if path}
+        return {**diffusion.files_of(self._base), **found, **styles, **words}
 
     def warm_up(
         self,
@@ -84,7 +90,7 @@ class AudioLdm2Family:
         torch.set_num_threads(self.threads)
         found = components.load(self._base, cancelled=cancelled)
         self._editor = _editor(found, audiomae.read(self.places.audiomae()), self.device)
-        self._components = found
+        self._components, self._wardrobe = found, Wardrobe(found.unet.unet)
 
     @property
     def editor(self) -> Editor:
@@ -92,19 +98,22 @@ class AudioLdm2Family:
         return self._editor
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Put the preset's adapter (or the folder's) into the UNet; notes for the manifest.
+        """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes for the manifest.
 
         EngineError missing_weights, bad_preset.
         """
         from engine.audioldm2.sampler import scheduler_for
 
-        path, self._weight = _adapter_of(preset.get("adapters") or ())
+        heard, learned = _sorted(preset.get("adapters") or ())
+        path, self._weight = _adapter_of(heard)
         path = path or self.places.adapter()
         if path is None:
             self.places.check()
         if path != self._adapter:
             self._take(path)
         notes = [f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"]
+        notes += self._wardrobe.wear(learned)
+        self._learn(preset.get("soft_prompt"))
         notes += [DUET] if preset.get("task") == "accompaniment" else []
         cut = [text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.text.is_cut(text)]
         return notes + [f"text: only the beginning of {text!r:.60} was read" for text in cut]
@@ -121,8 +130,19 @@ class AudioLdm2Family:
 
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
-        self._editor = self._components = self._adapter = None
+        self._editor = self._components = self._adapter = self._wardrobe = None
         diffusion.free(self.device)
+
+    def _learn(self, given: Any) -> None:
+        """A preset's learned words, or a blend's several."""
+        from engine.styles.words import mixed, read_words
+
+        rows = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given else ()
+        if rows != self._words:
+            text = self._editor.text
+            parts = [(read_words(Path(row["path"]), text.width), float(row.get("weight", 1.0))) for row in rows]
+            text.learn(mixed(parts))
+            self._words = rows
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -135,6 +155,16 @@ class AudioLdm2Family:
         except (OSError, SafetensorError, ValueError) as error:
             raise EngineError("bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}") from error
         self._adapter = path
+
+
+def _sorted(rows: Any) -> tuple[list[Any], list[Any]]:
+    """A preset's rows: AP-Adapters, and what is learned on the UNet."""
+    from engine.audioldm2.ap_adapter import is_adapter
+
+    kinds: tuple[list[Any], list[Any]] = ([], [])
+    for row in rows:
+        kinds[not is_adapter(Path(row["path"]))].append(row)
+    return kinds
 
 
 def _adapter_of(rows: Any) -> tuple[Path | None, float]:
@@ -153,7 +183,7 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
 
     from engine.audioldm2 import graphs
     from engine.audioldm2.editor import Editor, Sizes, vocoder_reach
-    from engine.audioldm2.text import TextConditioner
+    from engine.audioldm2.learned import LearnedText
 
     dtypes = {"unet": torch.float16} if device.startswith("cuda") else {}
     sizes = Sizes(
@@ -169,6 +199,5 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
         message = f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; fetch the files that belong together"
         raise EngineError("missing_weights", message)
     runners = graphs.runners(graphs.modules(components, audio_encoder), device, dtypes)
-    text = TextConditioner(runners, components.clap_tokenizer, components.t5_tokenizer)
-    return Editor(runners, text, components.scheduler_config, sizes)
+    return Editor(runners, LearnedText(runners, components), components.scheduler_config, sizes)
 

@@ -48,6 +48,10 @@ class TextConditioner:
         self._cache.move_to_end(text)
         return self._cache[text]
 
+    def plain_words(self, text: str) -> Words:
+        """Without learned words; this one knows of none."""
+        return self.words(text)
+
     def is_cut(self, text: str) -> bool:
         """Whether a text is longer than an encoder can read."""
         return any(

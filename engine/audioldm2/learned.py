@@ -1,0 +1,76 @@
+"""AudioLDM2's text condition with learned words at T5's input: with gradients to train, without to play."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from engine.audioldm2.text import GENERATED_TOKENS, TextConditioner, Words
+
+if TYPE_CHECKING:
+    from engine.audioldm2.components import Components
+    from engine.styles.words import LearnedWords
+
+
+def states(components: Components, text: str, words: LearnedWords | None = None) -> tuple[Tensor, Tensor]:
+    """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the placeholder."""
+    device = components.t5.device
+    tokenizer, said = components.clap_tokenizer, words.without_placeholder(text) if words else text
+    clap_ids = tokenizer([said], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt")
+    clap = components.clap(**{name: ids.to(device) for name, ids in clap_ids.items()}).text_embeds
+    embedding = components.t5.get_input_embeddings()
+    end = components.t5_tokenizer.eos_token_id
+    if words is None:
+        embedded = embedding(torch.tensor([[*token_ids(components, text), end]], device=device))
+    else:
+        embedded = words.embedded(text, lambda part: token_ids(components, part), end, embedding)
+    mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
+    tokens = components.t5(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+    heard = components.projection(
+        functional.normalize(clap, dim=-1)[:, None], tokens, attention_mask=mask[:, :1], attention_mask_1=mask
+    )
+    sequence, sequence_mask = heard.hidden_states, heard.attention_mask
+    for _ in range(GENERATED_TOKENS):
+        said = components.language_model(inputs_embeds=sequence, attention_mask=sequence_mask, use_cache=False)
+        sequence = torch.cat([sequence, said.last_hidden_state[:, -1:]], dim=1)
+        sequence_mask = torch.cat([sequence_mask, sequence_mask[:, :1]], dim=1)
+    return sequence[0, -GENERATED_TOKENS:], tokens[0]
+
+
+def token_ids(components: Components, text: str) -> list[int]:
+    """T5's, cut where the tokenizer ends, without the sign of the end."""
+    tokenizer = components.t5_tokenizer
+    return tokenizer(text, truncation=True, max_length=tokenizer.model_max_length)["input_ids"][:-1] if text else []
+
+
+class LearnedText(TextConditioner):
+    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without. One thread."""
+
+    def __init__(self, runners: Any, components: Components) -> None:
+        super().__init__(runners, components.clap_tokenizer, components.t5_tokenizer)
+        self._plain = TextConditioner(runners, components.clap_tokenizer, components.t5_tokenizer)
+        self._components = components
+        self._learned: LearnedWords | None = None
+
+    @property
+    def width(self) -> int:
+        """Of T5's embeddings: 1024."""
+        return self._components.t5.config.d_model
+
+    def learn(self, learned: LearnedWords | None) -> None:
+        """From now on; what was read with others is forgotten."""
+        self._cache.clear()
+        self._learned = learned and learned.to(self._components.t5.device)
+
+    def plain_words(self, text: str) -> Words:
+        return self._plain.words(text)
+
+    def _encoded(self, text: str) -> Words:
+        if self._learned is None or not text:
+            return self._plain.words(text)
+        with torch.inference_mode():
+            generated, tokens = states(self._components, text, self._learned)
+        return Words(generated.float().cpu().numpy(), tokens.float().cpu().numpy())
