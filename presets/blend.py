@@ -16,11 +16,12 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
 
     Prompts: each style's sum to its share. Numeric knobs: weighted mean over the styles that
     state them. Adapters: all of them, weights scaled (equal to adding the scaled updates).
-    Raises PresetError(bad_preset) for different models or tasks, or two soft prompts.
+    Soft prompts: all of them, weights scaled. Raises PresetError(bad_preset) for different models or tasks.
     """
     parts = _shares(parts)
     _check_one_of("model", parts)
     _check_one_of("task", parts)
+    learned = _scaled(parts, lambda preset: [*filter(None, [preset.soft_prompt]), *preset.soft_prompts])
     heaviest = max(parts, key=lambda part: part[1])[0]
     recipe = [f"{preset.name} {share:.3g}" for preset, share in parts]
     return Preset(
@@ -31,8 +32,9 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
         task=heaviest.task,
         prompts=_prompts(parts),
         negative_prompt=_joined([preset.negative_prompt for preset, _ in parts])[:300],
-        adapters=_adapters(parts),
-        soft_prompt=_soft_prompt(parts),
+        adapters=_scaled(parts, lambda preset: preset.adapters),
+        soft_prompt=learned[0] if len(learned) == 1 else None,
+        soft_prompts=learned if len(learned) > 1 else (),
         audio_prompt=AudioPrompt(
             pooling=_rounded(_mean(parts, lambda preset: preset.audio_prompt.pooling)),
             scale=_mean(parts, lambda preset: preset.audio_prompt.scale),
@@ -50,12 +52,16 @@ def resolve(preset: Preset, user_text: str = "") -> dict[str, Any]:
     """The preset as a plain JSON-able dict for the engine, the user's words filled in.
 
     Keys are the YAML's, less notes and description, plus `uses_text`: False when no prompt has
-    a place for the user's words. A prompt that is empty without them is dropped.
+    a place for the user's words. A prompt that is empty without them is dropped. `soft_prompt`
+    is a list where there are several.
     """
     words = " ".join(user_text.split())
     filled = [(" ".join(prompt.text.replace(USER_TEXT, words).split()), prompt.weight) for prompt in preset.prompts]
+    plain = preset.model_dump(mode="json", exclude={"description", "notes", "prompts"})
+    learned = [*filter(None, [plain["soft_prompt"]]), *plain.pop("soft_prompts")]
     return {
-        **preset.model_dump(mode="json", exclude={"description", "notes", "prompts"}),
+        **plain,
+        "soft_prompt": learned if len(learned) > 1 else next(iter(learned), None),
         "prompts": [{"text": text, "weight": weight} for text, weight in filled if text],
         "uses_text": preset.uses_text,
     }
@@ -90,25 +96,14 @@ def _prompts(parts: Sequence[Part]) -> tuple[Prompt, ...]:
     return tuple(Prompt(text=text, weight=weight) for text, weight in weights.items())
 
 
-def _adapters(parts: Sequence[Part]) -> tuple[TensorFile, ...]:
-    """Concatenated with their weights: exactly w1 * update1 + w2 * update2."""
+def _scaled(parts: Sequence[Part], read: Callable[[Preset], Sequence[TensorFile]]) -> tuple[TensorFile, ...]:
+    """All tensor files with their weights: for adapters exactly w1 * update1 + w2 * update2."""
     scaled: dict[str, TensorFile] = {}
     for preset, share in parts:
-        for adapter in preset.adapters:
-            before = scaled[adapter.path].weight if adapter.path in scaled else 0.0
-            scaled[adapter.path] = adapter.model_copy(update={"weight": before + share * adapter.weight})
+        for tensor in read(preset):
+            before = scaled[tensor.path].weight if tensor.path in scaled else 0.0
+            scaled[tensor.path] = tensor.model_copy(update={"weight": before + share * tensor.weight})
     return tuple(scaled.values())
-
-
-def _soft_prompt(parts: Sequence[Part]) -> TensorFile | None:
-    found = [(preset.soft_prompt, share) for preset, share in parts if preset.soft_prompt]
-    if len({prompt.path for prompt, _ in found}) > 1:
-        raise PresetError(
-            "bad_preset", "blend: two different soft prompts cannot be mixed: leave one of the styles out"
-        )
-    if not found:
-        return None
-    return found[0][0].model_copy(update={"weight": sum(share * prompt.weight for prompt, share in found)})
 
 
 def _mean(parts: Sequence[Part], read: Callable[[Preset], float | None]) -> float | None:

@@ -156,12 +156,15 @@ def _weight(word: str) -> float:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """Sorted, without hidden files (editors' swap files end in .yaml too)."""
+    """Sorted, without hidden files (editors' swap files end in .yaml too); NAME/NAME.yaml is a style with a folder."""
     try:
-        entries = sorted(os.listdir(folder))
+        entries = [entry for entry in sorted(os.listdir(folder)) if not entry.startswith(".")]
     except OSError:
         return []
-    return [folder / entry for entry in entries if entry.lower().endswith(SUFFIXES) and not entry.startswith(".")]
+    own = [folder / entry / f"{entry}.yaml" for entry in entries]
+    return [folder / entry for entry in entries if entry.lower().endswith(SUFFIXES)] + [
+        path for path in own if path.is_file()
+    ]
 
 
 def _stamp(path: Path) -> Stamp:

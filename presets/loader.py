@@ -25,6 +25,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "prompts": Prompt,
     "adapters": TensorFile,
     "soft_prompt": TensorFile,
+    "soft_prompts": TensorFile,
     "audio_prompt": AudioPrompt,
 }
 
@@ -193,6 +194,8 @@ def _tensors(preset: Preset) -> Iterator[tuple[Location, TensorFile]]:
         yield ("adapters", index), adapter
     if preset.soft_prompt:
         yield ("soft_prompt",), preset.soft_prompt
+    for index, learned in enumerate(preset.soft_prompts):
+        yield ("soft_prompts", index), learned
 
 
 def _tensor_problems(
@@ -228,8 +231,9 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
     def absolute(tensor: TensorFile) -> TensorFile:
         return tensor.model_copy(update={"path": str((folder / tensor.path).absolute())})
 
+    lists = {name: tuple(map(absolute, getattr(preset, name))) for name in ("adapters", "soft_prompts")}
     soft_prompt = absolute(preset.soft_prompt) if preset.soft_prompt else None
-    return preset.model_copy(update={"adapters": tuple(map(absolute, preset.adapters)), "soft_prompt": soft_prompt})
+    return preset.model_copy(update={**lists, "soft_prompt": soft_prompt})
 
 
 def _yaml_problem(error: yaml.YAMLError, file: str) -> Problem:

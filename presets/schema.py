@@ -69,6 +69,9 @@ class Preset(_Strict):
         description="LoRA files, added with their weights; or one AP-Adapter, for audioldm2",
     )
     soft_prompt: TensorFile | None = Field(None, description="learned text tokens")
+    soft_prompts: tuple[TensorFile, ...] = Field(
+        (), max_length=16, strict=False, description="several of them, mixed by weight: what a blend makes"
+    )
     audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")
     guidance: float | None = Field(None, ge=0, le=10, description="push towards the words (lambda)")
     steps: int | None = Field(None, ge=1, le=100, description="sampling steps")

@@ -1,7 +1,7 @@
 """What presets bring to nano: LoRA on its denoiser, and learned words in front of the others. Without torch.
 
     adapters     packed -> inputs of the exported denoiser          every further preset: a change of pointers
-    soft_prompt  tokens [n, 384] -> one more prompt in the row      its weight is a bias of log(weight), as of all prompts
+    soft_prompt  tokens [n, 384] -> one more prompt in the row      its weight is a bias of log(weight), as any prompt's
 
 The released graphs have no inputs for LoRA; `retimbre export nano` makes graphs that have. One thread at a time.
 """
@@ -36,8 +36,9 @@ class Wardrobe:
 
     def wear(self, preset: Mapping[str, Any], denoiser: Runner) -> list[str]:
         """Exactly what this preset brings; notes for the manifest. EngineError bad_preset, not_ready."""
-        learned = preset.get("soft_prompt") or {}
-        self.prompts = self._words(learned) if learned else ()
+        learned = preset.get("soft_prompt") or ()
+        several = learned if isinstance(learned, (list, tuple)) else (learned,)  # of a blend
+        self.prompts = tuple(pair for row in several for pair in self._words(row))
         rows = list(preset.get("adapters") or ())
         if not hasattr(denoiser, "take_style"):
             if rows:

@@ -79,12 +79,15 @@ def test_what_cannot_be_blended_is_refused(parts, message):
         blend(parts)
 
 
-def test_two_different_soft_prompts_are_refused_and_one_is_scaled():
+def test_soft_prompts_are_scaled_and_different_ones_stand_side_by_side():
     a = ORGAN.model_copy(update={"soft_prompt": adapter("a.safetensors")})
     b = FLUTE.model_copy(update={"soft_prompt": adapter("b.safetensors")})
     assert blend([(a, 0.25), (FLUTE, 0.75)]).soft_prompt.weight == 0.25
-    with pytest.raises(PresetError, match="two different soft prompts"):
-        blend([(a, 1), (b, 1)])
+    both = blend([(a, 3), (b, 1)])
+    assert [each.weight for each in both.soft_prompts] == [0.75, 0.25]
+    assert [row["weight"] for row in resolve(both)["soft_prompt"]] == [0.75, 0.25]
+    assert blend([(both, 1), (a, 1)]).soft_prompts[0].weight == 0.875
+    assert resolve(FLUTE)["soft_prompt"] is None and resolve(a)["soft_prompt"]["weight"] == 1.0
 
 
 def test_the_users_words_take_their_place_and_the_rest_is_plain_json():

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from presets import Library, PresetError
+from presets import SHIPPED_FOLDER, Library, PresetError
 from tests.presets.test_schema import SMALLEST
 
 
@@ -154,3 +154,12 @@ def test_a_blend_with_a_mistake_names_it(tmp_path, mixture, code, said):
     with pytest.raises(PresetError, match=said) as caught:
         Library([tmp_path]).mixed(mixture)
     assert caught.value.code == code
+
+
+def test_a_style_may_have_a_folder_of_its_own(tmp_path):
+    (tmp_path / "fiddle").mkdir()
+    text = (SHIPPED_FOLDER / "pan_flute.yaml").read_text(encoding="utf-8").replace("name: pan_flute", "name: fiddle")
+    (tmp_path / "fiddle" / "fiddle.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "fiddle" / "other.yaml").write_text(text, encoding="utf-8")
+    library = Library([tmp_path])
+    assert library.names() == ("fiddle",) and not library.report.errors and not library.changed()
