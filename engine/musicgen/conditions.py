@@ -72,10 +72,15 @@ def text_states(
     embedded = model.text_encoder.get_input_embeddings()(input_ids)
     if prompt is not None:
         embedded, mask = prompt(embedded, mask)
+    return encoded_text(model, embedded, mask), mask
+
+
+def encoded_text(model: Any, embedded: Tensor, mask: Tensor) -> Tensor:
+    """Projected states [B, L, H] of T5's embeddings [B, L, width]."""
     states = model.text_encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
     if hasattr(model, "enc_to_dec_proj"):
         states = model.enc_to_dec_proj(states)
-    return states * mask[..., None], mask
+    return states * mask[..., None]
 
 
 def condition(model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = None) -> Condition:

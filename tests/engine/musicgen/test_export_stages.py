@@ -1,0 +1,77 @@
+"""The stage table is enough to export a stage: the graph takes other sizes and gives what torch gives."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from engine.musicgen import graphs
+from engine.musicgen.stages import MELODY_STAGES, STAGES
+from tests.engine.musicgen import tiny
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+OPSET = 17
+WIDTHS = {1024: 32, 768: tiny.TEXT_WIDTH, 24: 2, 16: 2, 64: 16, 2048: tiny.TOKENS}  # the table's -> the tiny model's
+SIZES = (
+    {"B": 2, "L": 7, "S": 3, "P": 5, "T": 6, "N": 6 * 640, "C": 4},
+    {"B": 1, "L": 5, "S": 1, "P": 9, "T": 9, "N": 9 * 640, "C": 4},
+)
+ROWS = [*(("plain", stage) for stage in STAGES), *(("melodic", stage) for stage in MELODY_STAGES[-3:])]
+
+
+def feed_of(stage, sizes):
+    draw = torch.Generator().manual_seed(0)
+    feed = {}
+    for port in stage.inputs:
+        shape = [sizes[axis] if isinstance(axis, str) else WIDTHS.get(axis, axis) for axis in port.axes]
+        most = 2 if port.name == "mask" else tiny.TOKENS
+        feed[port.name] = torch.randint(most, shape, generator=draw)
+        if port.dtype == "float32":
+            feed[port.name] = torch.randn(shape, generator=draw)
+    if "mask" in feed:
+        feed["mask"][:, 0] = 1
+    return feed
+
+
+@pytest.mark.parametrize(("kind", "stage"), ROWS, ids=[f"{kind}-{stage.name}" for kind, stage in ROWS])
+@torch.no_grad()
+def test_an_exported_stage_gives_what_torch_gives(kind, stage, request, tmp_path):
+    module, path = graphs.modules(request.getfixturevalue(kind))[stage.name], tmp_path / f"{stage.name}.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracing exporter announces its age, and every shape it looks at
+        torch.onnx.export(
+            module, tuple(feed_of(stage, SIZES[0]).values()), path, dynamo=False, opset_version=OPSET,
+            input_names=list(stage.input_names), output_names=list(stage.output_names),
+            dynamic_axes=stage.dynamic_axes,
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for sizes in SIZES:
+        feed = feed_of(stage, sizes)
+        expected = module(*feed.values())
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        found = session.run(stage.output_names, {name: values.numpy() for name, values in feed.items()})
+        for port, ours, theirs in zip(stage.outputs, found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+            assert len(port.axes) == ours.ndim
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["plain", "melodic"])
+def test_prefill_and_steps_say_what_the_decoder_says_of_the_whole(kind, request):
+    parts = request.getfixturevalue(kind)
+    built, melody = graphs.modules(parts), parts.hears_melody
+    tokens, states = torch.randint(tiny.TOKENS, (2, 4, 6)), torch.randn(2, 5, 32)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    heard = (states,) if melody else (states, mask)
+    logits, *memory = built["prefill"](tokens[..., :3], *heard)
+    own, words = memory[:2], memory[2:]
+    for step in range(3, 6):
+        now = tokens[..., step : step + 1]
+        logits, *new = built["step"](now, *own) if melody else built["step"](now, mask, *own, *words)
+        own = [torch.cat(pair, dim=-2) for pair in zip(own, new, strict=True)]
+    whole = parts.model.decoder(tokens.flatten(0, 1), encoder_hidden_states=states,
+                                encoder_attention_mask=None if melody else mask).logits[:, -1]  # fmt: skip
+    torch.testing.assert_close(logits, whole.unflatten(0, (2, 4)), atol=1e-4, rtol=0)
