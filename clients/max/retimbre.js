@@ -9,7 +9,7 @@ inlets = 2;      // 0: commands; 1: what udpreceive heard
 outlets = 7;
 
 var SEND = 0, PROGRESS = 1, RESULT = 2, DONE = 3, FAIL = 4, NEWS = 5, LISTEN = 6;   // the outlets
-setinletassist(0, "edit PATH WORDS, buffer NAME WORDS, cancel, again, preset NAME, key NAME VALUE, presets, host, port");
+setinletassist(0, "edit PATH WORDS, buffer NAME WORDS, capture BARS WORDS, cancel, again, preset NAME, key NAME VALUE, presets, host, port");
 setinletassist(1, "from udpreceive");
 setoutletassist(SEND, "to udpsend");
 setoutletassist(PROGRESS, "fraction (-1: unknown) and stage");
@@ -23,6 +23,8 @@ var TICK_MS = 500;
 var RESEND_MS = 1000;
 var QUERY_MS = 3000;      // the server says something at least every 2 s
 var SILENCE_MS = 10000;   // after that it is gone
+var JOBS = ["/retimbre/edit", "/retimbre/again", "/retimbre/capture"];
+var PLACES = ["start", "length", "tempo", "beats_start"];
 var FIRST_PORT = 20000, PORTS = 10000;
 
 var me = "max-" + Math.floor(Math.random() * 1e9);
@@ -77,6 +79,15 @@ function buffer() {
 }
 
 function into(name) { target = name === undefined ? "" : String(name); }
+
+// The last whole bars of live audio. Where they lie the server knows, so no key may say it.
+function capture() {
+    var words = arrayfromargs(arguments);
+    if (isBusy()) return;
+    var packet = ["/retimbre/capture", nextId, Number(words.shift()), words.join(" ")];
+    for (var name in keys) if (PLACES.indexOf(name) < 0) packet.push(name, keys[name]);
+    start(packet);
+}
 
 function again() {
     if (!lastId) { failed("unknown_job", "there is no job to repeat yet"); return; }
@@ -170,7 +181,7 @@ var ANSWERS = {
 var OTHERS = {
     "/retimbre/done": function (command, id, serial, results, seed, manifest, seconds) {
         if (command === "/retimbre/notify") welcomed();
-        else if (command === "/retimbre/edit" || command === "/retimbre/again") {
+        else if (JOBS.indexOf(command) >= 0) {
             if (job && job.id === id && job.stemCount < results) say("/retimbre/job/query", id);
             else if (end(id, serial)) outlet(DONE, results, seed, seconds);
         }

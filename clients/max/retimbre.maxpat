@@ -56,7 +56,7 @@
       30.0
      ],
      "index": 1,
-     "comment": "edit PATH WORDS, buffer NAME WORDS, cancel, again, preset NAME, key NAME VALUE, presets"
+     "comment": "edit PATH WORDS, buffer NAME WORDS, capture BARS WORDS, cancel, again, preset NAME, key NAME VALUE, presets"
     }
    },
    {

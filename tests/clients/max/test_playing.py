@@ -131,6 +131,13 @@ def test_what_is_no_command_is_named(play, abstraction):
     assert "edti: not a command" in of(records, "outlet", FAIL)[0]["message"][1]
 
 
+def test_bars_are_captured_without_keys_that_say_where(play, abstraction):
+    records = play(abstraction, [CONNECTED, ["inlet", "key", "start", 2.5], ["inlet", "key", "seed", 7],
+                                 ["inlet", "capture", 4, "a", "violin"], f'{{"outlet":{FAIL}'])
+    assert packets(records, "/retimbre/capture")[0] == [1, 4, "a violin", "seed", 7]
+    assert of(records, "outlet", FAIL)[0]["message"][0] == "not_live"
+
+
 def test_any_address_may_be_sent_as_it_is(play, abstraction):
     records = play(abstraction, [CONNECTED, ["inlet", "/retimbre/version"], "version.reply"])
     assert of(records, "outlet", NEWS)[-1]["message"][1] == "retimbre"
