@@ -86,7 +86,8 @@ def abstraction() -> Patch:
     patch = Patch(640, 320)
     patch.comment("[retimbre HOST PORT LISTEN-PORT]: all may be left out", (20, 12, 400))
     patch.box("in", "inlet", (60, 50, 30, 30), (0, 1), index=1,
-              comment="edit PATH WORDS, buffer NAME WORDS, capture BARS WORDS, cancel, again, preset NAME, key NAME VALUE, presets")
+              comment="edit PATH WORDS, buffer NAME WORDS, capture BARS WORDS, cancel, again, preset NAME, "
+                      "key NAME VALUE, presets")
     core(patch, 60, 130, "js retimbre.js #1 #2 #3")
     patch.join(("in", 0, "core", 0))
     names = ("progress: fraction, stage", "result: index stem path rate channels frames start beats",
