@@ -4,6 +4,7 @@
     python -m benchmarks all --out docs/benchmarks.md     and a page
     python -m benchmarks ack upload --json figures.json   some of it, and JSON
     python -m benchmarks load soak --soak-seconds 3600    many clients, for long: not part of all
+    python -m benchmarks graphs                           what computes: precisions, styles, runtimes
 
 Leave the machine alone meanwhile: a second busy process costs more than what is measured here.
 """
@@ -31,6 +32,7 @@ from benchmarks.setting import QUICK, Setting, Sizes
 
 MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")  # in this order, by name
 LONG = ("load", "soak")  # only when named: they take many minutes
+MODELS = ("graphs",)  # only when named: they need torch and the export extra
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -111,8 +113,8 @@ def _version(package: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", choices=("all", *MODULES, *LONG), metavar="NAME",
-                        help=f"all, or some of {', '.join((*MODULES, *LONG))}")
+    parser.add_argument("names", nargs="+", choices=("all", *MODULES, *LONG, *MODELS), metavar="NAME",
+                        help=f"all, or some of {', '.join((*MODULES, *LONG, *MODELS))}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it work? The figures mean nothing")
     parser.add_argument("--threads", type=int, default=0, help="of the model (default: one per core)")
     parser.add_argument("--long-seconds", type=float, default=0.0,

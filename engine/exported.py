@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from engine import tensorrt_runtime
 from engine.families import Port, Stage
 from engine.packed import PackedStyle
 from engine.runtime import OnnxRunner
+from engine.tensorrt_runtime import TensorRtRunner
+from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, ports
 from export.manifest import ExportManifest, Graph, StageRow
 
@@ -27,12 +30,16 @@ HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, eac
 class ExportedRunner:
     """One exported stage. One thread at a time."""
 
-    def __init__(self, folder: Path, row: StageRow, threads: int, sha256: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, folder: Path, row: StageRow, threads: int, sha256: Mapping[str, str] = {},
+        lengths: Mapping[str, int] = {},
+    ) -> None:  # fmt: skip
         open_graph = lambda graph: OnnxRunner(  # noqa: E731
             stage_of(graph), folder / graph.file, threads, sha256.get(graph.file, ""), keeps_optimised=bool(sha256)
         )
         self.row = row
         self.step, self.first = open_graph(row.step), open_graph(row.first) if row.first else None
+        self.engine = _engine(folder, row, sha256, lengths, self.step) if row.first else None
         self._asked = [name for name, *_ in row.first.inputs if name not in row.weights] if row.first else []
         self._adapter: dict[str, np.ndarray] = {}
         self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []  # the last used at the end
@@ -59,7 +66,7 @@ class ExportedRunner:
 
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         held = self._held_for(inputs) if self.first else {}
-        return self.step(**inputs, **held, **self._style)
+        return (self.engine or self.step)(**inputs, **held, **self._style)
 
     def _held_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What `first` makes of these inputs, from memory if they were here before."""
@@ -84,7 +91,18 @@ def stage_of(graph: Graph) -> Stage:
 
 def runners(folder: Path, manifest: ExportManifest, threads: int) -> dict[str, ExportedRunner]:
     """Stage name -> runner, nothing loaded yet."""
-    return {row.stage: ExportedRunner(folder, row, threads, manifest.graphs) for row in manifest.stages}
+    lengths = manifest.settings.get("lengths", {})
+    return {row.stage: ExportedRunner(folder, row, threads, manifest.graphs, lengths) for row in manifest.stages}
+
+
+def _engine(
+    folder: Path, row: StageRow, sha256: Mapping[str, str], lengths: Mapping[str, int], otherwise: OnnxRunner
+) -> TensorRtRunner | None:
+    """The TensorRT engine of a step, where one was built for this machine."""
+    path = tensorrt_runtime.find(folder / row.step.file, sha256.get(row.step.file, ""), lengths)
+    if path is None:
+        return None
+    return TensorRtRunner(stage_of(row.step), path, tensorrt_engine.profiles(row.step, lengths), otherwise)
 
 
 def no_style(row: StageRow) -> dict[str, np.ndarray]:

@@ -11,8 +11,10 @@ from server import config
 from server.cli import EXIT_OK, CliError
 from server.config import ServeConfig
 
+TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("float32", "int8", "float16")
 PACKAGES = ("onnx", "onnxruntime")
+TIMED_RUNS = 5
 CURE = "pip install -e '.[cpu,export]'"
 
 
@@ -21,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="family, as `retimbre models list` names it")
     parser.add_argument("--preset", action="append", default=[], metavar="NAME",
                         help="check that this style's files fit the graphs; may be given several times")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
-                        help="of the weights in the graphs (default: %(default)s)")
+    parser.add_argument("--to", choices=TARGETS, default="onnx",
+                        help="onnx: graphs for any machine; tensorrt: engines for this NVIDIA card beside them")
+    parser.add_argument("--precision", choices=PRECISIONS,
+                        help="of the weights in the graphs (default: float32; with tensorrt float16)")
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S",
                         help="of the region whose stem is compared (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="for the comparison; 0: one per core")
@@ -31,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, print every comparison and the folder. CliError, and nothing is kept, where one is over its bound."""
-    _check_packages()
+    _check_packages(arguments.to)
     from engine.errors import EngineError
     from export import manifest, parity
 
@@ -50,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(_checked_preset(options, name, found))
     size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     print(f"{folder}: {size_mb:.0f} MB; `retimbre serve` uses it from its next start on")
-    return EXIT_OK
+    return _engines(folder, found) if arguments.to == "tensorrt" else EXIT_OK
 
 
 def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
@@ -62,15 +66,21 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
     from server.cli_progress import progress_bar
 
     models = options.paths().models(options.models_dir)
+    precision = arguments.precision or ("float16" if arguments.to == "tensorrt" else "float32")
     exporting = family_named(arguments.model).exporting()
     region = _region(exporting.RATE_HZ, arguments.seconds)
     with progress_bar(arguments.model) as show:
         tell = lambda stage, fraction: show(Progress(fraction, stage, -1.0, 0))  # noqa: E731
         plan = exporting.plan(models, region, lambda done: tell("reading", -1.0))
-        return build.build(plan, models, arguments.precision, open_for_parity(threads_for(arguments.threads)), tell)
+        return build.build(plan, models, precision, open_for_parity(threads_for(arguments.threads)), tell)
 
 
-def _check_packages() -> None:
+def _check_packages(target: str) -> None:
+    """Before hours of work rather than after."""
+    from export import tensorrt_engine
+
+    if target == "tensorrt" and (trouble := tensorrt_engine.trouble()):
+        raise CliError("not_ready", f"--to tensorrt: {trouble}")
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise CliError("not_ready", f"export needs {', '.join(absent)}; run: {CURE}")
 
@@ -104,3 +114,51 @@ def _checked_preset(options: ServeConfig, name: str, found: Any) -> str:
         raise CliError("bad_preset", f"{name}: {error}") from error
     notes = "".join(f"; {note}" for style, _ in styles for note in style.notes)
     return f"{name}: {len(styles)} LoRA files, rank {rank} in all{notes}"
+
+
+def _engines(folder: Path, found: Any) -> int:
+    """Build, compare and time the engine of every sampling step. Raises CliError."""
+    from engine.exported import ExportedRunner
+    from export import tensorrt_engine
+    from retimbre_client import Progress
+    from server.cli_progress import progress_bar
+
+    lengths, machine = found.settings["lengths"], tensorrt_engine.this_machine()
+    print(", TensorRT ".join(machine))
+    for row in (row for row in found.stages if row.first):
+        onnx, digest = folder / row.step.file, found.graphs[row.step.file]
+        path = tensorrt_engine.engine_path(onnx, digest, lengths, *machine)
+        try:
+            if not path.is_file():
+                with progress_bar(row.stage) as show:
+                    advance = lambda done: show(Progress(done, "building", -1.0, 0))  # noqa: E731
+                    tensorrt_engine.build(onnx, path, tensorrt_engine.profiles(row.step, lengths), advance)
+        except tensorrt_engine.TensorRtError as error:
+            raise CliError("not_ready", str(error)) from error
+        print(_compared(ExportedRunner(folder, row, 0, found.graphs, lengths), lengths))
+    return EXIT_OK
+
+
+def _compared(runner: Any, lengths: dict[str, int]) -> str:
+    """Engine against ONNX Runtime on the same random inputs: how far apart, how fast. CliError over the bound."""
+    import time
+
+    import numpy as np
+
+    from export import parity, tensorrt_engine
+
+    draw, shapes = np.random.default_rng(0), tensorrt_engine.profiles(runner.row.step, lengths)
+    feed = {name: draw.standard_normal(shape.usual).astype(np.float32) * 0.1 for name, shape in shapes.items()}
+    (row,) = parity.compare(runner.row.stage, "TensorRT", runner.step, runner.engine, [feed],
+                            parity.STAGE_BOUND["float16"])
+    if not row.is_within:
+        runner.engine.path.unlink()
+        raise CliError("not_equal", f"the engine was deleted: {row}")
+    seconds = []
+    for run in (runner.engine, runner.step):
+        run(**feed)
+        began = time.perf_counter()
+        for _ in range(TIMED_RUNS):
+            run(**feed)
+        seconds.append((time.perf_counter() - began) / TIMED_RUNS)
+    return f"{row}\n{runner.row.stage}: {seconds[0] * 1e3:.2f} ms a step, ONNX Runtime {seconds[1] * 1e3:.0f} ms"

@@ -60,7 +60,8 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
         raise EngineError("not_ready", f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
                           f"{sizes.latent[1]}; this model cannot be exported")  # fmt: skip
     files = AudioLdm2Family(places, 1).files()
-    settings = {"sizes": asdict(sizes), "scheduler": dict(parts.scheduler_config), "rotary": _is_rotary(parts)}
+    settings = {"sizes": asdict(sizes), "scheduler": dict(parts.scheduler_config), "rotary": _is_rotary(parts),
+                "lengths": {"T": sizes.latent[1]}}  # fmt: skip
     return Plan(
         family="audioldm2",
         parts=[_part(stage, modules, torch_runners, parts, heard) for stage in STAGES],
@@ -92,10 +93,11 @@ class ExportedAudioLdm2(AudioLdm2Family):
         self.folder, self.manifest = folder, manifest
         self.runtime = f"{providers.used().title}, exported in {manifest.precision}"
         self._runners: dict[str, ExportedRunner] = {}
-        self._styles: dict[str, packed.PackedStyle] = {}
+        self._wardrobe: PackedWardrobe | None = None
 
     def files(self) -> dict[str, Path]:
-        return {**super().files(), "export": self.folder / "manifest.json"}
+        worn = self._wardrobe.files() if self._wardrobe else {}
+        return {**super().files(), **worn, "export": self.folder / "manifest.json"}
 
     def warm_up(
         self,
@@ -112,38 +114,21 @@ class ExportedAudioLdm2(AudioLdm2Family):
                 raise Cancelled
             opened[name].load()
         self._runners, self._editor = opened, _editor(opened, self._base, self.manifest.settings)
+        self._wardrobe = PackedWardrobe(opened["unet"], self._base_weight)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become the style of its steps."""
+        if preset.get("soft_prompt"):
+            raise EngineError("not_ready", "learned words go in beneath T5, which lies within its exported graph; move "
+                              f"{self.folder} away and load the model again: torch then plays them")  # fmt: skip
         rows = list(preset.get("adapters") or ())
         styles = [row for row in rows if _is_lora(Path(row["path"]))]
         notes = super().prepare({**preset, "adapters": [row for row in rows if row not in styles]}, knobs)
-        return notes + self._wear(styles)
+        return notes + self._wardrobe.wear(styles)
 
     def close(self) -> None:
         super().close()
-        self._runners, self._styles = {}, {}
-
-    def _wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Put a blend of styles on; packed once, then kept. EngineError bad_preset."""
-        unet = self._runners["unet"]
-        if not rows:
-            unet.take_style(None)
-            return []
-        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
-        notes: list[str] = []
-        if key not in self._styles:
-            try:
-                files = [packed.read(Path(row["path"]), unet.row.lora, self._base_weight) for row in rows]
-                weights = [row.get("weight", 1.0) for row in rows]
-                self._styles[key] = packed.pack(unet.row.lora, zip(files, weights, strict=True))
-            except packed.LoraError as error:
-                raise EngineError("bad_preset", str(error)) from error
-            notes = [note for file in files for note in file.notes]
-            while len(self._styles) > MOST_STYLES:
-                self._styles.pop(next(iter(self._styles)))
-        unet.take_style(self._styles[key])
-        return [*notes, f"style: LoRA of rank {self._styles[key].rank} in all"]
+        self._runners, self._wardrobe = {}, None
 
     def _base_weight(self, path: str) -> np.ndarray | None:
         """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is converted with it."""
@@ -172,6 +157,41 @@ class ExportedAudioLdm2(AudioLdm2Family):
             raise EngineError("bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}") from error
         runner.take_adapter({name: state[_checkpoint_name(name)].float().numpy().T for name in runner.row.weights})
         self._adapter = path
+
+
+class PackedWardrobe:
+    """The LoRA styles of one exported step: packed once, then kept, so that a change is one of pointers."""
+
+    def __init__(self, runner: ExportedRunner, base_weight: packed.BaseWeight) -> None:
+        self._runner, self._base_weight = runner, base_weight
+        self._styles: dict[str, packed.PackedStyle] = {}
+        self._worn: list[Path] = []
+
+    def files(self) -> dict[str, Path]:
+        return {f"style {path.name}": path for path in self._worn}
+
+    def wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError bad_preset."""
+        self._worn = [Path(row["path"]) for row in rows]
+        if not rows:
+            self._runner.take_style(None)
+            return []
+        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
+        notes = [] if key in self._styles else self._pack(key, rows)
+        self._runner.take_style(self._styles[key])
+        return [*notes, f"style: LoRA of rank {self._styles[key].rank} in all"]
+
+    def _pack(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        layers = self._runner.row.lora
+        try:
+            files = [packed.read(Path(row["path"]), layers, self._base_weight) for row in rows]
+            weights = [row.get("weight", 1.0) for row in rows]
+            self._styles[key] = packed.pack(layers, zip(files, weights, strict=True))
+        except packed.LoraError as error:
+            raise EngineError("bad_preset", str(error)) from error
+        while len(self._styles) > MOST_STYLES:
+            self._styles.pop(next(iter(self._styles)))
+        return [note for file in files for note in file.notes]
 
 
 def _part(stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any) -> Part:

@@ -20,6 +20,7 @@ from engine.families import Stage
 from engine.manifest import file_hashes, versions
 from engine.nano.family import NanoFamily
 from engine.nano.features import SAMPLE_RATE_HZ
+from engine.nano.sampler import WINDOW_FRAMES
 from engine.nano.stages import STAGES
 from engine.runtime import OnnxRunner, threads_for
 from export.build import Part, Plan
@@ -49,6 +50,7 @@ def plan(
         files=files,
         hashes=file_hashes(files),
         versions=versions(),
+        settings={"lengths": {"T": WINDOW_FRAMES}},
     )
 
 

@@ -35,7 +35,7 @@ def shelves(ldm_models, tmp_path_factory):
 
 def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves, tmp_path):
     (ours, found), (theirs, expected) = (stem_of(shelf, tmp_path, str(index)) for index, shelf in enumerate(shelves))
-    assert found.values["runtime"].startswith("ONNX Runtime CPU, exported in float32") and expected.values["runtime"] == "torch"
+    assert (found.values["runtime"], expected.values["runtime"]) == ("ONNX Runtime CPU, exported in float32", "torch")
     assert np.abs(ours - theirs).max() <= 2 / 2**15  # 16 bits in the file
     assert set(expected.values["model"]["files"]) < set(found.values["model"]["files"])
     assert "non-commercial" in found.values["model"]["licence"]
@@ -66,6 +66,12 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(shelves, ldm_models, tm
         with pytest.raises(EngineError, match=words) as caught:
             stem_of(shelves[0], tmp_path, name, preset=preset)
         assert caught.value.code == "bad_preset"
+
+
+def test_learned_words_are_refused_with_the_way_out(shelves, tmp_path):
+    family, _ = shelves[0].get("audioldm2")
+    with pytest.raises(EngineError, match="torch then plays them"):
+        family.prepare({"soft_prompt": {"path": "words.safetensors"}}, None)
 
 
 def test_what_words_and_audio_give_is_made_once_an_edit(shelves, tmp_path):

@@ -25,3 +25,12 @@ def test_without_onnx_it_names_the_extra(monkeypatch, capsys, tmp_path):
 def test_the_region_that_is_compared_is_music_of_the_asked_length():
     region = cli_export._region(16_000, 40.0)
     assert region.shape == (640_000,) and region.std() > 0.01
+
+
+def test_tensorrt_is_refused_with_the_reason_before_anything_is_exported(capsys, tmp_path):
+    from export import tensorrt_engine
+
+    if not tensorrt_engine.trouble():
+        pytest.skip("here it can run")
+    assert cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    assert "--to tensorrt" in capsys.readouterr().err and not list(tmp_path.rglob("*.onnx"))
