@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from engine.errors import EngineError
 from engine.region import ModelPort
 from engine.scene import ScenePort
+from export.manifest import FOLDER as EXPORTS
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ class Family:
 
     def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
         """The family, its files found. EngineError not_ready, missing_weights."""
-        exported = self.exporting().load(threads, models) if self.exports and models else None
+        is_exported = self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*"))
+        exported = self.exporting().load(threads, models) if is_exported else None
         return exported or self._family_module().load(threads, models)
 
     def exporting(self) -> Any:
