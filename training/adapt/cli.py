@@ -82,6 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     families.check(config.family, config.method, config.targets, config.inner)
     from training.adapt import preset, work
+    from training.adapt.loop import PRESET
 
     name = _name(arguments.name)
     run, parts = work.prepared(config, arguments.data, arguments.runs / name, arguments.models)
@@ -89,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if outcome == "paused":
         print(f"paused at step {run.progress.step} of {config.steps}; the same command goes on")
         return DONE
-    folder = preset.write(run, name, parts, arguments.licence, run.folder / "preset")
+    folder = preset.write(run, name, parts, arguments.licence, run.folder / PRESET)
     print(f"{outcome} at step {run.progress.step}, best at {run.progress.best_step}: {folder}")
     if arguments.install:
         print(f"installed: {_installed(folder, arguments.presets)}")

@@ -37,6 +37,7 @@ from training.adapt.methods import Learner
 from training.dataset.clips import Clip, write_text
 
 CHECKPOINTS, LOG, PAUSE, BEST, LAST = "checkpoints", "log.jsonl", "pause", "best.safetensors", "last.safetensors"
+PRESET = "preset"  # folder in a run's folder: when it is there, the run is done
 LOG_EVERY = 10
 VALIDATION_DRAWS = 4  # of noise for each clip: the loss of one says little
 
@@ -66,6 +67,7 @@ class Progress:
     best_step: int = 0
     without_progress: int = 0
     outcome: str = ""  # finished, stopped_early; empty: it can go on
+    losses: list[float] = field(default_factory=list)  # since the last line of the log
 
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -124,32 +126,32 @@ class Run:
         from tqdm import tqdm
 
         bar = tqdm(total=config.steps, initial=progress.step, desc=self.folder.name, unit="step", disable=None)
-        began, losses = time.monotonic(), []
-        while progress.step < config.steps and not progress.outcome:
-            losses.append(self._step(accelerator, trained, optimiser, schedule))
-            progress.step += 1
-            bar.update()
-            if progress.step % LOG_EVERY == 0 or progress.step == config.steps:
-                self._log(accelerator, {"loss": float(np.mean(losses)), "rate": schedule.get_last_lr()[0],
-                                        "seconds": round(time.monotonic() - began, 2)})  # fmt: skip
-                bar.set_postfix(loss=f"{np.mean(losses):.4f}", best=f"{progress.best:.4f}")
-                losses = []
-            if progress.step % config.evaluate_every == 0 or progress.step == config.steps:
-                self._look(accelerator, trained)
-            if config.sample_every and progress.step % config.sample_every == 0:
-                self._sample(accelerator)
-            if progress.step == config.steps:
-                progress.outcome = progress.outcome or "finished"
-            is_paused = self._paused or (self.folder / PAUSE).exists()
-            if progress.step % config.save_every == 0 or progress.outcome or is_paused:
-                self._save(accelerator)
-            if is_paused and not progress.outcome:
-                (self.folder / PAUSE).unlink(missing_ok=True)
-                bar.close()
-                return "paused"
-        bar.close()
+        with bar:
+            while not progress.outcome:
+                progress.losses.append(self._step(accelerator, trained, optimiser, schedule))
+                progress.step += 1
+                bar.update()
+                if progress.step % LOG_EVERY == 0 or self._is_last:
+                    bar.set_postfix(loss=f"{np.mean(progress.losses):.4f}", best=f"{progress.best:.4f}")
+                    self._log_losses(accelerator, schedule.get_last_lr()[0])
+                if progress.step % config.evaluate_every == 0 or self._is_last:
+                    self._look(accelerator, trained)
+                if config.sample_every and progress.step % config.sample_every == 0:
+                    self._sample(accelerator)
+                if self._is_last:
+                    progress.outcome = progress.outcome or "finished"
+                is_paused = self._paused or (self.folder / PAUSE).exists()
+                if progress.step % config.save_every == 0 or progress.outcome or is_paused:
+                    self._save(accelerator)
+                if is_paused and not progress.outcome:
+                    (self.folder / PAUSE).unlink(missing_ok=True)
+                    return "paused"
         self._write(LAST)
         return progress.outcome
+
+    @property
+    def _is_last(self) -> bool:
+        return self.progress.step >= self.config.steps
 
     # -- one step --
 
@@ -164,7 +166,7 @@ class Run:
                 if self.data.prior:
                     loss = loss + config.prior_weight * trained(*self._batch(self.data.prior, turn, accelerator))
                 if not torch.isfinite(loss):
-                    raise TrainError("diverged", f"the loss is {float(loss)} at step {self.progress.step}; the last "
+                    raise TrainError("diverged", f"the loss is {loss.item()} at step {self.progress.step}; the last "
                                      "checkpoint is whole: begin a run with a tenth of the learning rate")  # fmt: skip
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
@@ -254,7 +256,7 @@ class Run:
         if changed := [f"{key} {old.get(key)} -> {new[key]}" for key in new if old.get(key) != new[key]]:
             raise TrainError("run_exists", f"{self.folder} is a run with other settings ({', '.join(changed)}); choose "
                              "another --name, or the old settings to go on")  # fmt: skip
-        if (self.folder / LAST).exists():
+        if (self.folder / PRESET).exists():
             raise TrainError("run_exists", f"{self.folder} is done; nothing is overwritten: choose another --name")
 
     def _save(self, accelerator: Any) -> None:
@@ -278,6 +280,11 @@ class Run:
             with open(self.folder / LOG, "a", encoding="utf-8") as log:
                 log.write(json.dumps({"step": self.progress.step, **values}) + "\n")
         accelerator.log(dict(values), step=self.progress.step)
+
+    def _log_losses(self, accelerator: Any, rate: float) -> None:
+        values = {"loss": float(np.mean(self.progress.losses)), "rate": rate, "time": round(time.time(), 1)}
+        self._log(accelerator, values)
+        self.progress.losses = []
 
     def _forget_log(self) -> None:
         """What was logged after the checkpoint from which it goes on will be logged again."""

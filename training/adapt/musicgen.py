@@ -99,7 +99,8 @@ class MusicGenSubject:
         heard = condition(model, states * kept[..., None], mask * kept, melody)
         config = model.config.decoder
         taught = labels(codes.to(self.device), config.pad_token_id, config.audio_channels)
-        return model.decoder(labels=taught, **heard.keywords(states.dtype)).loss
+        # no cache: a checkpointed layer would find its own keys in it the second time
+        return model.decoder(labels=taught, use_cache=False, **heard.keywords(states.dtype)).loss
 
     def text_embedding(self) -> nn.Embedding:
         return self.module.text_encoder.get_input_embeddings()

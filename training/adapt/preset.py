@@ -140,7 +140,7 @@ def _previews(run: Run, style: Path, folder: Path, captions: Sequence[str]) -> N
         for index, caption in enumerate(chosen):
             torch.manual_seed(run.config.seed)
             words = run.learner.words if is_style else None
-            text = caption if is_style or not run.config.placeholder else caption.replace(run.config.placeholder, "")
+            text = caption if words or run.learner.words is None else run.learner.words.without_placeholder(caption)
             samples = run.subject.play(text, run.config.sample_seconds, run.config.seed, words)
             name = f"{'style' if is_style else 'base'}_{index}.flac"
             soundfile.write(folder / name, np.clip(samples, -1, 1), run.subject.rate_hz)

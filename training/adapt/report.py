@@ -53,7 +53,9 @@ def play_both(
         for name in ("base", "style"):
             learner.set_worn(name == "style")
             torch.manual_seed(seed + index)
-            samples = subject.play(text, seconds, seed + index, learner.words if name == "style" else None)
+            words = learner.words if name == "style" else None
+            said = text if words or learner.words is None else learner.words.without_placeholder(text)
+            samples = subject.play(said, seconds, seed + index, words)
             (folder / name).mkdir(parents=True, exist_ok=True)
             soundfile.write(folder / name / f"{index:03d}.flac", np.clip(samples, -1, 1), subject.rate_hz)
             sounds[name] = Sound(samples.mean(axis=1), subject.rate_hz)

@@ -18,6 +18,7 @@ from evaluation.metrics import MEL_HOP, MEL_RATE_HZ, Sound
 FRAMES_A_SECOND = 10
 SAME = 0.75  # measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5
 LEAST_OVERLAP = 0.5  # of the shorter one
+LEAST_FRAMES = 3 * FRAMES_A_SECOND  # less music is alike by chance; a shorter sound is compared whole
 FLOOR = 1e-3  # a frame whose bands all stand still says nothing
 
 
@@ -46,7 +47,7 @@ def print_of(samples: np.ndarray, rate_hz: int) -> Print:
 
 
 def likeness(a: Print, b: Print) -> float:
-    """Mean cosine of the frames at the lag where it is greatest; the shorter one overlaps by half at least."""
+    """Mean cosine of the frames at the lag where it is greatest; the shorter one overlaps by half and 3 s at least."""
     length_a, length_b = a.frames.shape[1], b.frames.shape[1]
     shorter = min(length_a, length_b)
     if not shorter:
@@ -56,7 +57,7 @@ def likeness(a: Print, b: Print) -> float:
     products = np.fft.irfft((spectra[0] * spectra[1].conj()).sum(axis=0), size)
     lags = np.arange(-(length_b - 1), length_a)
     overlaps = np.minimum(length_a, length_b + lags) - np.maximum(0, lags)
-    allowed = overlaps >= max(1.0, LEAST_OVERLAP * shorter)
+    allowed = overlaps >= max(LEAST_OVERLAP * shorter, min(shorter, LEAST_FRAMES))
     return float(max(0.0, (products[lags[allowed]] / overlaps[allowed]).max()))
 
 

@@ -1,0 +1,161 @@
+"""Runs on tiny models: resume, pause, early stop, what is kept, what is refused; and the command to a preset."""
+
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from presets import load_preset
+from training.adapt import cli, config, loop, work
+from training.adapt.config import TrainError
+from training.dataset.clips import DataError
+
+
+@pytest.fixture
+def run_of(data, models, tmp_path, short):
+    def make(name="run", **changes):
+        settings = config.build(flags={**short, "family": "musicgen", **changes})
+        return work.prepared(settings, data, tmp_path / name, models)[0]
+
+    return make
+
+
+def weights(run, name=loop.LAST):
+    return load_file(run.folder / name)
+
+
+def rows(run):
+    return [json.loads(line) for line in (run.folder / loop.LOG).read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_run_that_was_paused_is_the_uninterrupted_one_bit_for_bit(run_of, monkeypatch):
+    """With everything that draws: noise, LoRA dropout, dropped words, accumulation, order; and the base unchanged."""
+    more = {"dropout": 0.3, "condition_dropout": 0.5, "accumulate": 2, "patience": 0, "save_every": 100}
+    whole = run_of("whole", **more)
+    base = {name: value.clone() for name, value in whole.subject.module.state_dict().items() if "lora" not in name}
+    assert whole.go() == "finished"
+
+    first = run_of("halves", **more)
+    step = first._step
+    monkeypatch.setattr(first, "_step", lambda *a: (step(*a), (first.folder / loop.PAUSE).touch())[0]
+                        if first.progress.step == 1 else step(*a))  # fmt: skip
+    assert first.go() == "paused" and first.progress.step == 2 and not (first.folder / loop.PAUSE).exists()
+    torch.rand(7)  # the world goes on in between
+    second = run_of("halves", **more)
+    assert second.go() == "finished"
+
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
+    assert any(value.any() for name, value in weights(whole).items() if "lora_B" in name)
+    assert all(torch.equal(value, whole.subject.module.state_dict()[name]) for name, value in base.items())
+    figures = [[(row["step"], row.get("loss"), row.get("validation")) for row in rows(run)] for run in (whole, second)]
+    assert figures[0] == figures[1]
+
+
+def test_a_signal_saves_and_stops_and_handlers_come_back(run_of, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    run = run_of()
+    step = run._step
+    monkeypatch.setattr(run, "_step", lambda *a: (step(*a), signal.raise_signal(signal.SIGTERM))[0])
+    assert run.go() == "paused" and loop.newest(run.folder).name == "step_000001"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_it_stops_early_on_validation_and_keeps_the_best_and_few_checkpoints(run_of, monkeypatch):
+    run = run_of(steps=30, evaluate_every=1, save_every=1, patience=3, learning_rate=0.5, keep=2)
+    assert run.go() == "stopped_early"
+    validation = [row["validation"] for row in rows(run) if "validation" in row]
+    assert run.progress.without_progress == 3 and len(validation) == run.progress.best_step + 4
+    assert run.progress.best == validation[run.progress.best_step]
+    assert len(list((run.folder / loop.CHECKPOINTS).iterdir())) == 2
+    assert (run.folder / loop.BEST).is_file() and list(run.folder.glob("tensorboard/**/events*"))
+
+
+def test_a_checkpoint_holds_what_learns_and_nothing_is_overwritten(run_of, tmp_path):
+    run = run_of(steps=1)
+    run.go()
+    (file,) = loop.newest(run.folder).glob("*.safetensors")
+    assert sum(value.numel() for value in load_file(file).values()) == run.learner.count
+    learned = (run.folder / loop.LAST).read_bytes()
+    assert run_of(steps=1).go() == "finished" and (run.folder / loop.LAST).read_bytes() == learned
+    (run.folder / loop.PRESET).mkdir()
+    with pytest.raises(TrainError, match="run_exists.*is done"):
+        run_of(steps=1).go()
+    with pytest.raises(TrainError, match=r"other settings \(rank 4 -> 8"):
+        run_of(steps=1, rank=8).go()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "song.txt").touch()
+    with pytest.raises(TrainError, match="not empty"):
+        run_of("mine").go()
+
+
+def test_the_learning_rate_rises_then_falls_as_a_cosine_to_its_share():
+    settings = config.build(flags={"warmup": 4, "steps": 24, "last_rate": 0.1, "learning_rate": 1.0 - 1e-9})
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = loop._schedule(optimiser, settings), []
+    for _ in range(25):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates[0] == 0 and rates[4] == pytest.approx(1) and rates[14] == pytest.approx(0.55)
+    assert rates[24] == pytest.approx(0.1)
+
+
+def test_half_precision_and_checkpointing_learn_too(run_of):
+    run = run_of(precision="bf16", checkpointing=True, steps=1)
+    assert run.go() == "finished" and all(value.dtype == torch.float32 for value in weights(run).values())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_not_begin(run_of, monkeypatch):
+    from training.adapt import memory
+
+    run = run_of("a")
+    monkeypatch.setattr(run.subject, "loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    with pytest.raises(TrainError, match="diverged"):
+        run.go()
+    monkeypatch.setattr(memory, "_free", lambda device: 1000)
+    with pytest.raises(TrainError, match="does_not_fit.*--checkpointing"):
+        run_of("b").go()
+
+
+# -- the command, from a folder to a preset --
+
+
+def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, capsys, monkeypatch):
+    monkeypatch.setattr("training.adapt.audioldm2.STEPS", 2)  # of samples to hear
+    settings = {**short, "steps": 2, "sample_every": 2, "samples": 1, "sample_seconds": 0.5}
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    argv = ["run", str(data), "--name", "fiddle", "--runs", str(tmp_path), "--models", str(models), "--licence", "CC0",
+            "--install", *flags]  # fmt: skip
+    assert cli.main(argv, presets=tmp_path / "presets") == 0
+    assert "memory in GiB" in capsys.readouterr().out
+    folder = tmp_path / "presets" / "fiddle"
+    preset = load_preset(folder / "fiddle.yaml")
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert preset.model == "audioldm2" and "CC0; base: CC-BY-NC-SA-4.0" in preset.licence
+    assert card["data"]["train"] == {"clips": 3, "recordings": 3, "minutes": 0.13}
+    assert len(card["data"]["fingerprint"]) == 64
+    assert card["hashes"]["fiddle.safetensors"] == preset.adapters[0].sha256 and card["versions"]["torch"]
+    assert "CC-BY-NC-SA" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    base, style = (soundfile.read(folder / "previews" / f"{name}_0.flac")[0] for name in ("base", "style"))
+    assert len(base) == 8000 and not np.array_equal(base, style)
+    samples = tmp_path / "fiddle" / "samples"
+    assert sorted(path.name for path in samples.iterdir()) == ["step_000000", "step_000002"]
+    assert np.allclose(soundfile.read(samples / "step_000000" / "0.flac")[0], base, atol=1e-4)
+    assert cli.main(argv) == 1 and "is done" in capsys.readouterr().err
+
+
+def test_what_is_wrong_is_said_before_anything_is_loaded(data, models, tmp_path, capsys):
+    assert cli.main(["run", str(data), "--name", "x", "--family", "nano"]) == 1
+    assert "nano cannot learn here" in capsys.readouterr().err
+    assert cli.main(["run", str(data), "--name", "x", "--models", str(tmp_path), "--runs", str(tmp_path)]) == 1
+    assert "hf download" in capsys.readouterr().err
+    assert cli.main(["run", str(data), "--name", "X y"]) == 1 and "--name" in capsys.readouterr().err
+    bare = tmp_path / "bare"
+    shutil.copytree(data, bare, ignore=shutil.ignore_patterns("*.jsonl", ".retimbre*"))
+    with pytest.raises(DataError, match="not_split"):
+        work.prepared(config.build(), bare, tmp_path / "run", models)

@@ -1,0 +1,155 @@
+"""Each method on each family it works on: what learns gets gradients, the base gets none, a file brings it back."""
+
+import argparse
+
+import pytest
+import torch
+
+from engine.errors import EngineError
+from training.adapt import cli, config, families, methods
+from training.adapt.config import TrainError
+
+SHORT = {"rank": 2, "length": 4, "size": 3, "batch": 1}
+WORKING = [(family, method) for family, row in families.FAMILIES.items() for method in families.METHODS
+           if method not in (*row.refused, "qlora", "dreambooth")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def examples(data, models):
+    """Family -> (sound features, caption, text features)."""
+    found = {}
+    for name in families.FAMILIES:
+        subject = families.load(name, models)
+        found[name] = (subject.features(data / "0.wav"), "zzq tune <style>", subject.text_features("zzq tune <style>"))
+    return found
+
+
+def settings(method, **more):
+    return config.build(flags={**SHORT, "method": method, **more})
+
+
+def loss_of(subject, learner, example):
+    sound, caption, text = example
+    torch.manual_seed(5)
+    return subject.loss([sound], [caption if learner.words else text], torch.zeros(1, dtype=torch.bool), learner.words)
+
+
+@pytest.mark.parametrize(("family", "method"), WORKING)
+def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, models, examples, tmp_path):
+    subject, example = families.load(family, models), examples[family]
+    learner = methods.made(subject, settings(method))
+    loss_of(subject, learner, example).backward()
+    ours = {id(value) for value in learner.parameters.values()}
+    assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in learner.parameters.values())
+    assert all(value.grad is None for value in subject.module.parameters() if id(value) not in ours)
+    assert subject.text_embedding().weight.grad is None
+
+    torch.manual_seed(1)
+    with torch.no_grad():
+        before = float(loss_of(subject, learner, example))
+        for value in learner.parameters.values():
+            value.add_(3 * torch.randn(value.shape))
+        moved = float(loss_of(subject, learner, example))
+    assert moved != pytest.approx(before, rel=1e-5)
+    path = learner.write(tmp_path / "x.safetensors", subject.prefix, {"base": subject.base})
+
+    from training.adapt import preset
+
+    other = families.load(family, models)
+    again = methods.made(other, settings(method))
+    preset.load_best(argparse.Namespace(learner=again, subject=other), path)
+    with torch.no_grad():
+        assert float(loss_of(other, again, example)) == pytest.approx(moved, rel=1e-6)
+
+
+def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
+    from engine.musicgen.labels import loss
+
+    subject = families.load("musicgen", models)
+    sound, caption, text = examples["musicgen"]
+    ids = torch.tensor([[*subject.token_ids(caption), subject._parts.tokenizer.eos_token_id]])
+    codes = torch.from_numpy(sound["codes"].astype("int64"))[None]
+    for dropped in (False, True):
+        mask = torch.tensor([dropped])
+        ours = subject.loss([sound], [text], mask, None)
+        theirs = loss(subject.module, codes, ids, torch.ones_like(ids), dropped=mask)
+        assert torch.allclose(ours, theirs, rtol=1e-4)
+    assert sound["codes"].shape[0] == 4
+
+
+def test_targets_reach_attention_time_and_output_and_nothing_else(models):
+    subject = families.load("audioldm2", models)
+    learner = methods.made(subject, settings("lora", targets=["attention", "time", "output"], dora=True))
+    ends = {name.split(".lora_")[0].rpartition(".")[2] for name in learner.parameters}
+    assert ends == {"to_q", "to_k", "to_v", "0", "linear_1", "linear_2", "time_emb_proj", "proj_out"}
+    assert any("magnitude" in name for name in learner.parameters)
+    assert not any("processor" in name or ".t5" in name for name in learner.parameters)
+
+
+def test_learned_words_begin_as_words_or_as_noise(models):
+    subject = families.load("audioldm2", models)
+    embedding, ids = subject.text_embedding(), subject.token_ids("ab")
+    begun = methods.made(subject, settings("soft_prompt", begin="ab", length=2 * len(ids))).words.vectors
+    assert torch.equal(begun[: len(ids)], embedding(torch.tensor(ids)).detach()) and torch.equal(
+        begun[: len(ids)], begun[len(ids) :])
+    assert methods.made(subject, settings("soft_prompt")).words.vectors.std() > 0.5
+
+
+def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
+    for family, method, reason in (
+        ("nano", "lora", "its parts for playing"), ("ace_step", "lora", "Side-Step"), ("what", "lora", "one of"),
+        ("musicgen", "prefix", "use soft_prompt"), ("audioldm2", "magic", "expected one of"),
+    ):  # fmt: skip
+        with pytest.raises(TrainError, match=f"unsupported.*{reason}"):
+            families.check(family, method)
+    with pytest.raises(TrainError, match="no time"):
+        families.check("musicgen", "lora", ("time",))
+    if not torch.cuda.is_available():
+        with pytest.raises(TrainError, match="qlora needs a CUDA"):
+            methods.made(families.load("audioldm2", models), settings("qlora"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(methods.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TrainError, match="missing_extra.*bitsandbytes"):
+        methods.made(families.load("audioldm2", models), settings("qlora"))
+
+
+def test_a_file_of_another_rank_is_refused(models, tmp_path):
+    subject = families.load("audioldm2", models)
+    learner = methods.made(subject, settings("lora"))
+    with pytest.raises(EngineError, match="none of the file's"):
+        learner.load({"x": torch.ones(1)})
+    name = next(iter(learner.parameters))
+    with pytest.raises(EngineError, match="expected"):
+        learner.load({**{k: v.detach() for k, v in learner.parameters.items()}, name: torch.ones(7, 7)})
+
+
+# -- settings --
+
+
+def test_flags_win_over_yaml_and_yaml_over_the_recipe(tmp_path):
+    (tmp_path / "x.yaml").write_text("rank: 8\nlearning_rate: 1e-3\ntargets: [attention, mlp]\n", encoding="utf-8")
+    found = config.build("lora_paper", tmp_path / "x.yaml", {"rank": 4})
+    assert (found.rank, found.learning_rate, found.targets, found.scale) == (4, 1e-3, ("attention", "mlp"), 16.0)
+    assert (found.dropout, found.condition_dropout, found.patience) == (0.25, 0.25, 200)
+    assert config.build("soft_prompt_paper").length == 30
+
+
+@pytest.mark.parametrize("recipe", config.RECIPES)
+def test_every_recipe_is_whole(recipe):
+    config.build(recipe, flags={"trigger": "zzq", "prior": "general"})
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [({"rank": 0}, "rank: expected 1 to 512"), ({"rank": "8"}, "expected int"), ({"rnak": 8}, "no such setting"),
+     ({"targets": ["time", "x"]}, "targets"), ({"method": "dreambooth"}, "trigger"), ({"dora": 1}, "expected bool")],
+)  # fmt: skip
+def test_a_setting_that_will_not_do_is_named(flags, complaint):
+    with pytest.raises(TrainError, match=complaint):
+        config.build(flags=flags)
+
+
+def test_the_tables_are_told(capsys):
+    assert cli.main(["methods"]) == 0 and cli.main(["recipes"]) == 0
+    told = capsys.readouterr().out
+    assert "musicgen: the family's player" in told and "ace_step: not here" in told and "lora_paper" in told
