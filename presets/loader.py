@@ -111,7 +111,9 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
             loader.dispose()
     except yaml.YAMLError as error:
         raise PresetError.from_problems([_yaml_problem(error, file)]) from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise _error(file, 0, "", "lists within lists within lists: a style has two levels") from None
+    except (UnicodeDecodeError, ValueError) as error:
         if isinstance(error, PresetError):
             raise
         raise _error(file, 0, "", f"not a readable YAML file ({error}): save it as UTF-8 text") from None
