@@ -45,9 +45,9 @@ class Components:
 
     @property
     def vae_reach(self) -> int:
-        """Latent frames on either side that one of the autoencoder's hears at most: a window's width a layer."""
+        """Latent frames on either side that one of the autoencoder's hears: a window's width a layer, and one more."""
         config = self.vae.config
-        return int(config.sliding_window) * sum(config.encoder_transformer_depths)
+        return int(config.sliding_window) * sum(config.encoder_transformer_depths) + 1
 
 
 def load(
