@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import logging
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from server.config import ConfigError, ServeConfig
-from server.executor import BACKOFF_SECONDS, DEFAULT_PATIENCE, STARTS_BEFORE_ERROR
+from server.executor import BACKOFF_SECONDS, DEFAULT_PATIENCE, SAME_SUMS, STARTS_BEFORE_ERROR
 from server.executor import EngineInfo, Event, Listener, Patience
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,15 @@ log = logging.getLogger(__name__)
 OWN_STORE_BYTES = 512 * 2**20  # shared memory for audio, where the server starts Ray itself
 UPSCALE_SECONDS, DOWNSCALE_SECONDS = 2.0, 300.0  # a cold replica loads its model: do not let it go too soon
 TRIES = 2
+TENSORS_HELD = 32  # files of styles that stay in the object store for the next replica
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to its makers
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a late call after our end must not start another Ray
+}
+OWN_RAY_SETTINGS = {  # where the server starts Ray itself, for this machine alone
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # stay on the loopback, as it does on those systems
+    "RAY_worker_niceness": "0",  # 15 by default: beside a busy DAW replicas would get no time at all
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Cluster:
     gpus: float  # cards, or parts of one, that each replica claims
     model: str
     models_folder: Path
+    runtime: str  # what computes the graphs, as each replica finds it on its machine
 
     @classmethod
     def of(cls, config: ServeConfig) -> Cluster:
@@ -58,15 +69,16 @@ class Cluster:
         owner = f"{platform.node()}:{config.paths().data}"
         name = f"retimbre-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
         return cls(name, config.ray_address, config.min_replicas, config.max_replicas, config.threads or 1,
-                   config.replica_gpus, config.model, config.paths().models(config.models_dir))
+                   config.replica_gpus, config.model, config.paths().models(config.models_dir),
+                   config.runtime)
 
 
 @dataclass(eq=False)
 class Run:
-    """A request on its way. `response`, `is_cancelled` and `cause` are shared with its thread, under `lock`."""
+    """A request on its way. `responses` and `is_cancelled` are shared with its thread, under `lock`."""
 
     request: dict[str, Any]
-    response: Any = None  # of Ray Serve
+    responses: Sequence[Any] = ()  # of Ray Serve
     is_cancelled: bool = False
     cause: str = ""  # why we ended its replica
     replica: Event = field(default_factory=dict)  # what its replica said at the beginning
@@ -88,6 +100,7 @@ class RayExecutor:
         self.runs: dict[str, Run] = {}
         self._listener: Listener = lambda event: None
         self._handle: Any = None
+        self._stored = functools.lru_cache(TENSORS_HELD)(_stored)
         self._keeper: asyncio.Task | None = None
         self._owns_ray = self._should_stop = False
         self._nothing_runs = asyncio.Event()
@@ -173,9 +186,10 @@ class RayExecutor:
             autoscaling_config={"min_replicas": cluster.min_replicas, "max_replicas": cluster.max_replicas,
                                 "target_ongoing_requests": 1, "upscale_delay_s": UPSCALE_SECONDS,
                                 "downscale_delay_s": DOWNSCALE_SECONDS},
-            ray_actor_options={"num_cpus": cluster.threads, "num_gpus": cluster.gpus},
+            ray_actor_options={"num_cpus": cluster.threads, "num_gpus": cluster.gpus,
+                               "runtime_env": {"env_vars": SAME_SUMS}},
             graceful_shutdown_timeout_s=self.patience.stop_seconds,
-        ).bind(cluster.model, cluster.threads, str(cluster.models_folder))
+        ).bind(cluster.model, cluster.threads, str(cluster.models_folder), cluster.runtime)
 
     def _leave(self) -> None:
         import ray
@@ -185,6 +199,7 @@ class RayExecutor:
             return
         if self._handle:
             serve.delete(self.cluster.name)
+            self._handle.shutdown()
         if self._owns_ray:
             serve.shutdown()
             ray.shutdown()
@@ -194,14 +209,20 @@ class RayExecutor:
     def _answer(self, run: Run) -> None:
         """The thread of a request."""
         from engine.errors import EngineError
+        from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+        from ray.serve.exceptions import RayServeException, RequestCancelledError
 
         try:
             closing = self._edit(run) if run.request["op"] == "edit" else self._on_every_replica(run)
+        except (RequestCancelledError, TaskCancelledError):
+            closing = _cancelled(run.job) if run.is_cancelled else _died(run.job, "its request was cancelled by Ray")
         except EngineError as error:
             closing = _failed(run.job, error.code, error.message)
         except Exception as error:  # the boundary, as in the worker
             log.exception("job %s", run.job)
-            closing = _failed(run.job, "internal", f"{type(error).__name__}: {error}; the log has more")
+            closing = _died(run.job, _first_line(error))
+            if isinstance(error, RayTaskError) or not isinstance(error, (RayError, RayServeException)):
+                closing = _failed(run.job, "internal", f"{type(error).__name__}: {error}; the log has more")
         self._loop.call_soon_threadsafe(self._close, run, closing)
 
     def _edit(self, run: Run) -> Event:
@@ -210,38 +231,35 @@ class RayExecutor:
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
 
+        from server.cluster.styles import tensor_files
+
         asked = run.request["request"]
         identity = asked.get("audio_identity")
         with opened(asked["audio"], Identity(**identity) if identity else None) as file:
             audio = ray.put(file.read())
+        tensors = {row["sha256"]: self._stored(row["path"], row["sha256"]) for row in tensor_files(asked["preset"])}
         for tries_left in reversed(range(TRIES)):
             try:
-                return self._listen(run, audio)
-            except (RequestCancelledError, TaskCancelledError):
-                if run.is_cancelled:
-                    return _failed(run.job, "cancelled", "the job was cancelled; nothing was written")
-                lost = "its request was cancelled by Ray"
-            except RayTaskError:
+                return self._listen(run, audio, tensors)
+            except (RayTaskError, RequestCancelledError, TaskCancelledError):
                 raise
             except RayError as error:
-                lost = run.cause or str(error).strip().partition("\n")[0]
+                lost = run.cause or _first_line(error)
             if run.is_cancelled or run.cause or self._should_stop or not tries_left:
                 return _died(run.job, lost)
             log.warning("%s lost its replica (%s); it is tried once more", run.job, lost)
         raise AssertionError("the last try returns")
 
-    def _listen(self, run: Run, audio: Any) -> Event:
+    def _listen(self, run: Run, audio: Any, tensors: dict[str, Any]) -> Event:
         """One try. Passes events on until the closing one, which it returns. Raises what Ray raises."""
         from server.cluster.replica import model_id_of
         from server.cluster.takes import landed
 
         request = run.request["request"]
         replicas = self._handle.options(stream=True, multiplexed_model_id=model_id_of(request))
-        with run.lock:
-            run.response = replicas.edit.remote(run.request, audio)
-        if run.is_cancelled:
-            _cancel(run)
-        for event in run.response:
+        response = replicas.edit.remote(run.request, audio, tensors)
+        _follow(run, [response])
+        for event in response:
             if event["event"] == "fail":
                 return event
             if event["event"] == "done":
@@ -254,7 +272,9 @@ class RayExecutor:
 
     def _on_every_replica(self, run: Run) -> Event:
         """Load or unload a model wherever there is a replica now."""
-        answers = self._handle.broadcast("on_model", run.request).results(timeout_s=self.patience.load_seconds)
+        everywhere = self._handle.broadcast("on_model", run.request)
+        _follow(run, everywhere._fetch_replica_results_sync(self.patience.load_seconds))
+        answers = everywhere.results(timeout_s=self.patience.load_seconds)
         return next((answer for answer in answers if answer["event"] == "fail"),
                     max(answers, key=lambda answer: answer.get("seconds", 0.0)))
 
@@ -297,13 +317,17 @@ class RayExecutor:
     def _introduce(self, event: Event) -> None:
         kind = event["event"]
         if kind == "hello":
-            bounds = f"{self.cluster.min_replicas} to {self.cluster.max_replicas} replicas"
-            self.info.device, self.info.models = f"{event['device']}; {bounds}", event["models"]
-            self.info.versions = event["versions"]
+            self.info.models, self.info.versions = event["models"], event["versions"]
+            self._is_on(event["device"])
             return
+        if "device" in event:  # hello came before the runtime was chosen
+            self._is_on(event["device"])
         self._mark_loaded(event["model"], kind == "ready")
         self._change("ready", "" if kind == "ready" else f"{event['code']}: {event['message']}")
         self._listener(event)
+
+    def _is_on(self, device: str) -> None:
+        self.info.device = f"{device}; {self.cluster.min_replicas} to {self.cluster.max_replicas} replicas"
 
     def _mark_loaded(self, model: str, is_loaded: bool) -> None:
         for each in self.info.models:
@@ -334,12 +358,11 @@ class RayExecutor:
         return outcome
 
 
-def prepare_environment(address: str) -> None:
-    """What Ray reads when it is imported: nothing is reported to its makers, and a Ray of our own, which is for this
-    machine alone, stays on the loopback (the variable's name tells of the systems where that is the default)."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if not address:
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+def prepare_environment(address: str, put: Callable[[str, str], None] = os.environ.__setitem__) -> None:
+    """Say what Ray reads when it is imported; whoever has set one of these before knows why."""
+    for name, value in {**RAY_SETTINGS, **({} if address else OWN_RAY_SETTINGS)}.items():
+        if name not in os.environ:
+            put(name, value)
 
 
 def connection(address: str) -> dict[str, Any]:
@@ -354,11 +377,28 @@ def _thread(function: Callable, *arguments: Any) -> None:
     threading.Thread(target=function, args=arguments, daemon=True, name=function.__name__.strip("_")).start()
 
 
+def _stored(path: str, sha256: str) -> Any:
+    """Reference of a style's file in the object store. EngineError bad_preset."""
+    import ray
+
+    from server.cluster.styles import tensor_bytes
+
+    return ray.put(tensor_bytes(path, sha256))
+
+
+def _follow(run: Run, responses: Sequence[Any]) -> None:
+    """From now on a cancel ends these."""
+    with run.lock:
+        run.responses = responses
+    if run.is_cancelled:
+        _cancel(run)
+
+
 def _cancel(run: Run) -> None:
     with run.lock:
         run.is_cancelled = True
-        response = run.response
-    if response is not None:
+        responses = run.responses
+    for response in responses:
         response.cancel()
 
 
@@ -372,6 +412,14 @@ def _kill(replica: str) -> None:
 
 def _failed(job: str, code: str, message: str) -> Event:
     return {"event": "fail", "job": job, "code": code, "message": message}
+
+
+def _cancelled(job: str) -> Event:
+    return _failed(job, "cancelled", "the job was cancelled; nothing was written")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _died(job: str, cause: str) -> Event:

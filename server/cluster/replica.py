@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from engine.families import Family, Shelf, show_licence
 from engine.runtime import threads_for
 from engine.worker import MIN_GAP_SECONDS, Worker
 
+from server.cluster.styles import Style
+
 STYLES_HELD = 16  # per replica; the least used makes room
 CLOSING = ("ready", "done", "fail", "info", "unloaded")
 Event = dict[str, Any]
@@ -32,12 +34,12 @@ Event = dict[str, Any]
 class Replica:
     """One place for one job at a time. Made by Ray Serve, which loads the first model before it sends jobs here."""
 
-    def __init__(self, model: str, threads: int, models_folder: str) -> None:
+    def __init__(self, model: str, threads: int, models_folder: str, runtime: str) -> None:
         self._first_model = model
         self._said: list[Event] = []  # at the start: hello, then ready or not_ready
         self._jobs: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[Event]]] = {}
         self._styles: set[str] = set()  # model ids that are held here
-        self._worker = Worker(self, Shelf(threads_for(threads), Path(models_folder), self._loaded))
+        self._worker = Worker(self, Shelf(threads_for(threads), Path(models_folder), self._loaded), runtime)
         self._worker.hello()
         self._worker.load_first(model)
         threading.Thread(target=self._worker.run, daemon=True, name="compute").start()
@@ -56,21 +58,25 @@ class Replica:
         """What it said at its start: device, models, versions; whether the first model is ready."""
         return self._said
 
-    async def edit(self, request: dict[str, Any], audio: bytes) -> AsyncIterator[Event]:
+    async def edit(self, request: dict[str, Any], audio: bytes, tensors: Mapping[str, Any]) -> AsyncIterator[Event]:
         """Run one edit; the worker's events, where `done` brings the manifest and the bytes of each stem.
+
+        `tensors`: sha256 -> reference, of the files that the style needs.
 
         Whoever stops listening stops the job: Serve cancels this coroutine, and the worker looks between two steps.
         """
         model_id = serve.get_multiplexed_model_id()
         yield {"event": "begun", "job": request["job"], "pid": os.getpid(), "had_style": model_id in self._styles,
                "replica": ray.get_runtime_context().get_actor_name()}
-        await self.style(model_id)
+        style = await self.style(model_id)
         self._styles.add(model_id)
+        preset = await style.at_home(request["request"]["preset"], tensors)
         with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
             there = Path(folder) / Path(request["request"]["audio"]).name
             made = Path(folder) / "made"
             await asyncio.to_thread(_unpack, there, made, audio)
-            asked = {**request["request"], "audio": str(there), "audio_identity": None, "output_dir": str(made)}
+            asked = {**request["request"], "audio": str(there), "audio_identity": None, "output_dir": str(made),
+                     "preset": preset}
             async for event in self._ask({**request, "request": asked}):
                 if event["event"] == "done":
                     event.update(await asyncio.to_thread(_packed, made))
@@ -86,7 +92,7 @@ class Replica:
     @serve.multiplexed(max_num_models_per_replica=STYLES_HELD)
     async def style(self, model_id: str) -> Style:
         """The multiplexed function: Serve calls it for a style that is new here, and forgets the least used."""
-        return Style(self, model_id)
+        return Style(lambda: self.forget(model_id))
 
     def forget(self, model_id: str) -> None:
         """A style has made room; with its last style a model leaves the memory, but for the first model. Any thread."""
@@ -118,17 +124,6 @@ class Replica:
         while True:
             time.sleep(MIN_GAP_SECONDS)
             self._worker.tick()
-
-
-class Style:
-    """What a replica holds for a model id. The weights are the worker's, which loads them when the first job comes,
-    with progress; this is the token by which Ray Serve's router knows where they lie, and its end frees them."""
-
-    def __init__(self, replica: Replica, model_id: str) -> None:
-        self._replica, self._model_id = replica, model_id
-
-    def __del__(self) -> None:
-        self._replica.forget(self._model_id)
 
 
 def model_id_of(request: dict[str, Any]) -> str:

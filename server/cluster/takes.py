@@ -24,7 +24,7 @@ def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
         for stem, data in zip(values["stems"], done["stems"], strict=True):
             written.append(_written(folder / Path(stem["path"]).name, data))
             stem["path"] = str(written[-1])
-        values["input"]["path"] = str(Path(request["audio"]))
+        values["input"]["path"], values["preset"] = str(Path(request["audio"])), request["preset"]
         manifest = write_manifest(folder, values)
     except Exception:
         for path in written:  # stems without a manifest are half a result

@@ -37,7 +37,7 @@ def done():
 
 
 def test_what_a_replica_made_lands_in_the_servers_folder(tmp_path, done):
-    (result,), closing = landed(done, {"audio": "/music/in.wav", "output_dir": str(tmp_path)})
+    (result,), closing = landed(done, {"audio": "/music/in.wav", "preset": None, "output_dir": str(tmp_path)})
     assert (tmp_path / "x.wav").read_bytes() == b"RIFF" and (tmp_path / "manifest.json").is_file()
     assert result["path"] == str(tmp_path / "x.wav") and result["start_seconds"] == 0.5
     assert closing["manifest"] == str(tmp_path / "manifest.json")
@@ -48,5 +48,5 @@ def test_a_take_that_cannot_be_written_leaves_nothing(tmp_path, done):
     done["manifest"]["stems"].append({**done["manifest"]["stems"][0], "path": f"/elsewhere/made/{'x' * 300}.wav"})
     done["stems"].append(b"RIFF")
     with pytest.raises(EngineError, match="write_failed"):
-        landed(done, {"audio": "/music/in.wav", "output_dir": str(tmp_path)})
+        landed(done, {"audio": "/music/in.wav", "preset": None, "output_dir": str(tmp_path)})
     assert not list(tmp_path.iterdir())

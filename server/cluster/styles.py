@@ -1,0 +1,74 @@
+"""What a replica holds of a style: the tensors that its preset brings. They come by the object store, once, and lie on
+the replica's disk by their hash until the style makes room for another. The model itself is the worker's.
+
+    server: preset {path, sha256} -> object store ==> replica: <folder of the style>/<sha256>.safetensors -> worker
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError
+
+Preset = Mapping[str, Any]
+
+
+class Style:
+    """The token by which Ray Serve's router knows what lies where; `forget` is called once, when it ends."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self._forget = forget
+        self._folder = tempfile.TemporaryDirectory(prefix="retimbre-style-")
+
+    async def at_home(self, preset: Preset | None, tensors: Mapping[str, Awaitable[bytes]]) -> dict[str, Any] | None:
+        """The preset with paths of this machine. `tensors`: sha256 -> bytes, awaited only where they are new here."""
+        if preset is None:
+            return None
+        for row in tensor_files(preset):
+            path = self._path(row)
+            if not path.exists():
+                await asyncio.to_thread(_write, path, await tensors[row["sha256"]])
+        moved = dict(preset)
+        if preset.get("adapters"):
+            moved["adapters"] = [{**row, "path": str(self._path(row))} for row in preset["adapters"]]
+        if row := preset.get("soft_prompt"):
+            moved["soft_prompt"] = {**row, "path": str(self._path(row))}
+        return moved
+
+    def _path(self, row: Mapping[str, Any]) -> Path:
+        return Path(self._folder.name) / f"{row['sha256']}.safetensors"
+
+    def __del__(self) -> None:  # called by Serve, and again by Python
+        if forget := self.__dict__.pop("_forget", None):
+            forget()
+            self._folder.cleanup()
+
+
+def tensor_files(preset: Preset | None) -> Iterator[Mapping[str, Any]]:
+    """The rows of a preset that name files: path, weight, sha256."""
+    if preset:
+        yield from preset.get("adapters") or ()
+        if row := preset.get("soft_prompt"):
+            yield row
+
+
+def tensor_bytes(path: str, sha256: str) -> bytes:
+    """A file that a preset names. EngineError bad_preset: it is not what was checked when the preset was read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise EngineError("bad_preset", f"{path} cannot be read: {error.strerror or error}; put it back") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise EngineError("bad_preset", f"{path} has changed since its preset was read; put its new sha256 there")
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
