@@ -119,19 +119,17 @@ class Conditioner:
     def _stacked(self, tokenizer: Any) -> tuple[Tensor, Tensor]:
         """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer words, or none."""
         read = [self._read(tokenizer, branch) for branch in self._branches]
-        longest = max(1, *(len(states) for states in read if states is not None)) if any(
-            states is not None for states in read) else 1
-        device, width = self._model.device, self._model.config.decoder.hidden_size
-        states = torch.zeros(len(read), longest, width, device=device)
-        mask = torch.zeros(len(read), longest, dtype=torch.long, device=device)
+        shape = len(read), max(1, *map(len, read))
+        states = torch.zeros(*shape, read[0].shape[1], device=self._model.device)
+        mask = torch.zeros(*shape, dtype=torch.long, device=self._model.device)
         for row, found in enumerate(read):
-            if found is not None:
-                states[row, : len(found)], mask[row, : len(found)] = found, 1
+            states[row, : len(found)], mask[row, : len(found)] = found, 1
         return states, mask
 
-    def _read(self, tokenizer: Any, branch: Branch) -> Tensor | None:
+    def _read(self, tokenizer: Any, branch: Branch) -> Tensor:
+        """States [L, H] of a branch's words; [0, H] where it has none."""
         if branch.words is None:
-            return None
+            return torch.zeros(0, self._model.config.decoder.hidden_size)
         ids = tokenized(tokenizer, [branch.words])
         tensors = {name: torch.tensor(values, device=self._model.device) for name, values in ids.items()}
         states, _ = text_states(self._model, tensors["input_ids"], tensors["attention_mask"], branch.prompt)

@@ -74,7 +74,7 @@ class MusicGenFamily:
     ) -> None:
         """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
         if self._editor is None:
-            self._take(self._wanted, cancelled, progress)
+            self._take(self.places.needed((TEXT, MELODY)), cancelled, progress)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """Choose the checkpoint for the preset's task and styles; notes for the manifest.
@@ -84,9 +84,13 @@ class MusicGenFamily:
         self._task = preset.get("task", "generate")
         self._rows = tuple(preset.get("adapters") or ())
         self._prompt_rows = _rows(preset.get("soft_prompt"))
-        self._wanted = self._chosen(KINDS[self._task])
+        bases = self._bases()
+        self._wanted = self._chosen(KINDS[self._task], bases)
         own = self._wanted.parent == self.places.folder
-        return [f"model: {self._wanted.name if own else self._wanted}"]
+        notes = [f"model: {self._wanted.name if own else self._wanted}"]
+        notes += [f"adapters: trained on {base}, played on {self._wanted.name}" for base in bases
+                  if self.places.named(base) != self._wanted]  # fmt: skip
+        return notes + [f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)]
 
     def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
         """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint is."""
@@ -112,16 +116,25 @@ class MusicGenFamily:
 
             torch.cuda.empty_cache()
 
-    def _chosen(self, kinds: tuple[str, ...]) -> Path:
-        """The checkpoint that the styles were trained on, if they say so and it is there; else the best."""
-        if self._rows:
-            from engine.musicgen.lora import base_of
+    def _bases(self) -> list[str]:
+        """The checkpoints that the preset's LoRAs say they were trained on."""
+        if not self._rows:
+            return []
+        from engine.musicgen.lora import base_of
 
-            for row in self._rows:
-                path = self.places.named(base_of(Path(row["path"])))
-                if path and weights.kind_of(path) in kinds:
-                    return path
-        return self.places.needed(kinds)
+        return list(dict.fromkeys(filter(None, (base_of(Path(row["path"])) for row in self._rows))))
+
+    def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
+        """The first of these that is there; else the best checkpoint."""
+        found = (path for path in map(self.places.named, bases) if path and weights.kind_of(path) in kinds)
+        return next(found, None) or self.places.needed(kinds)
+
+    def _cut(self, knobs: Knobs) -> list[str]:
+        """Texts that are longer than T5 reads."""
+        from engine.musicgen.conditions import is_cut
+
+        texts = [words for words, _ in knobs.prompts] + [knobs.negative]
+        return [words for words in texts if is_cut(self._editor.parts.tokenizer, words)]
 
     def _take(self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> None:
         """Read a checkpoint in place of the one that is in memory, if it is another."""

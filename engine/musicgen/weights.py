@@ -62,8 +62,8 @@ class Places:
         return next((path for path in map(self.named, names) if path and kind_of(path) == kind), None)
 
     def named(self, name: str) -> Path | None:
-        """The folder of one checkpoint; a name of the hub counts without its owner."""
-        name = name.rpartition("/")[2]
+        """The folder of one checkpoint; of a path or a name of the hub the last part counts."""
+        name = name.replace("\\", "/").rpartition("/")[2]
         path = self.folder / name if self.folder and name else None
         if path and (path / "config.json").is_file():
             return path

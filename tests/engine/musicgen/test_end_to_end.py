@@ -14,7 +14,7 @@ from server.paths import Paths, read_port_file
 from tests.server.clients import UdpClient
 
 ROOT = Path(__file__).parents[3]
-SLOW_SECONDS = 120.0  # torch, transformers and peft are imported, perhaps beside other work
+SLOW_SECONDS = 240.0  # torch, transformers and peft are imported, perhaps beside other work
 
 
 @pytest.fixture

@@ -110,6 +110,36 @@ def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(mak
     assert make().stems[0]["sha256"] == plain
 
 
+def test_a_lora_chooses_the_checkpoint_it_was_trained_on_and_another_one_is_told(make, tmp_path):
+    def played_on(base):
+        path = tiny.write_lora(tmp_path / base, seed=1)
+        beside = path.with_name("adapter_config.json")
+        config = {**json.loads(beside.read_text(encoding="utf-8")), "base_model_name_or_path": f"facebook/{base}"}
+        beside.write_text(json.dumps(config), encoding="utf-8")
+        row = {"path": str(path), "weight": 1.0, "sha256": "0" * 64}
+        return make(preset={**shipped("musicgen_generate"), "adapters": [row]}).values["notes"]
+
+    assert "model: musicgen-small" in played_on("musicgen-small")
+    told = "adapters: trained on facebook/musicgen-large, played on musicgen-small"
+    assert told in played_on("musicgen-large")
+
+
+def test_words_beyond_what_t5_reads_are_told(make):
+    assert any(note.startswith("text: only the beginning") for note in make(text="very slow " * 20).values["notes"])
+
+
+def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(make, musicgen_folder, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "musicgen-small").symlink_to(musicgen_folder / "musicgen-small", target_is_directory=True)
+    (models / "musicgen-melody").mkdir()
+    (models / "musicgen-melody" / "config.json").write_text('{"model_type": "musicgen_melody"}', encoding="utf-8")
+    shelf = Shelf(1, models)
+    with pytest.raises(EngineError, match="fetch it again"):
+        make(noise(60_000), shelf=shelf, preset=shipped("musicgen_accompaniment"))
+    assert make(shelf=shelf).stems[0]["frames"] == 13_230
+
+
 def test_a_stereo_checkpoint_fills_left_and_right_apart(make, tmp_path):
     tiny.write(tmp_path / "models" / "musicgen", channels=2)
     samples = heard(make(shelf=Shelf(1, tmp_path / "models")))
