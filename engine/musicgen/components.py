@@ -119,17 +119,6 @@ def load(folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lamb
     return Components(model, tokenizer)
 
 
-def config_of(folder: Path) -> Any:
-    """The configuration alone. EngineError missing_weights."""
-    from transformers import AutoConfig
-
-    try:
-        with _quiet():
-            return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EngineError("missing_weights", f"expected a MusicGen checkpoint in {folder}: {error}") from error
-
-
 def _check(cancelled: Callable[[], bool]) -> None:
     if cancelled():
         raise Cancelled

@@ -136,9 +136,9 @@ class Conditioner:
         return states[0]
 
 
-def tokenized(tokenizer: Any, texts: Sequence[str], padding: bool = False) -> Mapping[str, list[list[int]]]:
+def tokenized(tokenizer: Any, texts: Sequence[str]) -> Mapping[str, list[list[int]]]:
     """`input_ids` and `attention_mask` of texts, cut where T5 ends (512 tokens)."""
-    found = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length, padding=padding)
+    found = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length)
     return {name: found[name] for name in ("input_ids", "attention_mask")}
 
 

@@ -64,8 +64,9 @@ class MusicGenFamily:
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        styles = {Path(row["path"]).name: Path(row["path"]) for row in (*self._rows, *self._prompt_rows)}
-        return {**weights.files_of(self._wanted), **styles}
+        styles = [Path(row["path"]) for row in (*self._rows, *self._prompt_rows)]
+        named = {f"{path.parent.name}/{path.name}": path for path in styles}  # peft calls every file the same
+        return {**weights.files_of(self._wanted), **named}
 
     def warm_up(
         self,
@@ -159,8 +160,8 @@ class MusicGenFamily:
         model = self._editor.parts.model
         keys = [(row["path"], row.get("sha256", "")) for row in self._rows]
         self._styles = {key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys}
-        weights = [float(row.get("weight", 1.0)) for row in self._rows]
-        self._rack.wear([(" ".join(key), self._styles[key], weight) for key, weight in zip(keys, weights, strict=True)])
+        shares = [float(row.get("weight", 1.0)) for row in self._rows]
+        self._rack.wear([(" ".join(key), self._styles[key], share) for key, share in zip(keys, shares, strict=True)])
         model.requires_grad_(False)  # peft opens what it puts on
 
     def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:

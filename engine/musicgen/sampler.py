@@ -7,7 +7,7 @@
 
 In a window every codebook is late by its delay, and each step costs one call with the keys and values of all earlier
 steps in memory. Knows codes and predictions, nothing of words or sound. numpy draws, so a seed means the same on every
-device; it is drawn once a step for all codebooks, so a longer region begins as a shorter one does.
+device; a longer region begins as a shorter one does, but for the last frames, where the shorter falls silent.
 """
 
 from __future__ import annotations

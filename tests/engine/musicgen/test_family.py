@@ -105,7 +105,8 @@ def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(mak
     plain = make().stems[0]["sha256"]
     styled = make(preset=style)
     assert styled.stems[0]["sha256"] != plain
-    assert {"adapter_model.safetensors", "prompt.safetensors"} <= set(styled.values["model"]["files"])
+    used = set(styled.values["model"]["files"])
+    assert {"lora/adapter_model.safetensors", f"{tmp_path.name}/prompt.safetensors"} <= used
     assert make(preset={**style, "adapters": []}).stems[0]["sha256"] not in (plain, styled.stems[0]["sha256"])
     assert make().stems[0]["sha256"] == plain
 
