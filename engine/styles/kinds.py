@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -46,7 +47,7 @@ class Lora:
             message = f"LoRA: no layer of this model is called {_shown(known)}: {error}"
             raise EngineError("bad_preset", message) from error
         self._layers = {path: layer for path, layer in _lora_layers(module) if name in layer.scaling}
-        self.module, self.name, self.is_dora = module, name, bool(settings.get("use_dora"))
+        self.name = name
         self._scales = {path: layer.scaling[name] for path, layer in self._layers.items()}
         self.set_weight(1.0)
 
@@ -81,7 +82,7 @@ def _lora_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
     return ((path, layer) for path, layer in module.named_modules() if isinstance(layer, LoraLayer))
 
 
-class _Hooked:
+class _Hooked(ABC):
     """Small modules of our own beside the model's, one for each site, called by hooks."""
 
     method: ClassVar[str]
@@ -98,11 +99,13 @@ class _Hooked:
         if not self._own:
             raise EngineError("bad_preset", f"{self.method}: no part of this model is called {settings['sites']}")
 
+    @abstractmethod
     def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
-        raise TypeError("a kind of its own makes its modules")
+        """The small module for one site."""
 
+    @abstractmethod
     def hooked(self, site: nn.Module, own: nn.Module) -> Any:
-        raise TypeError("a kind of its own hooks its modules")
+        """The handle of the hook that calls it."""
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return {f"{path}.{name}": value for path, own in self._own.items() for name, value in own.named_parameters()}
@@ -177,14 +180,18 @@ class Full:
 
     def __init__(self, module: nn.Module, settings: Mapping[str, Any] = {}) -> None:
         self._live = dict(module.named_parameters())
-        self._base: Mapping[str, Tensor] = {}  # kept from the first load on: training needs no second copy
+        self._base: Mapping[str, Tensor] = {}
         self._learned: Mapping[str, Tensor] = {}
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return dict(self._live)
 
+    def keep_base(self) -> None:
+        """What weight 0 goes back to, in main memory; before anything is learned or loaded."""
+        self._base = self._base or {name: value.detach().cpu().clone() for name, value in self._live.items()}
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        self._base = self._base or {name: value.detach().clone() for name, value in self._live.items()}
+        self.keep_base()
         copy_all(self._live, tensors, "full")
         self._learned = {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
@@ -192,7 +199,7 @@ class Full:
     def set_weight(self, weight: float) -> None:
         for name, live in self._live.items():
             learned = self._learned[name].to(live)
-            live.copy_(learned if weight == 1 else torch.lerp(self._base[name], learned, weight))
+            live.copy_(learned if weight == 1 else torch.lerp(self._base[name].to(live), learned, weight))
 
     @torch.no_grad()
     def remove(self) -> None:

@@ -172,7 +172,7 @@ def _layer(path: str, row: Mapping[str, Tensor], settings: Mapping[str, Any]) ->
     if row["a"].ndim != 2:
         raise TrainError("bad_file", f"{path} is a convolution's; only linear layers are taken")
     patterns = settings.get("alpha_pattern") or {}
-    own = next((value for key, value in patterns.items() if re.search(rf"(?:^|\.){re.escape(key)}$", path)), None)
+    own = next((value for key, value in patterns.items() if re.match(rf"(?:.*\.)?(?:{key})$", path)), None)  # as peft
     rank = row["a"].shape[0]
     if settings.get("lora_alpha") is not None:
         alpha = settings["lora_alpha"] if own is None else own

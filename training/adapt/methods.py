@@ -123,7 +123,9 @@ def _prefix(subject: Subject, config: Config) -> Learner:
 
 def _full(subject: Subject, config: Config) -> Learner:
     subject.module.requires_grad_(True)
-    return _attached("full", Full(subject.module), {})
+    attachment = Full(subject.module)
+    attachment.keep_base()
+    return _attached("full", attachment, {})
 
 
 def _attached(method: str, attachment: Attachment, settings: Mapping[str, object]) -> Learner:

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from engine.errors import EngineError
-from training.adapt import cli, config, families, methods
+from engine.lora import Wardrobe
+from engine.musicgen.lora import read_lora
+from engine.styles import Rack
+from training.adapt import cli, config, families, methods, preset, work
 from training.adapt.config import TrainError
 
 SHORT = {"rank": 2, "length": 4, "size": 3, "batch": 1}
@@ -34,6 +37,19 @@ def loss_of(subject, learner, example):
     return subject.loss([sound], [caption if learner.words else text], torch.zeros(1, dtype=torch.bool), learner.words)
 
 
+def learnt(subject, method, path):
+    """A file put on as the serving family does; learned words as a run does."""
+    if method in work.WORDS:
+        again = methods.made(subject, settings(method))
+        preset.load_best(argparse.Namespace(learner=again, subject=subject), path)
+        return again
+    if subject.prefix:
+        Wardrobe(subject.module).wear([{"path": str(path)}])
+    else:
+        Rack(subject.module).wear([("x", read_lora(path, subject.module), 1.0)])
+    return argparse.Namespace(words=None)
+
+
 @pytest.mark.parametrize(("family", "method"), WORKING)
 def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, models, examples, tmp_path):
     subject, example = families.load(family, models), examples[family]
@@ -53,11 +69,8 @@ def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, model
     assert moved != pytest.approx(before, rel=1e-5)
     path = learner.write(tmp_path / "x.safetensors", subject.prefix, {"base": subject.base})
 
-    from training.adapt import preset
-
     other = families.load(family, models)
-    again = methods.made(other, settings(method))
-    preset.load_best(argparse.Namespace(learner=again, subject=other), path)
+    again = learnt(other, method, path)
     with torch.no_grad():
         assert float(loss_of(other, again, example)) == pytest.approx(moved, rel=1e-6)
 

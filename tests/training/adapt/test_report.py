@@ -39,6 +39,20 @@ def test_drift_is_nought_where_the_style_changes_nothing():
     assert rows["genres"] == {"n": 1, "drift": pytest.approx(0, abs=1e-6)}
 
 
+def worn_by_the_family(models, path):
+    """The files of a serving family that was asked for the preset that training left."""
+    from engine.knobs import resolve as knobs_of
+    from engine.musicgen.family import defaults, load
+    from presets import load_preset, resolve
+
+    preset, family = resolve(load_preset(path), "a tune"), load(1, models)
+    knobs, _ = knobs_of("a tune", {"seed": 1}, preset, defaults())
+    family.warm_up()
+    family.prepare(preset, knobs)
+    family.port(knobs, lambda *_: None, lambda: False)
+    return family.files()
+
+
 def test_the_command_writes_a_report_with_n_and_samples_of_both(data, models, tmp_path, short, capsys):
     settings = {**short, "steps": 1, "sample_seconds": 0.5, "family": "musicgen"}
     flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
@@ -53,6 +67,7 @@ def test_the_command_writes_a_report_with_n_and_samples_of_both(data, models, tm
     assert len(list((folder / "genres" / "style").glob("*.flac"))) == 2
     assert cli.main(["report", str(tmp_path / "x"), str(data), *where]) == 1
 
+    assert "x.safetensors" in worn_by_the_family(models, tmp_path / "x" / "preset" / "x" / "x.yaml")
     exported = tmp_path / "out"
     assert cli.main(["export", str(tmp_path / "x" / "best.safetensors"), str(exported), "--form", "kohya"]) == 0
     argv = ["import", str(exported), "--name", "y", "--family", "musicgen", "--licence", "CC0", "--out", str(tmp_path)]
