@@ -19,6 +19,7 @@ from presets.errors import PresetError, Problem
 from presets.schema import AudioPrompt, Preset, Prompt, TensorFile
 
 MAX_FILE_BYTES = 64 * 1024  # the largest shipped style has about 1 KiB
+MAX_BRACKETS = 256  # for each that is open, YAML's scanner looks through all others: the time grows as their square
 
 Location = tuple[Any, ...]  # ("prompts", 0, "text")
 _MODELS: dict[str, type[BaseModel]] = {
@@ -93,6 +94,8 @@ def _parse(text: str | bytes, file: str) -> tuple[Preset, dict[Location, int]]:
 
 
 def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], list[Problem]]:
+    if sum(map(text.count, "[{" if isinstance(text, str) else (b"[", b"{"))) > MAX_BRACKETS:
+        raise _error(file, 0, "", f"more than {MAX_BRACKETS} brackets ([ and {{): a style has a few short lists")
     try:
         loader = yaml.SafeLoader(text)
         try:

@@ -64,7 +64,8 @@ def test_what_is_not_a_style_at_all_is_a_clean_error(text):
 
 
 def test_lists_within_lists_are_told_as_such():
-    assert "two levels" in problems("name: " + "[" * 5000)[0]
+    assert "brackets" in problems("name: " + "[" * 5000)[0]
+    assert "two levels" in problems("- " * 5000)[0]
 
 
 def test_bytes_that_are_not_utf8_are_a_clean_error():
