@@ -90,8 +90,10 @@ def run(live, server_port):
 
 
 def _run(live, server_port, *words):
-    return bridge.main([*words, "--port", str(server_port), "--live-port", str(live.listener.port),
+    code = bridge.main([*words, "--port", str(server_port), "--live-port", str(live.listener.port),
                         "--reply-port", str(live.reply_port)])
+    live.listener.close()  # setters are not answered: until here all that was sent has been heard
+    return code
 
 
 def test_the_stem_lands_on_a_new_track_in_the_same_scene(run, live, capsys):
