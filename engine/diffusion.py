@@ -207,9 +207,7 @@ def runners(
     stages: Iterable[Stage], modules: Mapping[str, Any], device: str, dtypes: Mapping[str, Any] = {}
 ) -> dict[str, TorchRunner]:
     """A TorchRunner per stage; `dtypes` names stages that do not run in float32."""
-    return {
-        stage.name: TorchRunner(stage, modules[stage.name], device, dtypes.get(stage.name)) for stage in stages
-    }
+    return {stage.name: TorchRunner(stage, modules[stage.name], device, dtypes.get(stage.name)) for stage in stages}
 
 
 def device() -> str:

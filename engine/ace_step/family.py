@@ -15,7 +15,7 @@ from engine.ace_step.tasks import TASKS, Task, instruction_for
 from engine.ace_step.weights import BASE, TURBO, Places, kind_of, missing_base
 from engine.errors import EngineError
 from engine.knobs import Knobs
-from engine.scene import ScenePort
+from engine.scene import Scene, ScenePort
 
 if TYPE_CHECKING:
     from engine.ace_step.editor import Editor
@@ -92,9 +92,7 @@ class AceStepFamily:
         notes = [f"{self._task.name}: ACE-Step 1.5 {self.kind or 'of unknown kind'}, {knobs.steps} steps"]
         return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
 
-    def port(
-        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
-    ) -> ScenePort:
+    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
         """ace_step as the scene contract wants a model: stereo at 48 kHz."""
         editor, task = self._editor, self._task
         return ScenePort(
@@ -138,11 +136,14 @@ class AceStepFamily:
         return notes + [f"text: only the beginning of {text!r:.60} was read" for text in texts]
 
 
-def _heard(scene: Any, task: Task) -> Any:
+def _heard(scene: Scene, task: Task) -> Scene:
     """The scene, if the task has something to hear. EngineError bad_args."""
     if task.refills and not (len(scene.before) or len(scene.after)):
-        raise EngineError("bad_args", "repaint hears what lies about the region, and the file has nothing there; "
-                          "send the whole track and select a part of it")
+        raise EngineError(
+            "bad_args",
+            "repaint hears what lies about the region, and the file has nothing there; "
+            "send the whole track and select a part of it",
+        )
     return scene
 
 

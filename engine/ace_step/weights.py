@@ -63,10 +63,10 @@ def kind_of(folder: Path) -> str:
         config = {}
     if config.get("is_turbo"):
         return TURBO
-    said = f"{config.get('model_version') or ''}".lower()
-    names = "/".join(folder.parts[-3:]).lower()  # a snapshot of the hub's cache has its name two folders up
-    for text in (said, names):
+    is_cached = folder.parent.name == "snapshots"  # of the hub's cache, where the name stands two folders up
+    name = folder.parent.parent.name if is_cached else folder.name
+    for text in (str(config.get("model_version") or ""), name):
         for kind in (TURBO, SFT, BASE):
-            if kind in text:
+            if kind in text.lower():
                 return kind
     return ""

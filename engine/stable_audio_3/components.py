@@ -39,11 +39,6 @@ class Components:
     transformer: Any
 
     @property
-    def is_distilled(self) -> bool:
-        """Eight steps that add noise between them, with the guidance inside the weights."""
-        return bool(self.scheduler_config.get("stochastic_sampling"))
-
-    @property
     def vae_reach(self) -> int:
         """Latent frames on either side that one of the autoencoder's hears: a window's width a layer, and one more."""
         config = self.vae.config

@@ -128,9 +128,7 @@ class Editor:
             wide = slice(max(0, first - self.sizes.vae_reach), min(frames, last + self.sizes.vae_reach))
             yield wide, slice(first - wide.start, last - wide.start)
 
-    def _predictor(
-        self, knobs: Knobs, seconds: float, kept: np.ndarray
-    ) -> Callable[[np.ndarray, float], np.ndarray]:
+    def _predictor(self, knobs: Knobs, seconds: float, kept: np.ndarray) -> Callable[[np.ndarray, float], np.ndarray]:
         """The guided velocity of a latent [1, 256, T] at a time: avoided + lambda (wanted - avoided)."""
         (duration,) = self.runners["duration_embedder"](seconds=np.full(1, seconds, np.float32))
         guidance = 1.0 if self.is_distilled else knobs.guidance
@@ -140,8 +138,11 @@ class Editor:
 
         def predict(latent: np.ndarray, time: float) -> np.ndarray:
             inputs = {"latent": latent, "time": np.full(1, time, np.float32), "duration": duration, "kept": kept[None]}
-            return sum(np.float32(factor) * self.runners["transformer"](**inputs, **vars(told))[0]
-                       for told, factor in rows if factor)
+            return sum(
+                np.float32(factor) * self.runners["transformer"](**inputs, **vars(told))[0]
+                for told, factor in rows
+                if factor
+            )
 
         return predict
 

@@ -90,9 +90,7 @@ class StableAudio3Family:
         notes = [f"{self._task.name}: {self._base.name}, {kind}, {knobs.steps} steps"]
         return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
 
-    def port(
-        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
-    ) -> ScenePort:
+    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
         """stable_audio_3 as the scene contract wants a model: stereo at 44.1 kHz."""
         editor, task, most = self._editor, self._task, self._max_seconds
         return ScenePort(
@@ -129,8 +127,11 @@ def _heard(scene: Scene, task: Task) -> Scene:
     after = scene.after if task.hears_after else scene.after[:0]
     if task.refills and not (len(scene.before) or len(after)):
         where = "about" if task.hears_after else "before"
-        raise EngineError("bad_args", f"{task.name} hears what lies {where} the region, and the file has nothing "
-                          "there; send the whole track and select the place to be filled")
+        raise EngineError(
+            "bad_args",
+            f"{task.name} hears what lies {where} the region, and the file has nothing "
+            "there; send the whole track and select the place to be filled",
+        )
     return Scene(scene.before, scene.region, after)
 
 

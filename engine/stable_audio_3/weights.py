@@ -62,7 +62,7 @@ def missing_base(folder: Path | None) -> Missing:
     target = (folder or Path("MODELS_DIR")) / TO_FETCH
     command = (
         f"accept the terms on huggingface.co/{OWNER}/{TO_FETCH} and huggingface.co/google/t5gemma-b-b-ul2, then "
-        f'hf auth login && curl -LO {SCRIPT} && python convert_stable_audio_3_to_diffusers.py '
+        f"hf auth login && curl -LO {SCRIPT} && python convert_stable_audio_3_to_diffusers.py "
         f'--checkpoint_path {OWNER}/{TO_FETCH} --output_dir "{target}" '
         "(medium, about 10 GB, for a graphics card: stable-audio-3-medium in both places)"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from engine.region import ModelPort
 from tests.engine.signals import whole_windows
 
 MODEL_RATE_HZ = 32_000
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120.0
 
 
 @pytest.fixture
@@ -31,6 +36,34 @@ def write(tmp_path):
 def identity():
     """A model at 32 kHz that gives back what it hears, in windows of 5.12 s, as nano plans them."""
     return ModelPort(MODEL_RATE_HZ, run=lambda mono: mono, window_samples=whole_windows)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """start(models folder) -> port of a fresh server that may read `start.folder`."""
+    from server.paths import Paths, read_port_file
+
+    processes = []
+    folder = tmp_path_factory.mktemp("served")
+
+    def _start(models):
+        data = folder / f"data{len(processes)}"
+        command = [
+            sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data}",
+            f"--models-dir={models}", f"--root={folder}", "--threads=1",
+        ]  # fmt: skip
+        processes.append(subprocess.Popen(command, cwd=ROOT))
+        ends_at = time.monotonic() + START_SECONDS
+        while (address := read_port_file(Paths.under(data).port_file)) is None:
+            assert processes[-1].poll() is None and time.monotonic() < ends_at, "the server did not start"
+            time.sleep(0.05)
+        return address.port
+
+    _start.folder = folder
+    yield _start
+    for process in processes:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

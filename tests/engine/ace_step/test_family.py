@@ -117,11 +117,12 @@ def test_missing_weights_are_told_with_command_size_and_licence(tmp_path):
         ("ace_step", {"model_version": "base"}, "base"),
         ("ace_step", {"is_turbo": True}, "turbo"),
         ("my-base", {"model_version": "sft"}, "sft"),
+        ("models--ACE-Step--acestep-v15-xl-base-diffusers/snapshots/0a1b", {}, "base"),
         ("ace_step", {}, ""),
     ],
 )
 def test_a_checkpoints_kind_is_its_configurations_or_its_names(tmp_path, name, config, kind):
-    folder = tmp_path / "m" / "n" / name
+    folder = tmp_path / "my database" / name
     (folder / "transformer").mkdir(parents=True)
     (folder / "transformer" / "config.json").write_text(json.dumps(config))
     assert kind_of(folder) == kind

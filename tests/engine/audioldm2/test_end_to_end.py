@@ -1,44 +1,11 @@
 """OSC to stem, once: a server in its own process, its worker in another, tiny weights in the published layout."""
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pytest
-
-from server.paths import Paths, read_port_file
 from tests.server.clients import UdpClient, write_wav
 
-ROOT = Path(__file__).parents[3]
 SLOW_SECONDS = 120.0  # torch, diffusers and transformers are imported, perhaps beside other work
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """start(models folder) -> port of a fresh server that may read `music`."""
-    processes = []
-    folder = tmp_path_factory.mktemp("served")
-
-    def _start(models):
-        data = folder / f"data{len(processes)}"
-        command = [
-            sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data}",
-            f"--models-dir={models}", f"--root={folder}", "--threads=1",
-        ]  # fmt: skip
-        processes.append(subprocess.Popen(command, cwd=ROOT))
-        ends_at = time.monotonic() + SLOW_SECONDS
-        while (address := read_port_file(Paths.under(data).port_file)) is None:
-            assert processes[-1].poll() is None and time.monotonic() < ends_at, "the server did not start"
-            time.sleep(0.05)
-        return address.port
-
-    _start.folder = folder
-    yield _start
-    for process in processes:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 async def test_a_region_becomes_a_stem_through_the_real_server(start, models_folder):
