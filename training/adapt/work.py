@@ -35,7 +35,7 @@ def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> t
     if config.checkpointing:
         subject.checkpoint_layers()
     run = Run(folder, config, subject, learner, Data(train, validation, prior), preset.fingerprint(parts),
-              {"base": subject.base, "family": config.family})  # fmt: skip
+              {"base": subject.base, "family": config.family, "licence": subject.licence})  # fmt: skip
     return run, parts
 
 
@@ -43,7 +43,10 @@ def _prior(config: Config) -> list[Clip]:
     from training.dataset import layouts
 
     clips, _ = layouts.read(Path(config.prior))
-    return [clip for clip in clips if clip.text]
+    if not (said := [clip for clip in clips if clip.text]):
+        raise TrainError("bad_data", f"{config.prior}: none of {len(clips)} general clips has a caption; run: "
+                         f"retimbre data caption \"{config.prior}\" --words …")  # fmt: skip
+    return said
 
 
 def _check_captions(config: Config, clips: Sequence[Clip]) -> None:

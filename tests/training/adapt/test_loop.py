@@ -81,7 +81,8 @@ def test_a_checkpoint_holds_what_learns_and_nothing_is_overwritten(run_of, tmp_p
     (file,) = loop.newest(run.folder).glob("*.safetensors")
     assert sum(value.numel() for value in load_file(file).values()) == run.learner.count
     learned = weights(run)
-    assert run_of(steps=1).go() == "finished" and all(torch.equal(weights(run)[name], learned[name]) for name in learned)
+    assert run_of(steps=1).go() == "finished"
+    assert all(torch.equal(weights(run)[name], value) for name, value in learned.items())
     (run.folder / loop.PRESET).mkdir()
     with pytest.raises(TrainError, match="run_exists.*is done"):
         run_of(steps=1).go()
@@ -108,6 +109,19 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine_to_its_share():
 def test_half_precision_and_checkpointing_learn_too(run_of):
     run = run_of(precision="bf16", checkpointing=True, steps=1)
     assert run.go() == "finished" and all(value.dtype == torch.float32 for value in weights(run).values())
+
+
+def test_dreambooth_learns_beside_general_clips_and_wants_its_word(run_of, data, tmp_path, monkeypatch):
+    more = {"method": "dreambooth", "trigger": "zzq", "prior": str(data), "prior_weight": 0.5, "steps": 1}
+    run, sizes = run_of(**more), []
+    loss = run.subject.loss
+    monkeypatch.setattr(run.subject, "loss", lambda sounds, *rest: (sizes.append(len(sounds)), loss(sounds, *rest))[1])
+    assert run.go() == "finished" and sizes.count(2) == 2  # the style's batch and the general one
+    with pytest.raises(TrainError, match="captions lack 'qqz'"):
+        run_of("other", **{**more, "trigger": "qqz"})
+    soundfile.write(tmp_path / "wordless.wav", np.zeros(1000), 16_000)
+    with pytest.raises(TrainError, match="has a caption"):
+        run_of("other", **{**more, "prior": str(tmp_path)})
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_not_begin(run_of, monkeypatch):
