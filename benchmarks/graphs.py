@@ -29,7 +29,7 @@ def measure(setting: Setting) -> list[Figure]:
     from engine.exported import ExportedRunner, open_for_parity, runners
     from engine.nano import exporting
     from engine.nano.family import NanoFamily
-    from export import build, manifest
+    from export import build, manifest, parity
 
     region = _region(setting.sizes.region_seconds)
     family, found = NanoFamily.load(None, THREADS), []
@@ -39,7 +39,11 @@ def measure(setting: Setting) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         plan = exporting.plan(Path(folder), region)
         for precision in ("float32", "int8"):
-            place = build.build(plan, Path(folder), precision, open_for_parity(THREADS))
+            try:
+                place = build.build(plan, Path(folder), precision, open_for_parity(THREADS))
+            except parity.ParityError as error:  # its first line says by how much
+                found.append(Figure(f"nano in {precision}: refused", 0.0, "", notes=str(error).partition(";")[0]))
+                continue
             graphs: dict[str, ExportedRunner] = runners(place, manifest.read(place), THREADS)
             denoiser = graphs["denoiser"]
             rows[f"exported, {precision}"] = _seconds(lambda denoiser=denoiser: denoiser(**feed))

@@ -114,9 +114,10 @@ def _built(plan: Plan, folder: Path, precision: str, open_stage: OpenStage, prog
 
 
 def _stage(part: Part, folder: Path, precision: str) -> StageRow:
-    """Write the graphs of one stage."""
+    """Write the graphs of one stage. What is run once an edit gains nothing by int8, and encoders lose by it."""
     import onnx
 
+    precision = "float32" if precision == "int8" and not part.same else precision
     scratch, name = folder / f"{part.stage.name}.raw", part.stage.name
     scratch.mkdir()  # a model of more than 2 GB comes in many files
     part.write(scratch / "raw.onnx")
