@@ -241,7 +241,11 @@ class RayExecutor:
         for tries_left in reversed(range(TRIES)):
             try:
                 return self._listen(run, audio, tensors)
-            except (RayTaskError, RequestCancelledError, TaskCancelledError):
+            except (RequestCancelledError, TaskCancelledError):
+                if run.is_cancelled:
+                    raise
+                lost = "its request was cancelled by Ray"
+            except RayTaskError:
                 raise
             except RayError as error:
                 lost = run.cause or _first_line(error)
