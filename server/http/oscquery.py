@@ -53,7 +53,7 @@ def answer(server: Server, request: web.Request) -> web.Response:
         return web.json_response(host_info(server, request))
     node = find(tree(server), request.path)
     if node is None:
-        raise web.HTTPNotFound(reason=f"no node {request.path}; GET / shows them all")
+        raise web.HTTPNotFound(reason=f"no node {request.rel_url.raw_path}; GET / shows them all")
     unknown = [name for name in asked if name not in ATTRIBUTES + NOT_SUPPORTED]
     if unknown:
         raise web.HTTPBadRequest(reason=f"no attribute {unknown[0][:40]!r}; there are {', '.join(ATTRIBUTES)}")

@@ -8,10 +8,12 @@ folder that is named, to be copied to corpus/TARGET/crash-WHAT when it is mended
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.fuzz.targets import CORPUS, TARGETS
@@ -19,7 +21,7 @@ from tests.fuzz.targets import CORPUS, TARGETS
 MEMORY_MB = 2048
 INPUT_SECONDS = 60  # longer is a hang; by the wall's clock, so beside other work it must be long
 FIGURES = re.compile(r"cov: (\d+) ft: \d+ corp: (\d+)")
-EXECUTIONS = re.compile(r"number_of_executed_units: (\d+)")
+EXECUTIONS = re.compile(r"number_of_executed_units: (\d+)|^#(\d+)", re.MULTILINE)  # the second until it broke
 CHILD = "--child"
 
 
@@ -31,8 +33,20 @@ def child(name: str, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=list(target.watched)):
         for seed in target.seeds(name)[:1]:
             target.run(seed.read_bytes())  # imports what it needs
-    atheris.Setup([sys.argv[0], *arguments], target.run)
+    crashes = next(Path(each.partition("=")[2]) for each in arguments if each.startswith("-artifact_prefix="))
+    atheris.Setup([sys.argv[0], *arguments], keeping(target.run, crashes))
     atheris.Fuzz()
+
+
+def keeping(run: Callable[[bytes], None], folder: Path) -> Callable[[bytes], None]:
+    """`run`, and what breaks it is written to `folder`: libFuzzer itself keeps only what hangs or kills the process."""
+    def watched(data: bytes) -> None:
+        try:
+            run(data)
+        except BaseException:
+            (folder / f"crash-{hashlib.sha1(data).hexdigest()}").write_bytes(data)
+            raise
+    return watched
 
 
 def fuzz(name: str, seconds: int, found: Path) -> tuple[int, int, int, int]:
@@ -48,7 +62,8 @@ def fuzz(name: str, seconds: int, found: Path) -> tuple[int, int, int, int]:
         subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
     text = log.read_text(errors="replace")
     branches, inputs = (FIGURES.findall(text) or [("0", "0")])[-1]
-    return int((EXECUTIONS.findall(text) or ["0"])[-1]), int(branches), int(inputs), len(list(crashes.iterdir()))
+    executions = max((int(count) for pair in EXECUTIONS.findall(text) for count in pair if count), default=0)
+    return executions, int(branches), int(inputs), len(list(crashes.iterdir()))
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from tests.fuzz.__main__ import fuzz, keeping
 from tests.fuzz.targets import CORPUS, TARGETS
 
 CHANGES = 2000
@@ -50,9 +51,17 @@ def test_the_corpus_is_small_and_belongs_to_targets():
     assert {path.parent.name for path in files} == set(TARGETS)
 
 
+def broken(data):
+    raise ValueError("boom")
+
+
+def test_what_breaks_a_target_is_kept(tmp_path):
+    with pytest.raises(ValueError, match="boom"):
+        keeping(broken, tmp_path)(b"abc")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"abc"]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris (extra [fuzz]) is not installed")
 def test_the_long_search_runs_and_counts(tmp_path):
-    from tests.fuzz.__main__ import fuzz
-
     executions, branches, _, crashes = fuzz("reply", 1, tmp_path)
     assert executions > 100 and branches > 10 and crashes == 0
