@@ -2,8 +2,9 @@
 
     python -m training.adapt_nano.example --page docs/adaptation_example.md
 
-Needs FluidSynth with two soundfonts (training/render.py names the packages) and the `train` and `export` extras. What
-was learned stays in --out and is not learned again; remove the folder to begin anew.
+Needs FluidSynth with two soundfonts (training/render.py names the packages) and the `train` and `export` extras; takes
+about five minutes of one free core. What was learned and measured stays in a folder of --out that is called after the
+weights and the options, so that the same command goes on where it was broken off.
 
     render     ten recordings of the instrument, as wav files: all that a user has
     learn      pairs by back-translation, then both methods
@@ -22,7 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 
 
+from engine.nano.family import CONFIG, WEIGHTS
 from engine.nano.features import SAMPLE_RATE_HZ
+from presets.loader import file_sha256
 from training.adapt_nano.learn import LORA, WORDS, Method
 
 PHRASE, PROGRAM, SOUNDFONT = "steel drums", 114, "fluid"  # in no table of training/instruments.py, not even as a source
@@ -56,7 +59,7 @@ def learned(paths: Sequence[Path], methods: Sequence[Method], presets: Path) -> 
     import soundfile
     import torch
 
-    from engine.nano.family import WEIGHTS, NanoFamily
+    from engine.nano.family import NanoFamily
     from training.adapt_nano import restore
     from training.adapt_nano.learn import learn, write_preset
     from training.adapt_nano.pairs import recording
@@ -103,12 +106,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--others", type=int, default=37, help="other prompts that are judged (default %(default)s)")
     options = parser.parse_args(arguments)
     methods = [replace(method, steps=options.steps) for method in (LORA, WORDS)]
-    presets = options.out / "presets"
-    rows = learned(recorded(options.out / "recordings"), methods, presets)
+    weights = file_sha256(WEIGHTS / CONFIG)[:8]
+    out = options.out / f"{weights}-{options.steps}-{options.clips}-{options.others}"
+    rows = learned(recorded(out / "recordings"), methods, out / "presets")
     from training.adapt_nano import figures, page
 
-    found = figures.measured(options.out, presets, options.clips, options.others)
-    page.write(options.page, rows, found, options.out / "sounds")
+    found = figures.measured(out, out / "presets", options.clips, options.others)
+    page.write(options.page, rows, found, out / "sounds")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Method:
 
     name: str
     rate: float
-    steps: int = 240
+    steps: int = 120
     style: int = 4
     prior: int = 0
     rank: int = 16
