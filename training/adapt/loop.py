@@ -1,4 +1,4 @@
-"""The steps of a run, on accelerate: mixed precision, several cards, saved states.
+"""The steps of a run, on accelerate: mixed precision, accumulation, saved states. One card or the processor.
 
     RUN/config.json              what was asked, with the data's fingerprint; a run is never overwritten
     RUN/checkpoints/step_000100  all that is needed to go on; renamed when whole, the last `keep` stay
@@ -162,9 +162,9 @@ class Run:
             turn = self.progress.step * config.accumulate + part
             torch.manual_seed(_seed(config.seed, "step", turn))
             with accelerator.accumulate(trained):
-                loss = trained(*self._batch(self.data.train, turn, accelerator))
+                loss = trained(*self._batch(self.data.train, turn))
                 if self.data.prior:
-                    loss = loss + config.prior_weight * trained(*self._batch(self.data.prior, turn, accelerator))
+                    loss = loss + config.prior_weight * trained(*self._batch(self.data.prior, turn))
                 if not torch.isfinite(loss):
                     raise TrainError("diverged", f"the loss is {loss.item()} at step {self.progress.step}; the last "
                                      "checkpoint is whole: begin a run with a tenth of the learning rate")  # fmt: skip
@@ -177,11 +177,11 @@ class Run:
         schedule.step()
         return total
 
-    def _batch(self, examples: Sequence[Example], turn: int, accelerator: Any) -> tuple[list[Example], Tensor]:
-        """Clips in a new order each time round; each process its own share of the turn."""
+    def _batch(self, examples: Sequence[Example], turn: int) -> tuple[list[Example], Tensor]:
+        """Clips in a new order each time round, and which of them hear no words."""
         size = self.config.batch
-        first = (turn * accelerator.num_processes + accelerator.process_index) * size
-        chosen = [examples[_shuffled(len(examples), place, self.config.seed)] for place in range(first, first + size)]
+        places = range(turn * size, (turn + 1) * size)
+        chosen = [examples[_shuffled(len(examples), place, self.config.seed)] for place in places]
         return chosen, torch.rand(size) < self.config.condition_dropout
 
     # -- looking and listening --
@@ -207,7 +207,7 @@ class Run:
 
     def _sample(self, accelerator: Any) -> None:
         """The first validation captions, always with the same seed."""
-        if not (self.config.sample_every and accelerator.is_main_process):
+        if not self.config.sample_every:
             return
         import soundfile
 
@@ -260,25 +260,21 @@ class Run:
             raise TrainError("run_exists", f"{self.folder} is done; nothing is overwritten: choose another --name")
 
     def _save(self, accelerator: Any) -> None:
-        accelerator.wait_for_everyone()
         final = self.folder / CHECKPOINTS / f"step_{self.progress.step:06d}"
         partial = final.with_name(f".{final.name}.partial")
-        if accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         accelerator.save_state(str(partial))
-        if accelerator.is_main_process:
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(partial, final)
-            for old in _saved(self.folder)[: -self.config.keep]:
-                shutil.rmtree(old)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+        for old in _saved(self.folder)[: -self.config.keep]:
+            shutil.rmtree(old)
 
     def _write(self, name: str) -> None:
         self.learner.write(self.folder / name, self.subject.prefix, {**self.notes, "step": str(self.progress.step)})
 
     def _log(self, accelerator: Any, values: Mapping[str, float]) -> None:
-        if accelerator.is_main_process:
-            with open(self.folder / LOG, "a", encoding="utf-8") as log:
-                log.write(json.dumps({"step": self.progress.step, **values}) + "\n")
+        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": self.progress.step, **values}) + "\n")
         accelerator.log(dict(values), step=self.progress.step)
 
     def _log_losses(self, accelerator: Any, rate: float) -> None:
@@ -314,6 +310,11 @@ class Run:
                 signal.signal(number, handler)
 
 
+def device_of(config: Config) -> str:
+    """cuda where there is one, else cpu: nothing was tried on Apple's graphics."""
+    return config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def newest(folder: Path) -> Path | None:
     """The last whole checkpoint of a run."""
     return next(iter(_saved(folder)[::-1]), None)
@@ -334,7 +335,7 @@ def _accelerator(folder: Path, config: Config) -> Iterator[Any]:
     has_board = is_tensorboard_available()
     accelerator = Accelerator(
         mixed_precision=config.precision, gradient_accumulation_steps=config.accumulate, project_config=settings,
-        log_with="tensorboard" if has_board else None, cpu=config.device == "cpu",
+        log_with="tensorboard" if has_board else None, cpu=not device_of(config).startswith("cuda"),
     )  # fmt: skip
     accelerator.init_trackers("tensorboard")
     try:

@@ -9,7 +9,7 @@ import torch
 
 from training.adapt import families, methods, preset
 from training.adapt.config import Config, TrainError
-from training.adapt.loop import Data, Run, examples
+from training.adapt.loop import Data, Run, device_of, examples
 from training.dataset import split
 from training.dataset.cache import Cache
 from training.dataset.clips import Clip
@@ -23,7 +23,7 @@ def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> t
     parts = split.parts(data)
     _check_captions(config, parts["train"])
     subject = families.load(config.family, models)
-    subject.to(_device(config))
+    subject.to(device_of(config))
     torch.manual_seed(config.seed)
     learns_words = config.method in WORDS
     kind = f"{config.family}_words" if learns_words else config.family  # each prunes its own
@@ -56,7 +56,3 @@ def _check_captions(config: Config, clips: Sequence[Clip]) -> None:
     if without:
         raise TrainError("bad_data", f"{len(without)} captions lack {word!r}, {without[0]}'s for one; run: "
                          f"retimbre data caption FOLDER --trigger \"{word}\"")  # fmt: skip
-
-
-def _device(config: Config) -> str:
-    return config.device or ("cuda" if torch.cuda.is_available() else "cpu")
