@@ -18,7 +18,7 @@ from engine.knobs import Knobs
 from engine.scene import Scene
 from tests.engine.signals import noise
 
-KNOBS = Knobs(1.0, 1, 7.0, "", 3, 11, (("loud drums", 1.0),))
+KNOBS = Knobs(1.0, 1, 7.0, "", 2, 11, (("loud drums", 1.0),))
 BEFORE, REGION, AFTER = 1920 * 70, 1920 * 90, 1920 * 100  # 10.4 s in all, no rest
 SECONDS = (BEFORE + REGION + AFTER) / 48_000
 
@@ -59,7 +59,7 @@ def stock(pipeline, monkeypatch, scene, **options) -> np.ndarray:
     monkeypatch.setattr(OobleckDiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mean)
     frames = (BEFORE + REGION + AFTER) // 1920
     latent = pipeline(
-        "loud drums", lyrics=NO_LYRICS[1], vocal_language=NO_LYRICS[0], audio_duration=SECONDS, num_inference_steps=3,
+        "loud drums", lyrics=NO_LYRICS[1], vocal_language=NO_LYRICS[0], audio_duration=SECONDS, num_inference_steps=2,
         guidance_scale=7.0, src_audio=torch.from_numpy(whole(scene).T.copy()),
         latents=torch.from_numpy(noise_for(11, pipeline.transformer.config.audio_acoustic_hidden_dim, frames))[None],
         output_type="latent", **options,
@@ -91,9 +91,9 @@ def test_without_guidance_no_words_are_not_asked(editor, pipeline, monkeypatch, 
     asked = []
     monkeypatch.setitem(editor.runners, "transformer", counted(editor.runners["transformer"], asked))
     editor.made(scene, replace(KNOBS, guidance=1.0), TASKS["lego"], 600.0)
-    assert len(asked) == 3
+    assert len(asked) == 2
     editor.made(scene, KNOBS, TASKS["lego"], 600.0)
-    assert len(asked) == 9
+    assert len(asked) == 6
 
 
 def counted(runner, asked):
@@ -124,8 +124,8 @@ def test_every_step_is_told_and_a_cancel_counts_between_two(editor, scene):
     told = []
     with pytest.raises(Cancelled):
         editor.made(scene, KNOBS, TASKS["lego"], 600.0, lambda *row: told.append(row),
-                    lambda: sum(stage == "generating" for stage, _ in told) == 3)  # fmt: skip
-    assert [stage for stage, _ in told] == ["encoding", "generating", "generating", "generating"]
+                    lambda: sum(stage == "generating" for stage, _ in told) == 2)  # fmt: skip
+    assert [stage for stage, _ in told] == ["encoding", "generating", "generating"]
     assert [fraction for _, fraction in told] == sorted(fraction for _, fraction in told)
 
 
