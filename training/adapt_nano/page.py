@@ -39,8 +39,10 @@ them from {RECORDINGS} recordings of {SECONDS:g} s, on one core without a graphi
 written by
 
 ```sh
-python -m training.adapt_nano.example    # fluidsynth, fluid-soundfont-gm, timgm6mb-soundfont; [train,export]
+python -m training.adapt_nano.example --steps {learned["lora"]["steps"]} --clips {count} --others {others}
 ```
+
+with FluidSynth, the packages `fluid-soundfont-gm` and `timgm6mb-soundfont` and the extras `train` and `export`.
 
 **Data.** A folder of wav files, nothing else (rendered from scores {FIRST_SCORE} onwards of the test seeds, which no
 training uses). nano itself plays each of them on {", ".join(HELPERS)}; from these it learns the way back to the
@@ -57,7 +59,7 @@ recording. The same stems, asked for by their own words, remind it of what it co
 
 Pairs by back-translation: {learned["pairs"]["seconds"]:.0f} CPU seconds, once for both.
 
-## Style gain: {count} scores that neither nano nor the style has met
+## Style gain: N = {count} scores that neither nano nor the style has met
 
 Each is played by another instrument (flute, vibraphone, saxophone, ...) and asked for as "{PHRASE}". Log-mel distance
 to the true rendering (lower is better; mean ± standard error), chroma to it, and whether the stem is nearer to the
@@ -69,7 +71,7 @@ true {PHRASE} than to the same score on any of nano's 37 instruments.
 
 Blended with the base by weight: {_curve(gain)}.
 
-## Retention: {others} other prompts while the style is on
+## Retention: N = {others} other prompts while the style is on
 
 Other instruments are asked for, on the unseen soundfont of `retimbre eval`; its judge says whether they are heard.
 
