@@ -56,7 +56,7 @@ def take(arg: Arg, atom: Atom) -> Atom:
 
 def _number(atom: Atom) -> float | int | None:
     if isinstance(atom, str) and NUMBER.fullmatch(atom.strip()):
-        return float(atom)
+        return float(atom.strip())  # float itself leaves \x1c to \x1f
     return atom + 0 if isinstance(atom, (int, float)) else None     # True + 0 is 1
 
 

@@ -15,7 +15,7 @@ ANY = Arg("echo", "any")
 
 
 @pytest.mark.parametrize("arg, atom, value", [
-    (STEPS, 8, 8), (STEPS, 8.0, 8), (STEPS, "8", 8), (STEPS, " 8 ", 8), (STEPS, "8.0", 8), (STEPS, True, 1),
+    (STEPS, 8, 8), (STEPS, 8.0, 8), (STEPS, "8", 8), (STEPS, " \x1e8 ", 8), (STEPS, "8.0", 8), (STEPS, True, 1),
     (STEPS, 1, 1), (STEPS, 100, 100),
     (STRENGTH, 1, 1.0), (STRENGTH, "0.5", 0.5), (STRENGTH, ".5", 0.5), (STRENGTH, "1e-1", 0.1), (STRENGTH, False, 0.0),
     (STRENGTH, 0, 0.0), (STRENGTH, 2, 2.0),
