@@ -171,6 +171,12 @@ def resume(folder: Path, module, optimisers, average: WeightAverage) -> int:
     return state["step"]
 
 
+def steps_done(folder: Path) -> int:
+    """How far the run in `folder` has come; 0 if it has not begun."""
+    last = folder / "last.pt"
+    return torch.load(last, weights_only=True, mmap=True)["step"] if last.exists() else 0
+
+
 def load_average(folder: Path, module: nn.Module) -> nn.Module:
     """The averaged weights of a run, ready to use."""
     module.load_state_dict(torch.load(folder / "last.pt", weights_only=True)["average"])

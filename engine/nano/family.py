@@ -4,8 +4,8 @@
     region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
     seed   -> noise -----------------------------------------------+
 
-Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, how the flow
-is walked in sampler.py. One thread at a time may call a family.
+Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, what is spoken
+in synthesis.py, how the flow is walked in sampler.py. One thread at a time may call a family.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from engine.nano.pooling import pool
 from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
 from engine.nano.stages import STAGES
 from engine.nano.styles import Wardrobe
+from engine.nano.synthesis import Speaker
 from engine.region import ModelPort, reflected
 from engine.runtime import REINSTALL, OnnxRunner, Runner
 
@@ -41,7 +42,7 @@ MAX_TEXT_TOKENS = 64
 TEXT_CACHE_SIZE = 256
 CHUNK_FRAMES = 512  # 20 s: ten minutes are heard and spoken in pieces, or they would take gigabytes
 FEATURES_REACH_FRAMES = 3  # the widest analysis window reaches (8192 - 640) / 2 samples = 2.95 frames further
-# Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames, the inverse STFT of +-1/2: 14.
+# Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames: 13.5.
 DECODER_REACH_FRAMES = 16
 MAX_SECONDS = 600.0
 
@@ -262,15 +263,15 @@ class NanoFamily:
         self, latent: np.ndarray, advance: Callable[[float], None], cancelled: Callable[[], bool]
     ) -> np.ndarray:
         """Samples [T * 1280] of latents [T, 48]; chunks overlap by the decoder's reach, so they equal the whole."""
-        frames, chunks = len(latent), []
+        frames, chunks, speaker = len(latent), [], Speaker()
         for first in range(0, frames, CHUNK_FRAMES):
             if cancelled():
                 raise Cancelled
             last = min(frames, first + CHUNK_FRAMES)
             begin, end = max(0, first - DECODER_REACH_FRAMES), min(frames, last + DECODER_REACH_FRAMES)
-            log_magnitude, phase = self._runners["latent_decoder"](latent=latent[None, begin:end])
-            samples = F.inverse_stft(log_magnitude[0], phase[0])
-            chunks.append(samples[(first - begin) * F.SAMPLES_PER_FRAME : (last - begin) * F.SAMPLES_PER_FRAME])
+            own = slice((first - begin) * F.MEL_PER_FRAME, (last - begin) * F.MEL_PER_FRAME)
+            parts = self._runners["latent_decoder"](latent=latent[None, begin:end])
+            chunks.append(speaker.speak(*(part[0, own] for part in parts), is_last=last == frames))
             advance(last / frames)
         return np.concatenate(chunks)
 

@@ -1,4 +1,4 @@
-"""What nano hears: log-mel and pitch features of 32 kHz mono audio, and the inverse STFT that makes it speak.
+"""What nano hears: log-mel and pitch features of 32 kHz mono audio.
 
 Rule 1: this is the only description of the features. Training, evaluation and serving all call it.
 Rule 2: numpy alone, float32 throughout; the graphs begin where this file ends.
@@ -38,7 +38,6 @@ PITCH_WIDTH = PITCH_BINS * PITCH_PER_FRAME  # 432
 
 FEATURE_WIDTH = MEL_WIDTH + PITCH_WIDTH  # 944
 
-SYNTHESIS_N_FFT = 1280
 LOG_FLOOR = 1e-5  # as AudioLDM2's mel: log(max(x, 1e-5))
 LEVEL_TARGET_RMS = 0.1  # -20 dBFS over the active frames
 LEVEL_GATE_DB = -40.0  # frames this far below the loudest one do not count
@@ -89,23 +88,6 @@ def features(samples: np.ndarray) -> np.ndarray:
     return np.concatenate([mel(samples), pitch(samples)], axis=1)
 
 
-def inverse_stft(log_magnitude: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    """Samples [F * 320] from log-magnitude and phase [F, 641] by windowed overlap-add.
-
-    The frame k is centred on sample 320 k + 160 ("same" padding, as Vocos), so F frames
-    give exactly F hops and nothing has to be cut by the caller.
-    """
-    n_fft, pad = SYNTHESIS_N_FFT, (SYNTHESIS_N_FFT - HOP) // 2
-    magnitude = np.exp(np.minimum(log_magnitude, 7.0))
-    spectrum = np.empty(phase.shape, np.complex64)
-    spectrum.real, spectrum.imag = magnitude * np.cos(phase), magnitude * np.sin(phase)
-    window = _hann(n_fft)
-    frames = np.fft.irfft(spectrum, n_fft, axis=1).astype(np.float32) * window
-    signal = _overlap_add(frames)
-    envelope = _overlap_add(np.broadcast_to(np.square(window), frames.shape))
-    return signal[pad:-pad] / np.maximum(envelope[pad:-pad], 1e-8)
-
-
 @lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
     """Triangular filters on the HTK mel scale, 0 to 16 kHz, unit peak area: [128, 513]."""
@@ -146,19 +128,10 @@ def _stft_magnitude(samples: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     mode = "reflect" if len(samples) > pad else "symmetric"
     padded = np.pad(samples, pad, mode=mode)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
-    return np.abs(np.fft.rfft(frames * _hann(n_fft), axis=1)).astype(np.float32)
-
-
-def _overlap_add(frames: np.ndarray) -> np.ndarray:
-    """Sum of [F, n] frames laid 320 samples apart: [(F - 1) * 320 + n]; n is a multiple of 320."""
-    count, n = frames.shape
-    parts = n // HOP
-    out = np.zeros((count + parts - 1, HOP), np.float32)
-    for part in range(parts):
-        out[part : part + count] += frames[:, part * HOP : (part + 1) * HOP]
-    return out.reshape(-1)
+    return np.abs(np.fft.rfft(frames * hann(n_fft), axis=1)).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
-def _hann(n: int) -> np.ndarray:
+def hann(n: int) -> np.ndarray:
+    """The periodic Hann window."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)

@@ -3,11 +3,11 @@
     heard [B,T,944] -> AudioEncoder -> tokens [B,T,384] --pool(omega)--+
     words           -> sentence encoder -> tokens [B,L,384] ----------+--> Denoiser: latent, time -> velocity
     clean [B,T,944] -> CodecEncoder -> latent [B,T,48] (training, evaluation)
-    latent [B,T,48] -> LatentDecoder -> log-magnitude, phase [B,4T,641]
+    latent [B,T,48] -> LatentDecoder -> residual: log-magnitude, phase [B,4T,641]; partials [B,4T,478] twice
 
 Sources: decoupled cross-attention after AP-Adapter (arXiv 2407.16564, section 3) and IP-Adapter; rotary positions on
-both sides of it after MuseControlLite; adaptive layer norm from one shared map after PixArt-alpha; ConvNeXt blocks and
-the inverse-STFT head after Vocos; rectified flow after Liu et al. 2022.
+both sides of it after MuseControlLite; adaptive layer norm from one shared map after PixArt-alpha; ConvNeXt blocks after
+Vocos; rectified flow after Liu et al. 2022.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.nano.features import FEATURE_WIDTH, LATENT_CHANNELS, MEL_PER_FRAME, SYNTHESIS_N_FFT
+from engine.nano.features import FEATURE_WIDTH, LATENT_CHANNELS, MEL_PER_FRAME
+from engine.nano.synthesis import BINS, OFFSET_LIMIT, SLOTS
 
 TEXT_WIDTH = 384
 TIME_WIDTH = 256
+RESTING_LOG_AMPLITUDE = 6.0  # untrained partials begin at -52 dB
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class CodecEncoder(nn.Module):
 
 
 class LatentDecoder(nn.Module):
-    """Latents to the spectra that `features.inverse_stft` turns into samples."""
+    """Latents to partials and a residual, from which `synthesis` makes samples."""
 
     def __init__(self, config: NanoConfig):
         super().__init__()
@@ -82,14 +84,17 @@ class LatentDecoder(nn.Module):
         self.upsample = nn.Linear(width, MEL_PER_FRAME * width)  # 25 Hz -> 100 Hz
         self.fast = nn.Sequential(*(ConvNeXt(width) for _ in range(config.decoder_fast_layers)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 2 * (SYNTHESIS_N_FFT // 2 + 1))
+        self.head = nn.Linear(width, 2 * BINS)
+        self.partials = nn.Linear(width, 2 * SLOTS)
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, 48] -> log-magnitude and phase, each [B, 4 T, 641]."""
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """[B, T, 48] -> residual: log-magnitude, phase [B, 4 T, 641]; partials: log-amplitude, offset [B, 4 T, 478]."""
         x = self.slow(self.into(latent))
         x = self.fast(self.upsample(x).reshape(x.shape[0], -1, x.shape[2]))  # [B, T, 4 C] -> [B, 4 T, C]
-        log_magnitude, phase = self.head(self.norm(x)).chunk(2, dim=-1)
-        return log_magnitude, phase
+        x = self.norm(x)
+        log_magnitude, phase = self.head(x).chunk(2, dim=-1)
+        log_amplitude, offset = self.partials(x).chunk(2, dim=-1)
+        return log_magnitude, phase, (log_amplitude - RESTING_LOG_AMPLITUDE).clamp(max=1.0), OFFSET_LIMIT * torch.tanh(offset)
 
 
 def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:

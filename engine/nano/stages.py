@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engine.families import Port, Stage
-from engine.nano.features import FEATURE_WIDTH, LATENT_CHANNELS, SYNTHESIS_N_FFT
+from engine.nano.features import FEATURE_WIDTH, LATENT_CHANNELS
+from engine.nano.synthesis import BINS, SLOTS
 
 TOKEN_WIDTH = 384
 TIME_WIDTH = 256
-SPECTRUM_WIDTH = SYNTHESIS_N_FFT // 2 + 1  # 641
 
 STAGES = (
     Stage(
@@ -41,6 +41,11 @@ STAGES = (
     Stage(
         "latent_decoder",
         inputs=(Port("latent", ("B", "T", LATENT_CHANNELS)),),
-        outputs=(Port("log_magnitude", ("B", "F", SPECTRUM_WIDTH)), Port("phase", ("B", "F", SPECTRUM_WIDTH))),
+        outputs=(
+            Port("log_magnitude", ("B", "F", BINS)),
+            Port("phase", ("B", "F", BINS)),
+            Port("log_amplitude", ("B", "F", SLOTS)),
+            Port("offset", ("B", "F", SLOTS)),  # of a partial from its slot, in slot widths
+        ),
     ),
 )
