@@ -87,6 +87,15 @@ class Words:
     bias: np.ndarray
 
 
+@dataclass(frozen=True)
+class Branch:
+    """A condition of the denoiser, and what its velocity counts."""
+
+    words: Words
+    audio_scale: float
+    factor: float
+
+
 class NanoFamily:
     """The stages of nano, loaded. The constructor takes finished parts, `load` takes them from a folder."""
 
@@ -215,10 +224,11 @@ class NanoFamily:
         return np.concatenate(tokens)
 
     def _velocity(self, knobs: Knobs, audio: np.ndarray, positions: np.ndarray):
-        """The denoiser as the sampler wants it; with guidance, positive and negative words run in one batch."""
+        """The denoiser as the sampler wants it; with guidance, both branches run in one batch."""
         branches = self._branches(knobs)
-        text, bias = stacked([words for words, _ in branches])  # [branches, L, 384], [branches, L]
-        factors = np.array([factor for _, factor in branches], np.float32)[:, None, None, None]
+        text, bias = stacked([branch.words for branch in branches])  # [branches, L, 384], [branches, L]
+        factors = np.array([branch.factor for branch in branches], np.float32)[:, None, None, None]
+        scales = np.array([branch.audio_scale for branch in branches], np.float32)
 
         def velocity(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
             count, times = len(latent), len(branches)
@@ -229,16 +239,23 @@ class NanoFamily:
                 text_bias=np.repeat(bias, count, axis=0),
                 audio=np.tile(audio[part], (times, 1, 1)),
                 audio_position=np.tile(positions[part], (times, 1)),
-                audio_scale=np.full(times * count, knobs.strength, np.float32),
+                audio_scale=np.repeat(scales, count),
             )
             return (factors * moved.reshape(times, *latent.shape)).sum(axis=0)
 
         return velocity
 
-    def _branches(self, knobs: Knobs) -> list[tuple[Words, float]]:
-        """Conditions and their factors: v = (1 - lambda) v_negative + lambda v_positive; what counts 0 is not run."""
-        rows = [(knobs.prompts, knobs.guidance), (((knobs.negative, 1.0),), 1 - knobs.guidance)]
-        return [(self.words(prompts), factor) for prompts, factor in rows if factor]
+    def _branches(self, knobs: Knobs) -> list[Branch]:
+        """v = lambda v_positive + (1 - lambda) v_negative, and a branch that counts 0 is not run.
+
+        The negative one does not hear the region (as in AP-Adapter, where it hears silence): so guidance pushes towards
+        the tune as well as towards the words.
+        """
+        rows = [
+            (knobs.prompts, knobs.strength, knobs.guidance),
+            (((knobs.negative, 1.0),), 0.0, 1 - knobs.guidance),
+        ]
+        return [Branch(self.words(prompts), scale, factor) for prompts, scale, factor in rows if factor]
 
     def words(self, prompts: tuple[tuple[str, float], ...]) -> Words:
         """Several prompts as one condition: their tokens in a row, each with log(weight) on its attention scores."""

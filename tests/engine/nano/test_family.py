@@ -40,6 +40,16 @@ def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano):
     assert np.array_equal(spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative="flute"))
 
 
+def test_guidance_pushes_away_from_what_never_heard_the_region(tiny_nano, monkeypatch):
+    scales = []
+    denoiser = tiny_nano._runners["denoiser"]
+    monkeypatch.setitem(
+        tiny_nano._runners, "denoiser", lambda **inputs: scales.append(inputs["audio_scale"].tolist()) or denoiser(**inputs)
+    )
+    spoken(tiny_nano, guidance=2.0, strength=0.75, steps=1)
+    assert scales == [[0.75, 0.0]]
+
+
 def test_prompts_in_a_row_carry_their_weights_as_bias(tiny_nano):
     words = tiny_nano.words((("violin", 0.75), ("warm piano", 0.25)))
     assert words.tokens.shape == (3 + 4, 384)
