@@ -6,8 +6,8 @@
     latent [B,T,48] -> LatentDecoder -> residual: log-magnitude, phase [B,4T,641]; partials [B,4T,478] twice
 
 Sources: decoupled cross-attention after AP-Adapter (arXiv 2407.16564, section 3) and IP-Adapter; rotary positions on
-both sides of it after MuseControlLite; adaptive layer norm from one shared map after PixArt-alpha; ConvNeXt blocks after
-Vocos; rectified flow after Liu et al. 2022.
+both sides of it after MuseControlLite; adaptive layer norm from one shared map after PixArt-alpha; ConvNeXt blocks
+after Vocos; rectified flow after Liu et al. 2022.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class LatentDecoder(nn.Module):
         x = self.norm(x)
         log_magnitude, phase = self.head(x).chunk(2, dim=-1)
         log_amplitude, offset = self.partials(x).chunk(2, dim=-1)
-        return log_magnitude, phase, (log_amplitude - RESTING_LOG_AMPLITUDE).clamp(max=1.0), OFFSET_LIMIT * torch.tanh(offset)
+        log_amplitude = (log_amplitude - RESTING_LOG_AMPLITUDE).clamp(max=1.0)
+        return log_magnitude, phase, log_amplitude, OFFSET_LIMIT * torch.tanh(offset)
 
 
 def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:

@@ -110,7 +110,7 @@ def hann_lobes(beside, sinc=np.sinc) -> list:
     1 in the middle, 0.5 one bin beside: half a sinc, and a quarter of one either way. torch brings its own sinc.
     """
     sincs = [sinc(step - beside) for step in range(-LOBE_REACH - 1, LOBE_REACH + 2)]
-    return [here + 0.5 * (below + above) for below, here, above in zip(sincs, sincs[1:], sincs[2:])]
+    return [here + 0.5 * (below + above) for below, here, above in zip(sincs, sincs[1:], sincs[2:], strict=False)]
 
 
 def inverse_stft(spectrum: np.ndarray) -> np.ndarray:

@@ -41,11 +41,13 @@ def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano):
 
 
 def test_guidance_pushes_away_from_what_never_heard_the_region(tiny_nano, monkeypatch):
-    scales = []
-    denoiser = tiny_nano._runners["denoiser"]
-    monkeypatch.setitem(
-        tiny_nano._runners, "denoiser", lambda **inputs: scales.append(inputs["audio_scale"].tolist()) or denoiser(**inputs)
-    )
+    scales, denoiser = [], tiny_nano._runners["denoiser"]
+
+    def spied(**inputs):
+        scales.append(inputs["audio_scale"].tolist())
+        return denoiser(**inputs)
+
+    monkeypatch.setitem(tiny_nano._runners, "denoiser", spied)
     spoken(tiny_nano, guidance=2.0, strength=0.75, steps=1)
     assert scales == [[0.75, 0.0]]
 
