@@ -75,15 +75,18 @@ def shrink(path: Path) -> None:
 
 
 def shorten_names(graph: onnx.GraphProto) -> None:
-    """Number what lies between inputs and outputs: paths of modules take half a megabyte in a graph of 3 000 nodes."""
-    ends = {port.name for port in (*graph.input, *graph.output)}
-    inner = {tensor.name for tensor in graph.initializer} | {name for node in graph.node for name in node.output}
-    short = {name: f"{index:x}" for index, name in enumerate(sorted(inner - ends))}
-    for tensor in graph.initializer:
-        tensor.name = short.get(tensor.name, tensor.name)
+    """Number what lies between the layers: paths of modules take half a megabyte in a graph of 3 000 nodes.
+
+    Parameters and products keep theirs: by these, layers are found again (onnx_layers).
+    """
+    kept = {port.name for port in (*graph.input, *graph.output)}
+    kept |= {tensor.name.removesuffix(".int8") for tensor in graph.initializer}
+    inner = {name for node in graph.node for name in node.output} - kept
+    short = {name: f"{index:x}" for index, name in enumerate(sorted(inner))}
     for node in graph.node:
-        node.ClearField("name")
         node.ClearField("doc_string")
+        if node.op_type != "MatMul":
+            node.ClearField("name")
         for names in (node.input, node.output):
             names[:] = [short.get(name, name) for name in names]
     del graph.value_info[:]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from export.onnx_graph import export_stage, quantise, shrink  # noqa: E402
@@ -21,6 +21,9 @@ def test_a_shrunk_graph_is_a_quarter_of_the_size_and_nearly_the_same(tmp_path):
     np.testing.assert_allclose(exact, net(x).detach().numpy(), atol=1e-5)
     shrink(path)
     assert path.stat().st_size < 0.3 * size
+    graph = onnx.load(str(path)).graph
+    assert {node.name for node in graph.node if node.op_type == "MatMul"} == {"/0/MatMul", "/2/MatMul"}
+    assert "0.bias" in {tensor.name for tensor in graph.initializer}
     other = np.random.default_rng(0).standard_normal((1, 9, 128)).astype(np.float32)
     error = run(path, other) - net(torch.from_numpy(other)).detach().numpy()
     assert np.sqrt(np.mean(error**2)) < 0.02 * np.std(exact)
