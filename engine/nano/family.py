@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine import knobs as knob_table
+from engine import providers
 from engine.errors import Cancelled, EngineError
 from engine.knobs import Knobs
 from engine.nano import features as F
@@ -99,12 +100,13 @@ class Branch:
 class NanoFamily:
     """The stages of nano, loaded. The constructor takes finished parts, `load` takes them from a folder."""
 
-    runtime, device = "onnxruntime CPU", "cpu"
+    device = "cpu"
 
     def __init__(
         self, runners: Mapping[str, Runner], tokenizer: Any, config: Mapping[str, Any], folder: Path | None = None
     ) -> None:
         self.config, self.folder = config, folder
+        self.runtime = providers.used().title
         self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
         self._runners, self._tokenizer = runners, tokenizer
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
