@@ -40,7 +40,7 @@ COMMANDS = {
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
     "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
     "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),
-    "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (needs the harp extra)"),
+    "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (extra: harp)"),
     "data": Command("server.cli_data", "check, cut, caption and split recordings for training"),
     "train": Command("server.cli_train", "learn a style from recordings (needs the train extra)"),
     "eval": Command("server.cli_eval", "judge the model (needs the train extra)"),

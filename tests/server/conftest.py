@@ -19,7 +19,8 @@ def audio(tmp_path):
 
 @pytest.fixture
 def config(tmp_path, audio):
-    return ServeConfig(data_dir=str(tmp_path / "data"), port=0, http_port=0, announce="never", root=(str(audio.parent),))
+    data = str(tmp_path / "data")
+    return ServeConfig(data_dir=data, port=0, http_port=0, announce="never", root=(str(audio.parent),))
 
 
 @pytest.fixture

@@ -94,7 +94,8 @@ async def test_without_the_package_the_server_runs_all_the_same(config, monkeypa
 
 
 @pytest.mark.parametrize(("choice", "host", "is_wanted"), [
-    ("auto", "127.0.0.1", False), ("auto", "localhost", False), ("auto", "0.0.0.0", True), ("always", "127.0.0.1", True),
+    ("auto", "127.0.0.1", False), ("auto", "localhost", False), ("auto", "0.0.0.0", True),
+    ("always", "127.0.0.1", True),
     ("never", "0.0.0.0", False)])
 def test_who_is_announced(choice, host, is_wanted):
     assert discovery.is_wanted(choice, host) is is_wanted

@@ -106,7 +106,8 @@ class Double:
         os.kill(os.getpid(), 9)
 
     def do_starve(self, job, edit, argument):
-        print("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", file=sys.stderr, flush=True)
+        message = "OpenBLAS error: Memory allocation still failed after 10 retries, giving up."
+        print(message, file=sys.stderr, flush=True)
         os._exit(1)
 
     def do_hang(self, job, edit, argument):

@@ -111,7 +111,7 @@ async def test_every_query_of_the_dashboard_asks_for_what_exists(http, call, lis
 
 async def test_the_page_names_every_metric_and_no_other(http):
     page = (DASHBOARD.parents[1] / "observability.md").read_text()
-    named = {name for name in re.findall(r"`(retimbre_[a-z_]+)`", page)}
+    named = set(re.findall(r"`(retimbre_[a-z_]+)`", page))
     async with http.get("/metrics") as response:
         families = {family.name: family.type for family in parse_text(await response.text())}
     there = {f"{name}_total" if kind == "counter" else name for name, kind in families.items()
