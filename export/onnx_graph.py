@@ -80,7 +80,10 @@ def shorten_names(graph: onnx.GraphProto) -> None:
     Parameters and products keep theirs: by these, layers are found again (onnx_layers).
     """
     kept = {port.name for port in (*graph.input, *graph.output)}
-    kept |= {tensor.name.removesuffix(".int8") for tensor in graph.initializer}
+    parameters = {tensor.name.removesuffix(".int8") for tensor in graph.initializer}
+    # Of equal parameters the exporter keeps one, the others are its copies.
+    copies = {node.output[0] for node in graph.node if node.op_type == "Identity" and node.input[0] in parameters}
+    kept |= parameters | copies
     inner = {name for node in graph.node for name in node.output} - kept
     short = {name: f"{index:x}" for index, name in enumerate(sorted(inner))}
     for node in graph.node:

@@ -222,7 +222,7 @@ def test_demo_leaves_sound_manifests_and_a_picture(audio, tmp_path, capsys):
 
 
 def test_serve_config_has_no_option_that_nobody_reads():
-    code = "\n".join(path.read_text() for path in Path("server").glob("*.py") if path.name != "config.py")
+    code = "\n".join(path.read_text() for path in Path("server").rglob("*.py") if path.name != "config.py")
     unread = [each.name for each in dataclasses.fields(ServeConfig)
               if f".{each.name}" not in code and each.name not in ("password_file", "data_dir", "http_port")]
     assert unread == []

@@ -53,7 +53,7 @@ export class Jobs extends EventTarget {
         (await this._api.call("job/query", { id })).forEach((reply) => this._hear(reply));
       } catch (error) {
         if (error.code === "unreachable") return;   // asked again when the connection is back
-        this._end(id, { fail: { code: error.code, message: error.message } });
+        this._hear({ id, address: "fail", code: error.code, message: error.message });
       }
     }
   }
@@ -62,13 +62,12 @@ export class Jobs extends EventTarget {
     const job = this.active.get(message.id);
     if (!job) return;
     if (message.address === "result") job.results.set(message.index, message);
-    else if (isEndOfJob(message)) this._end(job.id, { [message.address]: message });
+    else if (isEndOfJob(message)) this._end(job, { [message.address]: message });
     else Object.assign(job, message);
     this._changed();
   }
 
-  _end(id, ending) {
-    const { results } = this.active.get(id);
+  _end({ id, results }, ending) {
     this._forget(id);
     const detail = { id, results: [...results.values()], ...ending };
     this.dispatchEvent(new CustomEvent("end", { detail }));

@@ -4,7 +4,7 @@ import { byId } from "./dom.js";
 import { showNews } from "./notices.js";
 
 const RESTARTED = "The server was restarted. Everything is here again.";
-const SAME_LIFE_SECONDS = 2;   // by which two measurements of one start may differ
+const SAME_LIFE_SECONDS = 0.5;   // by which two measurements of one start may differ; a start takes longer
 
 /**
  * @param {() => Promise<void>} onopen  called when a connection stands, the first time and after each loss

@@ -32,7 +32,7 @@ def environment(home):
     return {**os.environ,
             "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
             "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
-            "JACK_DEFAULT_SERVER": f"retimbre-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1"}
+            "JACK_DEFAULT_SERVER": f"retimbre-sc-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1"}
 
 
 

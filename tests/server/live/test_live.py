@@ -219,15 +219,15 @@ async def test_a_driver_that_crashes_costs_live_audio_and_not_the_server(own_jac
 
 async def test_lost_sound_is_counted_and_captures_say_so(own_jack, studio):
     await studio.start()
-    say_position(studio)
+    await play_bars(studio, 1)
     child = studio.server.live._child.pid
     os.kill(child, signal.SIGSTOP)  # a machine that is too busy
     await asyncio.sleep(0.3)
     os.kill(child, signal.SIGCONT)
     state = await studio.client.expect("live/state", skip=2)
     assert state["state"] == "running" and state["xruns"] > 0
-    await studio.status(lambda status: status["bars"] >= 2)
-    studio.client.say("capture", 1, 2, "copy", play=0)
+    all_bars = (await studio.status(lambda status: status["bars"] >= 3))["bars"]
+    studio.client.say("capture", 1, all_bars, "copy", play=0)
     assert "sound was lost" in (await studio.client.expect("log", skip=1))["text"]
 
 
