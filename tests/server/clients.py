@@ -46,17 +46,23 @@ class Client:
 
     async def expect(self, address, /, skip=0, patience=PATIENCE_SECONDS, **wanted):
         """The first message of that name with those values that is not among the `skip` first of its kind."""
-        async def look():
-            while True:
-                found = self.all(address, **wanted)
-                if len(found) > skip:
-                    return found[skip]
+        found = await self._look(lambda: self.all(address, **wanted)[skip:], f"{address} {wanted}", patience)
+        return found.values
+
+    async def end(self, identity, patience=PATIENCE_SECONDS):
+        """The message that ends a job, whichever it is."""
+        return await self._look(lambda: self.ends(identity), f"end of {identity}", patience)
+
+    async def _look(self, found, what, patience):
+        async def first():
+            while not found():
                 self._news.clear()
                 await self._news.wait()
+            return found()[0]
         try:
-            return (await asyncio.wait_for(look(), patience)).values
+            return await asyncio.wait_for(first(), patience)
         except asyncio.TimeoutError:
-            raise AssertionError(f"no {address} {wanted}; came {self.messages}") from None
+            raise AssertionError(f"no {what}; came {self.messages}") from None
 
     def all(self, address, /, **wanted):
         return [message for message in self.messages if message.address == f"{ROOT}/{address}"

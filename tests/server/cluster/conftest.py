@@ -102,8 +102,8 @@ async def pair(studio):
     await studio.until(lambda: len(studio.processes(before)) == 2)
     for job in reversed(jobs):
         studio.client.say("cancel", job)
-    for job in jobs[1:]:  # the first may be done by then
-        assert (await studio.client.expect("fail", id=job, patience=SLOW_SECONDS))["code"] == "cancelled"
+    for job in jobs:  # the first ones may be done by then
+        await studio.client.end(job, SLOW_SECONDS)
     return studio
 
 
