@@ -9,13 +9,15 @@ Called like any runner. Styles and adapters are exchanged between two calls: bet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine import tensorrt_runtime
+from engine import packed, tensorrt_runtime
+from engine.errors import EngineError
 from engine.families import Port, Stage
 from engine.packed import PackedStyle
 from engine.runtime import OnnxRunner
@@ -24,6 +26,7 @@ from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, ports
 from export.manifest import ExportManifest, Graph, StageRow
 
+MOST_STYLES = 16  # packed and kept, some 25 MB each at rank 16 for AudioLDM2's UNet
 HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
 
 
@@ -82,6 +85,48 @@ class ExportedRunner:
         most = max(1, HELD_BYTES // max(1, sum(values.nbytes for values in held.values())))
         self._held = self._held[-most:]
         return held
+
+
+class PackedWardrobe:
+    """The LoRA styles of one model's graphs: packed once, then kept, so that a change is one of pointers.
+
+    The first of the `runners` has every layer that any of them has.
+    """
+
+    def __init__(self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight) -> None:
+        self._runners, self._base_weight = runners, base_weight
+        self._styles: dict[str, list[PackedStyle]] = {}
+        self._worn: list[Path] = []
+
+    def files(self) -> dict[str, Path]:
+        return {f"style {path.name}": path for path in self._worn}
+
+    def wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError bad_preset."""
+        self._worn = [Path(row["path"]) for row in rows]
+        if not rows:
+            self._put_on([None] * len(self._runners))
+            return []
+        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
+        notes = [] if key in self._styles else self._pack(key, rows)
+        self._put_on(self._styles[key])
+        return [*notes, f"style: LoRA of rank {self._styles[key][0].rank} in all"]
+
+    def _put_on(self, styles: Sequence[PackedStyle | None]) -> None:
+        for runner, style in zip(self._runners, styles, strict=True):
+            runner.take_style(style)
+
+    def _pack(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        layers = [runner.row.lora for runner in self._runners]
+        try:
+            files = [packed.read(Path(row["path"]), layers[0], self._base_weight) for row in rows]
+            weighted = list(zip(files, [row.get("weight", 1.0) for row in rows], strict=True))
+            self._styles[key] = [packed.pack(open_layers, weighted) for open_layers in layers]
+        except packed.LoraError as error:
+            raise EngineError("bad_preset", str(error)) from error
+        while len(self._styles) > MOST_STYLES:
+            self._styles.pop(next(iter(self._styles)))
+        return [note for file in files for note in file.notes]
 
 
 def stage_of(graph: Graph) -> Stage:

@@ -148,7 +148,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         Family(
             "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,
-            "engine.musicgen", takes=("adapters", "soft_prompt"),
+            "engine.musicgen", takes=("adapters", "soft_prompt"), exports=True,
         ),
         Family(
             "ace_step", "ACE-Step 1.5", "MIT", ("cover", "lego", "complete", "repaint", "extract"), 600.0,

@@ -103,6 +103,7 @@ def read(path: Path, layers: Sequence[LoraLayer], base: BaseWeight = lambda path
 
 def pack(layers: Sequence[LoraLayer], styles: Iterable[tuple[Lora, float]], rank: int = 0) -> PackedStyle:
     """Styles with their weights as one: ranks in a row. `rank`: pad to this one with zeros, for graphs of fixed shape.
+    A style's layers that are not among `layers` lie in another graph of the same model.
 
     Raises LoraError where the ranks do not fit.
     """
@@ -117,8 +118,9 @@ def pack(layers: Sequence[LoraLayer], styles: Iterable[tuple[Lora, float]], rank
     }
     by_path, first = {layer.path: layer for layer in layers}, 0
     for style, weight in kept:
-        for path, factors in style.layers.items():
-            layer, last = by_path[path], first + factors.rank
+        for path in style.layers.keys() & by_path.keys():
+            layer, factors = by_path[path], style.layers[path]
+            last = first + factors.rank
             arrays[layer.a][layer.a_index, :, first:last] = factors.down
             arrays[layer.b][layer.b_index, first:last] = weight * factors.up
         first += style.rank

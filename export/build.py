@@ -44,6 +44,8 @@ class Part:
     adapter: str = ""  # layers whose weights are handed in (a regular expression on the end of their path)
     tensors: Mapping[str, np.ndarray] = field(default_factory=dict)  # the adapter in `model`
     lora: str = ""  # layers that styles may change
+    is_step: bool = False  # asked again and again, though nothing of what it is asked stays the same
+    is_exact: bool = False  # float32 in every precision: it gives whole numbers, which must be the model's
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def _stage(part: Part, folder: Path, precision: str) -> StageRow:
     """Write the graphs of one stage. What is run once an edit gains nothing by int8, and encoders lose by it."""
     import onnx
 
-    precision = "float32" if precision == "int8" and not part.same else precision
+    if part.is_exact or precision == "int8" and not (part.same or part.is_step):
+        precision = "float32"
     scratch, name = folder / f"{part.stage.name}.raw", part.stage.name
     scratch.mkdir()  # a model of more than 2 GB comes in many files
     part.write(scratch / "raw.onnx")

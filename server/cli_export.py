@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="family, as `retimbre models list` names it")
     parser.add_argument("--preset", action="append", default=[], metavar="NAME",
                         help="check that this style's files fit the graphs; may be given several times")
+    parser.add_argument("--checkpoint", default="", metavar="NAME",
+                        help="of musicgen: another one than plays first, as musicgen-melody")
     parser.add_argument("--to", choices=TARGETS, default="onnx",
                         help="onnx: graphs for any machine; tensorrt: engines for this NVIDIA card beside them")
     parser.add_argument("--precision", choices=PRECISIONS,
@@ -58,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
+    from engine.errors import EngineError
     from engine.exported import open_for_parity
     from engine.families import family_named
     from engine.runtime import threads_for
@@ -69,9 +72,12 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
     precision = arguments.precision or ("float16" if arguments.to == "tensorrt" else "float32")
     exporting = family_named(arguments.model).exporting()
     region = _region(exporting.RATE_HZ, arguments.seconds)
+    chosen = {"checkpoint": arguments.checkpoint} if arguments.checkpoint else {}
+    if chosen and not hasattr(exporting, "CHECKPOINTS"):
+        raise EngineError("bad_args", f"--checkpoint: {arguments.model} has one only")
     with progress_bar(arguments.model) as show:
         tell = lambda stage, fraction: show(Progress(fraction, stage, -1.0, 0))  # noqa: E731
-        plan = exporting.plan(models, region, lambda done: tell("reading", -1.0))
+        plan = exporting.plan(models, region, lambda done: tell("reading", -1.0), **chosen)
         return build.build(plan, models, precision, open_for_parity(threads_for(arguments.threads)), tell)
 
 

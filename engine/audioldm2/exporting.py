@@ -6,8 +6,7 @@ so that one export serves every AP-Adapter of its size. The 384 (-large: 768) at
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from engine.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
 from engine.audioldm2.stages import STAGES
 from engine.audioldm2.weights import Places
 from engine.errors import Cancelled, EngineError
-from engine.exported import ExportedRunner, runners
+from engine.exported import ExportedRunner, PackedWardrobe, runners
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from export.build import Part, Plan
@@ -39,7 +38,6 @@ RATE_HZ = SAMPLE_RATE_HZ
 GRAPH_PREFIX = "unet.unet."  # the stage's module holds the adapted UNet, which holds diffusers' own
 CHECK_STEPS, CHECK_SEED = 2, 7
 SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_encoder")
-MOST_STYLES = 16  # packed and kept, some 25 MB each at rank 16
 
 
 def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], None] = lambda fraction: None) -> Plan:
@@ -114,7 +112,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
                 raise Cancelled
             opened[name].load()
         self._runners, self._editor = opened, _editor(opened, self._base, self.manifest.settings)
-        self._wardrobe = PackedWardrobe(opened["unet"], self._base_weight)
+        self._wardrobe = PackedWardrobe([opened["unet"]], self._base_weight)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become the style of its steps."""
@@ -157,41 +155,6 @@ class ExportedAudioLdm2(AudioLdm2Family):
             raise EngineError("bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}") from error
         runner.take_adapter({name: state[_checkpoint_name(name)].float().numpy().T for name in runner.row.weights})
         self._adapter = path
-
-
-class PackedWardrobe:
-    """The LoRA styles of one exported step: packed once, then kept, so that a change is one of pointers."""
-
-    def __init__(self, runner: ExportedRunner, base_weight: packed.BaseWeight) -> None:
-        self._runner, self._base_weight = runner, base_weight
-        self._styles: dict[str, packed.PackedStyle] = {}
-        self._worn: list[Path] = []
-
-    def files(self) -> dict[str, Path]:
-        return {f"style {path.name}": path for path in self._worn}
-
-    def wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError bad_preset."""
-        self._worn = [Path(row["path"]) for row in rows]
-        if not rows:
-            self._runner.take_style(None)
-            return []
-        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
-        notes = [] if key in self._styles else self._pack(key, rows)
-        self._runner.take_style(self._styles[key])
-        return [*notes, f"style: LoRA of rank {self._styles[key].rank} in all"]
-
-    def _pack(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        layers = self._runner.row.lora
-        try:
-            files = [packed.read(Path(row["path"]), layers, self._base_weight) for row in rows]
-            weights = [row.get("weight", 1.0) for row in rows]
-            self._styles[key] = packed.pack(layers, zip(files, weights, strict=True))
-        except packed.LoraError as error:
-            raise EngineError("bad_preset", str(error)) from error
-        while len(self._styles) > MOST_STYLES:
-            self._styles.pop(next(iter(self._styles)))
-        return [note for file in files for note in file.notes]
 
 
 def _part(stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any) -> Part:

@@ -8,7 +8,7 @@ what is said token by token.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import Cancelled, EngineError
+from engine.musicgen.conditions import Condition, melody_of, text_states, tokenized
 from engine.musicgen.delay import delays_of
+from engine.musicgen.soft_prompt import SoftPrompt
+from engine.musicgen.speaker import Decoder
 from engine.musicgen.weights import MELODY, kind_of
 
 
@@ -67,6 +70,29 @@ class Components:
     def text_width(self) -> int:
         """768."""
         return self.model.config.text_encoder.d_model
+
+    @property
+    def width(self) -> int:
+        """Of what the decoder hears: 1024 in -small."""
+        return self.model.config.decoder.hidden_size
+
+    @torch.inference_mode()
+    def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
+        """States [L, H] of one text, learned words before it."""
+        ids = tokenized(self.tokenizer, [words])
+        tensors = [torch.tensor(ids[name], device=self.model.device) for name in ("input_ids", "attention_mask")]
+        states, _ = text_states(self.model, *tensors, prompt)
+        return states[0].cpu().numpy()
+
+    @torch.inference_mode()
+    def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+        """States [B, 235, H] of a chroma [any, 12] for each row."""
+        rows = melody_of(self.model, heard).to(self.model.device)
+        return self.model.audio_enc_to_dec_proj(rows).cpu().numpy()
+
+    def speaker(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
+        """`factors` [B] of the rows of a condition, `heard(first_frame)` the condition of a window."""
+        return Decoder(self.model.decoder, factors, heard)
 
     @torch.inference_mode()
     def encoded(self, samples: np.ndarray) -> np.ndarray:

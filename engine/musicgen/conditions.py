@@ -11,23 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.musicgen.chroma import fitted, no_melody
-from engine.musicgen.components import Components
 from engine.musicgen.soft_prompt import SoftPrompt
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them (melody)."""
+    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them (melody).
 
-    states: Tensor
-    mask: Tensor | None
+    Tensors where a model is trained, arrays on their way to what speaks.
+    """
+
+    states: Tensor | np.ndarray
+    mask: Tensor | np.ndarray | None
+
+    def on(self, device: Any) -> Condition:
+        """The same as tensors there, of arrays."""
+        mask = None if self.mask is None else torch.from_numpy(self.mask).to(device)
+        return Condition(torch.from_numpy(self.states).to(device), mask)
 
     def keywords(self, dtype: torch.dtype) -> dict[str, Any]:
         """For the decoder's forward."""
@@ -98,42 +105,49 @@ def melody_of(model: Any, heard: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([fitted(chroma, frames) for chroma in heard]))
 
 
+class Parts(Protocol):
+    """What a conditioner asks of a checkpoint, on torch (components) or on its graphs (exporting)."""
+
+    width: int
+    hears_melody: bool
+
+    def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
+        """States [L, H] of one text with the learned words before it."""
+
+    def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+        """States [B, 235, H] of a chroma [any, 12] for each row."""
+
+
 class Conditioner:
     """Turns branches into one batch. Remembers the words' states of one job."""
 
-    def __init__(self, parts: Components, branches: Sequence[Branch]) -> None:
-        self._model, self._hears_melody, self._branches = parts.model, parts.hears_melody, branches
+    def __init__(self, parts: Parts, branches: Sequence[Branch]) -> None:
+        self._parts, self._branches = parts, branches
         self.factors = np.array([branch.factor for branch in branches], np.float32)
-        self._states, self._mask = self._stacked(parts.tokenizer)
+        self._states, self._mask = self._stacked()
 
-    @torch.inference_mode()
     def heard(self, chroma: np.ndarray | None = None) -> Condition:
         """The condition of a batch with a row for each branch; the melody only where a branch hears it."""
-        if not self._hears_melody:
-            return condition(self._model, self._states, self._mask)
+        if not self._parts.hears_melody:
+            return Condition(self._states, self._mask)
         melody = no_melody() if chroma is None else chroma
-        rows = melody_of(self._model, [melody if branch.hears else no_melody() for branch in self._branches])
-        return condition(self._model, self._states, self._mask, rows.to(self._states.device))
+        rows = self._parts.melodies_heard([melody if branch.hears else no_melody() for branch in self._branches])
+        return Condition(np.concatenate([rows, self._states], axis=1), None)
 
-    @torch.inference_mode()
-    def _stacked(self, tokenizer: Any) -> tuple[Tensor, Tensor]:
+    def _stacked(self) -> tuple[np.ndarray, np.ndarray]:
         """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer words, or none."""
-        read = [self._read(tokenizer, branch) for branch in self._branches]
+        read = [self._read(branch) for branch in self._branches]
         shape = len(read), max(1, *map(len, read))
-        states = torch.zeros(*shape, read[0].shape[1], device=self._model.device)
-        mask = torch.zeros(*shape, dtype=torch.long, device=self._model.device)
+        states, mask = np.zeros((*shape, self._parts.width), np.float32), np.zeros(shape, np.int64)
         for row, found in enumerate(read):
             states[row, : len(found)], mask[row, : len(found)] = found, 1
         return states, mask
 
-    def _read(self, tokenizer: Any, branch: Branch) -> Tensor:
+    def _read(self, branch: Branch) -> np.ndarray:
         """States [L, H] of a branch's words; [0, H] where it has none."""
         if branch.words is None:
-            return torch.zeros(0, self._model.config.decoder.hidden_size)
-        ids = tokenized(tokenizer, [branch.words])
-        tensors = {name: torch.tensor(values, device=self._model.device) for name, values in ids.items()}
-        states, _ = text_states(self._model, tensors["input_ids"], tensors["attention_mask"], branch.prompt)
-        return states[0]
+            return np.zeros((0, self._parts.width), np.float32)
+        return self._parts.words_heard(branch.words, branch.prompt)
 
 
 def tokenized(tokenizer: Any, texts: Sequence[str]) -> Mapping[str, list[list[int]]]:

@@ -21,9 +21,8 @@ from engine.knobs import Knobs
 from engine.musicgen.chroma import HOP_SAMPLES, chroma
 from engine.musicgen.components import Components
 from engine.musicgen.conditions import Conditioner, branches_of
-from engine.musicgen.sampler import Span, Taste, sampled
+from engine.musicgen.sampler import Span, Speaker, Taste, sampled
 from engine.musicgen.soft_prompt import SoftPrompt
-from engine.musicgen.speaker import Decoder
 from engine.scene import Scene
 
 WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window
@@ -126,7 +125,7 @@ class Editor:
 
     def _speaker(
         self, knobs: Knobs, soft_prompts: Sequence[tuple[SoftPrompt, float]], melody: np.ndarray | None, prompt: int
-    ) -> Decoder:
+    ) -> Speaker:
         """The decoder under these words; a melody model hears in each window the melody of that window."""
         parts = self.parts
         conditioner = Conditioner(parts, branches_of(knobs.prompts, knobs.negative, knobs.guidance, soft_prompts))
@@ -138,7 +137,7 @@ class Editor:
             passed = max(0, first - prompt) * parts.hop // HOP_SAMPLES
             return conditioner.heard(heard[min(passed, len(heard) - 1) :])
 
-        return Decoder(parts.model.decoder, conditioner.factors, of_window)
+        return parts.speaker(conditioner.factors, of_window)
 
     def _seamed(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
         """The continuation, faded in over what was there: EnCodec's version of the prompt ended a little elsewhere."""

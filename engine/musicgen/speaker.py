@@ -24,7 +24,7 @@ class Decoder:
 
     def begin(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after the first steps [K, S]. EngineError out_of_memory."""
-        self._condition, self._memory = self._heard(first_frame), None
+        self._condition, self._memory = self._heard(first_frame).on(self._decoder.device), None
         return self._predicted(steps)
 
     def follow(self, step: np.ndarray) -> np.ndarray:

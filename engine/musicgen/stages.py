@@ -1,63 +1,54 @@
-"""The graphs of musicgen. B: branches of the guidance, L: words (with learned ones), S: first steps, P: steps so far,
-T: frames of codes (50 a second), N: samples (32 kHz), C: codebooks of one channel. Widths are those of -small.
+"""The graphs of musicgen. B: branches of the guidance, L: words (with learned ones), S: first steps, P: room for
+steps, T: frames of codes (50 a second), N: samples (32 kHz), C: codebooks of one channel.
 
-The keys and values of all layers are one tensor [layers, B, heads, steps, width of a head]. A step gives its own
-alone, to be put behind those before it. The stereo checkpoints have 8 codebooks in `tokens` and `logits`; EnCodec
-hears and makes one channel at a time. Where the decoder hears no cross-attention (-melody), `states` begins with the
-melody and P counts it, and nothing is said of words after the first call.
+Keys and values are a tensor a layer, [B, heads, steps, width of a head]. `step` reads the first `position` of the P
+that there is room for and gives its own alone, to be written behind them: nothing is copied, and shapes stay the same
+for hundreds of steps. The stereo checkpoints have 8 codebooks in `tokens` and `logits`; EnCodec hears and makes one
+channel at a time. Where the decoder hears no cross-attention (-melody), `states` begins with the melody, whose keys lie
+among its own, and nothing is said of words after the first call.
 """
 
 from __future__ import annotations
 
 from engine.families import Port, Stage
 
-WIDTH, TEXT_WIDTH, LAYERS, HEADS, HEAD_WIDTH = 1024, 768, 24, 16, 64
-CODEBOOKS, TOKENS = 4, 2048
+
+def table(
+    width: int = 1024, text_width: int = 768, layers: int = 24, heads: int = 16, codebooks: int = 4,
+    tokens: int = 2048, chroma_frames: int = 0,
+) -> tuple[Stage, ...]:  # fmt: skip
+    """The stages of a checkpoint of this size (that of -small); `chroma_frames` (235): one that hears melodies."""
+
+    def memory(name: str, steps: str | int) -> tuple[Port, ...]:
+        axes = ("B", heads, steps, width // heads)
+        return tuple(Port(f"{name}_{what}_{layer}", axes) for layer in range(layers) for what in ("keys", "values"))
+
+    states, mask = Port("states", ("B", "L", width)), Port("mask", ("B", "L"), "int64")  # 1: a word, 0: none
+    logits = Port("logits", ("B", codebooks, tokens))
+    codes, samples = Port("codes", ("B", "C", "T"), "int64"), Port("samples", ("B", "N"))
+    first = Port("tokens", ("B", codebooks, "S"), "int64")  # the start token, and a prompt's steps
+    following = (Port("tokens", ("B", codebooks, 1), "int64"), Port("position", (1,), "int64"))
+    embedded = Port("embedded", ("B", "L", text_width))
+    shared = (
+        Stage("word_embedding", (Port("input_ids", ("B", "L"), "int64"),), (embedded,)),
+        Stage("text_encoder", (embedded, mask), (states,)),
+        Stage("codec_encoder", (samples,), (codes,)),
+        Stage("codec_decoder", (codes,), (samples,)),
+    )
+    if chroma_frames:
+        heard = Port("melody_states", ("B", chroma_frames, width))
+        return (
+            *shared,
+            Stage("melody", (Port("chroma", ("B", chroma_frames, 12)),), (heard,)),
+            Stage("prefill", (first, states), (logits, *memory("own", "P"))),
+            Stage("step", (*following, *memory("own", "P")), (logits, *memory("new", 1))),
+        )
+    return (
+        *shared,
+        Stage("prefill", (first, states, mask), (logits, *memory("own", "S"), *memory("words", "L"))),
+        Stage("step", (*following, mask, *memory("own", "P"), *memory("words", "L")), (logits, *memory("new", 1))),
+    )
 
 
-def _memory(name: str, steps: str | int) -> tuple[Port, Port]:
-    axes = (LAYERS, "B", HEADS, steps, HEAD_WIDTH)
-    return Port(f"{name}_keys", axes), Port(f"{name}_values", axes)
-
-
-_STATES = Port("states", ("B", "L", WIDTH))
-_MASK = Port("mask", ("B", "L"), "int64")  # 1: a word, 0: none
-_LOGITS = Port("logits", ("B", CODEBOOKS, TOKENS))
-_CODES = Port("codes", ("B", "C", "T"), "int64")
-_SAMPLES = Port("samples", ("B", "N"))
-_FIRST = Port("tokens", ("B", CODEBOOKS, "S"), "int64")  # the start token, and a prompt's steps
-_NEXT = Port("tokens", ("B", CODEBOOKS, 1), "int64")
-
-_WORDS_AND_SOUND = (
-    Stage(
-        "word_embedding",
-        inputs=(Port("input_ids", ("B", "L"), "int64"),),
-        outputs=(Port("embedded", ("B", "L", TEXT_WIDTH)),),
-    ),
-    Stage("text_encoder", inputs=(Port("embedded", ("B", "L", TEXT_WIDTH)), _MASK), outputs=(_STATES,)),
-    Stage("codec_encoder", inputs=(_SAMPLES,), outputs=(_CODES,)),
-    Stage("codec_decoder", inputs=(_CODES,), outputs=(_SAMPLES,)),
-)
-STAGES = (
-    *_WORDS_AND_SOUND,
-    Stage(
-        "prefill",
-        inputs=(_FIRST, _STATES, _MASK),
-        outputs=(_LOGITS, *_memory("own", "S"), *_memory("words", "L")),
-    ),
-    Stage(
-        "step",
-        inputs=(_NEXT, _MASK, *_memory("own", "P"), *_memory("words", "L")),
-        outputs=(_LOGITS, *_memory("new", 1)),
-    ),
-)
-MELODY_STAGES = (
-    *_WORDS_AND_SOUND,
-    Stage(
-        "melody",
-        inputs=(Port("chroma", ("B", 235, 12)),),
-        outputs=(Port("melody_states", ("B", 235, WIDTH)),),
-    ),
-    Stage("prefill", inputs=(_FIRST, _STATES), outputs=(_LOGITS, *_memory("own", "P"))),
-    Stage("step", inputs=(_NEXT, *_memory("own", "P")), outputs=(_LOGITS, *_memory("new", 1))),
-)
+STAGES = table()
+MELODY_STAGES = table(chroma_frames=235)

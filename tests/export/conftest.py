@@ -48,3 +48,20 @@ def nano_models(tmp_path_factory, nano_weights, region):
     folder = tmp_path_factory.mktemp("nano_models")
     build.build(exporting.plan(folder, region, weights=nano_weights), folder, "float32", open_for_parity(1))
     return folder
+
+
+@pytest.fixture(scope="session")
+def musicgen_models(tmp_path_factory):
+    """A models folder of musicgen with the exports of both of its checkpoints in it."""
+    for module in ("torch", "transformers", "peft", "onnx", "onnxruntime"):
+        pytest.importorskip(module)
+    from engine.exported import open_for_parity
+    from engine.musicgen import exporting
+    from export import build
+    from tests.engine.musicgen import tiny
+
+    folder = tiny.write_models(tmp_path_factory.mktemp("musicgen"))
+    heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    for checkpoint in ("musicgen-small", "musicgen-melody"):
+        build.build(exporting.plan(folder, heard, checkpoint=checkpoint), folder, "float32", open_for_parity(1))
+    return folder

@@ -1,0 +1,121 @@
+"""musicgen on its exported graphs: the same stem as on torch, with every task, style and learned word."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.editing import EditRequest, edit
+from engine.errors import EngineError
+from engine.families import Shelf
+from export import manifest
+from presets import SHIPPED_FOLDER, Library, resolve
+from tests.engine.signals import sine
+
+SIXTEEN_BITS = 1 / 2**15
+
+
+@pytest.fixture(scope="module")
+def shelves(musicgen_models, tmp_path_factory):
+    """The same weights with and without their exports."""
+    return Shelf(1, musicgen_models), Shelf(1, linked(musicgen_models, tmp_path_factory.mktemp("bare")))
+
+
+def linked(models, folder):
+    for path in models.iterdir():
+        if path.name != manifest.FOLDER:
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def stem_of(shelf, folder, name, task="generate", **preset):
+    source, out = folder / "in.wav", folder / name
+    out.mkdir()
+    if not source.exists():
+        soundfile.write(source, sine(60_000, 44_100, 440), 44_100, subtype="PCM_16")
+    style = resolve(Library([SHIPPED_FOLDER]).get(f"musicgen_{task}"), "a violin")
+    asked = EditRequest(str(source), "a violin", output_dir=str(out), model="musicgen", preset={**style, **preset},
+                        knobs={"seed": 5}, start_seconds=0.55, length_seconds=0.3)  # fmt: skip
+    found = edit(asked, shelf=shelf)
+    return soundfile.read(found.stems[0]["path"])[0], found.values
+
+
+def both(shelves, folder, **asked):
+    return (stem_of(shelf, folder, str(index), **asked)[0] for index, shelf in enumerate(shelves))
+
+
+@pytest.mark.parametrize("task", ["generate", "continue", "accompaniment"])
+def test_every_task_makes_the_same_stem(shelves, tmp_path, task):
+    (ours, found), (theirs, expected) = (stem_of(shelf, tmp_path, str(i), task) for i, shelf in enumerate(shelves))
+    assert (found["runtime"], expected["runtime"]) == ("ONNX Runtime CPU, exported in float32", "torch")
+    assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS and np.abs(ours).max() > 0
+    assert set(found["model"]["files"]) - set(expected["model"]["files"]) == {"export"}
+
+
+def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
+    from tests.engine.musicgen import tiny
+
+    quiet = tiny.write_lora(tmp_path / "quiet", seed=1, rank=4, alpha=2)
+    stable = tiny.write_lora(tmp_path / "stable", seed=2, rank=2, alpha=4, use_rslora=True)
+    blend = [{"path": str(quiet), "weight": 0.6}, {"path": str(stable), "weight": -0.3}]
+    plain, _ = stem_of(shelves[0], tmp_path, "plain")
+    ours, theirs = both(shelves, tmp_path, adapters=blend)
+    again, _ = stem_of(shelves[0], tmp_path, "again")
+    assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS
+    assert np.abs(ours - plain).max() > 1e-2
+    np.testing.assert_array_equal(again, plain)
+
+
+def test_a_dora_becomes_a_lora_and_the_manifest_says_how_near(shelves, tmp_path):
+    from tests.engine.musicgen import tiny
+
+    dora = tiny.write_lora(tmp_path / "dora", seed=3, rank=2, alpha=2, use_dora=True)
+    _, values = stem_of(shelves[0], tmp_path, "out", adapters=[{"path": str(dora), "weight": 1.0}])
+    assert any("DoRA" in note and "% off" in note for note in values["notes"])
+
+
+def test_a_style_of_another_size_is_refused(shelves, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from tests.engine.musicgen import tiny
+
+    path = tiny.write_lora(tmp_path / "style")
+    save_file({name: tensor.repeat(1, 2) for name, tensor in load_file(path).items()}, str(path))
+    with pytest.raises(EngineError, match="another size") as caught:
+        stem_of(shelves[0], tmp_path, "refused", adapters=[{"path": str(path), "weight": 1.0}])
+    assert caught.value.code == "bad_preset"
+
+
+def test_learned_words_are_played(shelves, tmp_path):
+    import torch
+
+    from engine.musicgen.soft_prompt import SoftPrompt, write_soft_prompt
+    from tests.engine.musicgen import tiny
+
+    torch.manual_seed(0)
+    write_soft_prompt(tmp_path / "words.safetensors", SoftPrompt(tiny.TEXT_WIDTH, 30))
+    prompt = {"path": str(tmp_path / "words.safetensors"), "weight": 0.8}
+    ours, theirs = both(shelves, tmp_path, soft_prompt=prompt)
+    plain, _ = stem_of(shelves[0], tmp_path, "plain")
+    assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS
+    assert np.abs(ours - plain).max() > 1e-2
+
+
+def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_path):
+    folder = linked(musicgen_models, tmp_path)
+    (folder / manifest.FOLDER).mkdir()
+    for path in (musicgen_models / manifest.FOLDER).iterdir():
+        if not manifest.read(path).settings["sizes"]["chroma_frames"]:
+            (folder / manifest.FOLDER / path.name).symlink_to(path)
+    shelf, runtimes = Shelf(1, folder), []
+    for task in ("generate", "accompaniment", "generate"):
+        _, values = stem_of(shelf, tmp_path, f"{task} {len(runtimes)}", task)
+        runtimes.append(values["runtime"])
+    assert runtimes == ["ONNX Runtime CPU, exported in float32", "torch", "ONNX Runtime CPU, exported in float32"]
+
+
+def test_without_any_export_the_family_itself_is_taken(shelves):
+    from engine.musicgen import exporting
+    from engine.musicgen.family import MusicGenFamily
+
+    assert exporting.load(1, shelves[1].models) is None
+    assert type(shelves[1].get("musicgen")[0]) is MusicGenFamily
