@@ -17,6 +17,7 @@ from engine.errors import EngineError
 MAX_SEED = 2**31 - 1  # OSC's int32
 MAX_DRAWN_SEED = 2**24 - 1  # single-precision patches recall integers exactly only up to here
 MAX_TEXT = 2_000
+SLACK = 1e-6  # OSC's floats are float32: 0.3 arrives as 0.30000001
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ KNOBS: Mapping[str, Knob] = {
     "strength": Knob(float, 0, 2, ("audio_prompt", "scale"), 1.0),
     "pooling": Knob(int, 1, 8, ("audio_prompt", "pooling"), 1),
     "guidance": Knob(float, 0, 10, ("guidance",), 1.0),
+    "guidance_from": Knob(float, 0, 1, ("guidance_from",), 0.0),
+    "guidance_to": Knob(float, 0, 1, ("guidance_to",), 1.0),
     "negative": Knob(str, 0, MAX_TEXT, ("negative_prompt",), ""),
     "steps": Knob(int, 1, 100, ("steps",), 1),
     "seed": Knob(int, -1, MAX_SEED, ("seed",), -1),
@@ -55,6 +58,15 @@ class Knobs:
     prompts: tuple[tuple[str, float], ...]  # (words, weight); the weights sum to 1
     temperature: float = 1.0
     top_k: int = 250
+    guidance_from: float = 0.0
+    guidance_to: float = 1.0
+
+    def guidance_at(self, done: float) -> float:
+        """Guidance where so much of the way from noise (0) to sound (1) is done: outside its interval there is none.
+
+        Source: Kynkäänniemi et al. 2024, "Applying guidance in a limited interval".
+        """
+        return self.guidance if self.guidance_from - SLACK <= done < self.guidance_to - SLACK else 1.0
 
     def as_dict(self) -> dict[str, Any]:
         values = asdict(self)

@@ -40,6 +40,8 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
             scale=_mean(parts, lambda preset: preset.audio_prompt.scale),
         ),
         guidance=_mean(parts, lambda preset: preset.guidance),
+        guidance_from=_mean(parts, lambda preset: preset.guidance_from),
+        guidance_to=_mean(parts, lambda preset: preset.guidance_to),
         steps=_rounded(_mean(parts, lambda preset: preset.steps)),
         temperature=_mean(parts, lambda preset: preset.temperature),
         top_k=_rounded(_mean(parts, lambda preset: preset.top_k)),

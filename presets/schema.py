@@ -74,6 +74,8 @@ class Preset(_Strict):
     )
     audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")
     guidance: float | None = Field(None, ge=0, le=10, description="push towards the words (lambda)")
+    guidance_from: float | None = Field(None, ge=0, le=1, description="guidance begins there: 0 noise, 1 sound")
+    guidance_to: float | None = Field(None, ge=0, le=1, description="guidance ends there")
     steps: int | None = Field(None, ge=1, le=100, description="sampling steps")
     temperature: float | None = Field(None, ge=0, le=4, description="of a language model: more is bolder")
     top_k: int | None = Field(None, ge=1, le=2048, description="of a language model: the likeliest so many are drawn")
@@ -104,6 +106,8 @@ _KNOBS = {
     "strength": (("audio_prompt", "scale"), "f"),
     "pooling": (("audio_prompt", "pooling"), "i"),
     "guidance": (("guidance",), "f"),
+    "guidance_from": (("guidance_from",), "f"),
+    "guidance_to": (("guidance_to",), "f"),
     "negative": (("negative_prompt",), "s"),
     "steps": (("steps",), "i"),
     "seed": (("seed",), "i"),

@@ -13,7 +13,9 @@ from typing import Any
 
 from server.journal import JobRecord, Result
 
-KNOBS = ("strength", "pooling", "guidance", "negative", "steps", "temperature", "top_k")
+KNOBS = (
+    "strength", "pooling", "guidance", "guidance_from", "guidance_to", "negative", "steps", "temperature", "top_k"
+)
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
 SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ MAX_WORDS, MAX_LYRICS = 256, 2048
 LEAST_SECONDS = 10.0  # the shortest that it was trained on
 TIMBRE_SECONDS = 30.0
 SHIFT = 3.0  # of the timesteps towards noise
+CONTEXTS_HELD = 64  # read once, a few MB each
 MOMENTUM, NORM_THRESHOLD = -0.75, 2.5  # of APG
 ENCODED, GENERATED, DECODED = 0.05, 0.9, 0.95  # fractions of the job at which each part ends
 
@@ -61,7 +63,8 @@ class Editor:
     ) -> None:
         self.sizes, self.runners, self.can_guide = sizes, runners, can_guide
         self._tokenizer, self._scheduler_config = tokenizer, scheduler_config
-        self._silence, self._no_words = silence, no_words
+        self._silence, self.no_words = silence, no_words
+        self.context = lru_cache(CONTEXTS_HELD)(self._encoded_context)
 
     def made(
         self,
@@ -114,14 +117,14 @@ class Editor:
     ) -> Callable[[np.ndarray, float], np.ndarray]:
         """The guided velocity of a latent [1, T, 64] at a time."""
         contexts = [
-            (self._context(instruction_for(task, text), text, seconds), weight) for text, weight in knobs.prompts
+            (self.context(instruction_for(task, text), text, seconds), weight) for text, weight in knobs.prompts
         ]
         is_guided = self.can_guide and knobs.guidance > 1
         avoided = self._avoided(knobs, task, seconds) if is_guided else None
         guided = _Apg(knobs.guidance) if is_guided else None
         cover = min(1.0, knobs.strength) if task.hears_codes else 1.0
         alone = [
-            (self._context(WORDS_ALONE, text, seconds), weight) for text, weight in (knobs.prompts if cover < 1 else ())
+            (self.context(WORDS_ALONE, text, seconds), weight) for text, weight in (knobs.prompts if cover < 1 else ())
         ]
 
         def velocity(latent: np.ndarray, time: float, context: np.ndarray) -> np.ndarray:
@@ -133,7 +136,7 @@ class Editor:
 
         def predict(latent: np.ndarray, time: float) -> np.ndarray:
             found = mixed(latent, time, contexts)
-            if guided:
+            if guided and knobs.guidance_at(1 - time) > 1:
                 found = guided(found, velocity(latent, time, avoided))
             if alone:
                 found = np.float32(cover) * found + np.float32(1 - cover) * mixed(latent, time, alone)
@@ -144,10 +147,10 @@ class Editor:
     def _avoided(self, knobs: Knobs, task: Task, seconds: float) -> np.ndarray:
         """The context that guidance leads away from: negative words, or what was learned for none."""
         if knobs.negative.strip():
-            return self._context(instruction_for(task, knobs.prompts[0][0]), knobs.negative, seconds)
-        return self._no_words
+            return self.context(instruction_for(task, knobs.prompts[0][0]), knobs.negative, seconds)
+        return self.no_words
 
-    def _context(self, instruction: str, text: str, seconds: float) -> np.ndarray:
+    def _encoded_context(self, instruction: str, text: str, seconds: float) -> np.ndarray:
         """The context [1, S, width] of an instruction and words; timbre comes from nowhere, which is silence."""
         frames = round(TIMBRE_SECONDS * self.sizes.rate_hz / self.sizes.frame_samples)
         prompt = PROMPT.format(instruction, text, METAS.format(int(seconds)))

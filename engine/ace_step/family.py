@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MAX_SECONDS = 600.0
 TURBO_STEPS = 8
 DEFAULTS: Mapping[str, Any] = {  # the authors' for the base checkpoint
-    "strength": 1.0, "pooling": 1, "guidance": 7.0, "negative": "", "steps": 50, "seed": -1,
+    "strength": 1.0, "pooling": 1, "guidance": 7.0, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
+    "steps": 50, "seed": -1,
 }  # fmt: skip
 RENAMES = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "o_proj": "to_out.0"}  # the authors' own LoRA files
 
@@ -80,7 +81,7 @@ class AceStepFamily:
         torch.set_num_threads(self.threads)
         half = torch.bfloat16 if self.device.startswith("cuda") else None
         found = components.load(self._base, cancelled=cancelled, half=half)
-        self._editor = _editor(found, self.device, half, can_guide=self.kind != TURBO)
+        self._editor = editor_of(found, self.device, half, can_guide=self.kind != TURBO)
         self._worn = Wardrobe(found.transformer, RENAMES)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
@@ -147,7 +148,7 @@ def _heard(scene: Scene, task: Task) -> Scene:
     return scene
 
 
-def _editor(found: Any, device: str, half: Any, can_guide: bool) -> Editor:
+def editor_of(found: Any, device: str, half: Any, can_guide: bool) -> Editor:
     from engine.ace_step import components
     from engine.ace_step.editor import Editor, Sizes
     from engine.ace_step.stages import STAGES

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,10 @@ from engine.diffusion import Progress, part_of
 from engine.errors import Cancelled
 from engine.knobs import Knobs
 from engine.region import reflected
+from engine.remembered import Remembered
 from engine.runtime import Runner
 
+HEARD_BYTES = 1 << 27  # of regions: the next take, other words, another style; 1.6 MB a window
 OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
 
 # fractions of the job at which each part ends
@@ -81,7 +84,9 @@ class Editor:
     ) -> None:
         self.sizes, self.text = sizes, text
         self.runners, self.scheduler_config = runners, scheduler_config
+        self._listened = Remembered(HEARD_BYTES)
         self._null_audio: np.ndarray | None = None
+        self._pooled_null: dict[int, np.ndarray] = {}  # by omega
 
     def planned_samples(self, count: int) -> int:
         """Samples of whole windows that cover a region of `count`."""
@@ -100,7 +105,8 @@ class Editor:
         progress("encoding", 0.0)
         planned = self.planned_samples(len(mono))
         window = reflected(np.asarray(mono, np.float32), 0, planned)
-        predict = self.predictor(knobs, self._heard(window, cancelled), alpha)
+        heard = self._listened.get(window, lambda: self._heard(window, cancelled))
+        predict = self.predictor(knobs, heard, alpha)
         channels, _, bands = self.sizes.latent
         noise = noise_for(knobs.seed, channels, planned // self.sizes.samples_per_latent, bands)
         scheduler = build_scheduler(scheduler_for(knobs.steps), self.scheduler_config)
@@ -163,34 +169,43 @@ class Editor:
             tokens.append(self.heard(window)[0])
         return np.stack(tokens)
 
-    def _branches(self, knobs: Knobs) -> list[_Branch]:
+    def _branches(self, knobs: Knobs, guidance: float) -> list[_Branch]:
         """Several prompts share lambda by their weights; a term that counts nothing is not run."""
-        asked = [_Branch(self.text.words(words), True, knobs.guidance * weight) for words, weight in knobs.prompts]
-        avoided = _Branch(self.text.plain_words(knobs.negative), False, 1 - knobs.guidance)
-        return [branch for branch in (avoided, *asked) if branch.factor]
+        asked = [_Branch(self.text.words(words), True, guidance * weight) for words, weight in knobs.prompts]
+        avoided = [_Branch(self.text.plain_words(knobs.negative), False, 1 - guidance)] if guidance != 1 else []
+        return [branch for branch in (*avoided, *asked) if branch.factor]
 
     def predictor(self, knobs: Knobs, heard: np.ndarray, alpha: float) -> WindowNoise:
         """The UNet as the sampler wants it: guided by words and by what every window heard [W, 512, 768]."""
-        branches = self._branches(knobs)
+        branches_at = lru_cache(lambda guidance: self._branches(knobs, guidance))
+        branches_at(knobs.guidance)  # words are read before the first step
         audio, positions = self._pooled(heard, knobs.pooling)
-        null, _ = self._pooled(self.null_audio(), knobs.pooling)
-        words = stacked([branch.words for branch in branches])
-        factors = np.array([branch.factor for branch in branches], np.float32)[:, None, None, None, None]
+        noise_levels = self.scheduler_config["num_train_timesteps"]
 
         def predict(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
+            branches = branches_at(knobs.guidance_at(1 - (time + 1) / noise_levels))
+            words = stacked([branch.words for branch in branches])
+            factors = np.array([branch.factor for branch in branches], np.float32)[:, None, None, None, None]
             count, times = len(latent), len(branches)
-            silent = np.repeat(null, count, axis=0)
             (noise,) = self.runners["unet"](
                 latent=np.tile(latent, (times, 1, 1, 1)),
                 time_embedding=time_embedding(time, times * count, self.sizes.time_width),
                 **{name: np.repeat(values, count, axis=0) for name, values in words.items()},
-                audio=np.concatenate([audio[part] if branch.hears else silent for branch in branches]),
+                audio=np.concatenate(
+                    [audio[part] if branch.hears else self._silent(knobs.pooling, count) for branch in branches]
+                ),
                 audio_position=np.tile(positions, (times * count, 1)),
                 audio_scale=np.full(times * count, alpha, np.float32),
             )
             return (factors * noise.reshape(times, *latent.shape)).sum(axis=0)
 
         return predict
+
+    def _silent(self, omega: int, count: int) -> np.ndarray:
+        """The null audio, pooled, so many times: [count, A, 768]."""
+        if omega not in self._pooled_null:
+            self._pooled_null[omega], _ = self._pooled(self.null_audio(), omega)
+        return np.repeat(self._pooled_null[omega], count, axis=0)
 
     def _pooled(self, tokens: np.ndarray, omega: int) -> tuple[np.ndarray, np.ndarray]:
         """Audio tokens [W, A, 768] and their centres in latent frames [A]."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE_HZ = 16_000
 MAX_SECONDS = 120.0
 DEFAULTS: Mapping[str, Any] = {  # the paper's for timbre transfer and accompaniment
-    "strength": 0.5, "pooling": 2, "guidance": 7.5, "negative": "", "steps": 50, "seed": -1,
+    "strength": 0.5, "pooling": 2, "guidance": 7.5, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
+    "steps": 50, "seed": -1,
 }  # fmt: skip
 DUET = (
     "accompaniment: this model draws the whole duet anew, your part with it; the stem is no separate accompaniment, so "

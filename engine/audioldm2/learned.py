@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from engine.audioldm2.components import Components
     from engine.styles.words import LearnedWords
 
+MOST_WORDS = 16  # learned ones whose texts are remembered
 
 def states(components: Components, text: str, words: LearnedWords | None = None) -> tuple[Tensor, Tensor]:
     """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the placeholder."""
@@ -54,6 +56,7 @@ class LearnedText(TextConditioner):
         self._plain = TextConditioner(runners, components.clap_tokenizer, components.t5_tokenizer)
         self._components = components
         self._learned: LearnedWords | None = None
+        self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
 
     @property
     def width(self) -> int:
@@ -61,9 +64,13 @@ class LearnedText(TextConditioner):
         return self._components.t5.config.d_model
 
     def learn(self, learned: LearnedWords | None) -> None:
-        """From now on; what was read with others is forgotten."""
-        self._cache.clear()
+        """From now on; what was read with others waits for their return."""
         self._learned = learned and learned.to(self._components.t5.device)
+        key = (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes()) if learned else ()
+        self._cache = self._caches.setdefault(key, OrderedDict())
+        self._caches.move_to_end(key)
+        while len(self._caches) > MOST_WORDS:
+            self._caches.popitem(last=False)
 
     def plain_words(self, text: str) -> Words:
         return self._plain.words(text)

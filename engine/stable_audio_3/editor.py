@@ -14,7 +14,8 @@ audio to audio leaves it out, biases and all. Rule: knows runners only. One thre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ LOG_SNR = (-6.2, 2.0)  # of the schedule's ends, noise first
 LEAST_NOISE = 0.01
 CHUNK_FRAMES = 128  # 12 s: the autoencoder's mask has a row and a column for each of 17 tokens a frame
 LEAST_SECONDS = 1.0
+TEXTS_HELD = 64  # read once, .8 MB each
 ENCODED, GENERATED, DECODED = 0.05, 0.85, 0.95  # fractions of the job at which each part ends
 
 
@@ -46,7 +48,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class _Condition:
+class Condition:
     """What the transformer is told: context [1, 257, 768] and which of it are words."""
 
     context: np.ndarray
@@ -62,6 +64,7 @@ class Editor:
         self.sizes, self.runners = sizes, runners
         self.is_distilled = bool(scheduler_config.get("stochastic_sampling"))
         self._tokenizer, self._scheduler_config = tokenizer, scheduler_config
+        self._words = lru_cache(TEXTS_HELD)(self._encoded_words)
 
     def made(
         self,
@@ -131,28 +134,36 @@ class Editor:
     def _predictor(self, knobs: Knobs, seconds: float, kept: np.ndarray) -> Callable[[np.ndarray, float], np.ndarray]:
         """The guided velocity of a latent [1, 256, T] at a time: avoided + lambda (wanted - avoided)."""
         (duration,) = self.runners["duration_embedder"](seconds=np.full(1, seconds, np.float32))
-        guidance = 1.0 if self.is_distilled else knobs.guidance
-        rows = [(self._condition(text, duration), guidance * weight) for text, weight in knobs.prompts]
-        if guidance != 1:
-            rows.append((self._condition(knobs.negative, duration), 1 - guidance))
+        knobs = replace(knobs, guidance=1.0) if self.is_distilled else knobs
+        rows_at = lru_cache(lambda guidance: self._rows(knobs, guidance, duration))
+        rows_at(knobs.guidance)  # words are read before the first step
 
         def predict(latent: np.ndarray, time: float) -> np.ndarray:
             inputs = {"latent": latent, "time": np.full(1, time, np.float32), "duration": duration, "kept": kept[None]}
             return sum(
                 np.float32(factor) * self.runners["transformer"](**inputs, **vars(told))[0]
-                for told, factor in rows
-                if factor
+                for told, factor in rows_at(knobs.guidance_at(1 - time))
             )
 
         return predict
 
-    def _condition(self, text: str, duration: np.ndarray) -> _Condition:
+    def _rows(self, knobs: Knobs, guidance: float, duration: np.ndarray) -> list[tuple[Condition, float]]:
+        """What the transformer is told, and what each answer counts; what counts nothing is not asked."""
+        rows = [(text, guidance * weight) for text, weight in knobs.prompts] + [(knobs.negative, 1 - guidance)]
+        return [(self.condition(text, duration), factor) for text, factor in rows if factor]
+
+    def condition(self, text: str, duration: np.ndarray) -> Condition:
         """Words, padded, and after them the length as one more."""
+        words, mask = self._words(text)
+        context = np.concatenate([words, duration[:, None]], axis=1)
+        return Condition(context, np.concatenate([mask, np.ones((1, 1), np.int64)], axis=1))
+
+    def _encoded_words(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens [1, 256, 768] and which of them are words [1, 256]."""
         found = self._tokenizer([text], padding="max_length", max_length=MAX_WORDS, truncation=True)
         ids, mask = (np.asarray(found[name], np.int64) for name in ("input_ids", "attention_mask"))
         (words,) = self.runners["text_encoder"](input_ids=ids, attention_mask=mask)
-        context = np.concatenate([words, duration[:, None]], axis=1)
-        return _Condition(context, np.concatenate([mask, np.ones((1, 1), np.int64)], axis=1))
+        return words, mask
 
     def _scheduler(self, steps: int, level: float) -> Any:
         """The authors' schedule from a noise level to 0. Below 1 its second time lies above the first: it is theirs."""

@@ -24,7 +24,8 @@ MAX_SECONDS, SMALL_MAX_SECONDS = 380.0, 120.0  # what medium and small were trai
 MEDIUM_WIDTH = 1536  # of the transformer; small ones are narrower
 DISTILLED_STEPS, BASE_STEPS = 8, 50
 DEFAULTS: Mapping[str, Any] = {  # steps for the distilled checkpoints; guidance for the others: these have it inside
-    "strength": 0.4, "pooling": 1, "guidance": 7.0, "negative": "", "steps": DISTILLED_STEPS, "seed": -1,
+    "strength": 0.4, "pooling": 1, "guidance": 7.0, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
+    "steps": DISTILLED_STEPS, "seed": -1,
 }  # fmt: skip
 
 
@@ -80,7 +81,7 @@ class StableAudio3Family:
         half = torch.float16 if self.device.startswith("cuda") else None
         found = components.load(self._base, cancelled=cancelled, half=half)
         self._max_seconds = MAX_SECONDS if found.transformer.config.embed_dim >= MEDIUM_WIDTH else SMALL_MAX_SECONDS
-        self._editor = _editor(found, self.device, half)
+        self._editor = editor_of(found, self.device, half)
         self._worn = Wardrobe(found.transformer)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
@@ -135,7 +136,7 @@ def _heard(scene: Scene, task: Task) -> Scene:
     return Scene(scene.before, scene.region, after)
 
 
-def _editor(found: Any, device: str, half: Any) -> Editor:
+def editor_of(found: Any, device: str, half: Any) -> Editor:
     from engine.stable_audio_3 import components
     from engine.stable_audio_3.editor import Editor, Sizes
     from engine.stable_audio_3.stages import STAGES

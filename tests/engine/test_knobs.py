@@ -1,5 +1,6 @@
 """Knob, then preset, then default; and messages that name the range."""
 
+import numpy as np
 import pytest
 
 from engine.errors import EngineError
@@ -62,6 +63,22 @@ def test_a_bad_value_is_answered_with_what_would_be_good(name, value, said):
     with pytest.raises(EngineError, match=said) as caught:
         resolve("a flute", {name: value}, None, DEFAULTS)
     assert caught.value.code == "bad_args"
+
+
+@pytest.mark.parametrize(
+    ("changes", "guided"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"guidance_from": 0.25, "guidance_to": 0.75}, [1, 2]),
+        ({"guidance_from": float(np.float32(0.25 + 1e-8)), "guidance_to": float(np.float32(0.75 - 1e-8))}, [1, 2]),
+        ({"guidance_to": 0.0}, []),
+        ({"guidance_from": 0.8, "guidance_to": 0.2}, []),
+    ],
+)
+def test_guidance_counts_in_its_interval_alone(changes, guided):
+    knobs, _ = resolve("a flute", {"guidance": 3.0, **changes}, None, DEFAULTS)
+    assert [step for step in range(4) if knobs.guidance_at(step / 4) == 3.0] == guided
+    assert {knobs.guidance_at(step / 4) for step in range(4)} <= {1.0, 3.0}
 
 
 def test_a_family_without_a_knob_gets_what_changes_nothing():

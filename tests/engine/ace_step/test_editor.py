@@ -10,7 +10,7 @@ from diffusers.models.autoencoders.autoencoder_oobleck import OobleckDiagonalGau
 
 from engine.ace_step import components
 from engine.ace_step.editor import NO_LYRICS, Editor
-from engine.ace_step.family import _editor
+from engine.ace_step.family import editor_of
 from engine.ace_step.tasks import TASKS
 from engine.diffusion import noise_for
 from engine.errors import Cancelled
@@ -30,7 +30,7 @@ def parts(base_folder):
 
 @pytest.fixture(scope="module")
 def editor(parts) -> Editor:
-    return _editor(parts, "cpu", None, can_guide=True)
+    return editor_of(parts, "cpu", None, can_guide=True)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,16 @@ def test_without_guidance_no_words_are_not_asked(editor, pipeline, monkeypatch, 
     assert len(asked) == 2
     editor.made(scene, KNOBS, TASKS["lego"], 600.0)
     assert len(asked) == 6
+    editor.made(scene, replace(KNOBS, guidance_from=0.1), TASKS["lego"], 600.0)  # the second step
+    assert len(asked) == 9
+
+
+def test_words_are_read_once(editor, monkeypatch, scene):
+    asked = []
+    monkeypatch.setitem(editor.runners, "text_encoder", counted(editor.runners["text_encoder"], asked))
+    for seed in (1, 2):
+        editor.made(scene, replace(KNOBS, seed=seed, prompts=(("new drums", 1.0),)), TASKS["lego"], 600.0)
+    assert len(asked) == 1
 
 
 def counted(runner, asked):

@@ -115,8 +115,35 @@ def test_more_alpha_moves_further_from_the_base_model(editor):
     assert 0 < distances[0] < distances[1]
 
 
+def spied(editor, stage):
+    """An editor as fresh as after loading, and its calls of a stage."""
+    calls, runner = [], editor.runners[stage]
+    listening = {**editor.runners, stage: lambda **inputs: calls.append(inputs) or runner(**inputs)}
+    return Editor(listening, editor.text, editor.scheduler_config, editor.sizes), calls
+
+
 def test_lambda_one_leaves_the_negative_words_out(editor):
     assert np.array_equal(run(editor, guidance=1.0), run(editor, guidance=1.0, negative="drums"))
+
+
+def test_lambda_one_computes_one_half_and_hears_no_silence(editor):
+    fresh, calls = spied(editor, "unet")
+    run(fresh, guidance=1.0)
+    assert [len(call["latent"]) for call in calls] == [1, 1] and fresh._null_audio is None
+
+
+def test_outside_its_interval_guidance_costs_nothing(editor):
+    fresh, calls = spied(editor, "unet")
+    run(fresh, steps=4, guidance_from=0.25, guidance_to=0.75)
+    assert [len(call["latent"]) for call in calls] == [1, 2, 2, 1]
+
+
+def test_silence_is_heard_once_and_pooled_once_for_each_omega(editor):
+    fresh, calls = spied(editor, "audio_encoder")
+    for omega in (2, 2, 4):
+        run(fresh, pooling=omega, steps=1)
+    assert [bool(call["fbank"].any()) for call in calls] == [True, False]  # the region once, too
+    assert {omega: len(null[0]) for omega, null in fresh._pooled_null.items()} == {2: 32, 4: 8}
 
 
 def test_lambda_zero_hears_only_the_negative_words_and_the_null_audio(editor):

@@ -71,6 +71,14 @@ def test_learned_words_are_heard_in_front_or_in_place_and_never_in_unwanted_word
         stem(family, soft_prompt=[row(tmp_path / "a.safetensors", 0.5), row(placed, 0.5)])
 
 
+def test_a_text_is_read_once_with_each_learned_words(family, tmp_path, monkeypatch):
+    one, other = (row(words(tmp_path / f"{seed}.safetensors", seed=seed)) for seed in (1, 2))
+    first = stem(family, soft_prompt=one)
+    assert not np.allclose(stem(family, soft_prompt=other), first, atol=1e-4)
+    monkeypatch.setattr(family.editor.text, "_encoded", None)
+    assert np.array_equal(stem(family, soft_prompt=one), first)
+
+
 def test_words_read_with_gradients_are_the_words_that_play(family, models_folder):
     from engine.audioldm2 import components
     from engine.audioldm2.weights import Places

@@ -30,26 +30,47 @@ def test_the_same_seed_gives_the_same_sound_and_another_does_not(tiny_nano):
 
 @pytest.mark.parametrize(
     "change",
-    [{"text": "piano"}, {"strength": 0.2}, {"pooling": 8}, {"guidance": 3.0}, {"negative": "flute"}, {"steps": 3}],
-)
+    [
+        {"text": "piano"}, {"strength": 0.2}, {"pooling": 8}, {"guidance": 3.0}, {"guidance_to": 0.0},
+        {"negative": "flute"}, {"steps": 3},
+    ],
+)  # fmt: skip
 def test_every_knob_changes_the_sound(tiny_nano, change):
     assert not np.allclose(spoken(tiny_nano), spoken(tiny_nano, **change), atol=1e-5)
 
 
-def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano):
-    assert np.array_equal(spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative="flute"))
-
-
-def test_guidance_pushes_away_from_what_never_heard_the_region(tiny_nano, monkeypatch):
-    scales, denoiser = [], tiny_nano._runners["denoiser"]
+@pytest.fixture
+def scales(tiny_nano, monkeypatch):
+    """How loud each branch hears the region, call by call of the denoiser."""
+    seen, denoiser = [], tiny_nano._runners["denoiser"]
 
     def spied(**inputs):
-        scales.append(inputs["audio_scale"].tolist())
+        seen.append(inputs["audio_scale"].tolist())
         return denoiser(**inputs)
 
     monkeypatch.setitem(tiny_nano._runners, "denoiser", spied)
+    return seen
+
+
+def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano, scales):
+    unwanted = "bright warm bright"  # that no other test says
+    assert np.array_equal(spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative=unwanted))
+    assert scales == [[1.0], [1.0]] and unwanted not in tiny_nano._text_cache
+
+
+def test_guidance_pushes_away_from_what_never_heard_the_region(tiny_nano, scales):
     spoken(tiny_nano, guidance=2.0, strength=0.75, steps=1)
     assert scales == [[0.75, 0.0]]
+
+
+def test_outside_its_interval_guidance_costs_nothing(tiny_nano, scales):
+    spoken(tiny_nano, guidance=2.0, steps=4, guidance_from=0.25, guidance_to=0.75)
+    assert [len(rows) for rows in scales] == [1, 2, 2, 1]
+
+
+def test_guidance_in_no_interval_is_no_guidance(tiny_nano):
+    nowhere = spoken(tiny_nano, guidance=2.0, steps=2, guidance_to=0.0)
+    assert np.array_equal(nowhere, spoken(tiny_nano, guidance=1.0, steps=2))
 
 
 def test_prompts_in_a_row_carry_their_weights_as_bias(tiny_nano):
@@ -68,6 +89,22 @@ def test_padding_weighs_nothing(tiny_nano):
 def test_text_is_encoded_once(tiny_nano):
     assert tiny_nano.words((("flute", 1.0),)).tokens is not None
     assert tiny_nano._tokens("flute") is tiny_nano._tokens("flute")
+
+
+def test_a_region_is_heard_once_whatever_is_asked_of_it(tiny_nano, monkeypatch):
+    calls, encoder = [], tiny_nano._runners["audio_encoder"]
+    monkeypatch.setitem(tiny_nano._runners, "audio_encoder", lambda **inputs: calls.append(1) or encoder(**inputs))
+    for knobs in ({"seed": 1}, {"seed": 2}, {"text": "flute"}, {"pooling": 4}):
+        spoken(tiny_nano, 150_001, **knobs)
+    assert len(calls) == 1
+    spoken(tiny_nano, 150_002)
+    assert len(calls) == 2
+
+
+def test_after_warming_up_no_graph_is_read_for_a_job(tiny_weights):
+    nano = NanoFamily.load(tiny_weights)
+    nano.warm_up()
+    assert all(nano._runners[name]._session for name in module.SERVING_STAGES)
 
 
 def test_decoding_in_chunks_equals_decoding_the_whole(tiny_nano, monkeypatch):

@@ -17,7 +17,7 @@ from engine.errors import Cancelled
 from engine.knobs import Knobs
 from engine.scene import Scene
 from engine.stable_audio_3 import components, editor
-from engine.stable_audio_3.family import _editor
+from engine.stable_audio_3.family import editor_of
 from engine.stable_audio_3.tasks import TASKS
 from tests.engine.signals import noise
 from tests.engine.stable_audio_3.tiny import FRAME_SAMPLES, LATENT
@@ -40,7 +40,7 @@ def parts(request, base_folder, distilled_folder):
 @pytest.fixture(scope="module")
 def made_by(parts):
     """made_by(scene, knobs, task) -> the region's samples."""
-    ours = _editor(parts, "cpu", None)
+    ours = editor_of(parts, "cpu", None)
     return lambda scene, knobs, task, *more: ours.made(scene, knobs, TASKS[task], 380.0, *more)
 
 
@@ -102,6 +102,25 @@ def test_guidance_and_negative_words_equal_text_to_audio_where_nothing_is_kept(m
     close(made_by(scene, knobs, "genre"), stock(StableAudio3Pipeline, parts, **options))
 
 
+def test_words_are_read_once_and_guidance_outside_its_interval_costs_nothing(parts, scene):
+    ours, read, asked = editor_of(parts, "cpu", None), [], []
+    ours.runners["text_encoder"] = counted(ours.runners["text_encoder"], read)
+    ours.runners["transformer"] = counted(ours.runners["transformer"], asked)
+    told = []
+    for changes in ({}, {"guidance_from": 0.6}, {"guidance_to": 0.0}, {"guidance": 1.0}):
+        asked.clear()
+        ours.made(scene, replace(KNOBS, **{"guidance": 4.0, **changes}), TASKS["timbre"], 380.0)
+        told.append(len(asked))
+    everywhere, late, nowhere, without = told
+    assert nowhere == without == 4 and everywhere == (4 if ours.is_distilled else 8)
+    assert without < late < everywhere or ours.is_distilled
+    assert len(read) == (1 if ours.is_distilled else 2)
+
+
+def counted(runner, calls):
+    return lambda **inputs: calls.append(inputs) or runner(**inputs)
+
+
 def test_inpainting_hears_what_lies_about_the_region_and_not_the_region(made_by, scene):
     made, quarter = made_by(scene, KNOBS, "repaint"), REGION // 4
     other = scene.region.copy()
@@ -118,7 +137,7 @@ def test_left_and_right_are_two_signals_to_the_end(made_by, scene):
 
 
 def test_the_autoencoder_in_chunks_equals_the_whole(parts, monkeypatch):
-    ours = _editor(parts, "cpu", None)
+    ours = editor_of(parts, "cpu", None)
     samples = noise(40 * FRAME_SAMPLES, 2).T
     latent = ours.encoded(samples)
     whole = ours.decoded(latent)
