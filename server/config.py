@@ -82,7 +82,8 @@ class ServeConfig(CommonConfig):
     models_dir: str = option("", "folder with the weights of large models that you have fetched; empty: models in the "
                              "data folder", metavar="DIR")
     model: str = option("nano", "model that is loaded at the start and used when a request names none", metavar="NAME")
-    threads: int = option(0, "processor threads for the model; 0: one per core", low=0, high=1024)
+    threads: int = option(0, "processor threads for the model; 0: the cores less one for the DAW "
+                          "(of two both), at most 8", low=0, high=1024)
     runtime: str = option("auto", "what computes the graphs; auto: the fastest that this machine has, found by a short "
                           "measurement where two could win", choices=("auto", "cuda", "coreml", "openvino", "cpu"))
     executor: str = option("local", "who computes; local: one worker process; ray: replicas on the machines of a Ray "

@@ -36,6 +36,8 @@ MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memo
 # numpy's sums come out differently in the last bit for other numbers of threads, which is by default the machine's
 # number of cores: the same seed gives the same stem on every machine only when it is fixed.
 SAME_SUMS = {"OPENBLAS_NUM_THREADS": "1"}
+# torch's threads sleep at once when they have nothing to do; ONNX Runtime's are told so by `engine.runtime`.
+NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE"}
 OOM_KILLER = ", as the system does when memory runs out"
 
 
@@ -175,7 +177,7 @@ class LocalExecutor:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                limit=MAX_LINE_BYTES, env={**os.environ, **SAME_SUMS}, **own_group())
+                limit=MAX_LINE_BYTES, env={**NO_SPINNING, **os.environ, **SAME_SUMS}, **own_group())
         except OSError as error:
             self._cause_of_death = f"the worker could not be started: {error}"
             log.error("the engine worker does not start", extra={"reason": error})

@@ -6,7 +6,7 @@ import pytest
 from engine.errors import EngineError
 from engine.families import Port, Stage
 from engine.nano.stages import STAGES
-from engine.runtime import OnnxRunner, runtime_version, threads_for
+from engine.runtime import OnnxRunner, runtime_version, session_options, threads_for
 
 pytest.importorskip("onnxruntime")
 DECODER = next(stage for stage in STAGES if stage.name == "latent_decoder")
@@ -54,9 +54,20 @@ def test_dynamic_axes_come_from_the_letters():
     assert DECODER.output_names == ("log_magnitude", "phase", "log_amplitude", "offset")
 
 
-def test_threads_are_as_asked_or_what_the_machine_can_spare():
-    assert threads_for(3) == 3
-    assert 1 <= threads_for(0) <= 8
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (8, 7), (64, 8)])
+def test_threads_are_as_asked_or_leave_a_core_to_the_daw(monkeypatch, cores, threads):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    assert (threads_for(), threads_for(3)) == (threads, 3)
+
+
+def test_threads_sleep_when_idle():
+    import onnxruntime
+
+    options = session_options(onnxruntime, 2)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_the_version_is_known():
     assert runtime_version()
 
 
