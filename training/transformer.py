@@ -94,10 +94,10 @@ def latents(folder: Path, encoder: nn.Module) -> np.ndarray:
 
 def flow_loss(module: Transformer, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     latent = batch["latent"]
-    time = torch.sigmoid(torch.randn(len(latent)))
-    noise = torch.randn_like(latent)
+    time = torch.sigmoid(torch.randn(len(latent))).to(latent.device)
+    noise = torch.randn(latent.shape).to(latent.device)
     blend = time[:, None, None]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(latent.device.type, torch.bfloat16):
         audio, position = pool(module.audio_encoder(batch["heard"]), batch["omega"])
         velocity = module.denoiser(
             (1 - blend) * noise + blend * latent,

@@ -8,6 +8,7 @@ Stability publishes its own layout behind a gate: diffusers' script fetches a ch
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ REPOSITORIES = tuple(
     for name in ("medium", "small-music", "medium-base", "small-music-base", "small-sfx", "small-sfx-base")
 )
 TO_FETCH = "stable-audio-3-small-music"  # the one for a computer without a graphics card
+TO_LEARN = f"{TO_FETCH}-base"
 SCRIPT = (
     "https://raw.githubusercontent.com/huggingface/diffusers/v0.42.1/scripts/convert_stable_audio_3_to_diffusers.py"
 )
@@ -41,6 +43,16 @@ class Places:
         own = repository(self.folder, OWNER, (OWN,)) if self.folder else None
         return own or repository(self.folder, OWNER, REPOSITORIES)
 
+    def to_learn(self) -> Path:
+        """The checkpoint that styles are trained on: a base one, as its authors do. EngineError missing_weights."""
+        own = repository(self.folder, OWNER, (OWN,)) if self.folder else None
+        if own and not is_distilled(own):
+            return own
+        if found := repository(self.folder, OWNER, (name for name in REPOSITORIES if name.endswith("-base"))):
+            return found
+        why = "styles are trained on a base checkpoint and play on both kinds"
+        raise EngineError("missing_weights", f"{why}; {missing_base(self.folder, TO_LEARN)}")
+
     def trouble(self) -> str:
         """Why the family cannot serve, in words; empty when it can."""
         try:
@@ -57,13 +69,23 @@ class Places:
             raise EngineError("missing_weights", message)
 
 
-def missing_base(folder: Path | None) -> Missing:
-    """The small checkpoint, and the commands that fetch and convert it."""
-    target = (folder or Path("MODELS_DIR")) / TO_FETCH
+def is_distilled(folder: Path) -> bool:
+    """Whether a checkpoint has its guidance within; its scheduler says so."""
+    try:
+        config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # reading the checkpoint says what is wrong with it
+        return False
+    return bool(config.get("stochastic_sampling"))
+
+
+def missing_base(folder: Path | None, name: str = TO_FETCH) -> Missing:
+    """A small checkpoint, and the commands that fetch and convert it."""
+    target, larger = (folder or Path("MODELS_DIR")) / name, name.replace("small-music", "medium")
     command = (
-        f"accept the terms on huggingface.co/{OWNER}/{TO_FETCH} and huggingface.co/google/t5gemma-b-b-ul2, then "
+        f"accept the terms on huggingface.co/{OWNER}/{name} and huggingface.co/google/t5gemma-b-b-ul2, then "
         f"hf auth login && curl -LO {SCRIPT} && python convert_stable_audio_3_to_diffusers.py "
-        f'--checkpoint_path {OWNER}/{TO_FETCH} --output_dir "{target}" '
-        "(medium, about 10 GB, for a graphics card: stable-audio-3-medium in both places)"
+        f'--checkpoint_path {OWNER}/{name} --output_dir "{target}" '
+        f"(medium, about 10 GB, for a graphics card: {larger} in both places)"
     )
-    return Missing("Stable Audio 3 small-music", "about 3.6 GB", LICENCE, command)
+    title = f"Stable Audio 3 {name.removeprefix('stable-audio-3-')}"
+    return Missing(title, "about 3.6 GB", LICENCE, command)

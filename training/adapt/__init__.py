@@ -1,7 +1,8 @@
 """How does a folder of clips become a style? `retimbre train run | methods | recipes | report | import | export`.
 
     families.py   which families can learn, which method works on which, and why the rest does not
-    audioldm2.py, musicgen.py   a family as the loop wants it: clip -> features, batch -> loss, words -> sound
+    nano.py, audioldm2.py, musicgen.py, ace_step.py, stable_audio_3.py (the last two on flow.py)
+                  a family as the loop wants it: clip -> features, batch -> loss, words -> sound
     methods.py    what is trained: LoRA, QLoRA, bottlenecks, prefixes, learned words, whole models
     config.py     every setting once, for YAML, flags and recipes
     loop.py       the steps: resume, validation, early stop, pause, samples to hear

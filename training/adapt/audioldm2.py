@@ -24,6 +24,7 @@ from engine.audioldm2.text import Words, stacked
 from engine.audioldm2.weights import Places
 from engine.styles.words import LearnedWords
 from training.adapt.families import Arrays
+from training.adapt.methods import first_words
 from training.ap_adapter import checkpoint_layers, pictures_of, window_of
 
 LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2): non-commercial use only"
@@ -61,6 +62,7 @@ class AudioLdm2Subject:
 
         self.base, self._folder, self._parts = folder.name, folder, components
         self.module: nn.Module = components.unet.unet
+        self.word_width = components.t5.config.d_model
         self.device = "cpu"
         own = {name: value for name, value in components.scheduler_config.items() if not name.startswith("_")}
         self._scheduler = DDIMScheduler.from_config(own)
@@ -117,14 +119,13 @@ class AudioLdm2Subject:
         predicted = self._parts.unet(self._scheduler.add_noise(latent, noise, times), times.float(), **heard)
         return functional.mse_loss(predicted.float(), noise)
 
-    def text_embedding(self) -> nn.Embedding:
-        return self._parts.t5.get_input_embeddings()
-
-    def token_ids(self, text: str) -> Sequence[int]:
-        return learned.token_ids(self._parts, text)
+    def first_words(self, text: str, count: int) -> Tensor:
+        return first_words(self._parts.t5.get_input_embeddings(), learned.token_ids(self._parts, text), count)
 
     @torch.inference_mode()
-    def play(self, text: str, seconds: float, seed: int, words: LearnedWords | None = None) -> np.ndarray:
+    def play(
+        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+    ) -> np.ndarray:
         """One window is drawn, and as much of it returned as was asked."""
         heard = self._stacked([self._nothing(), text if words else self.text_features(text)], words)
         channels, frames, bands = self._parts.latent_shape

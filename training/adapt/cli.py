@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     child = action("run", _run, "learn a style; the same command again goes on where a run was paused")
     child.add_argument("data", type=Path, help="folder of clips with captions and splits (retimbre data …)")
     child.add_argument("--name", required=True, help="of the run and of the style")
-    child.add_argument("--recipe", default="style", choices=settings.RECIPES)
+    child.add_argument("--recipe", default="", choices=settings.RECIPES, help="default: style; of nano, nano or "
+                       "nano_words")  # fmt: skip
     child.add_argument("--config", type=Path, metavar="YAML", help="settings by name; flags win over it")
     child.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
     child.add_argument("--models", type=Path, metavar="FOLDER", help="default: where the server looks")
@@ -80,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     config = settings.build(arguments.recipe, arguments.config, settings.given_flags(arguments))
     from training.adapt import families
 
-    families.check(config.family, config.method, config.targets, config.inner)
+    families.check(config.family, config.method, config.targets, config.inner, config.dora)
     from training.adapt import preset, work
     from training.adapt.loop import PRESET
 
@@ -129,10 +130,13 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from training.adapt import convert, preset
+    from training.adapt import convert, families, preset
 
-    name = _name(arguments.name)
-    lora = convert.read(arguments.source, work_paths(arguments.family, arguments.models))
+    name, row = _name(arguments.name), families.row_of(arguments.family)
+    paths = work_paths(arguments.family, arguments.models)
+    lora = convert.read(arguments.source, paths)
+    if paths:
+        lora = convert.placed(lora, paths, row.renames)
     folder = preset.of_lora(lora, name, arguments.family, arguments.licence, arguments.out)
     print(f"{len(lora.layers)} layers: {folder}")
     if arguments.install:
@@ -141,12 +145,10 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def work_paths(family: str, folder: Path | None) -> list[str]:
-    """Names of the model's linear layers, where its weights are at hand; they undo kohya's underscores."""
+    """Names of the model's linear layers; none where its weights are not at hand, and then only playing tells."""
     from engine.errors import EngineError
     from training.adapt import families
 
-    if family not in families.FAMILIES:
-        return []
     try:
         module = families.load(family, folder).module
     except EngineError:

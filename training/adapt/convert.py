@@ -115,6 +115,20 @@ def read(place: Path, paths: Iterable[str] = ()) -> LoraFile:
     return _of_tensors({_plain_name(name, paths): tensor for name, tensor in tensors.items()}, settings, notes)
 
 
+def placed(lora: LoraFile, paths: Iterable[str], renames: Mapping[str, str] = {}) -> LoraFile:
+    """Layers under the model's own paths; a file of one half of the model lacks that half's name. `renames`: ends of
+    the authors' paths, and the model's. TrainError no_match: nothing is ever brought in by half.
+    """
+    known, layers = set(paths), {}
+    for name, layer in lora.layers.items():
+        own = next((name.removesuffix(old) + new for old, new in renames.items() if name.endswith(f".{old}")), name)
+        path = next((path for path in (own, f"decoder.{own}") if path in known), None)
+        if path is None:
+            raise TrainError("no_match", f"{name}: no layer of this model is called so; it was made for another model")
+        layers[path] = layer
+    return LoraFile(layers, lora.is_stabilised, lora.notes)
+
+
 def _file_of(place: Path) -> Path:
     if not place.is_dir():
         return place

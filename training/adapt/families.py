@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from engine.ace_step.family import RENAMES
 from training.adapt.config import TrainError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Subject(Protocol):
     licence: str
     prefix: str  # of the part that is adapted, in files
     rate_hz: int
+    word_width: int  # of learned words
     module: nn.Module  # what a style is put on
     sites: Mapping[str, str]  # of config.SITES, "context" and "block" -> regular expression of module names
 
@@ -50,14 +52,14 @@ class Subject(Protocol):
              words: LearnedWords | None) -> Tensor:
         """Mean over the clips; texts are features, or strings where `words` are learned. `dropped` [B]: no words."""
 
-    def text_embedding(self) -> nn.Embedding:
-        """Of the encoder whose input learned words join."""
+    def first_words(self, text: str, count: int) -> Tensor:
+        """Vectors [count, word_width] as which learned words may begin: a text's, again and again."""
 
-    def token_ids(self, text: str) -> Sequence[int]:
-        """Of a text, without the sign of its end."""
-
-    def play(self, text: str, seconds: float, seed: int, words: LearnedWords | None = None) -> np.ndarray:
-        """Samples [n, channels] as a listener would get them."""
+    def play(
+        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+    ) -> np.ndarray:
+        """Samples [n, channels] as a listener would get them. `source`: the clip whose notes are played, where a
+        family plays given notes; others make theirs up."""
 
     def checkpoint_layers(self) -> None:
         """Compute the inside of blocks again on the way back."""
@@ -71,6 +73,8 @@ class Row:
     refused: Mapping[str, str]  # method -> reason
     no_sites: Mapping[str, str]  # of config.SITES -> reason
     seconds: float  # clips that it was made for
+    hears_region: bool = False  # so captions name the sound alone, and a preset says what they say
+    renames: Mapping[str, str] = field(default_factory=dict)  # ends of its authors' layer names, and ours
 
 
 METHODS: Mapping[str, str] = {
@@ -84,7 +88,28 @@ METHODS: Mapping[str, str] = {
     "full": "every weight; wants hundreds of recordings",
 }
 NO_TIME = "a language model has no time embedding: it says one step after the other"
+NO_WORDS = dict.fromkeys(
+    ("prefix", "soft_prompt", "textual_inversion"),
+    "what plays it puts styles on the transformer alone, and words reach that through another network; use lora",
+)
+GRAPHS = "nano plays on finished graphs, with inputs for LoRA on attention and for learned words before the text"
 FAMILIES: Mapping[str, Row] = {
+    "nano": Row(
+        "training.adapt.nano",
+        {
+            "qlora": "its 17 million numbers fit everywhere; use lora",
+            "bottleneck": f"{GRAPHS}; use lora",
+            "prefix": f"{GRAPHS}; use soft_prompt",
+            "textual_inversion": f"{GRAPHS}; use soft_prompt with --length 1 to 8",
+            "dreambooth": "lora reminds nano of its other sounds by itself, with stems that it makes; use lora",
+            "full": "a whole nano is no style that can be put on and off; use lora, or make a nano of your own with "
+            "training.transformer",
+            "dora": f"{GRAPHS}, and DoRA is no sum; use lora alone",
+        },
+        dict.fromkeys(("mlp", "time", "output"), GRAPHS),
+        5.12,
+        hears_region=True,
+    ),
     "audioldm2": Row("training.adapt.audioldm2", {}, {}, 10.0),
     "musicgen": Row(
         "training.adapt.musicgen",
@@ -98,30 +123,29 @@ FAMILIES: Mapping[str, Row] = {
         {"time": NO_TIME},
         30.0,
     ),
-}
-NOT_HERE: Mapping[str, str] = {
-    "nano": "its parts for playing are finished graphs; its own trainer is training.transformer",
-    "ace_step": "its objective needs the authors' preprocessing; train with ACE-Step 1.5 or Side-Step, then: "
-    "retimbre train import",
-    "stable_audio_3": "its objective is in the authors' train_lora.py; train there, then: retimbre train import",
+    "ace_step": Row(
+        "training.adapt.ace_step", NO_WORDS, {"output": "its output layer is a convolution; use time, mlp"}, 30.0,
+        renames=RENAMES,
+    ),  # fmt: skip
+    "stable_audio_3": Row("training.adapt.stable_audio_3", NO_WORDS, {}, 30.0),
 }
 
 
 def row_of(family: str) -> Row:
     """TrainError unsupported."""
-    if family in NOT_HERE:
-        raise TrainError("unsupported", f"{family} cannot learn here: {NOT_HERE[family]}")
     if family not in FAMILIES:
         raise TrainError("unsupported", f"expected one of {', '.join(FAMILIES)}, got {family!r}")
     return FAMILIES[family]
 
 
-def check(family: str, method: str, targets: Sequence[str] = (), inner: str = "lora") -> Row:
+def check(
+    family: str, method: str, targets: Sequence[str] = (), inner: str = "lora", dora: bool = False
+) -> Row:
     """TrainError unsupported, with the reason."""
     row = row_of(family)
     if method not in METHODS:
         raise TrainError("unsupported", f"method: expected one of {', '.join(METHODS)}, got {method!r}")
-    for name in (method, inner) if method == "dreambooth" else (method,):
+    for name in (method, *[inner] * (method == "dreambooth"), *["dora"] * dora):
         if name in row.refused:
             raise TrainError("unsupported", f"{name} does not work on {family}: {row.refused[name]}")
     if method in ("lora", "qlora") or (method, inner) == ("dreambooth", "lora"):
@@ -143,4 +167,4 @@ def table() -> list[str]:
         lines.append(f"{method}: {text}")
         for family, row in FAMILIES.items():
             lines.append(f"  {family}: {row.refused.get(method, 'yes')}")
-    return lines + [f"{family}: not here: {reason}" for family, reason in NOT_HERE.items()]
+    return lines

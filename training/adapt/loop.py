@@ -48,7 +48,7 @@ class Example:
 
     sound: Arrays
     text: Arrays | str
-    caption: str
+    clip: Clip
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,14 @@ class Run:
         _set_dropout(self.subject.module, False)
         folder = self.folder / "samples" / f"step_{self.progress.step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
-        captions = list(dict.fromkeys(example.caption for example in self.data.validation))[: self.config.samples]
-        for index, caption in enumerate(captions):
+        clips = of_each_caption([example.clip for example in self.data.validation])[: self.config.samples]
+        for index, clip in enumerate(clips):
             torch.manual_seed(self.config.seed)
-            samples = self.subject.play(caption, self.config.sample_seconds, self.config.seed, self.learner.words)
+            samples = self.subject.play(clip.text, self.config.sample_seconds, self.config.seed, clip.path,
+                                        self.learner.words)  # fmt: skip
             limited = np.clip(samples, -1, 1)
             soundfile.write(folder / f"{index}.flac", limited, self.subject.rate_hz)
-            write_text(folder / f"{index}.txt", caption + "\n")
+            write_text(folder / f"{index}.txt", clip.text + "\n")
             for tracker in accelerator.trackers:
                 tracker.writer.add_audio(f"sample {index}", limited.mean(axis=1), self.progress.step,
                                          sample_rate=self.subject.rate_hz)  # fmt: skip
@@ -379,5 +380,10 @@ def examples(subject: Subject, clips: Sequence[Clip], cache: Any, learns_words: 
     for clip in tqdm(clips, desc="features", unit="clip", disable=None):
         sound = cache.of_sound(clip.path, functools.partial(subject.features, clip.path))
         encoded = functools.partial(subject.text_features, clip.text)
-        found.append(Example(sound, clip.text if learns_words else cache.of_text(clip.text, encoded), clip.text))
+        found.append(Example(sound, clip.text if learns_words else cache.of_text(clip.text, encoded), clip))
     return found
+
+
+def of_each_caption(clips: Sequence[Clip]) -> list[Clip]:
+    """The first clip of every caption."""
+    return list({clip.text: clip for clip in reversed(clips)}.values())[::-1]

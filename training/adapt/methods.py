@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from training.adapt.families import Subject
 
 NAME = "learned"  # of the adapter in peft; no dot, no part of "lora_"
 SMALL_NOISE = 0.02
+IN_FOUR_BITS = ("attention", "mlp")  # nearly all there is; what leads in and out stays whole (Dettmers et al. 2023)
 
 
 @dataclass
@@ -86,7 +87,7 @@ def _qlora(subject: Subject, config: Config) -> Learner:
                          '0.46.1", or use --method lora')  # fmt: skip
     if config.dora:
         raise TrainError("unsupported", "qlora and dora do not go together here: use one of them")
-    quantise(subject.module, "|".join(subject.sites.values()))
+    quantise(subject.module, "|".join(subject.sites[site] for site in IN_FOUR_BITS if site in subject.sites))
     return _lora(subject, config)
 
 
@@ -135,6 +136,12 @@ def _attached(method: str, attachment: Attachment, settings: Mapping[str, object
     return Learner(method, parameters, attachment, settings=settings)
 
 
+def first_words(embedding: nn.Embedding, ids: Sequence[int], count: int) -> Tensor:
+    """Rows of an embedding, again and again, [count, width]: of a text without the sign of its end."""
+    repeated = (list(ids) * -(-count // len(ids)))[:count]
+    return embedding(torch.tensor(repeated, device=embedding.weight.device)).detach().cpu()
+
+
 def _soft_prompt(subject: Subject, config: Config) -> Learner:
     return _words(subject, config, "")
 
@@ -145,14 +152,11 @@ def _textual_inversion(subject: Subject, config: Config) -> Learner:
 
 def _words(subject: Subject, config: Config, placeholder: str) -> Learner:
     """Noise, as the soft prompts' authors begin, or the user's words again and again: quicker."""
-    embedding = subject.text_embedding()
-    width = embedding.embedding_dim
-    vectors = torch.randn(config.length, width) * (1.0 if not placeholder else SMALL_NOISE)
     if config.begin:
-        ids = list(subject.token_ids(config.begin))
-        repeated = (ids * -(-config.length // len(ids)))[: config.length]
-        vectors = embedding(torch.tensor(repeated, device=embedding.weight.device)).detach().cpu()
-    words = LearnedWords(vectors, placeholder).to(embedding.weight.device)
+        vectors = subject.first_words(config.begin, config.length)
+    else:
+        vectors = torch.randn(config.length, subject.word_width) * (1.0 if not placeholder else SMALL_NOISE)
+    words = LearnedWords(vectors, placeholder).to(next(subject.module.parameters()).device)
     return Learner("soft_prompt", {TENSOR: words.vectors}, words=words)
 
 

@@ -27,6 +27,7 @@ from engine.musicgen.weights import MELODY, TEXT, Places, files_of
 from engine.scene import Scene
 from engine.styles.words import LearnedWords
 from training.adapt.families import Arrays
+from training.adapt.methods import first_words
 from training.dataset.clips import Clip, samples_of
 
 LICENCE = "CC-BY-NC-4.0 (MusicGen): non-commercial use only"
@@ -55,7 +56,7 @@ class MusicGenSubject:
     def __init__(self, parts: Components, folder: Path) -> None:
         self.base, self._folder, self._parts = folder.name, folder, parts
         self.module: nn.Module = parts.model
-        self.rate_hz, self.sites = parts.rate_hz, SITES
+        self.rate_hz, self.word_width, self.sites = parts.rate_hz, parts.text_width, SITES
         self.device = "cpu"
 
     def to(self, device: str) -> None:
@@ -102,13 +103,12 @@ class MusicGenSubject:
         # no cache: a checkpointed layer would find its own keys in it the second time
         return model.decoder(labels=taught, use_cache=False, **heard.keywords(states.dtype)).loss
 
-    def text_embedding(self) -> nn.Embedding:
-        return self.module.text_encoder.get_input_embeddings()
+    def first_words(self, text: str, count: int) -> Tensor:
+        return first_words(self.module.text_encoder.get_input_embeddings(), self._ids(text)[0, :-1].tolist(), count)
 
-    def token_ids(self, text: str) -> Sequence[int]:
-        return self._ids(text)[0, :-1].tolist()
-
-    def play(self, text: str, seconds: float, seed: int, words: LearnedWords | None = None) -> np.ndarray:
+    def play(
+        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+    ) -> np.ndarray:
         frames = int(seconds * self.rate_hz)
         empty = np.zeros((frames, self._parts.channels), np.float32)
         knobs, _ = resolve(text, {"seed": seed, "guidance": GUIDANCE}, None, defaults())

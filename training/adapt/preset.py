@@ -19,16 +19,20 @@ from typing import Any
 
 import yaml
 
+from engine.families import FAMILIES, family_named
 from engine.styles import write_style
 from presets.loader import file_sha256, load_preset
+from training.adapt import families
 from training.adapt.config import Config, TrainError, plain
 from training.adapt.convert import LoraFile, to_style
-from training.adapt.loop import BEST, LAST, Run
+from training.adapt.loop import BEST, LAST, Run, of_each_caption
+from training.dataset.caption import commonest
 from training.dataset.clips import SPLITS, Clip, write_text
 
 PACKAGES = ("retimbre", "torch", "transformers", "diffusers", "peft", "accelerate")
-TASKS = {"audioldm2": "timbre", "musicgen": "generate", "ace_step": "accompaniment"}
-PREFIXES = {"audioldm2": "unet", "ace_step": "transformer", "stable_audio_3": "transformer"}  # in files, by diffusers
+PREFIXES = {  # in files: as diffusers calls the part
+    "nano": "denoiser", "audioldm2": "unet", "ace_step": "transformer", "stable_audio_3": "transformer",
+}  # fmt: skip
 PREVIEWS = 2
 
 
@@ -63,10 +67,11 @@ def write(run: Run, name: str, parts: Mapping[str, Sequence[Clip]], licence: str
     style = partial / f"{name}.safetensors"
     shutil.copyfile(best_of(run.folder), style)
     card = _card(run, name, parts, licence, style)
-    write_text(partial / f"{name}.yaml", yaml.safe_dump(_yaml(card, run.config, name), sort_keys=False, width=110))
+    text = _yaml(card, run.config, name, _prompt(run.config, parts["train"]))
+    write_text(partial / f"{name}.yaml", yaml.safe_dump(text, sort_keys=False, width=110))
     write_text(partial / "card.json", json.dumps(card, indent=2) + "\n")
     write_text(partial / "MODEL_CARD.md", _markdown(card))
-    _previews(run, style, partial / "previews", [clip.text for clip in parts["validation"]])
+    _previews(run, style, partial / "previews", parts["validation"])
     load_preset(partial / f"{name}.yaml")
     os.replace(partial, final)
     return final
@@ -89,16 +94,22 @@ def _card(
     }  # fmt: skip
 
 
-def _yaml(card: Mapping[str, Any], config: Config, name: str) -> dict[str, Any]:
+def _prompt(config: Config, clips: Sequence[Clip]) -> str:
+    """The user's words; of families that hear the region, what the captions call the sound."""
+    if families.FAMILIES[config.family].hears_region:
+        return commonest([clip.text for clip in clips])
+    words = {"textual_inversion": f"{{text}}, {config.placeholder}", "dreambooth": f"{config.trigger}, {{text}}"}
+    return words.get(config.method, "{text}")
+
+
+def _yaml(card: Mapping[str, Any], config: Config, name: str, prompt: str) -> dict[str, Any]:
     learns_words = config.method in ("soft_prompt", "textual_inversion")
     tensor = {"path": f"{name}.safetensors", "weight": 1.0, "sha256": card["hashes"][f"{name}.safetensors"]}
-    words = {"textual_inversion": f"{{text}}, {config.placeholder}", "dreambooth": f"{config.trigger}, {{text}}"}
     where: dict[str, Any] = {"soft_prompt": tensor} if learns_words else {"adapters": [tensor]}
     return {
         "name": name, "title": name.replace("_", " ").replace("-", " ").capitalize(),
         "description": f"learned by {config.method} from {card['data']['train']['minutes']:g} minutes",
-        "model": config.family, "task": TASKS[config.family],
-        "prompts": [{"text": words.get(config.method, "{text}")}], **where,
+        "model": config.family, "task": FAMILIES[config.family].tasks[0], "prompts": [{"text": prompt}], **where,
         "licence": card["licence"][:300],
         "notes": f"base {card['base']}, {card['result']['steps']} steps; see MODEL_CARD.md",
     }  # fmt: skip
@@ -126,7 +137,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
     ])  # fmt: skip
 
 
-def _previews(run: Run, style: Path, folder: Path, captions: Sequence[str]) -> None:
+def _previews(run: Run, style: Path, folder: Path, clips: Sequence[Clip]) -> None:
     """The base and the style with the same words and seed."""
     import numpy as np
     import soundfile
@@ -134,17 +145,17 @@ def _previews(run: Run, style: Path, folder: Path, captions: Sequence[str]) -> N
 
     folder.mkdir()
     load_best(run, style)
-    chosen = list(dict.fromkeys(captions))[:PREVIEWS]
+    chosen = of_each_caption(clips)[:PREVIEWS]
     for is_style in (False, True):
         run.learner.set_worn(is_style)
-        for index, caption in enumerate(chosen):
+        for index, clip in enumerate(chosen):
             torch.manual_seed(run.config.seed)
             words = run.learner.words if is_style else None
-            text = caption if words or run.learner.words is None else run.learner.words.without_placeholder(caption)
-            samples = run.subject.play(text, run.config.sample_seconds, run.config.seed, words)
+            text = clip.text if words or run.learner.words is None else run.learner.words.without_placeholder(clip.text)
+            samples = run.subject.play(text, run.config.sample_seconds, run.config.seed, clip.path, words)
             name = f"{'style' if is_style else 'base'}_{index}.flac"
             soundfile.write(folder / name, np.clip(samples, -1, 1), run.subject.rate_hz)
-    write_text(folder / "captions.txt", "\n".join(chosen) + "\n")
+    write_text(folder / "captions.txt", "\n".join(clip.text for clip in chosen) + "\n")
 
 
 def best_of(folder: Path) -> Path:
@@ -165,7 +176,7 @@ def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) 
     style = write_style(partial / f"{name}.safetensors", to_style(lora), PREFIXES.get(family, ""))
     text = {
         "name": name, "title": name.replace("_", " ").capitalize(), "description": "a LoRA brought in from elsewhere",
-        "model": family, "task": TASKS.get(family, "timbre"), "prompts": [{"text": "{text}"}],
+        "model": family, "task": family_named(family).tasks[0], "prompts": [{"text": "{text}"}],
         "adapters": [{"path": style.name, "weight": 1.0, "sha256": file_sha256(style)}], "licence": licence[:300],
     }  # fmt: skip
     write_text(partial / f"{name}.yaml", yaml.safe_dump(text, sort_keys=False, width=110))
@@ -180,8 +191,7 @@ def load_best(run: Run, style: Path) -> None:
     from engine.styles.words import TENSOR, read_words
 
     if run.learner.words is not None:
-        width = run.subject.text_embedding().embedding_dim
-        run.learner.load({TENSOR: read_words(style, width).vectors})
+        run.learner.load({TENSOR: read_words(style, run.subject.word_width).vectors})
     elif run.learner.method == "full":
         run.learner.attachment.load(read_style(style).tensors)
     else:

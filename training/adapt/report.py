@@ -41,21 +41,21 @@ class Played(NamedTuple):
 
 
 def play_both(
-    subject: Subject, learner: Learner, texts: Sequence[str], seconds: float, seed: int, folder: Path
+    subject: Subject, learner: Learner, texts: Sequence[tuple[str, Path]], seconds: float, seed: int, folder: Path
 ) -> list[Played]:
-    """Every text by base and style with one seed, written to folder/base and folder/style."""
+    """Every (text, source) by base and style with one seed, written to folder/base and folder/style."""
     import soundfile
     import torch
 
     found = []
-    for index, text in enumerate(texts):
+    for index, (text, source) in enumerate(texts):
         sounds = {}
         for name in ("base", "style"):
             learner.set_worn(name == "style")
             torch.manual_seed(seed + index)
             words = learner.words if name == "style" else None
             said = text if words or learner.words is None else learner.words.without_placeholder(text)
-            samples = subject.play(said, seconds, seed + index, words)
+            samples = subject.play(said, seconds, seed + index, source, words)
             (folder / name).mkdir(parents=True, exist_ok=True)
             soundfile.write(folder / name / f"{index:03d}.flac", np.clip(samples, -1, 1), subject.rate_hz)
             sounds[name] = Sound(samples.mean(axis=1), subject.rate_hz)
@@ -132,8 +132,9 @@ def examined(
     held = held[:most]
     held_out = [sound_of(clip, seconds) for clip in held]
     seconds = min(seconds, *(len(sound.samples) / sound.rate_hz for sound in held_out))
-    same = play_both(subject, learner, [clip.text for clip in held], seconds, seed, folder / "held_out")
-    others = {name: play_both(subject, learner, texts, seconds, seed, folder / name)
+    pairs = [(clip.text, clip.path) for clip in held]
+    same = play_both(subject, learner, pairs, seconds, seed, folder / "held_out")
+    others = {name: play_both(subject, learner, [(text, held[0].path) for text in texts], seconds, seed, folder / name)
               for name, texts in CATEGORIES.items()}  # fmt: skip
     found = {
         "split": split, "seconds": seconds, "seed": seed, "clap": clap.name if clap else "",

@@ -19,7 +19,7 @@ WORDS = ("soft_prompt", "textual_inversion")
 
 def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> tuple[Run, dict[str, list[Clip]]]:
     """A run, and the clips of each split. TrainError, DataError, EngineError missing_weights."""
-    families.check(config.family, config.method, config.targets, config.inner)
+    families.check(config.family, config.method, config.targets, config.inner, config.dora)
     parts = split.parts(data)
     _check_captions(config, parts["train"])
     subject = families.load(config.family, models)

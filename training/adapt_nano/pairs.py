@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.nano import features as F
-from engine.nano.family import NanoFamily, Words, stacked
+from engine.nano.family import PADDING_BIAS, NanoFamily, Words, stacked
 from engine.nano.model import AudioEncoder
 from engine.nano.sampler import WINDOW_FRAMES
 from engine.region import reflected
@@ -76,11 +76,7 @@ class Pairs:
         latent, tokens = zip(*(self._pair(target) for target in targets), strict=True)
         is_dropped = (random.random(len(targets)) < DROP_TEXT) & drops
         said = [self.silence if gone else self.words[target] for target, gone in zip(targets, is_dropped, strict=True)]
-        text, bias = (torch.from_numpy(values) for values in stacked(said))
-        if learned is not None:
-            own = torch.where(torch.tensor((np.array(targets) == 0) & ~is_dropped), 0.0, -1e4)
-            text = torch.cat([learned.expand(len(text), -1, -1), text], dim=1)
-            bias = torch.cat([own[:, None].expand(-1, len(learned)), bias], dim=1)
+        text, bias = told(said, learned, (np.array(targets) == 0) & ~is_dropped)
         hears = (random.random(len(targets)) >= DROP_AUDIO) | (not drops)
         return {
             "heard": torch.stack(tokens), "latent": torch.stack(latent), "text": text, "text_bias": bias,
@@ -89,10 +85,24 @@ class Pairs:
         }  # fmt: skip
 
     def _pair(self, target: int) -> tuple[Tensor, Tensor]:
-        found = self.recordings[self.random.integers(len(self.recordings))]
-        versions, windows = found.latent.shape[:2]
-        others = [version for version in range(versions) if version != target]
-        source = target if self.random.random() < SAME_INSTRUMENT else self.random.choice(others)
-        window, first = self.random.integers(windows), self.random.integers(WINDOW_FRAMES - CROP_FRAMES + 1)
-        crop = slice(first, first + CROP_FRAMES)
-        return found.latent[target, window, crop], found.tokens[source, window, crop]
+        return crop(self.recordings[self.random.integers(len(self.recordings))], target, self.random)
+
+
+def crop(found: Recording, target: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Latent [64, 48] of one version, audio tokens [64, C] of another (now and then of the same) at that place."""
+    versions, windows = found.latent.shape[:2]
+    others = [version for version in range(versions) if version != target]
+    source = target if random.random() < SAME_INSTRUMENT else random.choice(others)
+    window, first = random.integers(windows), random.integers(WINDOW_FRAMES - CROP_FRAMES + 1)
+    place = slice(first, first + CROP_FRAMES)
+    return found.latent[target, window, place], found.tokens[source, window, place]
+
+
+def told(said: Sequence[Words], learned: Tensor | None, hears_learned: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Words of a batch [B, L, 384] and their bias [B, L]; learned words [n, 384] go before those of some rows."""
+    text, bias = (torch.from_numpy(values) for values in stacked(list(said)))
+    if learned is not None:
+        own = torch.where(torch.as_tensor(hears_learned), 0.0, PADDING_BIAS)
+        text = torch.cat([learned.expand(len(text), -1, -1), text], dim=1)
+        bias = torch.cat([own[:, None].expand(-1, len(learned)), bias], dim=1)
+    return text, bias

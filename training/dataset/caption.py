@@ -7,7 +7,9 @@ captioning again changes tempo, key and trigger and never doubles anything.
 from __future__ import annotations
 
 import hashlib
+import re
 import string
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from training.dataset.clips import Clip, DataError, samples_of, write_list, writ
 TEMPLATES = ("{words}, {bpm} BPM, {key}",)
 PLACES = ("words", "bpm", "key", "genre", "moods", "instrument")
 LONGEST_HEARD_SECONDS = 30.0
+HEARD = re.compile(r"\d+ BPM|[A-G]#? (?:major|minor)")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ def heard(clip: Clip) -> dict[str, str]:
     if np.isfinite(sound.tempo_bpm) and sound.tempo_bpm > 0:
         found["bpm"] = str(round(sound.tempo_bpm))
     return {**found, "key": sound.key_name} if sound.key else found
+
+
+def without_heard(text: str) -> str:
+    """A caption without the parts that `heard` can put into it, for models that hear the region itself."""
+    return ", ".join(part for part in map(str.strip, text.split(",")) if part and not HEARD.fullmatch(part))
+
+
+def commonest(captions: Sequence[str]) -> str:
+    """What most of these captions call their sound."""
+    return Counter(map(without_heard, captions)).most_common(1)[0][0]
 
 
 def _filled(template: str, tags: dict[str, str]) -> str:

@@ -38,15 +38,33 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory):
+def nano_weights(tmp_path_factory):
+    import warnings
+
+    from tests.engine.tiny_nano import write_weights
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return write_weights(tmp_path_factory.mktemp("nano"))
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, nano_weights):
     """As a user would have them."""
+    from tests.engine.ace_step import tiny as ace_step
     from tests.engine.audioldm2 import tiny as audioldm2
     from tests.engine.musicgen import tiny as musicgen
+    from tests.engine.stable_audio_3 import tiny as stable_audio_3
+    from training.adapt import nano
 
     folder = tmp_path_factory.mktemp("models")
     audioldm2.write_models(folder)
     musicgen.write_models(folder)
-    return folder
+    ace_step.write_repository(folder / "acestep-v15-xl-base-diffusers")
+    stable_audio_3.write_repository(folder / "stable-audio-3-small-music-base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nano, "WEIGHTS", nano_weights)  # elsewhere nano's weights are the shipped ones
+        yield folder
 
 
 @pytest.fixture(scope="session")

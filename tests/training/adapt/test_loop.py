@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from presets import load_preset
-from training.adapt import cli, config, loop, work
+from training.adapt import cli, config, loop, preset, work
 from training.adapt.config import TrainError
 from training.dataset.clips import DataError
 
@@ -124,6 +124,27 @@ def test_dreambooth_learns_beside_general_clips_and_wants_its_word(run_of, data,
         run_of("other", **{**more, "prior": str(tmp_path)})
 
 
+def test_dreambooth_on_all_weights_counts_the_general_clips_by_lambda(run_of, data, monkeypatch):
+    """Seed 2: L = L_concept + lambda L_prior; what comes out is a whole model, which plays and goes off again."""
+    run = run_of(family="audioldm2", method="dreambooth", inner="full", trigger="zzq", prior=str(data), steps=1,
+                 prior_weight=0.25, learning_rate=1e-3, warmup=0, evaluate_every=1)  # fmt: skip
+    base = {name: value.clone() for name, value in run.subject.module.state_dict().items()}
+    loss, step, losses = run.subject.loss, run._step, []
+    monkeypatch.setattr(run.subject, "loss", lambda *a: losses.append(loss(*a)) or losses[-1])
+    sums = []
+    monkeypatch.setattr(run, "_step", lambda *a: (losses.clear(), sums.append(step(*a)))[1] or sums[-1])
+    monkeypatch.setattr(run, "_look", lambda *a: None)
+    assert run.go() == "finished" and len(losses) == 2
+    assert sums == [pytest.approx(float(losses[0].detach()) + 0.25 * float(losses[1].detach()), rel=1e-6)]
+    learned = {name: value.clone() for name, value in run.subject.module.state_dict().items()}
+    assert any(not torch.equal(value, base[name]) for name, value in learned.items())
+    preset.load_best(run, run.folder / loop.LAST)
+    run.learner.set_worn(False)
+    assert all(torch.equal(value, base[name]) for name, value in run.subject.module.state_dict().items())
+    run.learner.set_worn(True)
+    assert all(torch.equal(value, learned[name]) for name, value in run.subject.module.state_dict().items())
+
+
 def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_not_begin(run_of, monkeypatch):
     from training.adapt import memory
 
@@ -164,8 +185,8 @@ def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, c
 
 
 def test_what_is_wrong_is_said_before_anything_is_loaded(data, models, tmp_path, capsys):
-    assert cli.main(["run", str(data), "--name", "x", "--family", "nano"]) == 1
-    assert "nano cannot learn here" in capsys.readouterr().err
+    assert cli.main(["run", str(data), "--name", "x", "--family", "nano", "--method", "full"]) == 1
+    assert "a whole nano is no style" in capsys.readouterr().err
     assert cli.main(["run", str(data), "--name", "x", "--models", str(tmp_path), "--runs", str(tmp_path)]) == 1
     assert "hf download" in capsys.readouterr().err
     assert cli.main(["run", str(data), "--name", "X y"]) == 1 and "--name" in capsys.readouterr().err

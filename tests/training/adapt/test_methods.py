@@ -37,6 +37,11 @@ def loss_of(subject, learner, example):
     return subject.loss([sound], [caption if learner.words else text], torch.zeros(1, dtype=torch.bool), learner.words)
 
 
+def embedding_of(subject):
+    encoder = subject._parts.t5 if hasattr(subject._parts, "t5") else subject.module.text_encoder
+    return encoder.get_input_embeddings()
+
+
 def learnt(subject, method, path):
     """A file put on as the serving family does; learned words as a run does."""
     if method in work.WORDS:
@@ -58,7 +63,8 @@ def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, model
     ours = {id(value) for value in learner.parameters.values()}
     assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in learner.parameters.values())
     assert all(value.grad is None for value in subject.module.parameters() if id(value) not in ours)
-    assert subject.text_embedding().weight.grad is None
+    if family in ("audioldm2", "musicgen"):  # of the others only the transformer is at work
+        assert embedding_of(subject).weight.grad is None
 
     torch.manual_seed(1)
     with torch.no_grad():
@@ -80,7 +86,7 @@ def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
 
     subject = families.load("musicgen", models)
     sound, caption, text = examples["musicgen"]
-    ids = torch.tensor([[*subject.token_ids(caption), subject._parts.tokenizer.eos_token_id]])
+    ids = subject._ids(caption)
     codes = torch.from_numpy(sound["codes"].astype("int64"))[None]
     for dropped in (False, True):
         mask = torch.tensor([dropped])
@@ -100,8 +106,10 @@ def test_targets_reach_attention_time_and_output_and_nothing_else(models):
 
 
 def test_learned_words_begin_as_words_or_as_noise(models):
+    from engine.audioldm2 import learned
+
     subject = families.load("audioldm2", models)
-    embedding, ids = subject.text_embedding(), subject.token_ids("ab")
+    embedding, ids = embedding_of(subject), learned.token_ids(subject._parts, "ab")
     begun = methods.made(subject, settings("soft_prompt", begin="ab", length=2 * len(ids))).words.vectors
     assert torch.equal(begun[: len(ids)], embedding(torch.tensor(ids)).detach()) and torch.equal(
         begun[: len(ids)], begun[len(ids) :])
@@ -110,11 +118,16 @@ def test_learned_words_begin_as_words_or_as_noise(models):
 
 def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
     for family, method, reason in (
-        ("nano", "lora", "its parts for playing"), ("ace_step", "lora", "Side-Step"), ("what", "lora", "one of"),
-        ("musicgen", "prefix", "use soft_prompt"), ("audioldm2", "magic", "expected one of"),
+        ("nano", "prefix", "finished graphs"), ("ace_step", "soft_prompt", "transformer alone"),
+        ("what", "lora", "one of"), ("musicgen", "prefix", "use soft_prompt"),
+        ("audioldm2", "magic", "expected one of"),
     ):  # fmt: skip
         with pytest.raises(TrainError, match=f"unsupported.*{reason}"):
             families.check(family, method)
+    with pytest.raises(TrainError, match="dora does not work on nano"):
+        families.check("nano", "lora", dora=True)
+    with pytest.raises(TrainError, match="nano has no mlp"):
+        families.check("nano", "lora", ("mlp",))
     with pytest.raises(TrainError, match="no time"):
         families.check("musicgen", "lora", ("time",))
     if not torch.cuda.is_available():
@@ -124,6 +137,26 @@ def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
     monkeypatch.setattr(methods.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(TrainError, match="missing_extra.*bitsandbytes"):
         methods.made(families.load("audioldm2", models), settings("qlora"))
+
+
+def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(models, examples, monkeypatch, tmp_path):
+    """bitsandbytes computes on a processor as well; the run itself asks for CUDA, where that is worth it."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for family in ("audioldm2", "musicgen"):
+        subject = families.load(family, models)
+        plain = float(loss_of(subject, argparse.Namespace(words=None), examples[family]))
+        learner = methods.made(subject, settings("qlora", targets=["attention", "output"]))
+        small = [path for path, each in subject.module.named_modules() if isinstance(each, bitsandbytes.nn.Linear4bit)]
+        assert small and not any("lm_heads" in path or "time" in path for path in small)
+        loss = loss_of(subject, learner, examples[family])
+        loss.backward()
+        assert loss.item() != plain and loss.item() == pytest.approx(plain, rel=0.2)
+        assert all(value.grad is not None and value.dtype == torch.float32 for value in learner.parameters.values())
+        path = learner.write(tmp_path / f"{family}.safetensors", subject.prefix, {})
+        whole = families.load(family, models)
+        learnt(whole, "lora", path)
+        assert float(loss_of(whole, argparse.Namespace(words=None), examples[family])) == pytest.approx(plain, rel=1e-4)
 
 
 def test_a_file_of_another_rank_is_refused(models, tmp_path):
@@ -165,4 +198,4 @@ def test_a_setting_that_will_not_do_is_named(flags, complaint):
 def test_the_tables_are_told(capsys):
     assert cli.main(["methods"]) == 0 and cli.main(["recipes"]) == 0
     told = capsys.readouterr().out
-    assert "musicgen: the family's player" in told and "ace_step: not here" in told and "lora_paper" in told
+    assert "musicgen: the family's player" in told and "nano: its 17 million" in told and "lora_paper" in told

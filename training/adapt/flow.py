@@ -1,0 +1,134 @@
+"""What ACE-Step 1.5 and Stable Audio 3 share as the loop wants them: a rectified flow over latents, by words alone.
+
+    x_t = (1 - t) clip + t noise        loss = |velocity(x_t, t, words) - (noise - clip)|^2
+
+Each clip goes through alone, so nothing is padded. The serving family's editor is at hand whole: its stages make the
+features, and it plays samples on the transformer that learns.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from engine.audio import resample
+from engine.diffusion import files_of, window_of
+from engine.knobs import Knobs, resolve
+from engine.scene import Scene
+from engine.styles.words import LearnedWords
+from training.adapt.families import Arrays
+from training.dataset.clips import Clip, samples_of
+
+LONGEST_SECONDS = 30.0
+STEPS = 20  # of samples to hear
+
+
+class FlowSubject(ABC):
+    """See families.Subject. The constructor takes the editor whose `transformer` stage runs `module`."""
+
+    prefix, word_width = "transformer", 0
+    licence: str
+    sites: Mapping[str, str]
+    least_seconds: float
+    frames_at_once = 1
+
+    def __init__(self, editor: Any, module: nn.Module, folder: Path, defaults: Mapping[str, Any]) -> None:
+        self.base, self._folder, self._editor, self._defaults = folder.name, folder, editor, defaults
+        self.module, self.device = module, "cpu"
+        self.rate_hz: int = editor.sizes.rate_hz
+
+    @abstractmethod
+    def encoded(self, samples: np.ndarray) -> np.ndarray:
+        """The latent of samples [channels, n], as the transformer has it."""
+
+    @abstractmethod
+    def text_features(self, text: str) -> Arrays: ...
+
+    @abstractmethod
+    def nothing(self) -> Arrays:
+        """Text features of no words: what guidance leads away from."""
+
+    @abstractmethod
+    def time(self) -> Tensor:
+        """[1], between sound (0) and noise (1), as the authors draw it."""
+
+    @abstractmethod
+    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor]) -> Tensor: ...
+
+    @abstractmethod
+    def made(self, scene: Scene, knobs: Knobs) -> np.ndarray:
+        """Samples [n, channels] of words alone."""
+
+    @abstractmethod
+    def blocks(self) -> Iterable[nn.Module]: ...
+
+    def to(self, device: str) -> None:
+        self.device = device
+        for runner in self._editor.runners.values():
+            runner.device = device
+            runner.module.to(device)
+
+    def files(self) -> Mapping[str, Path]:
+        return files_of(self._folder)
+
+    def recipe(self) -> Mapping[str, Any]:
+        sizes = {name: path.stat().st_size for name, path in self.files().items()}
+        return {"base": self.base, "files": sizes, "seconds": LONGEST_SECONDS}
+
+    def features(self, path: Path) -> Arrays:
+        """The latent of the clip's first half minute, heard as serving hears a region; a mono clip on both channels."""
+        samples, rate_hz = samples_of(Clip(path))
+        samples = resample(samples[: round(LONGEST_SECONDS * rate_hz)], rate_hz, self.rate_hz)
+        if samples.shape[1] != self._editor.sizes.channels:
+            samples = np.repeat(samples.mean(axis=1, keepdims=True), self._editor.sizes.channels, axis=1)
+        least = round(self.least_seconds * self.rate_hz)
+        window = window_of(_alone(samples), self._editor.sizes.frame_samples, least, len(samples), self.frames_at_once)
+        return {"latent": self.encoded(np.ascontiguousarray(window.samples.T, np.float32))}
+
+    def loss(
+        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+    ) -> Tensor:
+        told = [self._nothing if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)]
+        return torch.stack([self._alone(*row) for row in zip(sounds, told, strict=True)]).mean()
+
+    def first_words(self, text: str, count: int) -> Tensor:
+        """No method that learns words works here: families.FAMILIES."""
+        raise ValueError(f"{type(self).__name__} takes no learned words")
+
+    @torch.inference_mode()
+    def play(
+        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+    ) -> np.ndarray:
+        frames = round(seconds * self.rate_hz)
+        knobs, _ = resolve(text, {"seed": seed, "steps": STEPS}, None, self._defaults)
+        empty = np.zeros((max(frames, round(self.least_seconds * self.rate_hz)), 2), np.float32)
+        return self.made(_alone(empty), knobs)[:frames]
+
+    def checkpoint_layers(self) -> None:
+        for block in self.blocks():
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+
+    @functools.cached_property
+    def _nothing(self) -> Arrays:
+        return self.nothing()
+
+    def _alone(self, sound: Arrays, text: Arrays) -> Tensor:
+        clip = torch.from_numpy(sound["latent"])[None].to(self.device)
+        said = {name: torch.from_numpy(values)[None].to(self.device) for name, values in text.items()}
+        noise, time = torch.randn(clip.shape).to(self.device), self.time().to(self.device)
+        velocity = self.velocity((1 - time) * clip + time * noise, time, said)
+        return functional.mse_loss(velocity.float(), noise - clip)
+
+
+def _alone(samples: np.ndarray) -> Scene:
+    """A region with nothing about it."""
+    return Scene(samples[:0], samples, samples[:0])

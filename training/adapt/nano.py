@@ -1,0 +1,158 @@
+"""nano as the loop wants it: a clip, the same notes on other instruments by nano itself, and the flow between them.
+
+    features   clip --nano, "piano"--> its helpers (training.adapt_nano.pairs): what is heard, and what it becomes
+    loss       helper + words -> clip; where weights learn, half as many rows ask for a helper by its own words, so that
+               nano is reminded of what it could do
+    play       the first helper of a clip -> the stem, by the serving family itself on the module that learns
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from engine.audio import resample
+from engine.diffusion import TorchRunner
+from engine.families import FAMILIES
+from engine.knobs import resolve
+from engine.nano.exporting import LORA_LAYERS
+from engine.nano.family import CONFIG, WEIGHTS, NanoFamily, Words
+from engine.nano.features import SAMPLE_RATE_HZ
+from engine.nano.stages import STAGES, TOKEN_WIDTH
+from engine.runtime import threads_for
+from engine.styles.words import LearnedWords, write_words
+from training.adapt.families import Arrays
+from training.adapt_nano import restore
+from training.adapt_nano.pairs import HELPERS, Recording, crop, recording, told
+from training.dataset.caption import without_heard
+from training.dataset.clips import Clip, samples_of
+from training.transformer import DROP_AUDIO, OMEGA_WEIGHTS, OMEGAS, flow_loss
+
+HELPER_SEED = 0
+LONGEST_SECONDS = 30.0
+JITTER = 0.1  # of learned words that begin alike: without it they would stay alike
+
+
+def load(models: Path | None) -> NanoSubject:
+    """The shipped weights. EngineError not_ready."""
+    return NanoSubject(WEIGHTS)
+
+
+class NanoSubject:
+    """See families.Subject."""
+
+    licence, prefix, rate_hz = FAMILIES["nano"].licence, "denoiser", SAMPLE_RATE_HZ
+    word_width = TOKEN_WIDTH
+    sites = {"attention": rf"blocks\.\d+\.{LORA_LAYERS}"}
+
+    def __init__(self, folder: Path) -> None:
+        self._family, self._folder = NanoFamily.load(folder, threads_for()), folder
+        self.base = f"nano {self._family.config.get('version', '')}".strip()
+        self.module: nn.Module = restore.denoiser(folder / "denoiser.onnx")
+        self.device = "cpu"
+        stage = next(stage for stage in STAGES if stage.name == "denoiser")
+        self._runner = TorchRunner(stage, self.module, self.device)
+        own = {**self._family._runners, "denoiser": self._runner}
+        self._player = NanoFamily(own, self._family._tokenizer, self._family.config, folder)
+
+    def to(self, device: str) -> None:
+        """The part that learns; the rest is quick enough where it is."""
+        self.device = self._runner.device = device
+        self.module.to(device)
+
+    def files(self) -> Mapping[str, Path]:
+        return self._family.files()
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Helpers are nano's own, so all its weights count."""
+        config = (self._folder / CONFIG).read_bytes()
+        return {"family": "nano", "config": hashlib.sha256(config).hexdigest(), "helpers": HELPERS, "seed": HELPER_SEED}
+
+    def features(self, path: Path) -> Arrays:
+        """Latents [V, W, 128, 48] and audio tokens [V, W, 128, C] of the clip (version 0) and its helpers."""
+        found = recording(_mono(path, LONGEST_SECONDS), self._family, self._encoder, HELPER_SEED)
+        return {"latent": found.latent.numpy().astype(np.float16), "tokens": found.tokens.numpy().astype(np.float16)}
+
+    def text_features(self, text: str) -> Arrays:
+        words = self._words(text)
+        return {"tokens": words.tokens, "bias": words.bias}
+
+    def loss(
+        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+    ) -> Tensor:
+        """Learned words touch no weight, so they need no reminder."""
+        random = np.random.default_rng(int(torch.randint(2**62, ())))
+        gone = dropped.numpy().astype(bool)
+        said = [self._words("") if drop else self._read(text) for text, drop in zip(texts, gone, strict=True)]
+        rows = [(sound, 0, words_) for sound, words_ in zip(sounds, said, strict=True)]
+        for sound in sounds[: len(sounds) // 2] if words is None else ():
+            helper = int(random.integers(len(HELPERS)))
+            rows.append((sound, 1 + helper, self._words(HELPERS[helper])))
+        latent, tokens = zip(*(crop(_recording(sound), target, random) for sound, target, _ in rows), strict=True)
+        text, bias = told([row[2] for row in rows], None if words is None else words.vectors.cpu(), ~gone)
+        batch = {
+            "heard": torch.stack(tokens).float(), "latent": torch.stack(latent).float(),
+            "text": text, "text_bias": bias,
+            "audio_scale": torch.from_numpy((random.random(len(rows)) >= DROP_AUDIO).astype(np.float32)),
+        }  # fmt: skip
+        placed = {name: values.to(self.device) for name, values in batch.items()}
+        placed["omega"] = int(random.choice(OMEGAS, p=OMEGA_WEIGHTS))
+        return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=self.module), placed)["loss"]
+
+    def first_words(self, text: str, count: int) -> Tensor:
+        tokens = torch.from_numpy(self._words(text).tokens)
+        repeated = tokens.repeat(-(-count // len(tokens)), 1)[:count]
+        return repeated + JITTER * tokens.std() * torch.randn_like(repeated)
+
+    def play(
+        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+    ) -> np.ndarray:
+        """What serving makes of the first helper of `source`."""
+        heard = self._family.transfer(_mono(source, seconds), HELPERS[0], {"seed": HELPER_SEED})
+        knobs, _ = resolve(without_heard(text), {"seed": seed}, None, self._player.defaults)
+        with tempfile.TemporaryDirectory() as folder:
+            self._player.prepare(_worn(words, Path(folder)), knobs)
+        return self._player.port(knobs, lambda *_: None, lambda: False).run(heard)[:, None]
+
+    def checkpoint_layers(self) -> None:
+        for block in self.module.blocks:
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+
+    @functools.cached_property
+    def _encoder(self) -> nn.Module:
+        return restore.audio_encoder(self._folder / "audio_encoder.onnx")
+
+    def _words(self, text: str) -> Words:
+        return self._family.words(((without_heard(text), 1.0),))
+
+    def _read(self, text: Arrays | str) -> Words:
+        return self._words(text) if isinstance(text, str) else Words(text["tokens"], text["bias"])
+
+
+def _worn(words: LearnedWords | None, folder: Path) -> Mapping[str, Any]:
+    """A preset that brings these words: its hash is of their values, for they change from step to step."""
+    if words is None:
+        return {}
+    digest = hashlib.sha256(words.vectors.detach().cpu().numpy().tobytes()).hexdigest()
+    return {"soft_prompt": {"path": str(write_words(folder / "words.safetensors", words)), "sha256": digest}}
+
+
+def _recording(sound: Arrays) -> Recording:
+    return Recording(torch.from_numpy(sound["latent"]), torch.from_numpy(sound["tokens"]))
+
+
+def _mono(path: Path, seconds: float) -> np.ndarray:
+    """The clip's beginning at 32 kHz."""
+    samples, rate_hz = samples_of(Clip(path))
+    mono = resample(samples[: round(seconds * rate_hz)].mean(axis=1, keepdims=True), rate_hz, SAMPLE_RATE_HZ)
+    return np.ascontiguousarray(mono[:, 0])
