@@ -180,11 +180,15 @@ class Objective:
         self, noised: Tensor, times: Tensor, texts: list[str], fbank: Tensor | None, omega: int, alpha: float = 1.0
     ) -> Tensor:
         """The noise that the UNet tells in latents [B, C, T, F]; `fbank` None: without audio."""
-        words = stacked([self._text.words(text) for text in texts])
-        words = {name: torch.from_numpy(value).to(self.device) for name, value in words.items()}
+        words = self.words(texts)
         heard = {} if fbank is None else self._heard(fbank, omega, alpha)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.half):
             return self.unet(noised, times.float(), **words, **heard)
+
+    def words(self, texts: list[str]) -> dict[str, Tensor]:
+        """The UNet's text inputs."""
+        words = stacked([self._text.words(text) for text in texts])
+        return {name: torch.from_numpy(value).to(self.device) for name, value in words.items()}
 
     def latents(self, mel: Tensor) -> Tensor:
         """A sample of the VAE's posterior, as the reference trains on, not its mean."""

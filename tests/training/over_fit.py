@@ -1,9 +1,10 @@
 """A tiny AudioLDM2 of the real classes over-fits eight clips; what alpha and omega do to its results afterwards.
 
-    python -m tests.training.over_fit --base 300 --steps 2500
+    python -m tests.training.over_fit
 
-First the base learns, all of it, 192 other clips with words alone. Then it is frozen and the adapter learns eight.
-Clips are sixteen moments of four bands of noise, each on or off: 64 bits that the words do not tell. On the eight:
+First the base learns, all of it, 1024 other clips, as AudioLDM2 did: its GPT-2 context holds the clip's pooled AudioMAE
+tokens, or what GPT-2 says of words that tell nothing. Then it is frozen and the adapter alone learns the eight.
+Clips are four moments of four bands of noise, each on or off: 16 bits that the words do not tell. On the eight:
 
     loss          the paper's, on fixed noise, with the clip's own audio and with another clip's
     resemblance   cosine between what is sampled and the clip's latent, both less the mean clip: 0 is no resemblance
@@ -19,33 +20,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AudioLDM2UNet2DConditionModel, AutoencoderKL
+from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL
 from torch import Tensor
+from transformers import GPT2Config, GPT2Model
 
-from engine.audioldm2 import audiomae, components, features
-from engine.audioldm2.ap_adapter import AdaptedUNet
+from engine.audioldm2 import components, features
+from engine.audioldm2.ap_adapter import AdaptedUNet, pooled
+from engine.audioldm2.audiomae import PATCH, AudioMae
 from engine.audioldm2.weights import Places
 from tests.engine.audioldm2 import tiny
 from training.ap_adapter import OMEGAS, Batch, Objective, adamw, pictures_of
 
-CLIPS, OTHERS = 8, 192
-MOMENTS, BANDS, LATENT_BANDS = 16, 4, 4
-MEL_FRAMES = 4 * tiny.WINDOW_LATENTS
+CLIPS, OTHERS = 8, 1024
+MOMENTS, BANDS, LATENT_FRAMES = 4, 4, 2
+MEL_FRAMES, MEL_BANDS = 128, 128  # 1.28 s
+WIDTH = 64  # of AudioMAE and GPT-2
 MOMENT_SAMPLES = MEL_FRAMES * features.HOP_SAMPLES // MOMENTS
 ALPHAS = (0.0, 0.5, 1.0)
 WORDS = "a recording of a noise"
 SAMPLING_STEPS = 15
-UNET = {
-    "block_out_channels": (24, 32), "down_block_types": ("CrossAttnDownBlock2D",) * 2, "norm_num_groups": 4,
-    "up_block_types": ("CrossAttnUpBlock2D",) * 2, "mid_block_type": "UNetMidBlock2DCrossAttn", "layers_per_block": 1,
-    "cross_attention_dim": [[None, tiny.GPT2_WIDTH, tiny.T5_WIDTH]] * 2, "attention_head_dim": 2,
-    "sample_size": MOMENTS, "in_channels": 8, "out_channels": 8,
+AUDIOMAE = {
+    **tiny.AUDIOMAE, "image_size": (MEL_FRAMES, MEL_BANDS), "hidden_size": WIDTH, "num_hidden_layers": 1,
+    "intermediate_size": 4 * WIDTH, "initializer_range": 0.2,
 }  # fmt: skip
-TEXT_STRENGTH = 3.0  # of the random base's cross-attention, which would otherwise be drowned by its convolutions
+UNET = {
+    "block_out_channels": (32, 64), "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "norm_num_groups": 8,
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "cross_attention_dim": [[None, WIDTH, tiny.T5_WIDTH]] * 2, "attention_head_dim": 4,
+    "layers_per_block": 1, "sample_size": LATENT_FRAMES, "in_channels": 8, "out_channels": 8,
+}  # fmt: skip
+CONTEXT_STRENGTH = 2.0  # of the random cross-attention at the beginning, which the convolutions would else drown
+TOKEN_STRENGTH = 4.0  # likewise
 
 
 def noise_clip(seed: int) -> np.ndarray:
-    """One clip's samples: 2.56 s."""
+    """One clip's samples: 1.28 s."""
     random = np.random.default_rng(seed)
     hz = np.fft.rfftfreq(MOMENT_SAMPLES, 1 / features.SAMPLE_RATE_HZ)
     band = np.minimum(np.searchsorted([754, 1656, 3640], hz), BANDS - 1)  # equal parts of the 64 mel bands
@@ -68,38 +77,46 @@ class Trial:
     def __init__(self, others: int = OTHERS) -> None:
         with tempfile.TemporaryDirectory() as folder:
             places = Places(tiny.write_models(Path(folder)))
-            parts, ears = components.load(places.base()), audiomae.read(places.audiomae())
+            parts = components.load(places.base())
         torch.manual_seed(0)
-        parts.unet, parts.vae = _unet(), _vae()
+        parts.projection, parts.language_model = _wider_words()
+        parts.unet, parts.vae, ears = _unet(), _vae(), _audiomae()
         self.objective = Objective(parts, ears)
         self.unet = parts.unet
         self.clips, self.others = pictures(range(CLIPS)), pictures(range(CLIPS, CLIPS + others))
         _whiten(parts.vae, self.others.mel)
+        self.other_tokens = _standardised(ears, self.others.fbank)
         self.latents = self.objective.latents(self.clips.mel)
-        self.mean_clip = self.objective.latents(self.others.mel).mean(0)
+        self.other_latents = self.objective.latents(self.others.mel)
+        self.mean_clip = self.other_latents.mean(0)
 
-    def learn_base(self, steps: int) -> Iterator[float]:
-        """The whole UNet, without audio."""
+    def learn_base(self, steps: int, batch: int = 32, learning_rate: float = 3e-3) -> Iterator[float]:
+        """The whole UNet but for the adapters: tokens in place of GPT-2's vectors, words alone in each fourth batch."""
         trained = [p for name, p in self.unet.named_parameters() if "processor" not in name]
-        latents = self.objective.latents(self.others.mel)
-        optimiser = torch.optim.AdamW(trained, lr=5e-3, betas=(0.9, 0.99))
+        optimiser = torch.optim.AdamW(trained, lr=learning_rate, betas=(0.9, 0.99), fused=True)
+        words = self.objective.words([WORDS] * batch)
+        for parameter in trained:
+            parameter.requires_grad_(True)
         for step in range(steps):
-            chosen = torch.randint(len(latents), (16,))
-            for parameter in trained:
-                parameter.requires_grad_(True)
-            noise, times = torch.randn(latents[chosen].shape), torch.randint(1000, (len(chosen),))
-            yield _step(self._error(latents[chosen], noise, times, None, 1, 0.0), trained, optimiser)
-            optimiser.param_groups[0]["lr"] = 5e-3 * (1 - 0.9 * step / steps)
+            chosen, times = torch.randint(len(self.other_latents), (batch,)), torch.randint(1000, (batch,))
+            latents, omega = self.other_latents[chosen], OMEGAS[int(torch.randint(len(OMEGAS), ()))]
+            noise = torch.randn(latents.shape)
+            tokens = pooled(self.other_tokens[chosen], self.objective.audiomae.grid, (omega, omega))
+            context = {**words, "generated": tokens} if step % 4 else words
+            predicted = self.unet(self.objective.scheduler.add_noise(latents, noise, times), times.float(), **context)
+            yield _step((predicted - noise).square().mean(), trained, optimiser)
+            _decay(optimiser, learning_rate, step / steps)
         for parameter in trained:
             parameter.requires_grad_(False)
         self.unet.reset_adapter()
 
-    def learn_adapter(self, steps: int, learning_rate: float = 1e-2) -> Iterator[float]:
+    def learn_adapter(self, steps: int, learning_rate: float = 5e-3) -> Iterator[float]:
         """The adapter alone, by the objective that real training has."""
         (optimiser,) = adamw(self.objective.trained, learning_rate)
-        for _ in range(steps):
+        for step in range(steps):
             loss = self.objective.loss(self.objective.trained, self.clips)["loss"]
             yield _step(loss, self.unet.adapter_parameters(), optimiser)
+            _decay(optimiser, learning_rate, step / steps)
 
     @torch.no_grad()
     def loss(self, alpha: float, omega: int, other: bool = False, rounds: int = 6) -> float:
@@ -148,48 +165,88 @@ def _step(loss: Tensor, trained: list[Tensor], optimiser: torch.optim.Optimizer)
     return float(loss.detach())
 
 
+def _decay(optimiser: torch.optim.Optimizer, learning_rate: float, done: float) -> None:
+    optimiser.param_groups[0]["lr"] = learning_rate * (1 - 0.95 * done)
+
+
 def _unet() -> AdaptedUNet:
     raw = AudioLDM2UNet2DConditionModel(**UNET)
     with torch.no_grad():
         for name, parameter in raw.named_parameters():
-            if "attn2.to_out.0.weight" in name:
-                parameter *= TEXT_STRENGTH
+            if "attn2.to_out.0.weight" in name or "attn2.to_v.weight" in name:
+                parameter *= CONTEXT_STRENGTH
     return AdaptedUNet(raw).eval().requires_grad_(False)
+
+
+def _wider_words() -> tuple[Any, Any]:
+    """Projection and GPT-2 as wide as AudioMAE."""
+    config = GPT2Config(
+        n_embd=WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8, bos_token_id=0, eos_token_id=1
+    )
+    projection = AudioLDM2ProjectionModel(tiny.CLAP_WIDTH, tiny.T5_WIDTH, WIDTH)
+    return projection.eval().requires_grad_(False), GPT2Model(config).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _audiomae() -> AudioMae:
+    """Random, but with the original's sine positions, and so strong that what a token says depends on its place."""
+    ears = AudioMae(AUDIOMAE).eval()
+    embeddings = ears.vit.embeddings
+    torch.nn.init.normal_(embeddings.patch_embeddings.projection.weight, std=0.5 / PATCH)
+    rates = 10_000.0 ** (-torch.arange(WIDTH // 4) / (WIDTH // 4))
+    bands, frames = (torch.arange(count)[:, None] * rates for count in reversed(ears.grid))
+    along_bands, along_frames = (torch.cat([angle.sin(), angle.cos()], 1) for angle in (bands, frames))
+    grid = (*ears.grid, -1)
+    places = torch.cat([along_bands[None].expand(grid), along_frames[:, None].expand(grid)], -1)
+    embeddings.position_embeddings[:, 1:] = 2 * places.flatten(0, 1)
+    return ears
+
+
+@torch.no_grad()
+def _standardised(ears: AudioMae, fbank: Tensor) -> Tensor:
+    """Tokens of clips, after AudioMAE's last norm was set so that their mean is 0 and they are strong."""
+    norm = ears.vit.layernorm
+    norm.bias -= ears(fbank).mean((0, 1))
+    norm.weight *= TOKEN_STRENGTH
+    norm.bias *= TOKEN_STRENGTH
+    return ears(fbank)
 
 
 def _vae() -> Any:
     return AutoencoderKL(
-        block_out_channels=(4, 4, 8, 8, 8), in_channels=1, out_channels=1, norm_num_groups=2, latent_channels=8,
-        down_block_types=("DownEncoderBlock2D",) * 5, up_block_types=("UpDecoderBlock2D",) * 5, layers_per_block=1,
-        scaling_factor=1.0,
+        block_out_channels=(8, 16, 32, 32, 32, 32, 32), in_channels=1, out_channels=1, norm_num_groups=2,
+        latent_channels=8, down_block_types=("DownEncoderBlock2D",) * 7, up_block_types=("UpDecoderBlock2D",) * 7,
+        layers_per_block=1, scaling_factor=1.0,
     ).eval().requires_grad_(False)  # fmt: skip
 
 
 @torch.no_grad()
 def _whiten(vae: Any, mel: Tensor) -> None:
-    """Channels of mean 0 and deviation 1, and hardly any posterior noise: as a trained VAE, unlike a random one."""
-    latent = vae.encode(mel[:, None]).latent_dist.mean
-    mean, deviation = latent.mean((0, 2, 3)), latent.std((0, 2, 3))
-    last, channels = vae.quant_conv, latent.shape[1]
-    last.weight[:channels] /= deviation[:, None, None, None]
-    last.bias[:channels] = (last.bias[:channels] - mean) / deviation
+    """Channels without correlation, of mean 0 and deviation 1, and hardly any posterior noise."""
+    latent = vae.encode(mel[:, None]).latent_dist.mean.transpose(0, 1).flatten(1)
+    whitening = torch.linalg.cholesky(torch.linalg.inv(torch.cov(latent))).T
+    last, channels = vae.quant_conv, len(latent)
+    last.weight[:channels] = (whitening @ last.weight[:channels].flatten(1))[..., None, None]
+    last.bias[:channels] = whitening @ (last.bias[:channels] - latent.mean(1))
     last.weight[channels:] = 0
     last.bias[channels:] = -20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=int, default=300, help="steps of the base")
-    parser.add_argument("--steps", type=int, default=2500, help="steps of the adapter")
+    parser.add_argument("--base", type=int, default=2000, help="steps of the base")
+    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate of the adapter")
+    parser.add_argument("--steps", type=int, default=3000, help="steps of the adapter")
     options = parser.parse_args()
     torch.set_num_threads(1)
     trial = Trial()
     torch.manual_seed(1)
-    for name, losses in (("base", trial.learn_base(options.base)), ("adapter", trial.learn_adapter(options.steps))):
+    base, adapter = trial.learn_base(options.base), trial.learn_adapter(options.steps, options.rate)
+    for name, losses in (("base", base), ("adapter", adapter)):
         recent: list[float] = []
         for step, loss in enumerate(losses, start=1):
             recent = [*recent[-99:], loss]
-            if step % 100 == 0:
+            if step % 250 == 0:
                 print(f"{name} {step}: loss {np.mean(recent):.4f}", flush=True)
     print(f"resemblance at alpha {ALPHAS}")
     print(f"base alone: loss {trial.loss(0.0, 1):.4f}")

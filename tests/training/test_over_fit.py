@@ -13,7 +13,7 @@ from tests.training.over_fit import WORDS, Trial  # noqa: E402
 def trial():
     trial = Trial(others=32)
     torch.manual_seed(1)
-    list(trial.learn_base(10))
+    list(trial.learn_base(20))
     before = trial.loss(1.0, 1, rounds=2)
     list(trial.learn_adapter(60))
     return trial, before
@@ -23,6 +23,7 @@ def test_the_loss_falls_while_only_the_adapter_learns(trial):
     trial, before = trial
     after = trial.loss(1.0, 1, rounds=2)
     assert after < 0.98 * before and after < trial.loss(0.0, 1, rounds=2)
+    assert after < trial.loss(1.0, 1, other=True, rounds=2)
 
 
 @torch.no_grad()
