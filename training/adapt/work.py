@@ -24,13 +24,13 @@ def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> t
     _check_captions(config, parts["train"])
     subject = families.load(config.family, models)
     subject.to(device_of(config))
-    torch.manual_seed(config.seed)
     learns_words = config.method in WORDS
     kind = f"{config.family}_words" if learns_words else config.family  # each prunes its own
     cache = Cache(data / ".retimbre_cache" / kind, subject.recipe())
     train, validation = (examples(subject, parts[name], cache, learns_words) for name in ("train", "validation"))
     prior = examples(subject, _prior(config), cache, False) if config.method == "dreambooth" else []
     cache.prune()
+    torch.manual_seed(config.seed)  # whatever was drawn before, more where features were not in the cache
     learner = methods.made(subject, config)  # after the captions were read: they are the base's
     if config.checkpointing:
         subject.checkpoint_layers()

@@ -97,9 +97,9 @@ The change alone, in the worker: LoRA {first_lora:.0f} ms and words {first_words
 
 ## Do it with your own recordings
 
-`training.adapt_nano.learn.learn` takes recordings as `training.adapt_nano.pairs.recording` makes them of any mono sound
-at 32 kHz, and `write_preset` leaves a folder: copy it into your presets folder. LoRA wants `retimbre export nano` once;
-learned words play on any install. Words are {learned["words"]["bytes"] / 1024:.0f} kB and touch no weight; LoRA is
+`retimbre train run clips --family nano --name steel_drums` does this with any folder of clips
+([training](training.md)). LoRA wants `retimbre export nano` once; learned words play on any install. Words are
+{learned["words"]["bytes"] / 1024:.0f} kB and touch no weight; LoRA is
 {learned["lora"]["bytes"] / 2**20:.1f} MB.
 
 Measured on {platform.machine()}, one thread, with other work on the machine: trust CPU seconds more than times of jobs.

@@ -33,9 +33,11 @@ def rows(run):
     return [json.loads(line) for line in (run.folder / loop.LOG).read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_run_that_was_paused_is_the_uninterrupted_one_bit_for_bit(run_of, monkeypatch):
+@pytest.mark.parametrize("family", ["musicgen", "nano"])
+def test_a_run_that_was_paused_is_the_uninterrupted_one_bit_for_bit(family, run_of, monkeypatch):
     """With everything that draws: noise, LoRA dropout, dropped words, accumulation, order; and the base unchanged."""
-    more = {"dropout": 0.3, "condition_dropout": 0.5, "accumulate": 2, "patience": 0, "save_every": 100}
+    more = {"family": family, "dropout": 0.3, "condition_dropout": 0.5, "accumulate": 2, "patience": 0,
+            "save_every": 100}  # fmt: skip
     whole = run_of("whole", **more)
     base = {name: value.clone() for name, value in whole.subject.module.state_dict().items() if "lora" not in name}
     assert whole.go() == "finished"

@@ -39,6 +39,22 @@ def test_drift_is_nought_where_the_style_changes_nothing():
     assert rows["genres"] == {"n": 1, "drift": pytest.approx(0, abs=1e-6)}
 
 
+def test_clap_says_whether_other_words_are_still_followed(tmp_path):
+    from evaluation import embeddings
+    from tests.evaluation.tiny_clap import save_tiny_clap
+
+    clap = embeddings.load(str(save_tiny_clap(tmp_path / "clap")))
+    played = [Played("a slow blues", sound(1), sound(2))]
+    row = report.retention({"genres": played}, clap)["genres"]
+    assert row["clap_base"] == pytest.approx(clap.similarity(sound(1), "a slow blues"), abs=1e-5)
+    assert row["clap_style"] != row["clap_base"] and row["drift"] > 0
+    found = {"split": "test", "seconds": 1.0, "seed": 0, "clap": clap.name, "retention": {"genres": row},
+             "gain": report.gain(played, [sound(3)], clap),
+             "memorisation": {"n": 1, "training": 1, "copies": [], "style": 0, "base": 0, "real": 0}}  # fmt: skip
+    told = report.markdown(found)
+    assert "CLAP was not asked" not in told and f"{row['clap_style']:.3f}" in told and clap.name in told
+
+
 def worn_by_the_family(models, path):
     """The files of a serving family that was asked for the preset that training left."""
     from engine.knobs import resolve as knobs_of
