@@ -37,6 +37,7 @@ from export.manifest import FOLDER
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
 STUCK_SECONDS = 900.0  # a step that takes longer will not end: we fall silent, and the server takes us for hung
+SWEEP_AFTER_SECONDS = 0.2  # without work; the jobs of a queue follow each other within milliseconds
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
@@ -203,8 +204,16 @@ class Worker:
 
     def run(self) -> None:
         """Answer requests until `stop`; those that were waiting then are answered as cancelled."""
-        while (item := self._requests.get()) is not None:
+        while (item := self._next()) is not None:
             self._answer(*item)
+
+    def _next(self) -> tuple[dict[str, Any], Job] | None:
+        """The next request. Memory is swept while nobody waits: with torch loaded that takes a tenth of a second."""
+        try:
+            return self._requests.get(timeout=SWEEP_AFTER_SECONDS)
+        except queue.Empty:
+            gc.collect()
+            return self._requests.get()
 
     def _cancel(self, name: str) -> None:
         with self._lock:
@@ -230,7 +239,8 @@ class Worker:
             if not self._jobs:
                 self._is_busy.clear()
         self._pipe.send(event, job=job.name, **values)
-        gc.collect()
+        if event == "fail":
+            gc.collect()  # the traceback holds what its functions held
 
     def _edit(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         from engine.editing import EditRequest, edit

@@ -145,6 +145,21 @@ def test_memory_that_is_not_there_is_out_of_memory():
     assert events_of(stream)[-1]["code"] == "out_of_memory"
 
 
+def test_memory_is_swept_when_nobody_waits_any_more(monkeypatch):
+    stream, is_swept, told = io.StringIO(), threading.Event(), []
+    worker = Worker(EventPipe(stream), Shelf(1))
+    worker._operations["edit"] = lambda request, job: ("done", {})
+    monkeypatch.setattr("engine.worker.gc.collect", lambda: told.append(len(events_of(stream))) or is_swept.set())
+    for name in ("1", "2", "3"):
+        worker.submit({"op": "edit", "job": name})
+    running = threading.Thread(target=worker.run)
+    running.start()
+    assert is_swept.wait(10)
+    worker.stop()
+    running.join()
+    assert told[0] == 3
+
+
 class Clock:
     seconds = 0.0
 
