@@ -160,7 +160,8 @@ def _export(arguments: argparse.Namespace) -> int:
     from training.adapt import convert
 
     lora = convert.read_lora_style(arguments.source)
-    print(convert.write(lora, arguments.target, arguments.form))
+    prefix = convert.prefix_of(arguments.source) or "unet"  # as diffusers calls the part
+    print(convert.write(lora, arguments.target, arguments.form, prefix))
     return DONE
 
 

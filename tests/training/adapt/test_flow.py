@@ -92,7 +92,9 @@ def test_a_run_leaves_a_preset_that_the_family_wears(family, data, models, short
     assert any("x.safetensors, weight 1" in note for note in notes)
 
 
-def test_a_lora_with_its_authors_names_is_brought_in_and_played_or_refused(models, tmp_path, capsys):
+def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_refused(models, tmp_path, capsys):
+    from tests.engine.ace_step.tiny import tiny_transformer
+
     def brought(name, layer, width):
         path = tmp_path / name
         path.mkdir()
@@ -112,4 +114,10 @@ def test_a_lora_with_its_authors_names_is_brought_in_and_played_or_refused(model
     loaded.prepare(preset, knobs_of("a tune", {"seed": 1}, preset, FAMILIES["ace_step"].defaults)[0])
     layer = loaded._editor.runners["transformer"].module.transformer.get_submodule("layers.0.self_attn.to_q")
     assert np.isclose(next(iter(layer.scaling.values())), 8)
+    style, folder = tmp_path / "out" / "theirs" / "theirs.safetensors", tmp_path / "for_diffusers"
+    assert cli.main(["export", str(style), str(folder), "--form", "diffusers"]) == 0
+    transformer = tiny_transformer()
+    transformer.load_lora_adapter(str(folder), prefix="transformer", use_safetensors=True, adapter_name="x")
+    theirs = transformer.get_submodule("layers.0.self_attn.to_q")
+    assert torch.allclose(theirs.get_delta_weight("x"), layer.get_delta_weight(next(iter(layer.scaling))), atol=1e-5)
     assert brought("others", "down_blocks.0.attn1.to_q", 32) == 1 and "no_match" in capsys.readouterr().err

@@ -81,6 +81,23 @@ def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, model
         assert float(loss_of(other, again, example)) == pytest.approx(moved, rel=1e-6)
 
 
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_checkpointing_costs_time_and_changes_nothing(family, models, examples):
+    subject = families.load(family, models)
+    learner = methods.made(subject, settings("lora"))
+    for name, value in learner.parameters.items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, generator=torch.Generator().manual_seed(1))
+    found = []
+    for checkpoint in (lambda: None, subject.checkpoint_layers):
+        checkpoint()
+        loss_of(subject, learner, examples[family]).backward()
+        found.append([value.grad.clone() for value in learner.parameters.values()])
+        for value in learner.parameters.values():
+            value.grad = None
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(*found, strict=True))
+
+
 def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
     from engine.musicgen.labels import loss
 
