@@ -132,18 +132,24 @@ class Editor:
             yield wide, slice(first - wide.start, last - wide.start)
 
     def _predictor(self, knobs: Knobs, seconds: float, kept: np.ndarray) -> Callable[[np.ndarray, float], np.ndarray]:
-        """The guided velocity of a latent [1, 256, T] at a time: avoided + lambda (wanted - avoided)."""
+        """The guided velocity of a latent [1, 256, T] at a time, all rows in one batch."""
         (duration,) = self.runners["duration_embedder"](seconds=np.full(1, seconds, np.float32))
         knobs = replace(knobs, guidance=1.0) if self.is_distilled else knobs
         rows_at = lru_cache(lambda guidance: self._rows(knobs, guidance, duration))
         rows_at(knobs.guidance)  # words are read before the first step
 
         def predict(latent: np.ndarray, time: float) -> np.ndarray:
-            inputs = {"latent": latent, "time": np.full(1, time, np.float32), "duration": duration, "kept": kept[None]}
-            return sum(
-                np.float32(factor) * self.runners["transformer"](**inputs, **vars(told))[0]
-                for told, factor in rows_at(knobs.guidance_at(1 - time))
+            told, factors = zip(*rows_at(knobs.guidance_at(1 - time)), strict=True)
+            count = len(told)
+            (velocities,) = self.runners["transformer"](
+                latent=np.repeat(latent, count, axis=0),
+                time=np.full(count, time, np.float32),
+                context=np.concatenate([each.context for each in told]),
+                context_mask=np.concatenate([each.context_mask for each in told]),
+                duration=np.repeat(duration, count, axis=0),
+                kept=np.repeat(kept[None], count, axis=0),
             )
+            return (np.float32(factors)[:, None, None] * velocities).sum(axis=0, keepdims=True)
 
         return predict
 
