@@ -117,6 +117,10 @@ RECIPES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "rank": 16, "steps": 1000, "batch": 4, "accumulate": 2, "learning_rate": 1e-4}),
     "low_memory": ("the guide's QLoRA: the model in four bits; needs CUDA", {
         "method": "qlora", "rank": 16, "batch": 1, "accumulate": 8, "precision": "bf16", "checkpointing": True}),
+    "adapters": ("the guide's adapters: small networks behind every block", {
+        "method": "bottleneck", "size": 64, "learning_rate": 1e-3, "steps": 1500}),
+    "prefix": ("the guide's prefix tuning: learned states in every layer", {
+        "method": "prefix", "length": 30, "learning_rate": 1e-3, "steps": 1500}),
     "new_word": ("the guide's textual inversion: a word for a sound", {
         "method": "textual_inversion", "length": 4, "learning_rate": 5e-4, "steps": 3000, "begin": "music"}),
     "dreambooth": ("the guide's DreamBooth with prior preservation, as a LoRA", {

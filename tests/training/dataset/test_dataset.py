@@ -192,6 +192,12 @@ def test_tempo_and_key_go_into_the_caption_once_however_often_it_is_made(folder)
     assert (folder / "0.txt").read_text(encoding="utf-8").startswith("zzq, a fiddle, ")
 
 
+def test_what_a_model_hears_itself_can_be_left_unsaid():
+    said = ["steel drums, 70 BPM, A minor", "steel drums, 172 BPM, F# major", "loud steel drums, slowly"]
+    assert caption.without_heard(said[1]) == "steel drums" and caption.without_heard(said[2]) == said[2]
+    assert caption.commonest(said) == "steel drums"
+
+
 def test_a_place_without_a_value_leaves_its_part_out_and_an_unknown_place_is_refused(folder):
     clip = Clip(folder / "x.wav", tags={"words": "an organ", "genre": "blues"})
     assert caption.described(clip, caption.Settings(templates=("{genre}: {words}, in {key}",), hear=False)).text == (
