@@ -15,7 +15,7 @@ from typing import Any
 
 from export.lora_inputs import LoraLayer
 
-SCHEMA = 1
+SCHEMA = 2  # 2: AudioLDM2's words are embedded in a graph of their own
 FILE_NAME = "manifest.json"
 FOLDER = "exports"  # in the models folder
 

@@ -59,7 +59,7 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
                           f"{sizes.latent[1]}; this model cannot be exported")  # fmt: skip
     files = AudioLdm2Family(places, 1).files()
     settings = {"sizes": asdict(sizes), "scheduler": dict(parts.scheduler_config), "rotary": _is_rotary(parts),
-                "lengths": {"T": sizes.latent[1]}}  # fmt: skip
+                "text_width": parts.t5.config.d_model, "lengths": {"T": sizes.latent[1]}}  # fmt: skip
     return Plan(
         family="audioldm2",
         parts=[_part(stage, modules, torch_runners, parts, heard) for stage in STAGES],
@@ -116,9 +116,6 @@ class ExportedAudioLdm2(AudioLdm2Family):
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become the style of its steps."""
-        if preset.get("soft_prompt"):
-            raise EngineError("not_ready", "learned words go in beneath T5, which lies within its exported graph; move "
-                              f"{self.folder} away and load the model again: torch then plays them")  # fmt: skip
         rows = list(preset.get("adapters") or ())
         styles = [row for row in rows if _is_lora(Path(row["path"]))]
         notes = super().prepare({**preset, "adapters": [row for row in rows if row not in styles]}, knobs)
@@ -200,6 +197,7 @@ def _feed(stage: Any, parts: Components, heard: Any, sizes: tuple[int, ...]) -> 
     length = {"B": batch, "L": words, "S": sequence, "T": frames, "M": frames * parts.frames_per_latent, "A": tokens}
     widths = {
         "embedding": (batch, parts.clap.config.projection_dim),
+        "embedded": (batch, words, parts.t5.config.d_model),
         "tokens": (batch, words, parts.t5.config.d_model),
         "text": (batch, words, parts.t5.config.d_model),
         "sequence": (batch, sequence, parts.language_model.config.n_embd),
@@ -222,12 +220,13 @@ def _editor(runners: Mapping[str, Any], base: Path, settings: Mapping[str, Any])
     """The editor on any runners; tokenizers from the repository, all else from the manifest's settings."""
     from engine.audioldm2 import components
     from engine.audioldm2.editor import Editor, Sizes
-    from engine.audioldm2.text import TextConditioner
+    from engine.audioldm2.learned import LearnedText
 
     readers = {part.field: part for part in components.PARTS}
     tokenizers = [readers[name].read(base / readers[name].folder) for name in ("clap_tokenizer", "t5_tokenizer")]
     sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in settings["sizes"].items()}
-    return Editor(runners, TextConditioner(runners, *tokenizers), settings["scheduler"], Sizes(**sizes))
+    text = LearnedText(runners, *tokenizers, settings["text_width"])
+    return Editor(runners, text, settings["scheduler"], Sizes(**sizes))
 
 
 def _is_rotary(parts: Components) -> bool:

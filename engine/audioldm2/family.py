@@ -200,5 +200,6 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
         message = f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; fetch the files that belong together"
         raise EngineError("missing_weights", message)
     runners = graphs.runners(graphs.modules(components, audio_encoder), device, dtypes)
-    return Editor(runners, LearnedText(runners, components), components.scheduler_config, sizes)
+    text = LearnedText(runners, components.clap_tokenizer, components.t5_tokenizer, components.t5.config.d_model)
+    return Editor(runners, text, components.scheduler_config, sizes)
 

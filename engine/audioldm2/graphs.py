@@ -29,14 +29,14 @@ class ClapText(nn.Module):
 
 
 class T5Text(nn.Module):
-    """Words -> Flan-T5's tokens."""
+    """Embedded words -> Flan-T5's tokens."""
 
     def __init__(self, t5: Any) -> None:
         super().__init__()
         self.t5 = t5
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.t5(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(self, embedded: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.t5(inputs_embeds=embedded, attention_mask=attention_mask).last_hidden_state
 
 
 class Projection(nn.Module):
@@ -128,6 +128,7 @@ def modules(components: Components, audiomae: AudioMae) -> dict[str, nn.Module]:
     """Stage name -> module, for every row of STAGES."""
     built = {
         "clap_text": ClapText(components.clap),
+        "word_embedding": components.t5.get_input_embeddings(),
         "t5_encoder": T5Text(components.t5),
         "projection": Projection(components.projection),
         "language_model": LanguageModelStep(components.language_model),

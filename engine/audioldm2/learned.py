@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -44,28 +46,29 @@ def states(components: Components, text: str, words: LearnedWords | None = None)
 
 def token_ids(components: Components, text: str) -> list[int]:
     """T5's, cut where the tokenizer ends, without the sign of the end."""
-    tokenizer = components.t5_tokenizer
+    return _bare_ids(components.t5_tokenizer, text)
+
+
+def _bare_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, truncation=True, max_length=tokenizer.model_max_length)["input_ids"][:-1] if text else []
 
 
 class LearnedText(TextConditioner):
-    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without. One thread."""
+    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without. One thread.
 
-    def __init__(self, runners: Any, components: Components) -> None:
-        super().__init__(runners, components.clap_tokenizer, components.t5_tokenizer)
-        self._plain = TextConditioner(runners, components.clap_tokenizer, components.t5_tokenizer)
-        self._components = components
+    `width`: of T5's embeddings, 1024.
+    """
+
+    def __init__(self, runners: Any, clap_tokenizer: Any, t5_tokenizer: Any, width: int) -> None:
+        super().__init__(runners, clap_tokenizer, t5_tokenizer)
+        self._plain = TextConditioner(runners, clap_tokenizer, t5_tokenizer)
+        self.width, self._t5_tokenizer = width, t5_tokenizer
         self._learned: LearnedWords | None = None
         self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
 
-    @property
-    def width(self) -> int:
-        """Of T5's embeddings: 1024."""
-        return self._components.t5.config.d_model
-
     def learn(self, learned: LearnedWords | None) -> None:
         """From now on; what was read with others waits for their return."""
-        self._learned = learned and learned.to(self._components.t5.device)
+        self._learned = learned
         key = (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes()) if learned else ()
         self._cache = self._caches.setdefault(key, OrderedDict())
         self._caches.move_to_end(key)
@@ -78,6 +81,20 @@ class LearnedText(TextConditioner):
     def _encoded(self, text: str) -> Words:
         if self._learned is None or not text:
             return self._plain.words(text)
-        with torch.inference_mode():
-            generated, tokens = states(self._components, text, self._learned)
-        return Words(generated.float().cpu().numpy(), tokens.float().cpu().numpy())
+        tokenizer = self._t5_tokenizer
+        embedded = self._learned.embedded(
+            text, lambda part: _bare_ids(tokenizer, part), tokenizer.eos_token_id, _Embedding(self._embedded)
+        )
+        return self._read(self._learned.without_placeholder(text), embedded.detach().numpy())
+
+
+class _Embedding:
+    """A runner in the place of a torch embedding, as learned words ask it: tokens [L] -> vectors [L, width]."""
+
+    weight = torch.zeros(0)  # says the type and the place
+
+    def __init__(self, embedded: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._embedded = embedded
+
+    def __call__(self, input_ids: Tensor) -> Tensor:
+        return torch.from_numpy(self._embedded(input_ids[None].numpy())[0])

@@ -13,12 +13,14 @@ TIME_WIDTH = 128
 LATENT_CHANNELS, LATENT_BANDS = 8, 16
 
 _WORDS = (Port("input_ids", ("B", "L"), "int64"), Port("attention_mask", ("B", "L"), "int64"))
+_EMBEDDED = Port("embedded", ("B", "L", T5_WIDTH))  # learned words stand among them
 _LATENT = Port("latent", ("B", LATENT_CHANNELS, "T", LATENT_BANDS))
 _MEL = Port("mel", ("B", "M", MEL_BANDS))
 
 STAGES = (
     Stage("clap_text", inputs=_WORDS, outputs=(Port("embedding", ("B", CLAP_WIDTH)),)),
-    Stage("t5_encoder", inputs=_WORDS, outputs=(Port("tokens", ("B", "L", T5_WIDTH)),)),
+    Stage("word_embedding", inputs=_WORDS[:1], outputs=(_EMBEDDED,)),
+    Stage("t5_encoder", inputs=(_EMBEDDED, _WORDS[1]), outputs=(Port("tokens", ("B", "L", T5_WIDTH)),)),
     Stage(
         "projection",
         inputs=(

@@ -36,7 +36,7 @@ class TextConditioner:
 
     def __init__(self, runners: Mapping[str, Runner], clap_tokenizer: Any, t5_tokenizer: Any) -> None:
         self._runners = runners
-        self._tokenizers = {"clap_text": clap_tokenizer, "t5_encoder": t5_tokenizer}
+        self._tokenizers = {"clap_text": clap_tokenizer, "word_embedding": t5_tokenizer}
         self._cache: OrderedDict[str, Words] = OrderedDict()
 
     def words(self, text: str) -> Words:
@@ -60,12 +60,18 @@ class TextConditioner:
         )
 
     def _encoded(self, text: str) -> Words:
+        return self._read(text, self._embedded(self._ids("word_embedding", text)["input_ids"]))
+
+    def _embedded(self, input_ids: np.ndarray) -> np.ndarray:
+        """T5's embeddings [B, L, 1024] of tokens [B, L]."""
+        return self._runners["word_embedding"](input_ids=input_ids)[0]
+
+    def _read(self, text: str, embedded: np.ndarray) -> Words:
+        """The condition of a text as CLAP hears it, and as T5 does: its embeddings [1, L, 1024]."""
         (embedding,) = self._runners["clap_text"](**self._ids("clap_text", text))
-        ids = self._ids("t5_encoder", text)
-        (tokens,) = self._runners["t5_encoder"](**ids)
-        sequence, mask = self._runners["projection"](
-            embedding=embedding, tokens=tokens, attention_mask=ids["attention_mask"]
-        )
+        every = np.ones(embedded.shape[:2], np.int64)
+        (tokens,) = self._runners["t5_encoder"](embedded=embedded, attention_mask=every)
+        sequence, mask = self._runners["projection"](embedding=embedding, tokens=tokens, attention_mask=every)
         return Words(generated(self._runners["language_model"], sequence, mask)[0], tokens[0])
 
     def _ids(self, stage: str, text: str) -> dict[str, np.ndarray]:

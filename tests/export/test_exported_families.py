@@ -68,10 +68,21 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(shelves, ldm_models, tm
         assert caught.value.code == "bad_preset"
 
 
-def test_learned_words_are_refused_with_the_way_out(shelves, tmp_path):
-    family, _ = shelves[0].get("audioldm2")
-    with pytest.raises(EngineError, match="torch then plays them"):
-        family.prepare({"soft_prompt": {"path": "words.safetensors"}}, None)
+@pytest.mark.parametrize(("placeholder", "text"), [("", "a violin"), ("<it>", "<it>, a violin")])
+def test_learned_words_play_before_the_words_and_in_their_place(shelves, tmp_path, placeholder, text):
+    import torch
+
+    from engine.styles.words import LearnedWords, write_words
+    from tests.engine.audioldm2 import tiny
+
+    torch.manual_seed(0)
+    path = write_words(tmp_path / "words.safetensors", LearnedWords(torch.randn(3, tiny.T5_WIDTH), placeholder))
+    preset = {"soft_prompt": {"path": str(path), "weight": 1.0}, "prompts": [{"text": "{text}", "weight": 1.0}]}
+    (ours, _), (theirs, _) = (stem_of(shelf, tmp_path, str(index), preset=preset, text=text)
+                              for index, shelf in enumerate(shelves))  # fmt: skip
+    plain, _ = stem_of(shelves[0], tmp_path, "plain", text=text)
+    assert np.abs(ours - theirs).max() <= 2 / 2**15
+    assert np.abs(ours - plain).max() > 1e-3
 
 
 def test_what_words_and_audio_give_is_made_once_an_edit(shelves, tmp_path):

@@ -119,3 +119,19 @@ def test_without_any_export_the_family_itself_is_taken(shelves):
 
     assert exporting.load(1, shelves[1].models) is None
     assert type(shelves[1].get("musicgen")[0]) is MusicGenFamily
+
+
+def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact(musicgen_models, tmp_path):
+    from dataclasses import replace
+
+    from engine.exported import open_for_parity
+    from engine.musicgen import exporting
+    from export import build
+
+    heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    plan = exporting.plan(musicgen_models, heard)
+    some = [part for part in plan.parts if part.stage.name in ("codec_encoder", "step")]
+    folder = build.build(replace(plan, parts=some), tmp_path, "int8", open_for_parity(1))
+    errors = {stage: max(row["error"] for row in manifest.read(folder).parity if row["stage"] == stage)
+              for stage in ("codec_encoder", "step", "pipeline")}  # fmt: skip
+    assert errors["codec_encoder"] == 0 and 1e-4 < errors["step"] < 0.05 and errors["pipeline"] < 0.3

@@ -83,6 +83,7 @@ def test_smaller_precisions_pass_their_own_bounds(nano_weights, region, tmp_path
 def test_a_manifest_of_another_version_is_not_taken(tmp_path, nano_models):
     (folder,) = (nano_models / manifest.FOLDER).iterdir()
     text = (folder / "manifest.json").read_text(encoding="utf-8")
-    (tmp_path / "manifest.json").write_text(text.replace('"schema": 1', '"schema": 9'), encoding="utf-8")
+    other = text.replace(f'"schema": {manifest.SCHEMA}', '"schema": 9')
+    (tmp_path / "manifest.json").write_text(other, encoding="utf-8")
     with pytest.raises(ValueError, match="export again"):
         manifest.read(tmp_path)
