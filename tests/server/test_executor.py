@@ -70,6 +70,22 @@ async def test_a_request_is_answered_and_the_worker_is_idle_again(start, edit):
     assert runner.is_idle
 
 
+SAYS_ITS_THREADS = """
+import json, os
+names = ("OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
+print(json.dumps({"event": "hello", "device": " ".join(os.environ[name] for name in names)}), flush=True)
+print(json.dumps({"event": "ready", "model": "nano"}), flush=True)
+input()
+"""
+
+
+async def test_the_worker_is_told_how_threads_sum_and_that_they_sleep_when_idle(start, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    runner = LocalExecutor([sys.executable, "-c", SAYS_ITS_THREADS])
+    await start(runner)
+    assert runner.info.device == "1 PASSIVE"
+
+
 async def test_a_worker_that_a_library_ends_for_lack_of_memory_says_so(start, edit):
     runner = executor()
     heard = await start(runner)
