@@ -21,12 +21,16 @@ def subject(request, models):
 
 
 def heard_by(subject, run):
-    """What the transformer was given, call by call, as arrays."""
-    calls = []
-    hook = subject.module.register_forward_pre_hook(lambda _, given: calls.append([each.clone() for each in given]))
+    """What the transformer was given, row by row of every call."""
+    rows = []
+
+    def heard(_, given):
+        rows.extend([each[row : row + 1].clone() for each in given] for row in range(len(given[0])))
+
+    hook = subject.module.register_forward_pre_hook(heard)
     run()
     hook.remove()
-    return calls
+    return rows
 
 
 def test_what_is_learned_is_what_plays(subject, data):
