@@ -1,4 +1,4 @@
-"""Answers that were costly, by what was asked; those used last, within a bound of bytes. One thread at a time."""
+"""Answers that were costly, by what was asked; those that were used last. One thread at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 class Remembered:
     """Arrays by the content of the arrays that they were made of."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._held: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def get(self, asked: np.ndarray, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -22,7 +22,6 @@ class Remembered:
         if key not in self._held:
             self._held[key] = make()
         self._held.move_to_end(key)
-        answer = self._held[key]
-        while sum(each.nbytes for each in self._held.values()) > self._most_bytes:
+        while len(self._held) > self._most:
             self._held.popitem(last=False)
-        return answer
+        return self._held[key]

@@ -208,7 +208,7 @@ class Worker:
             self._answer(*item)
 
     def _next(self) -> tuple[dict[str, Any], Job] | None:
-        """The next request. Memory is swept while nobody waits: with torch loaded that takes a tenth of a second."""
+        """The next request. Memory is swept while nobody waits: with torch loaded that takes 0.25 s."""
         try:
             return self._requests.get(timeout=SWEEP_AFTER_SECONDS)
         except queue.Empty:

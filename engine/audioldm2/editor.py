@@ -38,7 +38,7 @@ from engine.region import reflected
 from engine.remembered import Remembered
 from engine.runtime import Runner
 
-HEARD_BYTES = 1 << 27  # of regions: the next take, other words, another style; 1.6 MB a window
+MOST_HEARD = 4  # regions that are remembered for the next take, other words, another style; 1.6 MB a window
 OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
 
 # fractions of the job at which each part ends
@@ -84,7 +84,7 @@ class Editor:
     ) -> None:
         self.sizes, self.text = sizes, text
         self.runners, self.scheduler_config = runners, scheduler_config
-        self._listened = Remembered(HEARD_BYTES)
+        self._listened = Remembered(MOST_HEARD)
         self._null_audio: np.ndarray | None = None
         self._pooled_null: dict[int, np.ndarray] = {}  # by omega
 

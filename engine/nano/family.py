@@ -44,7 +44,7 @@ DEFAULTS: Mapping[str, Any] = {
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
 TEXT_CACHE_SIZE = 256
-HEARD_BYTES = 1 << 26  # of regions: the next take, other words, another style; 0.2 MB for 5 s, 29 MB for ten minutes
+MOST_HEARD = 4  # regions that are remembered for the next take, other words, another style; 29 MB for ten minutes
 CHUNK_FRAMES = 512  # 20 s: ten minutes are heard and spoken in pieces, or they would take gigabytes
 FEATURES_REACH_FRAMES = 3  # the widest analysis window reaches (8192 - 640) / 2 samples = 2.95 frames further
 # Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames: 13.5.
@@ -114,7 +114,7 @@ class NanoFamily:
         self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
         self._runners, self._tokenizer = runners, tokenizer
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._listened = Remembered(HEARD_BYTES)
+        self._listened = Remembered(MOST_HEARD)
         self._wardrobe = Wardrobe()
 
     @classmethod
