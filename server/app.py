@@ -266,7 +266,12 @@ class Server:
         """Run beside everything else; ended when the server stops."""
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget_task)
+
+    def _forget_task(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s has ended", task.get_name(), exc_info=error)
 
     def quiet_seconds(self, path: str) -> float:
         """How long nobody may have written to a file before it is believed: our own uploads are closed."""
@@ -343,7 +348,7 @@ class Server:
         if peer.reader is None:
             peer.reader = asyncio.create_task(self._read(peer), name=f"messages of {peer.key}")
             self._tasks.add(peer.reader)
-            peer.reader.add_done_callback(self._tasks.discard)
+            peer.reader.add_done_callback(self._forget_task)
 
     async def _read(self, peer: Peer) -> None:
         """Run a peer's messages in order, then end; the next message starts this again."""
@@ -422,7 +427,10 @@ class Server:
             else:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.uploads.begun.wait(), SPOOL_WATCH_SECONDS)
-            await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
+            try:
+                await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
+            except OSError as error:
+                log.warning("old uploads are not deleted", extra={"reason": error})
             with contextlib.suppress(OSError):  # no room for a reserve now
                 await self.journal_lane(self.journal.refill)
 

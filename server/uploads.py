@@ -8,6 +8,7 @@ writing happens in the file lane.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -226,13 +227,17 @@ class Uploads:
         before, self._seen = self._seen, {}
         for folder in (self.folder, self.regions):
             folder.mkdir(parents=True, exist_ok=True)
-            for path in filter(Path.is_file, folder.iterdir()):
-                seen = self._seen[path] = before.get(path, time.monotonic())
-                is_old = (time.time() - path.stat().st_mtime > KEEP_SECONDS
-                          and time.monotonic() - seen >= SEEN_SECONDS)
-                is_left_behind = is_start and path.suffix == ".part"
-                if is_left_behind or (is_old and path.suffix != ".part" and os.path.realpath(path) not in needed):
-                    path.unlink(missing_ok=True)
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # finished, or taken away, while we look
+                    if self._is_over(path, before, is_start) and os.path.realpath(path) not in needed:
+                        path.unlink()
+
+    def _is_over(self, path: Path, before: dict[Path, float], is_start: bool) -> bool:
+        """Left behind by an earlier life, or old."""
+        if path.suffix == ".part" or not path.is_file():
+            return is_start and path.suffix == ".part"
+        seen = self._seen[path] = before.get(path, time.monotonic())
+        return time.time() - path.stat().st_mtime > KEEP_SECONDS and time.monotonic() - seen >= SEEN_SECONDS
 
 
 def wav_header(format: str, rate_hz: int, channels: int, data_bytes: int) -> bytes:

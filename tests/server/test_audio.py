@@ -104,6 +104,21 @@ async def test_old_files_go_but_not_those_that_jobs_need(server, kind, monkeypat
     assert sorted(path.name for path in folder.iterdir()) == ["needed.wav", "new.wav"]
 
 
+async def test_an_upload_that_is_finished_while_old_ones_are_looked_for_disturbs_nobody(server, monkeypatch):
+    (server.uploads.folder / "one.wav").write_bytes(b"x")
+    real = Path.is_file
+
+    def is_file(path):
+        there = real(path)
+        path.unlink(missing_ok=True)
+        return there
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "is_file", is_file)
+        await server.uploads.expire([])
+    assert not list(server.uploads.folder.iterdir())
+
+
 async def test_a_region_in_the_folder_that_the_server_names_can_be_edited(client):
     client.say("folder")
     path = write_wav(Path((await client.expect("folder.reply"))["path"]) / "mine.wav")
