@@ -32,7 +32,7 @@ class Subject(Protocol):
     licence: str
     prefix: str  # of the part that is adapted, in files
     rate_hz: int
-    word_width: int  # of learned words
+    word_width: int  # of learned words, where a family learns any
     module: nn.Module  # what a style is put on
     sites: Mapping[str, str]  # of config.SITES, "context" and "block" -> regular expression of module names
 
@@ -70,9 +70,8 @@ class Subject(Protocol):
 @dataclass(frozen=True)
 class Row:
     module: str  # `.load(models: Path | None) -> Subject`
-    refused: Mapping[str, str]  # method -> reason
+    refused: Mapping[str, str]  # method, or dora -> reason
     no_sites: Mapping[str, str]  # of config.SITES -> reason
-    seconds: float  # clips that it was made for
     hears_region: bool = False  # so captions name the sound alone, and a preset says what they say
     renames: Mapping[str, str] = field(default_factory=dict)  # ends of its authors' layer names, and ours
 
@@ -88,10 +87,13 @@ METHODS: Mapping[str, str] = {
     "full": "every weight; wants hundreds of recordings",
 }
 NO_TIME = "a language model has no time embedding: it says one step after the other"
-NO_WORDS = dict.fromkeys(
-    ("prefix", "soft_prompt", "textual_inversion"),
-    "what plays it puts styles on the transformer alone, and words reach that through another network; use lora",
-)
+NO_WORDS = {
+    "prefix": "its cross-attention takes no mask in which a prefix could be weighed; use lora",
+    **dict.fromkeys(
+        ("soft_prompt", "textual_inversion"),
+        "styles go on the transformer alone, and words reach that through another network; use lora",
+    ),
+}
 GRAPHS = "nano plays on finished graphs, with inputs for LoRA on attention and for learned words before the text"
 FAMILIES: Mapping[str, Row] = {
     "nano": Row(
@@ -107,10 +109,9 @@ FAMILIES: Mapping[str, Row] = {
             "dora": f"{GRAPHS}, and DoRA is no sum; use lora alone",
         },
         dict.fromkeys(("mlp", "time", "output"), GRAPHS),
-        5.12,
         hears_region=True,
     ),
-    "audioldm2": Row("training.adapt.audioldm2", {}, {}, 10.0),
+    "audioldm2": Row("training.adapt.audioldm2", {}, {}),
     "musicgen": Row(
         "training.adapt.musicgen",
         {
@@ -121,13 +122,12 @@ FAMILIES: Mapping[str, Row] = {
             "full": "a whole MusicGen is a checkpoint, no style that can be put on and off; use lora with --rank 128",
         },
         {"time": NO_TIME},
-        30.0,
     ),
     "ace_step": Row(
-        "training.adapt.ace_step", NO_WORDS, {"output": "its output layer is a convolution; use time, mlp"}, 30.0,
+        "training.adapt.ace_step", NO_WORDS, {"output": "its output layer is a convolution; use time, mlp"},
         renames=RENAMES,
     ),  # fmt: skip
-    "stable_audio_3": Row("training.adapt.stable_audio_3", NO_WORDS, {}, 30.0),
+    "stable_audio_3": Row("training.adapt.stable_audio_3", NO_WORDS, {}),
 }
 
 

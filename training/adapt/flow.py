@@ -33,9 +33,9 @@ STEPS = 20  # of samples to hear
 
 
 class FlowSubject(ABC):
-    """See families.Subject. The constructor takes the editor whose `transformer` stage runs `module`."""
+    """See families.Subject; words are not learned here. The editor's `transformer` stage runs `module`."""
 
-    prefix, word_width = "transformer", 0
+    prefix = "transformer"
     licence: str
     sites: Mapping[str, str]
     least_seconds: float
@@ -98,11 +98,7 @@ class FlowSubject(ABC):
         self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
     ) -> Tensor:
         told = [self._nothing if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)]
-        return torch.stack([self._alone(*row) for row in zip(sounds, told, strict=True)]).mean()
-
-    def first_words(self, text: str, count: int) -> Tensor:
-        """No method that learns words works here: families.FAMILIES."""
-        raise ValueError(f"{type(self).__name__} takes no learned words")
+        return torch.stack([self._error(*row) for row in zip(sounds, told, strict=True)]).mean()
 
     @torch.inference_mode()
     def play(
@@ -121,7 +117,8 @@ class FlowSubject(ABC):
     def _nothing(self) -> Arrays:
         return self.nothing()
 
-    def _alone(self, sound: Arrays, text: Arrays) -> Tensor:
+    def _error(self, sound: Arrays, text: Arrays) -> Tensor:
+        """Of one clip."""
         clip = torch.from_numpy(sound["latent"])[None].to(self.device)
         said = {name: torch.from_numpy(values)[None].to(self.device) for name, values in text.items()}
         noise, time = torch.randn(clip.shape).to(self.device), self.time().to(self.device)
