@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of the weights in the graphs (default: float32; with tensorrt float16)")
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S",
                         help="of the region whose stem is compared (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="for the comparison; 0: one per core")
+    parser.add_argument("--threads", type=int, default=0, help="for the comparison; 0: the cores less one, of two both")
     config.add_arguments(parser, ServeConfig, only=("data_dir", "models_dir", "presets_dir"))
 
 
