@@ -91,14 +91,20 @@ def gain(played: Sequence[Played], held_out: Sequence[Sound], clap: Any | None) 
     return {"n": len(played), "embedding": embedding.name, "windows": len(real), "figures": rows}
 
 
-def retention(played: Mapping[str, Sequence[Played]], clap: Any | None) -> dict[str, Any]:
-    """By category: CLAP with the words for base and style; without CLAP, how far the style left the base."""
-    rows = {}
+def retention(
+    played: Mapping[str, Sequence[Played]], held_out: Sequence[Sound], clap: Any | None
+) -> dict[str, Any]:
+    """By category: how far the style left the base; of both the divergence from the held-out clips (mean of seed 1's
+    four feature families), and CLAP with the words.
+    """
+    rows, reference = {}, [real.features for real in held_out]
     for name, all_played in played.items():
         row = {"n": len(all_played),
                "drift": float(np.nanmean([metrics.feature_distance(each.style, each.base) for each in all_played]))}
-        if clap:
-            for side in ("base", "style"):
+        for side in ("base", "style"):
+            found = distributions.feature_divergences([getattr(each, side).features for each in all_played], reference)
+            row[f"kld_{side}"] = float(np.mean(list(found.values())))
+            if clap:
                 row[f"clap_{side}"] = float(np.mean([clap.similarity(getattr(each, side), each.text)
                                                      for each in all_played]))  # fmt: skip
         rows[name] = row
@@ -138,7 +144,7 @@ def examined(
               for name, texts in CATEGORIES.items()}  # fmt: skip
     found = {
         "split": split, "seconds": seconds, "seed": seed, "clap": clap.name if clap else "",
-        "gain": gain(same, held_out, clap), "retention": retention(others, clap),
+        "gain": gain(same, held_out, clap), "retention": retention(others, held_out, clap),
         "memorisation": memorisation(same, held_out, parts["train"], seconds),
     }  # fmt: skip
     write_text(folder / "report.json", json.dumps(found, indent=2) + "\n")
@@ -159,11 +165,13 @@ def markdown(found: Mapping[str, Any]) -> str:
         *(f"| {name} | {row['base']:.4g} | {row['style']:.4g} | {row['fall']:+.1%} |"
           for name, row in gained["figures"].items()), "",
         "## Does it still follow other words?", "",
-        "Drift: Audio Feature Distance of style and base." + ("" if found["clap"] else
-        " CLAP was not asked (--clap FOLDER): whether the words are followed is not known."), "",
-        "| category | N | drift | CLAP base | CLAP style |", "|---|---|---|---|---|",
-        *(f"| {name} | {row['n']} | {row['drift']:.4g} | {_number(row.get('clap_base'))} | "
-          f"{_number(row.get('clap_style'))} |" for name, row in found["retention"].items()), "",
+        "Drift: Audio Feature Distance of style and base. KLD: from the held-out clips, so lower is more of the style."
+        + ("" if found["clap"] else " CLAP was not asked (--clap FOLDER): whether words are followed is not known."),
+        "",
+        "| category | N | drift | KLD base | KLD style | CLAP base | CLAP style |", "|---|---|---|---|---|---|---|",
+        *(f"| {name} | {row['n']} | {row['drift']:.4g} | {row['kld_base']:.4g} | {row['kld_style']:.4g} | "
+          f"{_number(row.get('clap_base'))} | {_number(row.get('clap_style'))} |"
+          for name, row in found["retention"].items()), "",
         f"## Does it repeat its training? N = {memory['n']} against {memory['training']} clips", "",
         f"Likeness to the nearest training clip: style {memory['style']:.2f}, base {memory['base']:.2f}, real held-out "
         f"clips {memory['real']:.2f}; {near.SAME:g} and more is a copy.", "",

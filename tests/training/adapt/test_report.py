@@ -35,8 +35,11 @@ def test_a_style_that_plays_a_training_clip_is_caught(data):
 
 
 def test_drift_is_nought_where_the_style_changes_nothing():
-    rows = report.retention({"genres": [Played("x", sound(1), sound(1))]}, None)
-    assert rows["genres"] == {"n": 1, "drift": pytest.approx(0, abs=1e-6)}
+    rows = report.retention({"genres": [Played("x", sound(1), sound(1))]}, [sound(2)], None)
+    row = rows["genres"]
+    assert row["n"] == 1 and row["drift"] == pytest.approx(0, abs=1e-6) and row["kld_base"] == row["kld_style"] > 0
+    told = report.retention({"genres": [Played("x", sound(1), sound(2))]}, [sound(2)], None)["genres"]
+    assert told["kld_style"] == pytest.approx(0, abs=1e-6) and told["kld_base"] == row["kld_base"]
 
 
 def test_clap_says_whether_other_words_are_still_followed(tmp_path):
@@ -45,7 +48,7 @@ def test_clap_says_whether_other_words_are_still_followed(tmp_path):
 
     clap = embeddings.load(str(save_tiny_clap(tmp_path / "clap")))
     played = [Played("a slow blues", sound(1), sound(2))]
-    row = report.retention({"genres": played}, clap)["genres"]
+    row = report.retention({"genres": played}, [sound(3)], clap)["genres"]
     assert row["clap_base"] == pytest.approx(clap.similarity(sound(1), "a slow blues"), abs=1e-5)
     assert row["clap_style"] != row["clap_base"] and row["drift"] > 0
     found = {"split": "test", "seconds": 1.0, "seed": 0, "clap": clap.name, "retention": {"genres": row},
