@@ -23,13 +23,14 @@ from torch.utils.checkpoint import checkpoint
 
 from engine.audio import resample
 from engine.diffusion import TorchRunner
+from engine.errors import EngineError
 from engine.families import FAMILIES
 from engine.knobs import resolve
 from engine.nano.exporting import LORA_LAYERS
 from engine.nano.family import CONFIG, WEIGHTS, NanoFamily, Words
 from engine.nano.features import SAMPLE_RATE_HZ
 from engine.nano.stages import STAGES, TOKEN_WIDTH
-from engine.runtime import threads_for
+from engine.runtime import REINSTALL, threads_for
 from engine.styles.words import LearnedWords, write_words
 from training.adapt.families import Arrays
 from training.adapt_nano import restore
@@ -44,7 +45,7 @@ JITTER = 0.1  # of learned words that begin alike: without it they would stay al
 
 
 def load(models: Path | None) -> NanoSubject:
-    """The shipped weights. EngineError not_ready."""
+    """The shipped weights. EngineError not_ready, model_damaged."""
     return NanoSubject(WEIGHTS)
 
 
@@ -58,7 +59,7 @@ class NanoSubject:
     def __init__(self, folder: Path) -> None:
         self._family, self._folder = NanoFamily.load(folder, threads_for()), folder
         self.base = f"nano {self._family.config.get('version', '')}".strip()
-        self.module: nn.Module = restore.denoiser(folder / "denoiser.onnx")
+        self.module: nn.Module = _restored("denoiser", folder)
         self.device = "cpu"
         stage = next(stage for stage in STAGES if stage.name == "denoiser")
         self._runner = TorchRunner(stage, self.module, self.device)
@@ -130,13 +131,21 @@ class NanoSubject:
 
     @functools.cached_property
     def _encoder(self) -> nn.Module:
-        return restore.audio_encoder(self._folder / "audio_encoder.onnx")
+        return _restored("audio_encoder", self._folder)
 
     def _words(self, text: str) -> Words:
         return self._family.words(((without_heard(text), 1.0),))
 
     def _read(self, text: Arrays | str) -> Words:
         return self._words(text) if isinstance(text, str) else Words(text["tokens"], text["bias"])
+
+
+def _restored(stage: str, folder: Path) -> nn.Module:
+    """EngineError model_damaged: graphs that another version exported."""
+    try:
+        return getattr(restore, stage)(folder / f"{stage}.onnx")
+    except restore.RestoreError as error:
+        raise EngineError("model_damaged", f"{stage}.onnx in {folder}: {error}; {REINSTALL}") from error
 
 
 def _worn(words: LearnedWords | None, folder: Path) -> Mapping[str, Any]:

@@ -33,8 +33,7 @@ def denoiser(path: Path) -> Denoiser:
     """From `denoiser.onnx`, frozen. RestoreError."""
     graph = _unfolded(path)
     values = _named(graph)
-    width = len(values["into.bias"])
-    heads = len(values["blocks.0.cross_attention.log_slope"])
+    width, heads = _length(values, "into.bias"), _length(values, "blocks.0.cross_attention.log_slope")
     return _filled(Denoiser(NanoConfig(width=width, heads=heads, layers=_blocks(values))), graph, values)
 
 
@@ -42,8 +41,10 @@ def audio_encoder(path: Path) -> AudioEncoder:
     """From `audio_encoder.onnx`, frozen. RestoreError."""
     graph = _unfolded(path)
     values = _named(graph)
-    gain = _gain(graph, values, _products(graph)["blocks.0.attention.query.project"])
-    width = len(values["into.bias"])
+    width, products = _length(values, "into.bias"), _products(graph)
+    if (query := "blocks.0.attention.query.project") not in products:
+        raise RestoreError(f"expected a product {query}, it is not in the graph; it was exported by another version")
+    gain = _gain(graph, values, products[query])
     config = NanoConfig(width=width, heads=width // len(gain), encoder_layers=_blocks(values))
     return _filled(AudioEncoder(config), graph, values)
 
@@ -64,6 +65,12 @@ def _named(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
         if node.op_type == "Identity" and node.input[0] in values:  # of equal values the exporter keeps one
             values[node.output[0]] = values[node.input[0]]
     return values
+
+
+def _length(values: Mapping[str, np.ndarray], name: str) -> int:
+    if name not in values:
+        raise RestoreError(f"expected a parameter {name}, it is not in the graph; it was exported by another version")
+    return len(values[name])
 
 
 def _blocks(values: Mapping[str, np.ndarray]) -> int:

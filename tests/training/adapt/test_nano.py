@@ -1,6 +1,7 @@
 """nano from a folder of clips to a preset that its serving family plays, on tiny weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import torch
 pytest.importorskip("onnx")
 
 from engine import knobs  # noqa: E402
+from engine.errors import EngineError  # noqa: E402
 from presets import load_preset, resolve  # noqa: E402
 from tests.engine.signals import noise  # noqa: E402
-from training.adapt import cli, config, families, preset, work  # noqa: E402
+from training.adapt import cli, config, families, nano, preset, work  # noqa: E402
 from training.adapt_nano.figures import Served  # noqa: E402
 
 
@@ -51,6 +53,14 @@ def test_clips_become_a_preset_that_plays_as_it_did_while_it_learned(method, dat
     learning = subject.play(found.prompts[0].text, 1.0, 3, data / "0.wav", learned.learner.words)[:, 0]
     assert np.abs(learning).max() > 0
     np.testing.assert_allclose(stem(served, path, mono), learning, atol=2e-4 * np.abs(learning).max())
+
+
+def test_graphs_that_are_not_ours_are_told(nano_weights, tmp_path):
+    shutil.copytree(nano_weights, tmp_path, dirs_exist_ok=True)
+    shutil.copyfile(tmp_path / "latent_decoder.onnx", tmp_path / "denoiser.onnx")
+    with pytest.raises(EngineError, match=r"denoiser\.onnx.*another version.*install") as error:
+        nano.NanoSubject(tmp_path)
+    assert error.value.code == "model_damaged"
 
 
 def test_weights_that_learn_are_reminded_of_what_nano_could_do(data, models):
