@@ -116,7 +116,7 @@ class ExportedMusicGen(MusicGenFamily):
 
     def __init__(self, places: Places, threads: int) -> None:
         super().__init__(places, threads)
-        self._graphs: Graphs | None = None  # of the checkpoint that is wanted
+        self._graphs: dict[Path, Graphs] = {}  # of the checkpoint in memory, and of one that is wanted next
         self._exports: dict[Path, tuple[Path, ExportManifest] | None] = {}
 
     @property
@@ -142,7 +142,7 @@ class ExportedMusicGen(MusicGenFamily):
 
     def close(self) -> None:
         super().close()
-        self._graphs = None
+        self._graphs = {}
 
     def _take(self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> None:
         graphs = self._graphs_of(folder)
@@ -155,7 +155,7 @@ class ExportedMusicGen(MusicGenFamily):
 
         progress("loading", -1.0)
         self.close()
-        self._editor, self._graphs, self._folder = Editor(graphs.load(cancelled)), graphs, folder
+        self._editor, self._graphs, self._folder = Editor(graphs.load(cancelled)), {folder: graphs}, folder
 
     def _wear(self) -> None:
         if not self.export_of(self._folder):
@@ -164,9 +164,9 @@ class ExportedMusicGen(MusicGenFamily):
     def _graphs_of(self, checkpoint: Path) -> Graphs | None:
         """What is at hand of a checkpoint's export, if it has one."""
         found = self.export_of(checkpoint)
-        if found and (self._graphs is None or self._graphs.base != checkpoint):
-            self._graphs = Graphs(checkpoint, *found, self.threads)
-        return self._graphs if found else None
+        if found and checkpoint not in self._graphs:
+            self._graphs[checkpoint] = Graphs(checkpoint, *found, self.threads)
+        return self._graphs.get(checkpoint)
 
 
 def _parts(runners: Mapping[str, Any], folder: Path, settings: Mapping[str, Any]) -> GraphParts:

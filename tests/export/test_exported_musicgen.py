@@ -7,6 +7,7 @@ import soundfile
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
 from engine.families import Shelf
+from engine.knobs import Knobs
 from export import manifest
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.signals import sine
@@ -59,6 +60,8 @@ def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
     blend = [{"path": str(quiet), "weight": 0.6}, {"path": str(stable), "weight": -0.3}]
     plain, _ = stem_of(shelves[0], tmp_path, "plain")
     ours, theirs = both(shelves, tmp_path, adapters=blend)
+    family, _ = shelves[0].get("musicgen")
+    family.prepare({"task": "accompaniment"}, Knobs(0.0, 1, 3.0, "", 1, 5, (("a flute", 1.0),)))  # and never begun
     again, _ = stem_of(shelves[0], tmp_path, "again")
     assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS
     assert np.abs(ours - plain).max() > 1e-2
