@@ -69,7 +69,7 @@ class AceStepSubject(FlowSubject):
             return torch.tensor(TURBO_TIMES)[torch.randint(len(TURBO_TIMES), (1,))]
         return torch.sigmoid(TIME_MEAN + TIME_DEVIATION * torch.randn(1))
 
-    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor]) -> Tensor:
+    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor) -> Tensor:
         silence = torch.from_numpy(self._editor.silence(latent.shape[1]))[None].to(latent)
         source = torch.cat([silence, torch.ones_like(silence)], dim=-1)
         return self.module(latent, time, time, said["context"], source, return_dict=False)[0]

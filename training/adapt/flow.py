@@ -62,7 +62,8 @@ class FlowSubject(ABC):
         """[1], between sound (0) and noise (1), as the authors draw it."""
 
     @abstractmethod
-    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor]) -> Tensor: ...
+    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor) -> Tensor:
+        """What the transformer answers; of the clip it may hear what would stay about a hole."""
 
     @abstractmethod
     def made(self, scene: Scene, knobs: Knobs) -> np.ndarray:
@@ -122,7 +123,7 @@ class FlowSubject(ABC):
         clip = torch.from_numpy(sound["latent"])[None].to(self.device)
         said = {name: torch.from_numpy(values)[None].to(self.device) for name, values in text.items()}
         noise, time = torch.randn(clip.shape).to(self.device), self.time().to(self.device)
-        velocity = self.velocity((1 - time) * clip + time * noise, time, said)
+        velocity = self.velocity((1 - time) * clip + time * noise, time, said, clip)
         return functional.mse_loss(velocity.float(), noise - clip)
 
 

@@ -33,8 +33,9 @@ def heard_by(subject, run):
     return rows
 
 
-def test_what_is_learned_is_what_plays(subject, data):
+def test_what_is_learned_is_what_plays(subject, data, monkeypatch):
     """Beside noise and time the transformer hears the same, for the same words and length."""
+    monkeypatch.setattr(stable_audio_3, "HOLES", 0.0)
     sound, said = subject.features(data / "0.wav"), subject.text_features("a zzq tune")
     frames = max(sound["latent"].shape)
     seconds = frames * subject._editor.sizes.frame_samples / subject.rate_hz
@@ -56,7 +57,7 @@ def test_what_is_learned_is_what_plays(subject, data):
 def test_a_perfect_velocity_has_no_loss(subject, data, monkeypatch):
     sound, said = subject.features(data / "0.wav"), subject.text_features("x")
     clip = torch.from_numpy(sound["latent"])[None]
-    monkeypatch.setattr(subject, "velocity", lambda latent, time, _: (latent - clip) / time)
+    monkeypatch.setattr(subject, "velocity", lambda latent, time, *_: (latent - clip) / time)
     assert float(subject.loss([sound] * 3, [said] * 3, torch.zeros(3, dtype=torch.bool), None)) < 1e-6
 
 
@@ -69,6 +70,19 @@ def test_times_lie_between_sound_and_noise_as_the_authors_draw_them(models, monk
     assert times["stable"].median() == pytest.approx(0.54, abs=0.03)
     monkeypatch.setattr(ace, "kind", "turbo")
     assert {round(float(ace.time()), 4) for _ in range(200)} == set(ace_step.TURBO_TIMES)
+
+
+def test_one_clip_in_ten_of_stable_audio_has_a_hole_and_one_goes_on(models):
+    torch.manual_seed(0)
+    drawn = [stable_audio_3.frames_that_stay(20) for _ in range(500)]
+    assert 0.75 < np.mean([not stays.any() for stays in drawn]) < 0.85
+    assert all((stays == 0).any() for stays in drawn) and any(stays[0] and stays[-1] for stays in drawn)
+    subject = families.load("stable_audio_3", models)
+    clip, said = torch.randn(1, 8, 20), subject.text_features("x")
+    told = {name: torch.from_numpy(values)[None] for name, values in said.items()}
+    (heard,) = heard_by(subject, lambda: subject.velocity(clip, torch.ones(1), told, clip))
+    kept = next(each for each in heard if each.shape == (1, 9, 20))
+    assert torch.equal(kept[:, 1:], clip * kept[:, :1])
 
 
 def test_styles_of_stable_audio_want_a_base_checkpoint(tmp_path):
