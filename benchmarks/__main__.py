@@ -4,7 +4,8 @@
     python -m benchmarks all --out docs/benchmarks.md     and a page
     python -m benchmarks ack upload --json figures.json   some of it, and JSON
     python -m benchmarks load soak --soak-seconds 3600    many clients, for long: not part of all
-    python -m benchmarks graphs                           what computes: precisions, styles, runtimes
+    python -m benchmarks graphs scaling                   nano: precisions, styles, lengths
+    python -m benchmarks audioldm2 musicgen --plot m.svg  beside diffusers' and transformers' own way, and a picture
 
 Leave the machine alone meanwhile: a second busy process costs more than what is measured here.
 """
@@ -26,13 +27,13 @@ from pathlib import Path
 from retimbre_client import ClientError
 from server.status import version
 
-from benchmarks import figures
+from benchmarks import figures, plot
 from benchmarks.figures import Figure
 from benchmarks.setting import QUICK, Setting, Sizes
 
 MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")  # in this order, by name
 LONG = ("load", "soak")  # only when named: they take many minutes
-MODELS = ("graphs",)  # only when named: they need torch and the export extra
+MODELS = ("graphs", "scaling", "audioldm2", "musicgen")  # only when named: they need torch and the export extra
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -49,6 +50,8 @@ def main(words: Sequence[str] | None = None) -> int:
     print(figures.table(shown))
     if options.json:
         options.json.write_text(json.dumps({"machine": machine(setting), "figures": figures.as_rows(shown)}, indent=1))
+    if options.plot:
+        plot.draw(measured, options.plot)
     if options.out:
         options.out.write_text(page(measured, setting), encoding="utf-8")
     return int(bool(troubles))
@@ -123,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--soak-pause-seconds", type=float, default=0.0,
                         help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures (SVG or PNG)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")
     return parser
 

@@ -47,10 +47,11 @@ class Sizes:
     idle_seconds: float = 60.0
     soak_seconds: float = 3600.0
     soak_pause_seconds: float = 0.5  # of a client between two jobs, on the average
+    is_quick: bool = False  # models of a few thousand weights, too
 
 
 QUICK = Sizes(acks=10, edits=1, long_seconds=2.0, uploads=1, starts=1, helps=1, clients=4, queued=24, probes=5,
-              idle_seconds=1.0, soak_seconds=10.0)  # does it work?
+              idle_seconds=1.0, soak_seconds=10.0, is_quick=True)  # does it work?
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""Five seconds of AudioLDM2 at its published size with random weights, the same few guided steps each way: diffusers'
+own pipeline, and ours with AP-Adapter on its exported graphs in float32 and int8, each in a fresh process. The
+window is 5.12 s, half of the published one, so that a run ends; diffusers' pipeline hears no region, ours hears one.
+Beside it the floor: operations of the parts over the machine's rate in float32.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import random_models
+from benchmarks.figures import Figure
+from benchmarks.setting import Setting
+from benchmarks.ways import Run, Taken, Watch, matrix_rate, taken
+
+STEPS = 2
+GOAL_TIMES = 3.0  # faster than diffusers
+WARM_UP = 1
+TEXT, NEGATIVE, GUIDANCE, ALPHA, SEED = "a violin", "drums", 7.5, 0.5, 1
+PRECISIONS = ("float32", "int8")
+STAGES = {"unet": "unet", "vae_decoder": "vae", "vocoder": "vocoder", "audio_encoder": "audiomae"}
+
+
+def measure(setting: Setting) -> list[Figure]:
+    """One after the other in one run, so that they are to be compared."""
+    steps = 1 if setting.sizes.is_quick else STEPS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        random_models.audioldm2(folder, setting.sizes.is_quick)
+        run = partial(taken, "audioldm2", folder=folder, amount=steps)
+        found = {"diffusers": run(way="diffusers")}
+        for precision in PRECISIONS:
+            run(way=f"export {precision}")
+            found[f"exported in {precision}, with AP-Adapter"] = run(way="exported")
+    return [_figure(name, row, found, steps) for name, row in found.items()]
+
+
+def _figure(name: str, row: Taken, found: dict[str, Taken], steps: int) -> Figure:
+    stock = found["diffusers"]
+    operations = stock.operations["unet"] * steps + stock.operations["vae"] + stock.operations["vocoder"]
+    floor = operations / matrix_rate()
+    notes = f"{row.peak_mb:.0f} MB at most; {row.seconds / floor:.1f} times the floor of {floor:.1f} s"
+    goal = None if row is stock else stock.seconds / GOAL_TIMES
+    return Figure(f"AudioLDM2, 5.12 s, {steps} guided steps, {name}", row.seconds, "CPU s", goal, notes, row.parts)
+
+
+def _diffusers(folder: Path, watch: Watch) -> Run:
+    """The pipeline as its documentation has it, on the processor in float32."""
+    import torch
+    from diffusers import AudioLDM2Pipeline, AudioLDM2UNet2DConditionModel, DDIMScheduler
+    from transformers import ClapModel, GPT2LMHeadModel
+
+    from engine.audioldm2 import components
+
+    base = folder / "audioldm2"
+    parts = components.load(base)
+    pipeline = AudioLDM2Pipeline(
+        vae=parts.vae, text_encoder=ClapModel.from_pretrained(base / "text_encoder"), text_encoder_2=parts.t5,
+        projection_model=parts.projection, tokenizer=parts.clap_tokenizer, tokenizer_2=parts.t5_tokenizer,
+        language_model=GPT2LMHeadModel.from_pretrained(base / "language_model"), feature_extractor=None,
+        unet=AudioLDM2UNet2DConditionModel.from_pretrained(base / "unet").eval(),
+        scheduler=DDIMScheduler.from_pretrained(base / "scheduler"), vocoder=parts.vocoder,
+    )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    parts.unet = None
+    for module, method, name in ((pipeline.unet, "forward", "unet"), (pipeline.vae, "decode", "vae"),
+                                 (pipeline.vocoder, "forward", "vocoder")):  # fmt: skip
+        setattr(module, method, watch.on(name, getattr(module, method)))
+    seconds = _seconds_of(pipeline)
+
+    def _run(steps: float) -> Any:
+        return pipeline(TEXT, negative_prompt=NEGATIVE, num_inference_steps=int(steps), guidance_scale=GUIDANCE,
+                        audio_length_in_s=seconds, generator=torch.Generator().manual_seed(SEED))  # fmt: skip
+
+    return _run
+
+
+def _seconds_of(pipeline: Any) -> float:
+    """Of one window: 5.12."""
+    samples = int(np.prod(pipeline.vocoder.config.upsample_rates)) * pipeline.vae_scale_factor
+    return pipeline.unet.config.sample_size * samples / pipeline.vocoder.config.sampling_rate
+
+
+def _exported(folder: Path, watch: Watch) -> Run:
+    from engine.audioldm2.exporting import load
+
+    family = load(1, folder)
+    family.warm_up()
+    family.prepare({}, _knobs(1))
+    runners = family.editor.runners
+    for stage, name in STAGES.items():
+        runners[stage] = watch.on(name, runners[stage])
+    window, draw = family.editor.planned_samples(1), np.random.default_rng(0)
+
+    def _run(steps: float) -> np.ndarray:
+        region = (0.1 * draw.standard_normal(window)).astype(np.float32)  # what was heard before is remembered
+        return family.editor.transferred(region, _knobs(int(steps)), ALPHA)
+
+    return _run
+
+
+def _knobs(steps: int) -> Any:
+    from engine.knobs import Knobs
+
+    return Knobs(ALPHA, 2, GUIDANCE, NEGATIVE, steps, SEED, ((TEXT, 1.0),))
+
+
+def _export(precision: str, folder: Path, watch: Watch) -> Run:
+    from engine.audioldm2 import exporting
+    from engine.exported import open_for_parity
+    from export import build
+
+    region = (0.1 * np.random.default_rng(0).standard_normal(exporting.RATE_HZ)).astype(np.float32)
+    done: list[Path] = []
+
+    def _run(_: float) -> None:
+        if not done:
+            done.append(build.build(exporting.plan(folder, region), folder, precision, open_for_parity(1)))
+
+    return _run
+
+
+WAYS = {"diffusers": _diffusers, "exported": _exported,
+        **{f"export {precision}": partial(_export, precision) for precision in PRECISIONS}}  # fmt: skip
+COUNTED = ("diffusers",)
