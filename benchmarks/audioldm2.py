@@ -44,7 +44,7 @@ def _figure(name: str, row: Taken, found: dict[str, Taken], steps: int) -> Figur
     stock = found["diffusers"]
     operations = stock.operations["unet"] * steps + stock.operations["vae"] + stock.operations["vocoder"]
     floor = operations / matrix_rate()
-    notes = f"{row.peak_mb:.0f} MB at most; {row.seconds / floor:.1f} times the floor of {floor:.1f} s"
+    notes = f"{row.peak_mb:.0f} MB at most; {row.seconds / floor:.1f} times {floor:.1f} s of matrix products"
     goal = None if row is stock else stock.seconds / GOAL_TIMES
     return Figure(f"AudioLDM2, 5.12 s, {steps} guided steps, {name}", row.seconds, "CPU s", goal, notes, row.parts)
 
