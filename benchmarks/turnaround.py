@@ -9,19 +9,20 @@ from pathlib import Path
 from retimbre_client import Client
 
 from benchmarks.figures import Figure, median, median_parts
-from benchmarks.setting import TEXT, Setting, running, write_region
+from benchmarks.setting import RATE_HZ, TEXT, Setting, running, write_region
 
 GOAL_SECONDS = 1.0
 WARM_EDITS = 2
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """Median over several seeds, split by the manifests' own timings."""
+    """Median over several regions, split by the manifests' own timings."""
     with running(setting) as server, server.client() as client:
-        region = write_region(server.folder / "region.wav", setting.sizes.region_seconds)
-        for seed in range(WARM_EDITS):
-            _edit(client, region, seed)
-        runs = [_edit(client, region, WARM_EDITS + index) for index in range(setting.sizes.edits)]
+        regions = [  # each a frame longer than the one before: the worker remembers what it has just heard
+            write_region(server.folder / f"region_{index}.wav", setting.sizes.region_seconds + index / RATE_HZ)
+            for index in range(WARM_EDITS + setting.sizes.edits)
+        ]
+        runs = [_edit(client, region, seed) for seed, region in enumerate(regions)][WARM_EDITS:]
     seconds = [taken for taken, _ in runs]
     notes = f"{len(runs)} edits with default knobs, worst {max(seconds):.3g} s"
     return [Figure(f"turnaround of {setting.sizes.region_seconds:g} s, warm", median(seconds), "s", GOAL_SECONDS, notes,
