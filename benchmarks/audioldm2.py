@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import random_models
 from benchmarks.figures import Figure
 from benchmarks.setting import Setting
-from benchmarks.ways import Run, Taken, Watch, matrix_rate, taken
+from benchmarks.ways import Run, Taken, Watch, exporting, matrix_rate, taken
 
 STEPS = 2
 GOAL_TIMES = 3.0  # faster than diffusers
@@ -110,21 +110,6 @@ def _knobs(steps: int) -> Any:
     return Knobs(ALPHA, 2, GUIDANCE, NEGATIVE, steps, SEED, ((TEXT, 1.0),))
 
 
-def _export(precision: str, folder: Path, watch: Watch) -> Run:
-    from engine.audioldm2 import exporting
-    from engine.exported import open_for_parity
-    from export import build
-
-    region = (0.1 * np.random.default_rng(0).standard_normal(exporting.RATE_HZ)).astype(np.float32)
-    done: list[Path] = []
-
-    def _run(_: float) -> None:
-        if not done:
-            done.append(build.build(exporting.plan(folder, region), folder, precision, open_for_parity(1)))
-
-    return _run
-
-
 WAYS = {"diffusers": _diffusers, "exported": _exported,
-        **{f"export {precision}": partial(_export, precision) for precision in PRECISIONS}}  # fmt: skip
+        **exporting("audioldm2", PRECISIONS)}  # fmt: skip
 COUNTED = ("diffusers",)

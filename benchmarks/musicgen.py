@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks import random_models
 from benchmarks.figures import Figure
 from benchmarks.setting import Setting
-from benchmarks.ways import Run, Taken, Watch, reading_rate, taken
+from benchmarks.ways import Run, Taken, Watch, exporting, reading_rate, taken
 
 SECONDS, FRAMES_PER_SECOND, DELAY = 3.0, 50, 3
 WARM_UP = 0.1
@@ -108,20 +108,5 @@ def _exported(folder: Path, watch: Watch) -> Run:
     return _made(Editor(parts))
 
 
-def _export(precision: str, folder: Path, watch: Watch) -> Run:
-    from engine.exported import open_for_parity
-    from engine.musicgen import exporting
-    from export import build
-
-    region = (0.1 * np.random.default_rng(0).standard_normal(exporting.RATE_HZ)).astype(np.float32)
-    done: list[Path] = []
-
-    def _run(_: float) -> None:
-        if not done:
-            done.append(build.build(exporting.plan(folder, region), folder, precision, open_for_parity(1)))
-
-    return _run
-
-
 WAYS = {"transformers": _transformers, "torch": _torch, "exported": _exported,
-        **{f"export {precision}": partial(_export, precision) for precision in PRECISIONS}}  # fmt: skip
+        **exporting("musicgen", PRECISIONS)}  # fmt: skip

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def taken(module: str, way: str, folder: Path, amount: float, threads: int = 1) 
     row = Taken(**json.loads(found.stdout.splitlines()[-1]))
     print(f"{module}, {way}: {row.seconds:.3g} CPU s, {row.peak_mb:.0f} MB {dict(row.parts)}", file=sys.stderr)
     return row
+
+
+def exporting(family: str, precisions: Sequence[str]) -> dict[str, Way]:
+    """The ways that export a family's graphs, one a precision; a second run finds them done."""
+
+    def _prepared(precision: str, folder: Path, watch: Watch) -> Run:
+        from engine.exported import open_for_parity
+        from engine.families import FAMILIES
+        from export import build
+
+        ours = FAMILIES[family].exporting()
+        region = (0.1 * np.random.default_rng(0).standard_normal(ours.RATE_HZ)).astype(np.float32)
+        built = lru_cache(lambda: build.build(ours.plan(folder, region), folder, precision, open_for_parity(1)))
+        return lambda amount: built()
+
+    return {f"export {precision}": partial(_prepared, precision) for precision in precisions}
 
 
 def matrix_rate() -> float:

@@ -26,7 +26,7 @@ from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, ports
 from export.manifest import ExportManifest, Graph, StageRow
 
-MOST_STYLES = 16  # packed and kept, some 25 MB each at rank 16 for AudioLDM2's UNet
+MOST_STYLES = 16  # packed and kept, at rank 16 some 25 MB each for AudioLDM2's UNet, 3 for nano
 HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
 
 
@@ -93,7 +93,7 @@ class PackedWardrobe:
     The first of the `runners` has every layer that any of them has.
     """
 
-    def __init__(self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight) -> None:
+    def __init__(self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight = lambda path: None) -> None:
         self._runners, self._base_weight = runners, base_weight
         self._styles: dict[str, list[PackedStyle]] = {}
         self._worn: list[Path] = []

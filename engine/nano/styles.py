@@ -8,19 +8,19 @@ The released graphs have no inputs for LoRA; `retimbre export nano` makes graphs
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import packed
 from engine.errors import EngineError
 from engine.runtime import Runner
 
+if TYPE_CHECKING:
+    from engine.exported import PackedWardrobe
+
 TENSOR = "soft_prompt"  # as engine.styles.words calls it
-MOST_STYLES = 16  # packed and kept, 3 MB each at rank 16
 EXPORT = "nano plays LoRA on graphs with inputs for it; run: retimbre export nano, then load the model again"
 
 Prompts = tuple[tuple[str, float], ...]
@@ -31,7 +31,7 @@ class Wardrobe:
 
     def __init__(self) -> None:
         self.prompts: Prompts = ()  # of what is worn, to go before the words
-        self._packed: dict[str, packed.PackedStyle] = {}
+        self._packed: PackedWardrobe | None = None
         self._learned: dict[str, np.ndarray] = {}
 
     def wear(self, preset: Mapping[str, Any], denoiser: Runner) -> list[str]:
@@ -40,31 +40,21 @@ class Wardrobe:
         several = learned if isinstance(learned, (list, tuple)) else (learned,)  # of a blend
         self.prompts = tuple(pair for row in several for pair in self._words(row))
         rows = list(preset.get("adapters") or ())
-        if not hasattr(denoiser, "take_style"):
-            if rows:
-                raise EngineError("not_ready", EXPORT)
-            return []
-        if not rows:
-            denoiser.take_style(None)
-            return []
-        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
-        notes = [] if key in self._packed else self._pack(key, rows, denoiser)
-        denoiser.take_style(self._packed[key])
-        return [*notes, f"style: LoRA of rank {self._packed[key].rank} in all"]
+        if hasattr(denoiser, "take_style"):
+            return self._packed_for(denoiser).wear(rows)
+        if rows:
+            raise EngineError("not_ready", EXPORT)
+        return []
 
     def tokens(self, prompt: str) -> np.ndarray | None:
         """Learned tokens [n, 384] by the name that stands for them in `prompts`; None: plain words."""
         return self._learned.get(prompt)
 
-    def _pack(self, key: str, rows: Sequence[Mapping[str, Any]], denoiser: Any) -> list[str]:
-        try:
-            read = [(packed.read(Path(row["path"]), denoiser.row.lora), row.get("weight", 1.0)) for row in rows]
-            self._packed[key] = packed.pack(denoiser.row.lora, read)
-        except packed.LoraError as error:
-            raise EngineError("bad_preset", str(error)) from error
-        while len(self._packed) > MOST_STYLES:
-            self._packed.pop(next(iter(self._packed)))
-        return [note for style, _ in read for note in style.notes]
+    def _packed_for(self, denoiser: Any) -> PackedWardrobe:
+        from engine.exported import PackedWardrobe  # is loaded already wherever there is such a denoiser
+
+        self._packed = self._packed or PackedWardrobe([denoiser])
+        return self._packed
 
     def _words(self, row: Mapping[str, Any]) -> Prompts:
         """No text that people send begins with a zero byte, so a learned prompt is never mistaken for words."""
