@@ -34,14 +34,13 @@ from engine.runtime import REINSTALL, threads_for
 from engine.styles.words import LearnedWords, write_words
 from training.adapt.families import Arrays
 from training.adapt_nano import restore
-from training.adapt_nano.pairs import HELPERS, Recording, crop, recording, told
+from training.adapt_nano.pairs import HELPERS, Recording, crop, first_words, recording, told
 from training.dataset.caption import without_heard
 from training.dataset.clips import Clip, samples_of
 from training.transformer import DROP_AUDIO, OMEGA_WEIGHTS, OMEGAS, flow_loss
 
 HELPER_SEED = 0
 LONGEST_SECONDS = 30.0
-JITTER = 0.1  # of learned words that begin alike: without it they would stay alike
 
 
 def load(models: Path | None) -> NanoSubject:
@@ -111,9 +110,7 @@ class NanoSubject:
         return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=self.module), placed)["loss"]
 
     def first_words(self, text: str, count: int) -> Tensor:
-        tokens = torch.from_numpy(self._words(text).tokens)
-        repeated = tokens.repeat(-(-count // len(tokens)), 1)[:count]
-        return repeated + JITTER * tokens.std() * torch.randn_like(repeated)
+        return first_words(self._words(text), count)
 
     def play(
         self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None

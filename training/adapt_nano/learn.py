@@ -22,7 +22,7 @@ from engine.nano.model import Denoiser
 from engine.styles import Lora, Style, write_style
 from engine.styles.words import LearnedWords, write_words
 from presets.loader import file_sha256, load_preset
-from training.adapt_nano.pairs import Pairs, Recording
+from training.adapt_nano.pairs import Pairs, Recording, first_words
 from training.transformer import flow_loss
 
 WARMUP_STEPS = 10
@@ -67,7 +67,7 @@ def learn(
     torch.manual_seed(seed)
     pairs = Pairs(train, family, phrase, seed)
     lora = _lora(denoiser, method) if method.name == "lora" else None
-    words = None if lora else LearnedWords(_begun(family, phrase, method.length))
+    words = None if lora else LearnedWords(first_words(family.words(((phrase, 1.0),)), method.length))
     own = lora.parameters() if lora else dict(words.named_parameters())
     write = (lambda: _write_lora(path, method, own)) if lora else (lambda: write_words(path, words))  # noqa: E731
     vectors = words.vectors if words else None
@@ -125,13 +125,6 @@ def _lora(denoiser: Denoiser, method: Method) -> Lora:
 
 def _write_lora(path: Path, method: Method, parameters: dict[str, nn.Parameter]) -> Path:
     return write_style(path, Style("lora", _settings(method), parameters, {"base": "nano"}), "denoiser")
-
-
-def _begun(family: NanoFamily, phrase: str, length: int) -> Tensor:
-    """[length, 384]: the phrase's own tokens again and again, none quite the same."""
-    tokens = torch.from_numpy(family.words(((phrase, 1.0),)).tokens)
-    repeated = tokens.repeat(-(-length // len(tokens)), 1)[:length]
-    return repeated + 0.1 * tokens.std() * torch.randn_like(repeated)
 
 
 def _share(step: int, steps: int) -> float:

@@ -26,6 +26,7 @@ from training.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, S
 
 HELPERS = ("piano", "violin", "trumpet")  # struck, bowed, blown
 WINDOW_STRIDE = 64  # latent frames between two windows of one recording
+JITTER = 0.1  # of learned words that begin alike: without it they would stay alike
 CROP_FRAMES = 64  # of a window in a step: half the work, and no recording is met twice in the same place
 
 
@@ -106,3 +107,10 @@ def told(said: Sequence[Words], learned: Tensor | None, hears_learned: np.ndarra
         text = torch.cat([learned.expand(len(text), -1, -1), text], dim=1)
         bias = torch.cat([own[:, None].expand(-1, len(learned)), bias], dim=1)
     return text, bias
+
+
+def first_words(words: Words, count: int) -> Tensor:
+    """What learned words begin with [count, 384]: those tokens again and again, none quite the same."""
+    tokens = torch.from_numpy(words.tokens)
+    repeated = tokens.repeat(-(-count // len(tokens)), 1)[:count]
+    return repeated + JITTER * tokens.std() * torch.randn_like(repeated)
