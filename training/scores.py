@@ -8,9 +8,10 @@ because source and target follow the same curves the model learns to carry them 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
+
+from engine.arranging.music import Note
 
 CONTROL_RATE_HZ = 100
 # Seeds are shared out once, so that no score is ever met twice.
@@ -36,13 +37,6 @@ RHYTHMS = (
     (3.0,),
     (0.5, 0.25, 0.25),
 )
-
-
-class Note(NamedTuple):
-    start_seconds: float
-    duration_seconds: float
-    pitch_midi: int
-    velocity: int  # 1..127
 
 
 @dataclass(frozen=True)
