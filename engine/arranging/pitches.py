@@ -1,0 +1,123 @@
+"""Which notes sound? A rough transcription of any audio, good enough to tell chords and keys.
+
+    spectrum (280 ms windows) -> three bins a semitone, in the region's own tuning -> less its background (drums, air)
+    -> nonnegative least squares over notes with decaying harmonics
+
+After Mauch and Dixon 2010, "Approximate Note Transcription for the Improved Identification of Difficult Chords":
+explained as harmonics of what is below, a fifth or a third that nobody plays goes away.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+WINDOW_SECONDS = 0.28  # tells semitones apart from about 120 Hz; below, harmonics do
+FRAMES_PER_SECOND = 20
+BLOCK_FRAMES = 256
+LOWEST_NOTE, HIGHEST_NOTE = 28, 96  # 41 Hz to 2093 Hz
+BINS_PER_SEMITONE = 3
+BINS = (HIGHEST_NOTE + 13 - LOWEST_NOTE) * BINS_PER_SEMITONE  # up to an octave above the highest note
+BACKGROUND_BINS = 9 * BINS_PER_SEMITONE  # either way
+HARMONICS, HARMONIC_DECAY = 12, 0.75
+ROUNDS = 40  # of the multiplicative updates
+NOTES = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
+
+
+class Pitches(NamedTuple):
+    strength: np.ndarray  # [frames, notes]: how loud each of NOTES sounds, the loudest of the region about 1
+    tuning_semitones: float  # -0.5..0.5 above A = 440 Hz
+
+
+def find_pitches(mono: np.ndarray, rate_hz: int) -> Pitches:
+    """Notes of [samples], FRAMES_PER_SECOND frames a second, frame k centred on k / FRAMES_PER_SECOND seconds."""
+    size = 64 * round(WINDOW_SECONDS * rate_hz / 64)
+    level = _log_frequency(mono, rate_hz, size)
+    tuning = _tuning(level)
+    level = _shifted(level, tuning * BINS_PER_SEMITONE)
+    level = np.maximum(level - _background(level), 0)
+    return Pitches(_explained(level, _notes(size, rate_hz)), tuning)
+
+
+def _log_frequency(mono: np.ndarray, rate_hz: int, size: int) -> np.ndarray:
+    """Magnitude [frames, BINS], bin b at note LOWEST_NOTE + b / BINS_PER_SEMITONE."""
+    filters = _filters(size, rate_hz)
+    padded = np.pad(np.asarray(mono, np.float32), size // 2)
+    starts = np.arange(0, max(1, len(mono)), rate_hz / FRAMES_PER_SECOND).astype(int)
+    views = np.lib.stride_tricks.sliding_window_view(padded, size)
+    starts = np.minimum(starts, len(views) - 1)
+    window = np.hanning(size).astype(np.float32)
+    level = np.empty((len(starts), BINS), np.float32)
+    for first in range(0, len(starts), BLOCK_FRAMES):
+        block = views[starts[first : first + BLOCK_FRAMES]] * window
+        level[first : first + BLOCK_FRAMES] = np.abs(np.fft.rfft(block, axis=1)[:, : filters.shape[1]]) @ filters.T
+    return level
+
+
+@lru_cache(maxsize=4)
+def _filters(size: int, rate_hz: int) -> np.ndarray:
+    """Triangles a third of a semitone apart, at least as wide as one bin of the spectrum: [BINS, spectrum bins]."""
+    bin_hz = rate_hz / size
+    centres = _bin_hz(np.arange(-1, BINS + 1))
+    count = min(size // 2 + 1, int(centres[-1] / bin_hz) + 2)
+    frequencies = np.arange(count) * bin_hz
+    lower, centre, upper = centres[:-2, None], centres[1:-1, None], centres[2:, None]
+    rise = (frequencies - centre) / np.maximum(centre - lower, bin_hz) + 1
+    fall = (centre - frequencies) / np.maximum(upper - centre, bin_hz) + 1
+    triangles = np.maximum(np.minimum(rise, fall), 0)
+    return (triangles / np.maximum(triangles.sum(axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def _bin_hz(bins: np.ndarray) -> np.ndarray:
+    return 440 * 2 ** ((LOWEST_NOTE + bins / BINS_PER_SEMITONE - 69) / 12)
+
+
+def _tuning(level: np.ndarray) -> float:
+    """Semitones: the phase at which the three bins of a semitone come round, over all frames (Mauch and Dixon)."""
+    profile = level.sum(axis=0)[12 * BINS_PER_SEMITONE :]
+    profile = np.maximum(profile - np.convolve(profile, np.ones(7) / 7, "same"), 0)
+    wave = np.exp(2j * np.pi * np.arange(len(profile)) / BINS_PER_SEMITONE)
+    return float(np.angle(profile @ wave) / (2 * np.pi)) if profile.any() else 0.0
+
+
+def _shifted(level: np.ndarray, bins: float) -> np.ndarray:
+    """The spectrum moved down by a part of a bin or more, by straight interpolation."""
+    whole = int(np.floor(bins))
+    part = np.float32(bins - whole)
+    padded = np.pad(level, ((0, 0), (2, 3)), mode="edge")
+    start = 2 + whole
+    return (1 - part) * padded[:, start : start + BINS] + part * padded[:, start + 1 : start + 1 + BINS]
+
+
+def _background(level: np.ndarray) -> np.ndarray:
+    """The mean over BACKGROUND_BINS either way: noise is even there, notes stand out."""
+    reach = BACKGROUND_BINS
+    sums = np.cumsum(np.pad(level, ((0, 0), (reach + 1, reach)), mode="edge"), axis=1, dtype=np.float64)
+    return ((sums[:, 2 * reach + 1 :] - sums[:, : -2 * reach - 1]) / (2 * reach + 1)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _notes(size: int, rate_hz: int) -> np.ndarray:
+    """What one note of each pitch looks like in our spectrum: [notes, BINS], each of unit length."""
+    filters = _filters(size, rate_hz)
+    bins = np.arange(filters.shape[1])
+    shapes = np.zeros((len(NOTES), filters.shape[1]))
+    for row, note in enumerate(NOTES):
+        for harmonic in range(1, HARMONICS + 1):
+            place = 440 * 2 ** ((note - 69) / 12) * harmonic * size / rate_hz
+            away = np.clip(np.abs(bins - place), 0, 2)
+            shapes[row] += HARMONIC_DECAY ** (harmonic - 1) * np.cos(np.pi * away / 4) ** 4  # about Hann's main lobe
+    pictures = shapes @ filters.T
+    return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _explained(level: np.ndarray, notes: np.ndarray) -> np.ndarray:
+    """Nonnegative weights [frames, notes] whose notes add up to the spectrum (Lee and Seung's updates)."""
+    level = level / max(float(np.linalg.norm(level, axis=1).max()), 1e-9)
+    target, mixing = level @ notes.T, notes @ notes.T
+    weights = target.copy()
+    for _ in range(ROUNDS):
+        weights *= target / (weights @ mixing + 1e-6)
+    return weights

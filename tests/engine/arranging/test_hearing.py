@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from engine.arranging.hearing import hear
+
+RATE_HZ = 32_000
+
+
+def tone(pitch_midi: float, seconds: float) -> np.ndarray:
+    time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    hertz = 440 * 2 ** ((pitch_midi - 69) / 12)
+    partials = sum(0.6**k * np.sin(2 * np.pi * (k + 1) * hertz * time) for k in range(5))
+    return 0.1 * np.exp(-3 * time) * partials
+
+
+def played(notes, seconds: float) -> np.ndarray:
+    """float32 [samples] of (start, length, pitch)."""
+    sound = np.zeros(round(seconds * RATE_HZ) + 4 * RATE_HZ)
+    for start, length, pitch in notes:
+        part = tone(pitch, length)
+        first = round(start * RATE_HZ)
+        sound[first : first + len(part)] += part
+    return sound[: round(seconds * RATE_HZ)].astype(np.float32)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.25, 4.0])
+@pytest.mark.parametrize("kind", ["silence", "noise", "note"])
+def test_every_region_has_a_grid_that_covers_it(seconds, kind):
+    count = round(seconds * RATE_HZ)
+    mono = {
+        "silence": np.zeros(count),
+        "noise": np.random.default_rng(0).normal(0, 0.1, count),
+        "note": tone(60, seconds),
+    }[kind].astype(np.float32)
+    heard = hear(mono, RATE_HZ)
+    grid = heard.grid
+    assert grid.beats_seconds[0] <= 0 and grid.beats_seconds[-1] >= seconds
+    assert (np.diff(grid.beats_seconds) > 0.2).all()
+    assert grid.beats_per_bar in (3, 4)
+    assert 0 <= heard.beat_confidence <= 1
+
+
+def test_a_progression_in_time_is_heard_with_beats_bars_chords_and_key():
+    beat = 60 / 96
+    roots = [0, 9, 5, 7] * 2  # C Am F G
+    shapes = {0: (0, 4, 7), 9: (0, 3, 7), 5: (0, 4, 7), 7: (0, 4, 7)}
+    notes = []
+    for bar, root in enumerate(roots):
+        for quarter in range(4):
+            start = 0.2 + (4 * bar + quarter) * beat
+            notes += [(start, beat, 48 + root + step + 12) for step in shapes[root]]
+        notes.append((0.2 + 4 * bar * beat, 2 * beat, 36 + root))
+    seconds = 0.2 + 32 * beat
+    grid = hear(played(notes, seconds), RATE_HZ).grid
+    assert abs(grid.tempo_bpm - 96) < 1
+    nearest = np.abs(grid.beats_seconds[:, None] - (0.2 + beat * np.arange(32))).min(axis=0)
+    assert nearest.max() < 0.015
+    assert grid.beats_per_bar == 4 and str(grid.key) == "C major"
+    first = int(np.abs(grid.beats_seconds - 0.2).argmin())
+    assert grid.place_in_bar(first) == 0
+    assert [grid.chords[first + 4 * bar + 1].root for bar in range(8)] == roots
