@@ -1,0 +1,25 @@
+"""What one musician of a genre plays over a grid of beats and chords: `write("bass", grid, GENRES["jazz"], random)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from engine.arranging.drums import drums
+from engine.arranging.genres import Genre
+from engine.arranging.music import Grid, Note
+from engine.arranging.playing import Player
+
+_WRITERS: Mapping[str, Callable[[Player], Iterator[Note]]] = {
+    "drums": drums,
+}
+ROLES = tuple(_WRITERS)
+
+
+def write(role: str, grid: Grid, genre: Genre, random: np.random.Generator) -> tuple[Note, ...]:
+    """The notes of one role of ROLES in time order, all inside the region; drums by General MIDI percussion.
+
+    The same random gives the same notes. A region of less than a beat may have none.
+    """
+    return tuple(sorted(_WRITERS[role](Player(grid, genre, random))))

@@ -1,0 +1,118 @@
+"""How written bars become notes in time: swing, the hand's small errors, loudness, the edges of the region.
+
+Rule: places are counted in beats from the grid's first beat; only `Player` turns them into seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.arranging.genres import Genre
+from engine.arranging.music import MODES, Chord, Grid, Key, Note
+from engine.arranging.notation import bars, fitted, fitting, swung
+
+LEVELS = {"X": 1.0, "x": 0.8, "o": 0.52, "?": 0.4}
+SHORTEST_SECONDS = 0.06
+PHRASE_BARS = 4
+
+
+class Step(NamedTuple):
+    """A sign of a pattern where it falls in the region."""
+
+    beat: float  # from the grid's first beat
+    beats: float  # its own length and what is held after it
+    sign: str
+
+
+class Player:
+    """One musician in one region: the grid as the genre feels it, and one source of chance."""
+
+    def __init__(self, grid: Grid, genre: Genre, random: np.random.Generator):
+        self.grid, self.genre, self.random = felt(grid, genre), genre, random
+        self.harmony = harmony(self.grid)
+
+    def bars(self) -> Iterator[tuple[int, int]]:
+        """(number, first beat) of each bar that the region touches; bar 0 begins at `first_bar`."""
+        first, length = self.grid.first_bar, self.grid.beats_per_bar
+        for number in range(-first // length, -(-(len(self.harmony) - first) // length)):
+            yield number, first + number * length
+
+    def choose(self, patterns: tuple[str, ...]) -> str:
+        """One of the patterns that suit the metre."""
+        fit = fitting(patterns, self.grid.beats_per_bar)
+        return fit[self.random.integers(len(fit))]
+
+    def steps(self, pattern: str, number: int, first_beat: int) -> Iterator[Step]:
+        """What sounds of a pattern in the bar of this number, inside the grid."""
+        written = bars(pattern)
+        bar = fitted(written[number % len(written)], self.grid.beats_per_bar)
+        signs = [(beat + i / len(group), sign) for beat, group in enumerate(bar) for i, sign in enumerate(group)]
+        for index, (place, sign) in enumerate(signs):
+            if sign not in ".-" and 0 <= first_beat + place < len(self.harmony):
+                ends = (later for later, held in signs[index + 1 :] if held != "-")
+                yield Step(first_beat + place, next(ends, float(len(bar))) - place, sign)
+
+    def seconds(self, beat: float) -> float:
+        """When a place sounds: swung, unless it divides its beat by three."""
+        whole, place = divmod(beat, 1)
+        thirds = place * 3
+        if abs(thirds - round(thirds)) > 1e-6:
+            place = swung(place, self.genre.swing, self.genre.swung_pairs_per_beat)
+        return self.grid.time(whole + place)
+
+    def note(self, beat: float, beats: float, pitch: int, level: float, late_seconds: float = 0.0) -> Iterator[Note]:
+        """The note, if the region holds it. One that began earlier and sounds on for long starts with the region."""
+        start, end = self.seconds(beat), self.seconds(beat + beats)
+        if start < 0 and end > 0.25 - start:
+            start = 0.0
+        elif start >= 0:
+            late = late_seconds + float(np.clip(self.random.normal(), -2.5, 2.5)) * self.genre.human_seconds
+            start = max(0.0, start + late)
+        end = min(end, self.grid.seconds)
+        if start >= 0 and end - start >= SHORTEST_SECONDS:
+            loud = 127 * level * self.genre.loudness * (1 + 0.04 * self.random.normal())
+            yield Note(start, end - start, int(pitch), int(np.clip(round(loud), 1, 127)))
+
+
+def harmony(grid: Grid) -> tuple[Chord, ...]:
+    """The chord of each beat; the key's own triad where none was heard."""
+    return tuple(chord or tonic(grid.key) for chord in grid.chords)
+
+
+def tonic(key: Key) -> Chord:
+    return Chord(key.tonic, "minor" if MODES[key.mode][2] == 3 else "major")
+
+
+def felt(grid: Grid, genre: Genre) -> Grid:
+    """The grid at the tempo the genre moves in: a house track over a slow ballad counts twice as fast.
+
+    Only where the tempo is far outside of the genre's, and beats can be paired.
+    """
+    low, high = genre.tempo_bpm
+    if grid.beats_per_bar not in (2, 4) or low / 1.4 <= grid.tempo_bpm <= high * 1.4:
+        return grid
+    count = len(grid.chords)
+    if grid.tempo_bpm < low:
+        return replace(
+            grid,
+            beats_seconds=np.interp(np.arange(2 * count + 1) / 2, np.arange(count + 1), grid.beats_seconds),
+            first_bar=2 * grid.first_bar,
+            beats_per_bar=4,
+            chords=tuple(chord for chord in grid.chords for _ in range(2)),
+        )
+    start = grid.first_bar % 2  # a pair begins with the bar; what is before the first pair is half of one
+    edges = [*range(-start, count, 2)]
+    edges.append(edges[-1] + 2)
+    beats = np.interp(edges, np.arange(count + 1), grid.beats_seconds)
+    beats[0] -= start * np.diff(grid.beats_seconds[:2])[0]
+    beats[-1] += (edges[-1] - count) * np.diff(grid.beats_seconds[-2:])[0]
+    return replace(
+        grid,
+        beats_seconds=beats,
+        first_bar=(grid.first_bar + start) // 2,
+        chords=tuple(grid.chords[max(0, edge)] for edge in edges[:-1]),
+    )
