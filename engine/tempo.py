@@ -22,10 +22,20 @@ BLOCK_FRAMES = 2048
 
 def flux(mono: np.ndarray, rate_hz: int) -> np.ndarray:
     """Onset strength of [samples], 100 values a second, each over its own moment's mean."""
+    return standing_out(rises(mono, rate_hz).mean(axis=1))
+
+
+def standing_out(rise: np.ndarray) -> np.ndarray:
+    """What of a curve at 100 a second is above its mean over half a second either way."""
+    return np.maximum(rise - _local_mean(rise, FRAMES_PER_SECOND // 2), 0)
+
+
+def rises(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """By how much each band's log level grows within 20 ms: [100 a second, BANDS], low bands first."""
     size = 2 ** round(np.log2(WINDOW_SECONDS * rate_hz))
     count = len(mono) * FRAMES_PER_SECOND // rate_hz
     if count < 3:
-        return np.zeros(count, np.float32)
+        return np.zeros((count, BANDS), np.float32)
     window, bands = np.hanning(size).astype(np.float32), _bands(size, rate_hz)
     padded = np.pad(np.asarray(mono, np.float32), size // 2)
     starts = np.arange(count) * rate_hz // FRAMES_PER_SECOND
@@ -36,9 +46,9 @@ def flux(mono: np.ndarray, rate_hz: int) -> np.ndarray:
         level[first : first + BLOCK_FRAMES] = np.abs(spectrum).astype(np.float32) @ bands.T
     loudest = max(float(level.max()), 1e-9)
     level = np.log1p(1000 * level / loudest)
-    rise = np.zeros(count, np.float32)
-    rise[2:] = np.maximum(level[2:] - level[:-2], 0).mean(axis=1)  # over 20 ms: slow attacks count too
-    return np.maximum(rise - _local_mean(rise, FRAMES_PER_SECOND // 2), 0)
+    rise = np.zeros_like(level)
+    rise[2:] = np.maximum(level[2:] - level[:-2], 0)  # over 20 ms: slow attacks count too
+    return rise
 
 
 def tempo_bpm(strength: np.ndarray) -> float | None:
