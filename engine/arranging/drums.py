@@ -21,7 +21,7 @@ def drums(player: Player) -> Iterator[Note]:
         place = number % PHRASE_BARS
         if place == 0:
             varied = {int(player.random.integers(PHRASE_BARS)), int(player.random.integers(PHRASE_BARS))}
-        fill = place == PHRASE_BARS - 1 and (number % 8 == 7 or player.random.random() < 0.6)
+        fill = place == PHRASE_BARS - 1 and (number > 0 and number % 8 == 7 or player.random.random() < 0.6)
         lines = kit.variation if place in varied else kit.groove
         yield from _bar(player, lines, number, first_beat, kit.fill if fill else {})
         if after_fill:

@@ -4,8 +4,9 @@ The same rows compose the music that nano learns from and arrange the regions th
 Signs of the patterns (see notation.py for beats and bars):
 
     drums     X loud   x plain   o soft   ? soft, now and then   . nothing
-    bass      1 3 5 7 8 the chord's tones   w walks towards the next bar   a leads into it by a step   x muted   - held
+    bass      1 3 5 7 8 the chord's tones   w walks on   a leads into the next root   x muted   - held
     chords    X x o as for drums   - held
+              in both, n is the next beat's chord, struck before its time
     tune, counter, pad    x a note   - held   . rest
     arpeggio  1 2 3 .. the chord's tones from below   - held
 """
@@ -80,8 +81,7 @@ class Genre:
     arpeggio: tuple[str, ...]
     tune: tuple[str, ...]
     instruments: Mapping[str, tuple[str, ...]]  # role, or "lead" -> words that nano knows
-    counter: tuple[str, ...] = ("---- x--- ---- x---", "---- x--- ----", "---- ---- x--- ---- ---- x---")
-    pad: tuple[str, ...] = ("x",)
+    counter: tuple[str, ...] = (". x - .", "x - - -", ". x x -", ". x -", "x - -", ". x - x -")
     voicing: str = "triad"
     swing: float = 0.5  # where the second of two eighths falls: 0.5 straight, 0.67 triplets
     swung_pairs_per_beat: int = 1  # 2: sixteenths swing
@@ -129,7 +129,7 @@ JAZZ = Genre(
         ),
     ),
     bass=("1- w- w- a-", "1- -- 5- -a", "1- w- a-", "1- w- w- 5- a-"),
-    chords=("x- .x .. ..", ".. .X .. x-", "x. .x .. .x | .. x- -- ..", "x- .x ..", ".. .x x-", "x- -x .. x- --"),
+    chords=("x- .x .. ..", ".. .X .. x-", "x. .x .. .n | .. x- -- ..", "x- .x ..", ".. .x x-", "x- -x .. x- --"),
     arpeggio=("12 34 32 12", "12 34 32", "12 34 32 12 34"),
     tune=("x- .x xx x-", "xx xx x- --", ".x xx .x x-", "x- -- .x xx", "x- xx x-", "x- -x xx", "x- xx x- x- .."),
     instruments={
@@ -160,8 +160,8 @@ BOSSA_NOVA = Genre(
             {"rim": "x.x. ..x.", "low_tom": "...x ...x", "kick": "x..x x..."},
         ),
     ),
-    bass=("1- -5 5- -1", "1- -5 5- -a"),
-    chords=("x. x. .x .. | .x .. x. .x", "x. .x .. x. | .. x. .x ..", "x- x- .x -. | .x -- x- .x"),
+    bass=("1- -5 5- -n", "1- -5 5- -a"),
+    chords=("x. x. .x .. | .x .. x. .n", "x. .x .. x. | .. x. .x ..", "x- x- .x -. | .x -- x- .n"),
     arpeggio=("12 34 32 34",),
     tune=(".x xx -x x-", "x- -x x- x-", ".x -x -x x-", "x- -- -x xx"),
     instruments={
@@ -236,7 +236,7 @@ TECHNO = Genre(
                 "hat": "xoxo xoxo xoxo xoxo",
                 "rim": "...x ..x. ...x ..x.",
             },
-            {"kick": "X... ..x.", "snare": "x.x. xxxX"},
+            {"kick": "X... X...", "snare": "x.x. xxxX"},
         ),
     ),
     bass=("..1. ..1. ..1. ..11", ".111 .111 .111 .181", "1.1. 1.8. 1.1. 17.8"),
@@ -315,7 +315,7 @@ ROCK = Genre(
         Drums(
             {"kick": "X. .. Xx ..", "snare": ".. X. .. X.", "hat": "xo xo xo xo"},
             {"kick": "X. .x Xx ..", "snare": ".. X. .. X.", "hat": "xo xo xo x.", "open": ".. .. .. .x"},
-            {"snare": "X.x. xx..", "high_tom": ".... ..xx", "floor_tom": ".... ....", "kick": "x... x..."},
+            {"snare": "X.x. ....", "high_tom": ".... xx..", "floor_tom": ".... ..xx", "kick": "x... x..."},
         ),
         Drums(
             {"kick": "X. .. .x", "snare": ".. X. X.", "hat": "xo xo xo"},
@@ -365,7 +365,7 @@ FUNK = Genre(
                 "hat": "x.x. x.x. x.x. x...",
                 "open": ".... .... .... ..x.",
             },
-            {"snare": "X.ox oxXx", "low_tom": ".... ....", "kick": "x..x ...."},
+            {"snare": "X.ox oxXx", "kick": "x..x ...."},
         ),
     ),
     bass=("1..x ..15 .x1. 7.8.", "1.1x ..8. x.7. 5..a", "1--. .x11 ..8x 7.5."),
@@ -507,7 +507,7 @@ ORCHESTRAL = Genre(
     ),
     drums=(
         Drums(
-            {"kick": "X. .. .. ..", "snare": ".. .. oo o.", "triangle": ".. .. .. .."},
+            {"kick": "X. .. .. ..", "snare": ".. .. oo o."},
             {"kick": "X. .. x. ..", "snare": ".. oo .. oo"},
             {"kick": "x... X...", "snare": "oooo xxXX"},
         ),
@@ -656,7 +656,7 @@ SALSA = Genre(  # counted slowly: a bar here is two of the dancers'
             {"timbale": "x.xx .xxX", "kick": "x... x..."},
         ),
     ),
-    bass=("1..5 --1- ---5 --1-", "1--5 --8- ---5 --1-"),
+    bass=("1..5 --8- ---5 --n-", "1--5 --1- ---5 --n-"),
     chords=("x.x. xx.x .x.x .x.x", "x..x .x.x ..x. x.x."),
     arpeggio=("1.23 .4.3 .23. 4.32", "1.2. 34.2 .3.4 .3.2"),
     tune=("x..x ..x- --x. x...", "..x. x.x. x--- ..x.", "x.x. .x.x x--- ...."),

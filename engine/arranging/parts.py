@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from engine.arranging.bass import bass
+from engine.arranging.chords import arpeggio, chords, pad
+from engine.arranging.counter import counter
 from engine.arranging.drums import drums
 from engine.arranging.genres import Genre
 from engine.arranging.music import Grid, Note
 from engine.arranging.playing import Player
 
 _WRITERS: Mapping[str, Callable[[Player], Iterator[Note]]] = {
+    "bass": bass,
+    "chords": chords,
+    "pad": pad,
     "drums": drums,
+    "counter": counter,
+    "arpeggio": arpeggio,
 }
 ROLES = tuple(_WRITERS)
 

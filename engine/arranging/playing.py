@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ class Player:
     def __init__(self, grid: Grid, genre: Genre, random: np.random.Generator):
         self.grid, self.genre, self.random = felt(grid, genre), genre, random
         self.harmony = harmony(self.grid)
+        self._beats_seconds = self.grid.beats_seconds.tolist()
 
     def bars(self) -> Iterator[tuple[int, int]]:
         """(number, first beat) of each bar that the region touches; bar 0 begins at `first_bar`."""
@@ -56,13 +58,32 @@ class Player:
                 ends = (later for later, held in signs[index + 1 :] if held != "-")
                 yield Step(first_beat + place, next(ends, float(len(bar))) - place, sign)
 
+    def changes(self, beat: float) -> bool:
+        """Does another chord begin exactly here?"""
+        index = int(beat)
+        return beat == index and 0 < index < len(self.harmony) and self.harmony[index] != self.harmony[index - 1]
+
+    def chord(self, beat: float) -> Chord:
+        return self.harmony[min(max(int(beat), 0), len(self.harmony) - 1)]
+
+    def under_one_chord(self, step: Step) -> Iterator[Step]:
+        """The step, cut where the chord changes while it is held."""
+        end = step.beat + step.beats
+        cuts = [step.beat, *(b for b in range(int(step.beat) + 1, ceil(end - 1e-6)) if self.changes(b)), end]
+        for start, stop in zip(cuts, cuts[1:], strict=False):
+            yield Step(start, stop - start, step.sign)
+
     def seconds(self, beat: float) -> float:
         """When a place sounds: swung, unless it divides its beat by three."""
         whole, place = divmod(beat, 1)
         thirds = place * 3
         if abs(thirds - round(thirds)) > 1e-6:
             place = swung(place, self.genre.swing, self.genre.swung_pairs_per_beat)
-        return self.grid.time(whole + place)
+        index = int(whole)
+        if index >= len(self.harmony):
+            return self._beats_seconds[-1]
+        start, end = self._beats_seconds[index : index + 2]
+        return start + place * (end - start)
 
     def note(self, beat: float, beats: float, pitch: int, level: float, late_seconds: float = 0.0) -> Iterator[Note]:
         """The note, if the region holds it. One that began earlier and sounds on for long starts with the region."""
@@ -70,12 +91,12 @@ class Player:
         if start < 0 and end > 0.25 - start:
             start = 0.0
         elif start >= 0:
-            late = late_seconds + float(np.clip(self.random.normal(), -2.5, 2.5)) * self.genre.human_seconds
-            start = max(0.0, start + late)
+            hand = min(2.5, max(-2.5, self.random.normal())) * self.genre.human_seconds
+            start = max(0.0, start + late_seconds + hand)
         end = min(end, self.grid.seconds)
         if start >= 0 and end - start >= SHORTEST_SECONDS:
             loud = 127 * level * self.genre.loudness * (1 + 0.04 * self.random.normal())
-            yield Note(start, end - start, int(pitch), int(np.clip(round(loud), 1, 127)))
+            yield Note(start, end - start, int(pitch), min(127, max(1, round(loud))))
 
 
 def harmony(grid: Grid) -> tuple[Chord, ...]:
