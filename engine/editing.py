@@ -1,4 +1,4 @@
-"""The main job: a region and a few words in, a stem and its manifest out."""
+"""The main job: a region and a few words in, stems and their manifest out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def edit(
     cancelled: Callable[[], bool] = lambda: False,
     shelf: Shelf | None = None,
 ) -> Manifest:
-    """Make the stem of a request and write it with its manifest. Blocks; one call at a time for one shelf.
+    """Make the stems of a request and write them with their manifest. Blocks; one call at a time for one shelf.
 
     `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES; then nothing is left.
     """
@@ -106,11 +106,11 @@ def edit(
     clock.enter("reading")
     region = _read(request, info, port)
     run = run_scene if isinstance(port, ScenePort) else run_region
-    stem = run(region, _announcing(port, clock), request.level)
+    stems = run(region, _announcing(port, clock), request.level)
     if cancelled():
         raise Cancelled
     clock("writing", WRITING)
-    row = _written(request, stem, info, stem_kind)
+    rows: list[dict[str, Any]] = []
     values = {
         "schema": SCHEMA,
         "created": now(),
@@ -123,15 +123,17 @@ def edit(
         "versions": versions(),
         "runtime": loaded.runtime,
         "device": f"{loaded.device}, {shelf.threads} threads",
-        "stems": [row],
-        "notes": [*notes, *stem_kind.notes, *stem.notes],
-        "timings_seconds": clock.laps(),
+        "stems": rows,
+        "notes": [*notes, *stem_kind.notes, *_told(stems)],
         "context": request.context,
     }
     try:
-        return write_manifest(Path(request.output_dir), values)
+        for stem in stems:
+            rows.append(_written(request, stem, info, stem_kind))
+        return write_manifest(Path(request.output_dir), {**values, "timings_seconds": clock.laps()})
     except EngineError:
-        Path(row["path"]).unlink(missing_ok=True)  # a stem without its manifest is half a result
+        for row in rows:  # stems without their manifest are half a result
+            Path(row["path"]).unlink(missing_ok=True)
         raise
 
 
@@ -220,13 +222,20 @@ def _announcing(port: ModelPort | ScenePort, progress: Callable[[str, float], No
     return replace(port, run=run)
 
 
+def _told(stems: list[Stem]) -> list[str]:
+    """What the stems have to say: once, where all say the same, otherwise with the stem's name."""
+    shared = [note for note in stems[0].notes if all(note in stem.notes for stem in stems)]
+    return shared + [f"{stem.name}: {note}" for stem in stems for note in stem.notes if note not in shared]
+
+
 def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat) -> dict[str, Any]:
     """Write the stem; its row in the manifest."""
-    name = f"{request.stem_prefix or 'stem'}{kind.suffix}"
+    prefix = request.stem_prefix or "stem"
+    name = f"{prefix}_{stem.name}{kind.suffix}" if stem.name else f"{prefix}{kind.suffix}"
     audio = Audio(stem.samples, info.rate_hz)
     path = write_audio(Path(request.output_dir).resolve() / name, audio, kind.container, kind.subtype)
     return {
-        "name": (request.preset or {}).get("task", family_named(request.model).tasks[0]),
+        "name": stem.name or (request.preset or {}).get("task", family_named(request.model).tasks[0]),
         "path": str(path),
         "sha256": sha256_of(path),
         "rate_hz": audio.rate_hz,

@@ -139,8 +139,8 @@ FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
         Family(
-            "nano", "nano: the embedded model", "Apache-2.0", ("timbre",), 600.0, "engine.nano",
-            takes=("adapters", "soft_prompt"), exports=True,
+            "nano", "nano: the embedded model", "Apache-2.0", ("timbre", "accompaniment", "genre"), 600.0,
+            "engine.nano", takes=("adapters", "soft_prompt"), exports=True,
         ),
         Family(
             "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,

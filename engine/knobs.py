@@ -42,6 +42,8 @@ KNOBS: Mapping[str, Knob] = {
     "seed": Knob(int, -1, MAX_SEED, ("seed",), -1),
     "temperature": Knob(float, 0, 4, ("temperature",), 1.0),
     "top_k": Knob(int, 1, 2048, ("top_k",), 250),
+    "stems": Knob(str, 0, 256, ("stems",), ""),
+    "tempo": Knob(float, 0, 400, ("tempo",), 0.0),
 }
 
 
@@ -60,6 +62,8 @@ class Knobs:
     top_k: int = 250
     guidance_from: float = 0.0
     guidance_to: float = 1.0
+    stems: str = ""  # which of several, comma separated; empty: all
+    tempo: float = 0.0  # beats a minute, where the client knows it
 
     def guidance_at(self, done: float) -> float:
         """Guidance where so much of the way from noise (0) to sound (1) is done: outside its interval there is none.

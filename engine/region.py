@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,9 +33,19 @@ LEVELS = ("match", "none")
 
 
 @dataclass(frozen=True)
-class ModelPort:
-    """What the region contract must know about a model: mono float32 samples in, as many out.
+class Voice:
+    """One stem of a model: a re-drawn region, or new sound that has no place of its own in the region's channels."""
 
+    name: str = ""  # empty: named by the task
+    is_new: bool = False
+    level_db: float = 0.0  # beside the region
+
+
+@dataclass(frozen=True)
+class ModelPort:
+    """What the region contract must know about a model: mono float32 samples in, as many out for each of its voices.
+
+    `run`: [N] -> [N], or [voices, N] where there are several.
     `window_samples(n)`: how many samples the model likes to get for a region of n (at least n).
     `delay_samples`: how much later than the input the output is; compensated here.
     """
@@ -45,6 +55,8 @@ class ModelPort:
     window_samples: Callable[[int], int] = lambda count: count
     delay_samples: int = 0
     max_seconds: float = 600.0
+    voices: tuple[Voice, ...] = (Voice(),)
+    notes: list[str] = field(default_factory=list)  # for the manifest; `run` may write into it
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Stem:
     stem_mono: np.ndarray
     mono_rate_hz: int
     notes: list[str]
+    name: str = ""  # of its voice
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,8 @@ def check_length(frames: int, rate_hz: int, max_seconds: float) -> None:
         raise EngineError("too_long", f"expected at most {max_seconds:.0f} s, got {seconds:.1f} s; select less")
 
 
-def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> Stem:
-    """The stem of a region. EngineError: too_short, too_long, bad_args, or whatever the model raises."""
+def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> list[Stem]:
+    """The stems of a region, one for each voice. EngineError: too_short, too_long, bad_args, or the model's own."""
     check_length(region.frames, region.info.rate_hz, model.max_seconds)
     if level not in LEVELS:
         raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
@@ -95,20 +108,33 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> S
     source = samples[region.lead_frames : region.lead_frames + region.frames]  # [frames, channels]
     if _is_silent(source):
         notes.append("input: the region is silent, so is the stem; the model was not run")
-        return _silent_stem(region, model, notes)
-    powers = block_powers(source, region.info.rate_hz)
+        return [_silent_stem(region, model, voice, notes) for voice in model.voices]
     signs = polarities(source)
     mono = downmix(samples, signs)
     place = _placement(region, model)
     window = _to_model_rate(mono, region, place, model)
-    answer = _answer(model, window)
-    stem_mono = _from_model_rate(answer, region, place, model)
-    stem, how = upmix(stem_mono, source, signs, region.info.rate_hz)
-    if how:
-        notes.append(how)
-    stem, more = levelled(faded(stem, source, region.info.rate_hz, notes), region.info.rate_hz, powers, level)
-    before, after = (_region_part(mono, region, place, model) for mono in (window, answer))
-    return Stem(stem, before, after, model.rate_hz, notes + more)
+    before = _region_part(window, region, place, model)
+    powers = block_powers(source, region.info.rate_hz)
+    stems = []
+    for voice, answer in zip(model.voices, _answers(model, window), strict=True):
+        own = notes + model.notes
+        stem = _in_channels(_from_model_rate(answer, region, place, model), voice, source, signs, region, own)
+        stem = faded(stem, source, region.info.rate_hz, own)
+        stem, more = levelled(stem, region.info.rate_hz, powers * 10 ** (voice.level_db / 10), level)
+        after = _region_part(answer, region, place, model)
+        stems.append(Stem(stem, before, after, model.rate_hz, own + more, voice.name))
+    return stems
+
+
+def _in_channels(
+    stem: np.ndarray, voice: Voice, source: np.ndarray, signs: np.ndarray, region: RegionAudio, notes: list[str]
+) -> np.ndarray:
+    """The mono stem [frames] on the client's channels: where the region's sound stands, or, if new, in the middle."""
+    if voice.is_new:
+        return np.repeat(stem[:, None], source.shape[1], axis=1)
+    stem, how = upmix(stem, source, signs, region.info.rate_hz)
+    notes += [how] if how else []
+    return stem
 
 
 def _without_offset(region: RegionAudio, notes: list[str]) -> np.ndarray:
@@ -128,9 +154,10 @@ def _is_silent(samples: np.ndarray) -> bool:
     return peak(samples) <= SILENT_PEAK
 
 
-def _silent_stem(region: RegionAudio, model: ModelPort, notes: list[str]) -> Stem:
+def _silent_stem(region: RegionAudio, model: ModelPort, voice: Voice, notes: list[str]) -> Stem:
     mono = np.zeros(math.ceil(region.frames * model.rate_hz / region.info.rate_hz), np.float32)
-    return Stem(np.zeros((region.frames, region.info.channels), np.float32), mono, mono, model.rate_hz, notes)
+    silence = np.zeros((region.frames, region.info.channels), np.float32)
+    return Stem(silence, mono, mono, model.rate_hz, notes, voice.name)
 
 
 def _placement(region: RegionAudio, model: ModelPort) -> Placement:
@@ -162,13 +189,14 @@ def _to_model_rate(mono: np.ndarray, region: RegionAudio, place: Placement, mode
     return reflected(at_model_rate, place.margin_samples, place.total_samples)
 
 
-def _answer(model: ModelPort, window: np.ndarray) -> np.ndarray:
-    """The model's output [total_samples], its delay removed."""
-    answer = np.asarray(model.run(window), np.float32)
-    assert answer.shape == window.shape, f"the model got {window.shape} samples and answered {answer.shape}"
-    if not np.isfinite(answer).all():
+def _answers(model: ModelPort, window: np.ndarray) -> np.ndarray:
+    """The model's outputs [voices, total_samples], its delay removed."""
+    answers = np.atleast_2d(np.asarray(model.run(window), np.float32))
+    expected = (len(model.voices), *window.shape)
+    assert answers.shape == expected, f"the model should answer {expected} samples and answered {answers.shape}"
+    if not np.isfinite(answers).all():
         raise EngineError("internal", "the model answered NaN or infinite samples; try another seed or fewer steps")
-    return answer[model.delay_samples :]
+    return answers[:, model.delay_samples :]
 
 
 def _from_model_rate(answer: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort) -> np.ndarray:

@@ -46,8 +46,8 @@ class ScenePort:
     joins: tuple[str, ...] = ()  # "start", "end": where the stem goes on in the audio about the region, without a seam
 
 
-def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> Stem:
-    """The stem of a region. EngineError: too_short, too_long, or whatever the model raises."""
+def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> list[Stem]:
+    """The one stem of a region. EngineError: too_short, too_long, or whatever the model raises."""
     rate_hz, source = region.info.rate_hz, region.region
     check_length(region.frames, rate_hz, model.max_seconds)
     scene = _scene(region, model)
@@ -60,7 +60,7 @@ def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> St
     stem, more = levelled(faded(stem, source, rate_hz, notes), rate_hz, block_powers(source, rate_hz), level)
     stem = _joined(stem, source, rate_hz, model.joins)
     before, after = (samples.mean(axis=1) for samples in (scene.region, answer))
-    return Stem(stem, before, after, model.rate_hz, notes + more)
+    return [Stem(stem, before, after, model.rate_hz, notes + more)]
 
 
 def _scene(region: RegionAudio, model: ScenePort) -> Scene:

@@ -14,8 +14,6 @@ from server.errors import Refusal
 from server.jobs import new_seed
 from server.sandbox import FileIdentity, Sandbox
 
-UNUSED_KEYS = {"stems": "this model makes one stem",
-               "tempo": "it is kept in the manifest, and this model does not follow it"}
 NOT_IN_RECIPE = ("start", "length", "preset", "model", "seed", "takes", "out", "priority", "deadline", "beats_start")
 
 
@@ -100,7 +98,3 @@ def check_model(name: str, models: list[dict[str, Any]]) -> None:
         raise Refusal("unknown_model", f"no model is called {name!r}; "
                                        + (f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"))
 
-
-def warnings(keys: dict[str, Any]) -> list[str]:
-    """What was asked for and will not happen, in sentences."""
-    return [f"key {name} changes nothing here: {why}" for name, why in UNUSED_KEYS.items() if keys.get(name)]

@@ -16,6 +16,7 @@ from server.journal import JobRecord, Result
 KNOBS = (
     "strength", "pooling", "guidance", "guidance_from", "guidance_to", "negative", "steps", "temperature", "top_k"
 )
+HINTS = ("stems", "tempo")  # knobs that are empty or 0 where nothing was said
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
 SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name
@@ -47,6 +48,7 @@ def worker_request(spec: dict[str, Any], worker_job: str, job: str, take: int, f
     """The line that the worker gets for one take; takes differ by their seeds."""
     keys = spec["keys"]
     knobs = {name: keys[name] for name in KNOBS if keys.get(name) is not None}
+    knobs |= {name: keys[name] for name in HINTS if keys.get(name)}
     identity = {name: value for name, value in spec["audio"].items() if name != "path"}
     return {"op": "edit", "job": worker_job, "request": {
         "audio": spec["audio"]["path"], "audio_identity": identity,

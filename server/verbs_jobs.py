@@ -26,7 +26,7 @@ async def edit(server: Server, peer: Peer, request: Request) -> None:
     async with peer.session.turn:
         if not await is_repeat(server, peer, request):
             keys = _effective_keys(peer, request.keys)
-            await begin(server, peer, request, keys, server.recipes.edit, values["audio"], values["text"], keys)
+            await begin(server, peer, request, server.recipes.edit, values["audio"], values["text"], keys)
 
 
 async def say(server: Server, peer: Peer, request: Request) -> None:
@@ -38,7 +38,7 @@ async def say(server: Server, peer: Peer, request: Request) -> None:
         if region is None:
             raise Refusal("no_region", f"say {ROOT}/region id audio [start length] first, or use {ROOT}/edit")
         keys = {**_effective_keys(peer, {}), "start": region.start_seconds, "length": region.length_seconds}
-        await begin(server, peer, request, keys, server.recipes.edit, region.audio, request.values["text"], keys)
+        await begin(server, peer, request, server.recipes.edit, region.audio, request.values["text"], keys)
 
 
 async def again(server: Server, peer: Peer, request: Request) -> None:
@@ -53,19 +53,17 @@ async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
     if old is None or old.op != "edit":
         raise Refusal("unknown_job", f"no job of yours is called {request.values['old_id']!r}; "
                                      f"{ROOT}/take/list shows what there is")
-    job = await begin(server, peer, request, request.keys, server.recipes.again, old.spec, request.keys)
+    job = await begin(server, peer, request, server.recipes.again, old.spec, request.keys)
     if job.spec["audio"] != old.spec["audio"]:
         server.delivery.send(peer, "log", 2, f"{job.spec['audio']['path']} has changed since {old.client_id!r} "
                                              "was made, so the outcome will differ")
 
 
-async def begin(server: Server, peer: Peer, request: Request, keys: dict[str, Any], recipe, *arguments: Any) -> Job:
-    """Make the recipe and take the job on. `keys`: what was asked for, defaults included."""
+async def begin(server: Server, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
+    """Make the recipe and take the job on."""
     server.dispatcher.check_room()
     spec = await server.file_lane(recipe, *arguments)
     requests.check_model(spec["model"], server.executor.info.models)
-    for warning in requests.warnings(keys):
-        server.delivery.send(peer, "log", 2, warning)
     name = new_name()
     spec["context"] = {"client": peer.session.client, "client_id": request.id, "command": request.address,
                        "tempo_bpm": spec["keys"].get("tempo"), "beats_start": spec["beats_start"]}

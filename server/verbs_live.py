@@ -95,7 +95,7 @@ async def capture(server: Server, peer: Peer, request: Request) -> None:
         server.recipes.check_preset(keys.get("preset", ""))
         path, bars = await _captured(server, peer, request.values["bars"])
         known = {"tempo": bars["tempo"], "beats_start": bars["beat"], "start": 0.0, "length": 0.0}
-        job = await verbs_jobs.begin(server, peer, request, keys, server.recipes.edit, path, request.values["text"],
+        job = await verbs_jobs.begin(server, peer, request, server.recipes.edit, path, request.values["text"],
                                      {**keys, **known})
         await _make_current(server, peer, request, path, bars)
     if times:

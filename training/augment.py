@@ -5,6 +5,8 @@ Every function takes and returns mono float32 [N] and a numpy Generator; none ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.nano.features import SAMPLE_RATE_HZ
@@ -21,13 +23,18 @@ def like_a_recording(samples: np.ndarray, random: np.random.Generator) -> np.nda
 def room(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Convolution with decaying noise: reverberation time 0.12 to 1.5 s, wet -26 to -4 dB."""
     seconds = float(np.exp(random.uniform(np.log(0.12), np.log(1.5))))
+    return room_of(samples, seconds, random.uniform(0.002, 0.02), random.uniform(-26, -4), random)
+
+
+def room_of(
+    samples: np.ndarray, seconds: float, pause_seconds: float, wet_db: float, random: np.random.Generator
+) -> np.ndarray:
+    """A room with this reverberation time, silent before its first echo."""
     length = int(seconds * SAMPLE_RATE_HZ)
-    decay = np.exp(-6.9 * np.arange(length) / length)
-    impulse = random.standard_normal(length) * decay
-    impulse[: int(random.uniform(0.002, 0.02) * SAMPLE_RATE_HZ)] = 0
+    impulse = random.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    impulse[: int(pause_seconds * SAMPLE_RATE_HZ)] = 0
     impulse /= np.sqrt(np.sum(impulse**2))
-    wet = _filtered(_convolve(samples, impulse), _tilt(random, -4, 0))
-    return samples + wet * 10 ** (random.uniform(-26, -4) / 20)
+    return samples + filtered(_convolve(samples, impulse), _tilt(random, -4, 0)) * 10 ** (wet_db / 20)
 
 
 def equaliser(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -38,18 +45,18 @@ def equaliser(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     def gain_db(hz):
         return tilt(hz) + np.interp(np.log2(np.maximum(hz, 30) / 30), np.linspace(0, 9.1, 8), knots)
 
-    return _filtered(samples, gain_db)
+    return filtered(samples, gain_db)
 
 
 def band_limit(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A recording that ends at 3.5 to 12 kHz; 7 to 8 kHz (a 16 kHz file) is the commonest."""
     edge_hz = 7800 if random.random() < 0.6 else float(random.uniform(3500, 12_000))
-    return _filtered(samples, lambda hz: -80 * np.clip((hz - edge_hz) / (0.06 * edge_hz), 0, 1))
+    return filtered(samples, lambda hz: -80 * np.clip((hz - edge_hz) / (0.06 * edge_hz), 0, 1))
 
 
 def noise(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Steady noise, 18 to 55 dB below the signal, tilted like a room's."""
-    hiss = _filtered(random.standard_normal(len(samples)), _tilt(random, -6, 0))
+    hiss = filtered(random.standard_normal(len(samples)), _tilt(random, -6, 0))
     return samples + hiss * _ratio(samples, hiss, random.uniform(-55, -18))
 
 
@@ -57,7 +64,7 @@ def breath(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Noise that follows the loudness, as breath and bow do; 12 to 32 dB below."""
     width = SAMPLE_RATE_HZ // 50
     envelope = _convolve(np.abs(samples), np.full(width, 1 / width))
-    hiss = _filtered(random.standard_normal(len(samples)), _tilt(random, -3, 2)) * envelope
+    hiss = filtered(random.standard_normal(len(samples)), _tilt(random, -3, 2)) * envelope
     return samples + hiss * _ratio(samples, hiss, random.uniform(-32, -12))
 
 
@@ -66,6 +73,12 @@ def saturation(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     peak = np.abs(samples).max() + 1e-9
     drive = 10 ** (random.uniform(0, 12) / 20)
     return np.tanh(samples / peak * drive) * peak / drive
+
+
+def clipping(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Cut off at 1 to 9 dB below the peak, as a recording that was too loud."""
+    limit = np.abs(samples).max() * 10 ** (random.uniform(-9, -1) / 20)
+    return np.clip(samples, -limit, limit)
 
 
 def dynamics(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -81,6 +94,7 @@ def dynamics(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
 CHAIN = (
     (0.3, breath),
     (0.25, saturation),
+    (0.1, clipping),
     (0.25, dynamics),
     (0.6, equaliser),
     (0.55, room),
@@ -96,7 +110,7 @@ def _convolve(samples: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum, size)[: len(samples)]
 
 
-def _filtered(samples: np.ndarray, gain_db) -> np.ndarray:
+def filtered(samples: np.ndarray, gain_db: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Zero-phase filtering with `gain_db(frequencies_hz)`."""
     frequencies_hz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)
     return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain_db(frequencies_hz) / 20), len(samples))

@@ -9,12 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+PERCUSSION = 128  # General MIDI's bank of kits
+
+
 class Instrument(NamedTuple):
     name: str
     program: int  # General MIDI, from 0
     group: str
     words: tuple[str, ...]
     held_out_words: tuple[str, ...] = ()
+    bank: int = 0
 
 
 # fmt: off
@@ -58,8 +62,20 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("banjo", 105, "plucked", ("banjo", "bluegrass banjo"), ()),
 )
 
+# Whatever is struck: the notes of a kit are hits.
+KITS: tuple[Instrument, ...] = (
+    Instrument("drum kit", 0, "drums", ("drum kit", "acoustic drums", "standard drum kit", "drums"), ("trap set",), PERCUSSION),
+    Instrument("rock drums", 16, "drums", ("rock drum kit", "power drums", "rock drums", "big drums"), ("stadium drums",), PERCUSSION),
+    Instrument("electronic drums", 24, "drums", ("electronic drums", "electronic drum machine", "synth drums"), ("techno drums",), PERCUSSION),
+    Instrument("808", 25, "drums", ("808 drum machine", "808 drums", "tr-808", "hip hop drum machine"), ("trap beat machine",), PERCUSSION),
+    Instrument("brushed drums", 40, "drums", ("brushed jazz drums", "drums with brushes", "brushed drums", "jazz drums"), ("brushes on a snare",), PERCUSSION),
+    Instrument("orchestral percussion", 48, "drums", ("orchestral percussion", "concert percussion", "timpani and cymbals"), ("symphonic drums",), PERCUSSION),
+)
+SOUNDS = INSTRUMENTS + KITS  # a label in the training data is a row of this table
+
 # fmt: on
 
+SOURCE_ONLY_KITS: tuple[int, ...] = (8, 32)  # appear only as sources
 # Sounds that appear only as sources, so that a region need not come from the table above.
 SOURCE_ONLY_PROGRAMS: tuple[int, ...] = (
     1, 2, 3, 5, 9, 10, 14, 15, 17, 18, 20, 23, 25, 27, 28, 29, 32, 34, 35, 36, 39, 41, 43, 44, 49, 50, 51, 53, 54,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from training.instruments import INSTRUMENTS, TEMPLATES
+from training.colours import COLOURS, PLAIN
+from training.instruments import SOUNDS, TEMPLATES
 
 SENTENCE_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENS = 16
-# Colours that the renderings do not follow yet: the model learns that they do not change the instrument.
-COLOURS = ("warm", "bright", "soft", "beautiful", "expressive", "old", "gentle", "loud", "mellow", "real")
+COLOURED_TEMPLATES = ("{}", "a {}", "turn this into a {}", "make it sound like a {}")
 
 
 def sentence_encoder_folder() -> Path:
@@ -37,25 +37,29 @@ def with_article(template: str, word: str) -> str:
     return template.replace("a {}", article + "{}").format(word)
 
 
-def phrases(instrument_index: int) -> list[str]:
-    """All training sentences for one instrument."""
-    words = INSTRUMENTS[instrument_index].words
-    plain = [with_article(template, word) for word in words for template in TEMPLATES]
-    return plain + [f"{colour} {word}" for word in words for colour in COLOURS]
+def phrases(label: int, colour: int = PLAIN) -> list[str]:
+    """All training sentences for one of SOUNDS in one of COLOURS."""
+    words = SOUNDS[label].words
+    plain = [with_article(template, word) for word in words for template in TEMPLATES] if colour == PLAIN else []
+    coloured = [f"{adjective} {word}" for word in words for adjective in COLOURS[colour].words]
+    return plain + [with_article(template, words) for words in coloured for template in COLOURED_TEMPLATES]
 
 
 class Phrasebook:
     """Token embeddings of all training sentences, and of none.
 
-    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[i]: rows of instrument i; row 0 is "".
+    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][colour]: rows; row 0 is "".
     """
 
     def __init__(self) -> None:
         sentences, self.by_label = [""], []
-        for index in range(len(INSTRUMENTS)):
-            mine = phrases(index)
-            self.by_label.append(np.arange(len(sentences), len(sentences) + len(mine)))
-            sentences += mine
+        for label in range(len(SOUNDS)):
+            rows = []
+            for colour in range(len(COLOURS)):
+                mine = phrases(label, colour)
+                rows.append(np.arange(len(sentences), len(sentences) + len(mine)))
+                sentences += mine
+            self.by_label.append(rows)
         self.tokens, self.bias = embed(sentences)
 
 

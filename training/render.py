@@ -48,12 +48,15 @@ class Renderer:
         if self._font == -1:
             raise RuntimeError(f"FluidSynth cannot read {soundfont}")
 
-    def render(self, score: Score, program: int) -> np.ndarray:
-        """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program has no such notes."""
+    def render(self, score: Score, program: int, bank: int = 0) -> np.ndarray:
+        """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program has no such notes.
+
+        `bank` 128: percussion.
+        """
         synth = self._synth
         synth.system_reset()
         synth.get_samples(SAMPLE_RATE_HZ)  # what still rings of the last score
-        synth.program_select(0, self._font, 0, program)
+        synth.program_select(0, self._font, bank, program)
         length = int(round(score.seconds * CONTROL_RATE_HZ))
         events = _schedule(score, length)
         bends = np.round(score.bend_cents / BEND_RANGE_CENTS * 8191).astype(int)

@@ -45,6 +45,7 @@ class Pairs:
         folders = shard_folders(root)
         self.heard = [np.load(folder / "heard.npy", mmap_mode="r") for folder in folders]
         self.label = [np.load(folder / "label.npy") for folder in folders]
+        self.colour = [np.load(folder / "colour.npy") for folder in folders]
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
         self.book = Phrasebook()
@@ -70,7 +71,8 @@ class Pairs:
         mates = np.flatnonzero((self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target))
         same = self.random.random() < SAME_INSTRUMENT or not len(mates)
         source = target if same else self.random.choice(mates)
-        phrase = 0 if self.random.random() < DROP_TEXT else self.random.choice(self.book.by_label[labels[target]])
+        words = self.book.by_label[labels[target]][self.colour[shard][target]]
+        phrase = 0 if self.random.random() < DROP_TEXT else self.random.choice(words)
         return self.heard[shard][source], self.latent[shard][target], phrase
 
 

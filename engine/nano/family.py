@@ -5,7 +5,8 @@
     seed   -> noise -----------------------------------------------+
 
 Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, what is spoken
-in synthesis.py, how the flow is walked in sampler.py. One thread at a time may call a family.
+in synthesis.py, how the flow is walked in sampler.py, what further stems are asked for in band.py. One thread at a time
+may call a family.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from engine import knobs as knob_table
 from engine import providers
 from engine.errors import Cancelled, EngineError
 from engine.knobs import Knobs
+from engine.arranging.wording import Wanted
 from engine.nano import features as F
+from engine.nano.band import Band, asked
 from engine.nano.pooling import pool
 from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
 from engine.nano.stages import STAGES
@@ -39,7 +42,7 @@ TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
 DEFAULTS: Mapping[str, Any] = {
     "strength": 1.0, "pooling": 1, "guidance": 1.5, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
-    "steps": 4, "seed": -1,
+    "steps": 4, "seed": -1, "stems": "", "tempo": 0.0,
 }  # fmt: skip
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
@@ -116,6 +119,7 @@ class NanoFamily:
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._listened = Remembered(MOST_HEARD)
         self._wardrobe = Wardrobe()
+        self._wanted = Wanted("timbre")
 
     @classmethod
     def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
@@ -163,21 +167,42 @@ class NanoFamily:
                 runner.load()
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Put the preset's LoRA and learned words on, or take off what was worn. EngineError bad_preset, not_ready."""
+        """Put the preset's LoRA and learned words on, or take off what was worn; and read what task the words ask for.
+
+        EngineError bad_preset, not_ready.
+        """
+        self._wanted = asked(", ".join(words for words, _ in knobs.prompts), preset)
         return self._wardrobe.wear(preset, self._runners["denoiser"])
 
     def close(self) -> None:
         """The sessions go with the object."""
 
     def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
-        """nano as the region contract wants a model, wearing what `prepare` put on."""
-        worn = replace(knobs, prompts=(*self._wardrobe.prompts, *knobs.prompts))
-        return ModelPort(
+        """nano as the region contract wants a model, wearing what `prepare` put on. EngineError bad_args."""
+
+        def play(mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None]) -> np.ndarray:
+            worn = replace(knobs, prompts=(*self._wardrobe.prompts, *knobs.prompts))
+            return self._transferred(mono, worn, progress, cancelled)
+
+        port = ModelPort(
             F.SAMPLE_RATE_HZ,
-            run=lambda mono: self._transferred(mono, worn, progress, cancelled),
+            run=lambda mono: play(mono, knobs, progress),
             window_samples=lambda count: planned_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
             max_seconds=MAX_SECONDS,
         )
+        if self._wanted.task == "timbre":
+            return port
+        band = Band(self._wanted, knobs.stems, knobs.tempo)
+        run = lambda mono: band.perform(mono, knobs, play, progress)  # noqa: E731
+        return replace(port, run=run, voices=band.voices, notes=band.notes)
+
+    def perform(self, mono_32k: np.ndarray, text: str, knobs: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """The stems by name that a text asks for, mono at 32 kHz. EngineError bad_args."""
+        decided, _ = knob_table.resolve(text, knobs or {}, None, self.defaults)
+        self.prepare({}, decided)
+        port = self.port(decided, lambda stage, fraction: None, lambda: False)
+        stems = np.atleast_2d(port.run(mono_32k))
+        return {voice.name or self._wanted.task: stem for voice, stem in zip(port.voices, stems, strict=True)}
 
     def transfer(
         self,

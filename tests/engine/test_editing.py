@@ -93,7 +93,7 @@ def test_a_cancelled_job_leaves_nothing(write, out, shelf):
         ({"knobs": {"steps": 0}}, "bad_args"),
         ({"level": "loud"}, "bad_args"),
         ({"format": "mp3"}, "bad_args"),
-        ({"preset": {"name": "x", "task": "accompaniment", "prompts": [{"text": "x"}]}}, "bad_preset"),
+        ({"preset": {"name": "x", "task": "repaint", "prompts": [{"text": "x"}]}}, "bad_preset"),
         ({"length_seconds": 0.01}, "too_short"),
         ({"output_dir": "/nowhere/at/all"}, "write_failed"),
         ({"audio": "/nowhere/at/all.wav"}, "no_file"),
@@ -124,3 +124,12 @@ def test_a_field_of_the_wrong_type_is_bad_args(wrong):
 def test_a_request_with_an_unknown_field_names_the_known_ones():
     with pytest.raises(EngineError, match="output_dir"):
         EditRequest.from_dict({"audio": "a", "text": "b", "output_dir": "c", "tempo": 3})
+
+
+def test_a_job_with_several_stems_writes_each_and_one_manifest(write, out, shelf):
+    path = write(noise(48_000, 2), 48_000)
+    manifest = edit(request(path, out, text="add bass and drums", stem_prefix="take"), shelf=shelf)
+    assert [stem["name"] for stem in manifest.stems] == ["bass", "drums"]
+    assert [stem["path"].rsplit("take_")[-1] for stem in manifest.stems] == ["bass.wav", "drums.wav"]
+    assert {(stem["frames"], stem["channels"]) for stem in manifest.stems} == {(48_000, 2)}
+    assert any(note.startswith("heard: ") for note in manifest.values["notes"])

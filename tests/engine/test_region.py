@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.audio import read_region
 from engine.errors import EngineError
 from engine.loudness import loudness, peak
-from engine.region import ModelPort, context_seconds, reflected, run_region
+from engine.region import ModelPort, Voice, context_seconds, reflected, run_region
 from tests.engine.signals import noise, sine, whole_windows
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 44_099, 48_000, 88_200, 96_000, 176_400, 192_000)
@@ -21,7 +21,7 @@ def stem_of(path, model, start=None, length=None, level="match"):
     frames = read_region(path, start, length).frames
     rate_hz = soundfile.info(path).samplerate
     region = read_region(path, start, length, context_seconds(frames, rate_hz, model))
-    return region, run_region(region, model, level)
+    return region, run_region(region, model, level)[0]
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
@@ -232,3 +232,15 @@ def test_any_rate_any_channels_any_place(tmp_path_factory, rate_hz, channels, st
     _, stem = stem_of(path, model, start, frames / rate_hz)
     assert stem.samples.shape == (frames, channels)
     assert np.all(np.argmax(np.abs(stem.samples), axis=0) == click)
+
+
+def test_each_voice_is_a_stem_of_its_own_level_and_place(write, identity):
+    left = noise(32_000, 2) * [1, 0]
+    voices = (Voice("tune"), Voice("bass", is_new=True, level_db=-6.0))
+    model = replace(identity, run=lambda mono: np.stack([mono, mono[::-1]]), voices=voices, notes=["heard"])
+    path = write(left, 32_000)
+    tune, bass = run_region(read_region(path, None, None), model)
+    assert [tune.name, bass.name] == ["tune", "bass"] and "heard" in tune.notes
+    assert np.abs(tune.samples[:, 1]).max() < 1e-3, "a re-drawn region stays on its side"
+    assert np.array_equal(bass.samples[:, 0], bass.samples[:, 1]), "new sound stands in the middle"
+    assert loudness(tune.samples, 32_000) - loudness(bass.samples, 32_000) == pytest.approx(6.0, abs=0.2)

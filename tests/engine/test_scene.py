@@ -13,7 +13,7 @@ RATES_HZ = (8_000, 22_050, 32_000, 44_100, 44_099, 48_000, 96_000)
 
 def stem_of(path, run, start=None, length=None, channels=1, context=0.5, level="none"):
     region = read_region(path, start, length, context)
-    return region, run_scene(region, ScenePort(32_000, channels, run, context), level)
+    return region, run_scene(region, ScenePort(32_000, channels, run, context), level)[0]
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
@@ -74,6 +74,6 @@ def test_what_is_no_sound_is_refused(write):
 def test_a_stem_that_goes_on_in_its_file_joins_it_without_a_seam(write):
     region = read_region(write(sine(44_100, 44_100, 300), 44_100), 0.25, 0.5, 0.2)
     port = ScenePort(32_000, 1, lambda scene: noise(len(scene.region)), 0.2, joins=("start",))
-    stem = run_scene(region, port, "match").samples
+    stem = run_scene(region, port, "match")[0].samples
     assert np.abs(stem[:10] - region.region[:10]).max() < 0.01
     assert np.abs(stem[-10:] - region.region[-10:]).max() > 0.02

@@ -297,8 +297,7 @@ async def test_what_cannot_be_done_is_refused_with_a_code(client, server, values
     assert fail["code"] == code and fail["message"]
 
 
-async def test_unused_and_unknown_keys_are_answered(client, audio):
-    client.send(write_message("/retimbre/edit", (1, str(audio), "copy this", "tempo", 120.0, "strenght", 1.0)))
+async def test_unknown_keys_are_answered(client, audio):
+    client.send(write_message("/retimbre/edit", (1, str(audio), "copy this", "strenght", 1.0)))
     await client.expect("done", id=1)
-    texts = " ".join(message.values["text"] for message in client.all("log", level=2))
-    assert "tempo" in texts and "strength" in texts
+    assert "strength" in " ".join(message.values["text"] for message in client.all("log", level=2))

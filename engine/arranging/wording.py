@@ -1,0 +1,170 @@
+"""What do the words ask for: another sound, further stems, or another genre?
+
+    "turn this into a violin"            timbre
+    "add a walking upright bass"         accompaniment: bass, in jazz, played by "upright bass"
+    "bass and brushed drums, please"     (as an accompaniment) two stems
+    "as a bossa nova", "jazz version"    genre: the tune, and the band of that genre
+
+A table of words for roles and, from GENRES, for genres; what is left of the text is how the part should sound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.arranging.genres import GENRES
+
+TUNE, MIX = "tune", "mix"
+
+# fmt: off
+# Which role a word speaks of; the first that is found in a phrase decides, so the surest words stand first.
+ROLE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "drums": (
+        "drum", "drums", "drumming", "drum kit", "drum machine", "percussion", "beat", "groove", "808", "brushes",
+        "hi-hat", "hi-hats", "hihat", "hihats", "snare", "kick", "shaker", "cymbals", "timpani",
+    ),
+    "bass": ("bass", "bassline", "basslines", "contrabass", "double bass", "sub", "low end"),
+    "arpeggio": (
+        "arpeggio", "arpeggios", "arpeggiated", "arp", "sequence", "broken chords", "fingerpicking", "fingerpicked",
+    ),
+    "pad": (
+        "pad", "pads", "drone", "strings", "string section", "string ensemble", "choir", "atmosphere", "texture",
+        "background", "swell", "swells", "bed",
+    ),
+    "counter": (
+        "counter", "counter-melody", "countermelody", "second voice", "melody", "solo", "lead", "obbligato", "fills",
+    ),
+    "chords": (
+        "chords", "chord", "comping", "comp", "harmony", "harmonies", "accompaniment", "piano", "keys", "keyboard",
+        "rhodes", "guitar", "organ", "strumming", "stabs", "skank", "harpsichord", "accordion", "banjo", "clavinet",
+    ),
+}
+# Words that name a role and nothing that could be heard; the last ones say little even beside other words.
+PLAIN = frozenset((
+    "drum", "drums", "drumming", "beat", "groove", "percussion", "bass", "bassline", "basslines", "pad", "pads",
+    "chords", "chord", "comping", "comp", "harmony", "harmonies", "accompaniment", "counter", "counter-melody",
+    "countermelody", "melody", "solo", "lead", "arpeggio", "arpeggios", "arp", "sequence", "backing", "texture",
+    "background", "bed", "atmosphere", "voice", "second", "low", "end",
+))
+UNHEARD = frozenset((
+    "counter", "counter-melody", "countermelody", "comping", "comp", "melody", "solo", "accompaniment",
+))
+FILLERS = frozenset((
+    "a", "above", "accompany", "add", "along", "an", "and", "arrange", "arranged", "arrangement", "as", "behind",
+    "below", "bit", "bring", "can", "change", "convert", "could", "cover", "create", "drop", "feel", "file", "for",
+    "generate", "genre", "give", "good", "harmonise", "harmonize", "have", "i", "in", "into", "it", "kind", "lay",
+    "let's", "lets", "like", "line", "little", "loop", "make", "me", "mix", "more", "music", "my", "need", "new",
+    "nice", "of", "on", "one", "over", "part", "parts", "pattern", "play", "please", "put", "rearrange", "remix",
+    "simple", "single", "some", "song", "stem", "stems", "style", "that", "the", "this", "to", "top", "track",
+    "tune", "turn", "type", "under", "underneath", "us", "version", "want", "with", "would", "write", "you",
+))
+# fmt: on
+ADDS = re.compile(
+    r"^\W*(?:please |can you |could you )*"
+    r"(?:add|accompany|put|lay|play along|give (?:me|it)|write|bring in|i need|we need|harmoni[sz]e)\b",
+    re.IGNORECASE,
+)
+RESTYLES = re.compile(r"\b(?:version|style|genre|r?e?arrange\w*|remix|cover|feel)\b", re.IGNORECASE)
+PART = re.compile(r"\b(?:bass|drum|guitar|piano|string|backing) (?:line|track|part|stem|loop)s?\b", re.IGNORECASE)
+SEVERAL = re.compile(
+    r"^(?!.*\b(?:turn|make|sound|convert|change|into|as|like|replace|play|instrument)\b)", re.IGNORECASE
+)
+AS_A_MIX = re.compile(r"\b(?:mix|mixed|mixdown|one file|full band together)\b", re.IGNORECASE)
+SEPARATORS = re.compile(r"\s*(?:,|;|\+|&|/|\band\b|\bplus\b|\bwith\b)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stem that is asked for: its role in the arranger, and what it should sound like."""
+
+    role: str
+    sound: str = ""  # empty: as the genre has it
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a text asks for. `genre` is empty where it names none; `parts` where it leaves them to the genre."""
+
+    task: str
+    genre: str = ""
+    parts: tuple[Part, ...] = ()
+    is_mix: bool = False
+
+
+def understood(text: str, task: str | None = None) -> Wanted:
+    """`task`: what a preset says; None: the words decide, and in doubt they name a sound (timbre)."""
+    genre = genre_in(text)
+    task = task or _task(text, genre)
+    if task == "accompaniment":
+        return Wanted(task, genre, parts_in(text, genre) or (Part("chords"),))
+    return Wanted(task, genre, (), bool(AS_A_MIX.search(text))) if task == "genre" else Wanted(task)
+
+
+def genre_in(text: str) -> str:
+    """The genre that a text names, by its longest words; empty: none."""
+    by_word, pattern = _genre_words()
+    return by_word[max(found, key=len).lower()] if (found := pattern.findall(text)) else ""
+
+
+def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
+    """The parts that a text asks for, in its order; a phrase without a role says more about the one before."""
+    parts: list[Part] = []
+    own = {word for words in (GENRES[genre].words if genre else ()) for word in words.split()}
+    for phrase in filter(None, SEPARATORS.split(text)):
+        role, sound = _role(phrase), _sound(phrase, own)
+        if role is None and parts:
+            parts[-1] = Part(parts[-1].role, " ".join(filter(None, (sound, parts[-1].sound or parts[-1].role))))
+        elif role or sound:
+            parts.append(Part(role or "counter", sound))
+    return tuple(_once(parts))
+
+
+def _task(text: str, genre: str) -> str:
+    if ADDS.search(text) or PART.search(text) or SEVERAL.search(text) and len(parts_in(text, genre)) > 1:
+        return "accompaniment"
+    names = {word for words in (GENRES[genre].words if genre else ()) for word in words.split()}
+    is_genre_alone = all(word in names for word in _words(text) if word not in FILLERS)  # "jazz guitar" is a sound
+    return "genre" if genre and (is_genre_alone or RESTYLES.search(text) and not _role(text)) else "timbre"
+
+
+@lru_cache(maxsize=1)
+def _genre_words() -> tuple[Mapping[str, str], re.Pattern[str]]:
+    """Word -> genre, without those that name a role; and what finds them."""
+    roles = {word for words in ROLE_WORDS.values() for word in words}
+    by_word = {word: name for name, genre in GENRES.items() for word in genre.words if word not in roles}
+    return by_word, _any_of(by_word)
+
+
+def _role(phrase: str) -> str | None:
+    return next((role for role in ROLE_WORDS if _role_pattern(role).search(phrase)), None)
+
+
+@lru_cache
+def _role_pattern(role: str) -> re.Pattern[str]:
+    return _any_of(ROLE_WORDS[role])
+
+
+def _any_of(words: Collection[str]) -> re.Pattern[str]:
+    """Whole words, the longest first."""
+    ordered = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![\w-])(?:{ordered})(?![\w-])", re.IGNORECASE)
+
+
+def _sound(phrase: str, genre_words: Collection[str]) -> str:
+    """The words that say how it sounds; none where only the role is named."""
+    left = [word for word in _words(phrase) if word not in FILLERS]
+    if all(word in PLAIN or word in genre_words for word in left):
+        return ""
+    return " ".join(word for word in left if word not in UNHEARD)
+
+
+def _once(parts: Sequence[Part]) -> list[Part]:
+    """One part for each role: the first."""
+    return list({part.role: part for part in reversed(parts)}.values())[::-1]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w'#-]+", text.lower())

@@ -1,0 +1,71 @@
+"""Accompaniment and genre, with a model that plays the guide back as it is: what is arranged, not how it sounds."""
+
+import numpy as np
+import pytest
+
+from engine.arranging import guide
+from engine.arranging.compose import compose
+from engine.errors import EngineError
+from engine.knobs import resolve
+from engine.nano.band import Band, asked
+from engine.nano.family import DEFAULTS
+
+SECONDS = 8.0
+PIECE = compose(300_001, SECONDS, "rock")
+REGION = guide.tones(PIECE.parts["chords"], SECONDS) + guide.drums(PIECE.parts["drums"], SECONDS)
+KNOBS, _ = resolve("add something", {"seed": 3}, None, DEFAULTS)
+
+
+def perform(text, task=None, only="", knobs=KNOBS, region=REGION):
+    band, heard = Band(asked(text, {"task": task} if task else {}), only), []
+
+    def play(mono, knobs, progress):
+        heard.append(knobs)
+        progress("generating", 1.0)
+        return mono
+
+    stems = band.perform(region, knobs, play, lambda stage, done: None)
+    return dict(zip([voice.name for voice in band.voices], stems, strict=True)), heard, band
+
+
+def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
+    stems, asked_for, band = perform("add a walking upright bass and brushed drums")
+    assert list(stems) == ["bass", "drums"] and all(stem.shape == REGION.shape for stem in stems.values())
+    assert [knobs.prompts for knobs in asked_for] == [(("walking upright bass", 1.0),), (("brushed drums", 1.0),)]
+    assert "BPM" in band.notes[0] and "chords" in band.notes[1]
+
+
+def test_the_bass_is_in_the_harmony_of_the_region():
+    bass = perform("add a bass line")[0]["bass"]
+    power = np.abs(np.fft.rfft(bass)) ** 2
+    pitch = 69 + 12 * np.log2(np.maximum(np.fft.rfftfreq(len(bass), 1 / 32_000), 20) / 440)
+    lowest = (pitch > 27) & (pitch < 53)
+    classes = np.round(pitch[lowest]).astype(int) % 12
+    inside = np.isin(classes, PIECE.grid.key.pitch_classes)
+    assert power[lowest][inside].sum() > 0.85 * power[lowest].sum()
+
+
+def test_a_genre_is_the_tune_and_its_band_or_their_mix():
+    stems, asked_for, band = perform("as a bossa nova")
+    assert list(stems) == ["tune", "drums", "bass", "chords"]
+    assert np.array_equal(stems["tune"], REGION), "the tune is the region, played by the genre's lead"
+    assert [voice.is_new for voice in band.voices] == [False, True, True, True]
+    assert list(perform("as a bossa nova, in one mix")[0]) == ["mix"]
+    assert list(perform("as a bossa nova", only="bass, drums")[0]) == ["drums", "bass"]
+
+
+def test_the_same_seed_writes_the_same_part_and_another_seed_another():
+    one, two = (perform("add a bass line")[0]["bass"] for _ in range(2))
+    other, _ = resolve("add something", {"seed": 4}, None, DEFAULTS)
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, perform("add a bass line", knobs=other)[0]["bass"])
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "only", "says"),
+    [("a violin", "genre", "", "bossa nova"), ("add a bass line", None, "drums", "bass")],
+)
+def test_what_is_missing_is_named(text, task, only, says):
+    with pytest.raises(EngineError, match=says) as caught:
+        perform(text, task, only)
+    assert caught.value.code == "bad_args"
