@@ -21,7 +21,7 @@ from engine.arranging import guide
 from engine.nano import features as F
 from training.augment import like_a_recording
 from training.colours import COLOURS, PLAIN
-from training.instruments import INSTRUMENTS, PERCUSSION, SOUNDS, SOURCE_ONLY_KITS, SOURCE_ONLY_PROGRAMS
+from training.instruments import PERCUSSION, SOUNDS, SOURCE_ONLY_KITS, SOURCE_ONLY_PROGRAMS
 from training.pieces import SEEDS, Piece, make_piece
 from training.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
 
@@ -30,7 +30,8 @@ SCORES_PER_SHARD = 50
 SOURCE_ONLY = -1  # label of a sound that is never asked for
 CLEAN_PROBABILITY = 0.35
 COLOURED_PROBABILITY = 0.3  # of a target: played or sounding otherwise, as an adjective says
-PITCHED_LABELS, KIT_LABELS = np.arange(len(INSTRUMENTS)), np.arange(len(INSTRUMENTS), len(SOUNDS))
+KIT_LABELS = np.array([label for label, sound in enumerate(SOUNDS) if sound.bank == PERCUSSION])
+PITCHED_LABELS = np.setdiff1d(np.arange(len(SOUNDS)), KIT_LABELS)
 SUITED = {  # groups of instruments that two of the four targets of a part come from
     "bass": ("bass",),
     "chords": ("keys", "guitar", "organ"),

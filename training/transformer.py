@@ -28,6 +28,7 @@ OMEGAS, OMEGA_WEIGHTS = (1, 2, 4, 8), (0.7, 0.14, 0.08, 0.08)
 DROP_TEXT, DROP_AUDIO = 0.1, 0.07
 SAME_INSTRUMENT = 0.06  # now and then the source already is what is asked for
 GAIN_DB = 6.0
+SHARES = {"solo": 0.5, "drums": 0.25, "parts": 0.25}  # of the kinds of shards, where there are all
 
 
 class Transformer(nn.Module):
@@ -48,6 +49,7 @@ class Pairs:
         self.colour = [np.load(folder / "colour.npy") for folder in folders]
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
+        self.share = shares([folder.name for folder in folders])
         self.book = Phrasebook()
         self.batch, self.random = batch, np.random.default_rng(seed)
 
@@ -65,7 +67,7 @@ class Pairs:
             }
 
     def _pick(self) -> tuple[np.ndarray, np.ndarray, int]:
-        shard = self.random.integers(len(self.heard))
+        shard = self.random.choice(len(self.heard), p=self.share)
         labels = self.label[shard]
         target = self.random.choice(np.flatnonzero(labels != SOURCE_ONLY))
         mates = np.flatnonzero((self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target))
@@ -74,6 +76,13 @@ class Pairs:
         words = self.book.by_label[labels[target]][self.colour[shard][target]]
         phrase = 0 if self.random.random() < DROP_TEXT else self.random.choice(words)
         return self.heard[shard][source], self.latent[shard][target], phrase
+
+
+def shares(names: list[str]) -> np.ndarray:
+    """How often each shard is drawn, by SHARES of the kinds that there are: shard_<kind>_<number>."""
+    kinds = np.array([name.split("_")[1] for name in names])
+    weights = np.array([SHARES[kind] / np.sum(kinds == kind) for kind in kinds])
+    return weights / weights.sum()
 
 
 def louder(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
