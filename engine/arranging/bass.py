@@ -28,13 +28,14 @@ class _Line:
 
     def __init__(self, player: Player):
         self.player, self.last = player, nearest(player.harmony[0].root, CENTRE, LOWEST, HIGHEST_ROOT)
+        self.before = self.last
 
     def play(self, step: Step, new_chord: bool) -> Iterator[Note]:
         sign = "1" if new_chord and step.sign not in "xn" else step.sign
         if sign == "x":
             yield from self.player.note(step.beat, 0.2, self.last, 0.42)
             return
-        self.last = self._pitch(sign, step)
+        self.before, self.last = self.last, self._pitch(sign, step)
         level = 0.95 if step.beat == int(step.beat) else 0.8
         yield from self.player.note(step.beat, 0.93 * step.beats, self.last, level)
 
@@ -72,11 +73,15 @@ class _Line:
         return pitch if LOWEST <= pitch <= HIGHEST else root + 1
 
     def _walk(self, chord: Chord, root: int) -> int:
-        """A near tone of the chord or the scale, rather one on the way to the next root, never the same again."""
+        """A near tone of the chord or the scale, rather on the way to the next root; no note twice, seldom back."""
         scale = scale_over(self.player.grid.key, chord)
         near = [p for p in range(self.last - 5, self.last + 6) if LOWEST <= p <= HIGHEST and p != self.last]
         likings = [
-            2.0 * (p % 12 in chord.pitch_classes) + (p % 12 in scale) - 0.15 * abs(p - root) - 0.05 * abs(p - CENTRE)
+            1.8 * (p % 12 in chord.pitch_classes[1:])
+            + 1.0 * (p % 12 in scale)
+            - 1.5 * (p == self.before)
+            - 0.1 * abs(p - root)
+            - 0.1 * abs(p - CENTRE)
             for p in near
         ]
         chances = self.player.random.gumbel(scale=0.6, size=len(near))

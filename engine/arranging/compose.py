@@ -16,7 +16,7 @@ from engine.arranging.melody import tune
 from engine.arranging.music import Chord, Grid, Key, Note
 from engine.arranging.notation import bars, progression
 from engine.arranging.parts import ROLES, write
-from engine.arranging.playing import Player
+from engine.arranging.playing import SHORTEST_SECONDS, Player, entry
 
 SECTION_BARS = 8
 FORM_BARS = 16  # a region may begin in any of them
@@ -46,7 +46,7 @@ def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
         name,
         cut_grid(whole, start, seconds),
         cut_notes(melody, start, seconds),
-        {role: cut_notes(notes, start, seconds) for role, notes in parts.items()},
+        {role: cut_notes(notes, start, seconds, struck=role == "drums") for role, notes in parts.items()},
     )
 
 
@@ -113,14 +113,13 @@ def cut_grid(whole: Grid, start_seconds: float, seconds: float) -> Grid:
     )
 
 
-def cut_notes(notes: Iterable[Note], start_seconds: float, seconds: float) -> tuple[Note, ...]:
-    """The notes that begin in the region, and those that sound on into it for a while, shortened to it."""
+def cut_notes(notes: Iterable[Note], start_seconds: float, seconds: float, struck: bool = False) -> tuple[Note, ...]:
+    """What is heard of the notes in the region, in its own time."""
     cut = []
     for note in notes:
         start = note.start_seconds - start_seconds
         end = min(start + note.duration_seconds, seconds)
-        if start < 0 and end > 0.25 - start:
-            start = 0.0
-        if start >= 0 and end - start > 0.02:
-            cut.append(note._replace(start_seconds=start, duration_seconds=end - start))
+        entered = entry(start, end, struck)
+        if entered is not None and end - entered >= SHORTEST_SECONDS:
+            cut.append(note._replace(start_seconds=entered, duration_seconds=end - entered))
     return tuple(sorted(cut))

@@ -54,4 +54,4 @@ def _bar(player: Player, lines, number: int, first_beat: int, fill: Mapping[str,
 def _hit(player: Player, name: str, step: Step) -> Iterator[Note]:
     if step.sign != "?" or player.random.random() < SELDOM:
         beats = RINGING_BEATS if name in RINGING else STRUCK_BEATS
-        yield from player.note(step.beat, beats, DRUMS[name], LEVELS[step.sign])
+        yield from player.note(step.beat, beats, DRUMS[name], LEVELS[step.sign], struck=True)

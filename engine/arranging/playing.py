@@ -18,6 +18,7 @@ from engine.arranging.notation import bars, fitted, fitting, swung
 
 LEVELS = {"X": 1.0, "x": 0.8, "o": 0.52, "?": 0.4}
 SHORTEST_SECONDS = 0.06
+EARLY_SECONDS = 0.03  # a note so little before the region still belongs to its first beat
 PHRASE_BARS = 4
 
 
@@ -85,18 +86,28 @@ class Player:
         start, end = self._beats_seconds[index : index + 2]
         return start + place * (end - start)
 
-    def note(self, beat: float, beats: float, pitch: int, level: float, late_seconds: float = 0.0) -> Iterator[Note]:
-        """The note, if the region holds it. One that began earlier and sounds on for long starts with the region."""
-        start, end = self.seconds(beat), self.seconds(beat + beats)
-        if start < 0 and end > 0.25 - start:
-            start = 0.0
-        elif start >= 0:
-            hand = min(2.5, max(-2.5, self.random.normal())) * self.genre.human_seconds
-            start = max(0.0, start + late_seconds + hand)
-        end = min(end, self.grid.seconds)
-        if start >= 0 and end - start >= SHORTEST_SECONDS:
+    def note(
+        self, beat: float, beats: float, pitch: int, level: float, late_seconds: float = 0.0, struck: bool = False
+    ) -> Iterator[Note]:
+        """The note, if the region holds it."""
+        start, end = self.seconds(beat), min(self.seconds(beat + beats), self.grid.seconds)
+        entered = entry(start, end, struck)
+        if entered is None:
+            return
+        hand = min(2.5, max(-2.5, self.random.normal())) * self.genre.human_seconds
+        start = max(0.0, entered + late_seconds + hand)
+        if end - start >= SHORTEST_SECONDS:
             loud = 127 * level * self.genre.loudness * (1 + 0.04 * self.random.normal())
             yield Note(start, end - start, int(pitch), min(127, max(1, round(loud))))
+
+
+def entry(start_seconds: float, end_seconds: float, struck: bool) -> float | None:
+    """When a note is first heard in a region that begins at 0: a held one that goes on for longer than it has lasted
+    starts with the region; what was struck before is over. None: not at all.
+    """
+    if start_seconds >= -EARLY_SECONDS:
+        return max(0.0, start_seconds)
+    return 0.0 if not struck and end_seconds > 0.25 - start_seconds else None
 
 
 def harmony(grid: Grid) -> tuple[Chord, ...]:
