@@ -50,7 +50,8 @@ PLAIN = frozenset((
     "background", "bed", "atmosphere", "voice", "second", "low", "end",
 ))
 UNHEARD = frozenset((
-    "counter", "counter-melody", "countermelody", "comping", "comp", "melody", "solo", "accompaniment",
+    "accompaniment", "chord", "chords", "comp", "comping", "counter", "counter-melody", "countermelody", "melody",
+    "solo",
 ))
 FILLERS = frozenset((
     "a", "above", "accompany", "add", "along", "an", "and", "arrange", "arranged", "arrangement", "as", "behind",
@@ -104,9 +105,9 @@ def understood(text: str, task: str | None = None) -> Wanted:
 
 
 def genre_in(text: str) -> str:
-    """The genre that a text names, by its longest words; empty: none."""
+    """The genre that a text names first; empty: none."""
     by_word, pattern = _genre_words()
-    return by_word[max(found, key=len).lower()] if (found := pattern.findall(text)) else ""
+    return by_word[found.group().lower()] if (found := pattern.search(text)) else ""
 
 
 def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:

@@ -171,7 +171,8 @@ class NanoFamily:
 
         EngineError bad_preset, not_ready.
         """
-        self._wanted = asked(", ".join(words for words, _ in knobs.prompts), preset)
+        by_weight = sorted(knobs.prompts, key=lambda prompt: -prompt[1])
+        self._wanted = asked(", ".join(words for words, _ in by_weight), preset)
         return self._wardrobe.wear(preset, self._runners["denoiser"])
 
     def close(self) -> None:
