@@ -63,7 +63,7 @@ def edit(server: Session, source: Path, target: Path, text: str, keys: dict[str,
 
 def _collect(client: Client, outcome: Outcome, target: Path, force: bool) -> list[Path]:
     """Put each stem where it belongs. The server keeps its own, as a take."""
-    files = [_numbered(target, index) for index in range(len(outcome.stems))]
+    files = _places(target, [stem.name for stem in outcome.stems])
     if not files:
         raise CliError("internal", "the job ended well but no stem came back; please report this with server.log")
     for stem, file in zip(outcome.stems, files, strict=True):
@@ -72,8 +72,16 @@ def _collect(client: Client, outcome: Outcome, target: Path, force: bool) -> lis
     return files
 
 
-def _numbered(target: Path, index: int) -> Path:
-    return target if index == 0 else target.with_name(f"{target.stem}-{index + 1}{target.suffix}")
+def _places(target: Path, names: Sequence[str]) -> list[Path]:
+    """OUT.wav for one stem; OUT-bass.wav, OUT-drums.wav for several; further takes of a name as OUT-2.wav."""
+    parts = names if len(set(names)) > 1 else [""] * len(names)
+    seen: dict[str, int] = {}
+    places = []
+    for part in parts:
+        seen[part] = seen.get(part, 0) + 1
+        tail = "-".join(filter(None, (part, str(seen[part]) if seen[part] > 1 else "")))
+        places.append(target.with_name(f"{target.stem}-{tail}{target.suffix}") if tail else target)
+    return places
 
 
 def _source(path: Path) -> Path:

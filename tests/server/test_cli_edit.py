@@ -1,4 +1,5 @@
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,16 @@ def test_an_ending_that_is_no_audio_format_is_refused(source, capsys):
 def test_a_folder_that_is_not_there_is_refused(source, capsys):
     assert main(["edit", str(source), "a violin", "-o", str(source.parent / "no" / "out.wav")]) == 2
     assert "folder does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (["timbre"], ["s.wav"]),
+        (["timbre", "timbre"], ["s.wav", "s-2.wav"]),
+        (["bass", "drums"], ["s-bass.wav", "s-drums.wav"]),
+        (["bass", "drums", "bass", "drums"], ["s-bass.wav", "s-drums.wav", "s-bass-2.wav", "s-drums-2.wav"]),
+    ],
+)
+def test_several_stems_are_called_by_their_names_and_takes_by_numbers(names, files):
+    assert [path.name for path in cli_edit._places(Path("out/s.wav"), names)] == files
