@@ -51,7 +51,8 @@ class Phrasebook:
     tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][colour]: rows; row 0 is "".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Path | None = None) -> None:
+        """`cache`: a folder that keeps the embeddings, which take minutes."""
         sentences, self.by_label = [""], []
         for label in range(len(SOUNDS)):
             rows = []
@@ -60,7 +61,19 @@ class Phrasebook:
                 rows.append(np.arange(len(sentences), len(sentences) + len(mine)))
                 sentences += mine
             self.by_label.append(rows)
-        self.tokens, self.bias = embed(sentences)
+        self.tokens, self.bias = embed(sentences) if cache is None else _kept(cache, sentences)
+
+
+def _kept(cache: Path, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """`embed`, once for these sentences."""
+    path = cache / f"phrases_{hashlib.sha256(chr(10).join(sentences).encode()).hexdigest()[:12]}.npz"
+    if not path.exists():
+        tokens, bias = embed(sentences)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, tokens=tokens, bias=bias)
+        partial.rename(path)
+    with np.load(path) as kept:
+        return kept["tokens"], kept["bias"]
 
 
 def embed(sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -50,7 +50,7 @@ class Pairs:
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
         self.share = shares([folder.name for folder in folders])
-        self.book = Phrasebook()
+        self.book = Phrasebook(root)
         self.batch, self.random = batch, np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
