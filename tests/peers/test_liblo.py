@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from engine.nano import family as nano
 from tests.peers.servers import nano_command, running
 
 PATIENCE_SECONDS = 60.0  # of crowded machines; a quiet one needs a tenth
@@ -123,3 +124,16 @@ def test_a_reply_port_of_the_server_serves_those_who_never_register(oscsend, dum
     with running(command, tmp_path) as port:
         oscsend(port, "/retimbre/edit", "iss", 8, region.with_name("nowhere.wav"), "a flute")
         assert dump.expect("/retimbre/fail", "/retimbre/edit", "8")[2] == "no_file"
+
+
+@pytest.mark.skipif(bool(nano.missing()), reason="the shipped weights are not here")
+def test_parts_that_are_added_come_back_as_a_stem_each(oscsend, dump, listen_port, region, check_stem, tmp_path):
+    command = nano_command(tmp_path, region.parent, f"--reply-port={listen_port}")
+    with running(command, tmp_path) as port:
+        oscsend(port, "/retimbre/edit", "isssi", 10, region, "add a bass line and brushed drums", "steps", 2)
+        done = dump.expect("/retimbre/done", "/retimbre/edit", "10")
+        assert int(done[3]) == 2  # results
+        for index, name in enumerate(("bass", "drums")):
+            _, _, stem, path, *_ = dump.expect("/retimbre/result", "10", str(index))
+            assert stem == name
+            check_stem(path)
