@@ -37,7 +37,7 @@ class _Line:
             return
         self.before, self.last = self.last, self._pitch(sign, step)
         level = 0.95 if step.beat == int(step.beat) else 0.8
-        yield from self.player.note(step.beat, 0.93 * step.beats, self.last, level)
+        yield from self.player.note(step.beat, self.player.legato * step.beats, self.last, level)
 
     def _pitch(self, sign: str, step: Step) -> int:
         chord, following = self.player.chord(step.beat), self.player.chord(int(step.beat) + 1)

@@ -35,7 +35,7 @@ def _strike(player: Player, step: Step, voices: Voices) -> Iterator[Note]:
     for index, pitch in enumerate(voices if down else voices[::-1]):
         late = index * player.genre.strum_seconds
         loud = level * (0.86 if pitch == voices[-1] else 0.76)  # the top voice is heard as the line
-        yield from player.note(step.beat, 0.92 * step.beats, pitch, loud, late)
+        yield from player.note(step.beat, player.legato * step.beats, pitch, loud, late)
 
 
 def pad(player: Player) -> Iterator[Note]:
@@ -64,7 +64,7 @@ def arpeggio(player: Player) -> Iterator[Note]:
             voices = hand.take(player.chord(step.beat))
             octave, index = divmod(int(step.sign) - 1, len(voices))
             level = 0.82 if step.beat == int(step.beat) else 0.7
-            yield from player.note(step.beat, 0.95 * step.beats, voices[index] + 12 * octave, level)
+            yield from player.note(step.beat, player.legato * step.beats, voices[index] + 12 * octave, level)
 
 
 class Hand:

@@ -21,6 +21,7 @@ from engine.arranging.playing import SHORTEST_SECONDS, Player, entry
 SECTION_BARS = 8
 FORM_BARS = 16  # a region may begin in any of them
 STEADY_SECONDS = 0.002  # a genre with surer hands than this is played by a machine, and its tempo stands still
+EIGHTHS_BPM = (126.0, 180.0)  # the beats of 6/8
 DRIFT = 0.015  # how far the tempo of people strays, as a part of it
 
 
@@ -40,6 +41,7 @@ def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
     style = GENRES[name]
     whole = _piece(style, seconds, random)
     start = _start_seconds(whole, whole.seconds - seconds, random)
+    whole = cut_grid(whole, 0.0, start + seconds)  # nobody hears what comes after the region
     melody = tuple(tune(Player(whole, style, random)))
     parts = {role: write(role, whole, style, random) for role in ROLES}
     return Arrangement(
@@ -52,8 +54,8 @@ def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
 
 def _piece(genre: Genre, seconds: float, random: np.random.Generator) -> Grid:
     """The grid of a piece that is one form longer than the region."""
-    tempo_bpm = float(np.exp(random.uniform(*np.log(genre.tempo_bpm))))
     beats_per_bar = int(random.choice(list(genre.metres), p=list(genre.metres.values())))
+    tempo_bpm = float(np.exp(random.uniform(*np.log(EIGHTHS_BPM if beats_per_bar == 6 else genre.tempo_bpm))))
     song = genre.harmonies[random.choice(len(genre.harmonies), p=[h.weight for h in genre.harmonies])]
     key = Key(int(random.integers(12)), song.mode)
     text = song.progressions[random.integers(len(song.progressions))]

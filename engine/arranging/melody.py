@@ -36,18 +36,17 @@ def tune(player: Player) -> Iterator[Note]:
     """A melody over the player's chords, one note at a time."""
     random = player.random
     home = last = int(random.integers(64, 76))
-    legato = random.choice([0.6, 0.85, 0.95, 1.0], p=[0.15, 0.3, 0.35, 0.2])
     ideas = {"A": _Idea(player), "B": _Idea(player)}
     for number, first_beat in player.bars():
         idea = ideas[FORM[number // PHRASE_BARS % len(FORM)]]
         place = number % PHRASE_BARS
         turns = -idea.turns[place] if random.random() < ANOTHER_WAY else idea.turns[place]
-        swell = 0.74 + 0.14 * np.sin(np.pi * (place + 0.5) / PHRASE_BARS)
+        swell = 0.76 + 0.12 * np.sin(np.pi * (place + 0.5) / PHRASE_BARS)
         for index, step in enumerate(player.steps(idea.rhythms[place], number, first_beat)):
             aim = home + idea.arch[place] if index == 0 else _turned(player, step, last, int(turns[index % 16]), home)
             last = _settled(player, step, aim, ends=place == PHRASE_BARS - 1)
             accent = 0.06 if step.beat == int(step.beat) else 0.0
-            yield from player.note(step.beat, legato * step.beats, last, swell + accent)
+            yield from player.note(step.beat, player.legato * step.beats, last, swell + accent)
 
 
 def _rest(beats: int) -> str:

@@ -36,6 +36,8 @@ class Player:
     def __init__(self, grid: Grid, genre: Genre, random: np.random.Generator):
         self.grid, self.genre, self.random = felt(grid, genre), genre, random
         self.harmony = harmony(self.grid)
+        self.touch = random.uniform(0.85, 1.08)  # how loud this musician is today
+        self.legato = random.uniform(0.75, 0.98)  # how much of its written length a note sounds
         self._beats_seconds = self.grid.beats_seconds.tolist()
 
     def bars(self) -> Iterator[tuple[int, int]]:
@@ -97,8 +99,15 @@ class Player:
         hand = min(2.5, max(-2.5, self.random.normal())) * self.genre.human_seconds
         start = max(0.0, entered + late_seconds + hand)
         if end - start >= SHORTEST_SECONDS:
-            loud = 127 * level * self.genre.loudness * (1 + 0.04 * self.random.normal())
+            loud = (
+                127 * level * self.genre.loudness * self.touch * self._growth(beat) * (1 + 0.04 * self.random.normal())
+            )
             yield Note(start, end - start, int(pitch), min(127, max(1, round(loud))))
+
+    def _growth(self, beat: float) -> float:
+        """A little louder from bar to bar of a phrase."""
+        phrase_beats = PHRASE_BARS * self.grid.beats_per_bar
+        return 0.93 + 0.09 * ((beat - self.grid.first_bar) / phrase_beats % 1)
 
 
 def entry(start_seconds: float, end_seconds: float, struck: bool) -> float | None:
