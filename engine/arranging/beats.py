@@ -38,9 +38,11 @@ class Beats(NamedTuple):
     confidence: float  # 0..1
 
 
-def find_beats(strength: np.ndarray, seconds: float) -> Beats:
-    """The beats of a region of `seconds` with onset `strength` [100 a second]."""
+def find_beats(strength: np.ndarray, seconds: float, tempo_bpm: float = 0.0) -> Beats:
+    """The beats of a region of `seconds` with onset `strength` [100 a second]; at this tempo, if it is known."""
     smooth = _smoothed(strength)
+    if tempo_bpm > 0:
+        return Beats(_covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0)
     if seconds < MIN_SECONDS or not smooth.any():
         return Beats(default_beats(seconds, _first_onset(strength)), 0.0)
     periods, confidence = _course_of_period(smooth)
@@ -59,6 +61,14 @@ def find_beats(strength: np.ndarray, seconds: float) -> Beats:
 def default_beats(seconds: float, start: float = 0.0) -> np.ndarray:
     """Beats where none are heard: DEFAULT_BPM, one of them at `start` seconds."""
     return _covering(np.array([start]), 60 / DEFAULT_BPM, seconds)
+
+
+def _phase(smooth: np.ndarray, period: float) -> float:
+    """Seconds of the first beat of those even rows that meets most onset strength."""
+    starts = np.arange(0, period, 0.5 / FRAMES_PER_SECOND)
+    rows = starts[:, None] + period * np.arange(max(1, int(len(smooth) / FRAMES_PER_SECOND / period)))
+    met = np.interp(rows * FRAMES_PER_SECOND, np.arange(len(smooth)), smooth, right=0) if len(smooth) else rows * 0
+    return max(0.0, float(starts[met.sum(axis=1).argmax()]) - ONSET_LAG_SECONDS)
 
 
 def _smoothed(strength: np.ndarray) -> np.ndarray:

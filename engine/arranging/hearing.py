@@ -27,12 +27,12 @@ class Heard:
     key_confidence: float
 
 
-def hear(mono: np.ndarray, rate_hz: int) -> Heard:
-    """Beats, bars, key and chords of float samples [N]. Any thread; no state."""
+def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
+    """Beats, bars, key and chords of float samples [N]; `tempo_bpm`: if it is known. Any thread; no state."""
     seconds = len(mono) / rate_hz
     if not len(mono) or np.abs(mono).max() < SILENCE_PEAK:
         return _unheard(seconds)
-    found = beats.find_beats(tempo.flux(mono, rate_hz), seconds)
+    found = beats.find_beats(tempo.flux(mono, rate_hz), seconds, tempo_bpm)
     sounding = pitches.find_pitches(mono, rate_hz)
     chroma = harmony.beat_chroma(sounding.strength, found.seconds)
     key, key_confidence = harmony.find_key(chroma)

@@ -61,7 +61,7 @@ class Band:
     def perform(self, mono: np.ndarray, knobs: Knobs, play: Play, progress: Progress) -> np.ndarray:
         """[voices, N] at 32 kHz of a region [N]. EngineError, among them Cancelled, from `play`."""
         progress("hearing", 0.0)
-        heard = hear(mono, SAMPLE_RATE_HZ)
+        heard = hear(mono, SAMPLE_RATE_HZ, self.tempo_bpm)
         genre = self.wanted.genre or DEFAULT_GENRES.get(heard.grid.beats_per_bar, DEFAULT_GENRE)
         self.notes[:] = said(heard, genre)
         stems = [

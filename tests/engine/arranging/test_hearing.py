@@ -59,3 +59,12 @@ def test_a_progression_in_time_is_heard_with_beats_bars_chords_and_key():
     first = int(np.abs(grid.beats_seconds - 0.2).argmin())
     assert grid.place_in_bar(first) == 0
     assert [grid.chords[first + 4 * bar + 1].root for bar in range(8)] == roots
+
+
+@pytest.mark.parametrize("tempo_bpm", [61.0, 97.5, 173.0])
+def test_a_tempo_that_is_known_is_kept_and_only_its_beats_are_looked_for(tempo_bpm):
+    period = 60 / tempo_bpm
+    mono = played([(0.2 + beat * period, 0.3, 60 + beat % 5) for beat in range(int(5 / period))], 6.0)
+    grid = hear(mono, RATE_HZ, tempo_bpm).grid
+    assert grid.tempo_bpm == pytest.approx(tempo_bpm)
+    assert np.abs(grid.beats_seconds - 0.2).min() < 0.02
