@@ -22,20 +22,27 @@ def hang(folder: Path, name: str, title: str, sounds: Mapping[str, Sound]) -> No
 
 
 def _picture(path: Path, title: str, sounds: Mapping[str, Sound]) -> None:
-    import numpy as np
     from matplotlib.figure import Figure
-    from scipy.signal import stft
 
     figure = Figure(figsize=(5 * len(sounds), 4), layout="constrained")
     axes = figure.subplots(1, len(sounds), sharey=True, squeeze=False)[0]
     for axis, (part, sound) in zip(axes, sounds.items(), strict=True):
-        hz, seconds, bins = stft(
-            sound.samples, sound.rate_hz, nperseg=PICTURE_N_FFT, noverlap=PICTURE_N_FFT - PICTURE_HOP
-        )
-        level_db = 20 * np.log10(np.abs(bins) + 1e-9)
-        axis.pcolormesh(
-            seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True
-        )
-        axis.set(title=part, xlabel="seconds")
+        draw(axis, part, sound)
+        axis.set_xlabel("seconds")
     figure.suptitle(title)
     figure.savefig(path, dpi=80)
+
+
+def draw(axis, title: str, sound: Sound) -> None:
+    """A spectrogram in kHz over seconds, 80 dB below its loudest place."""
+    import numpy as np
+    from scipy.signal import stft
+
+    hz, seconds, bins = stft(
+        sound.samples, sound.rate_hz, nperseg=PICTURE_N_FFT, noverlap=PICTURE_N_FFT - PICTURE_HOP
+    )
+    level_db = 20 * np.log10(np.abs(bins) + 1e-9)
+    axis.pcolormesh(
+        seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True
+    )
+    axis.set(title=title)

@@ -79,7 +79,7 @@ def _tables(report: Mapping[str, Any]) -> Iterator[Any]:
     if part := report.get("knobs"):
         yield _knobs_table(part)
     if report["goals"]:
-        yield _goals_table(report["goals"])
+        yield goals_table(report["goals"])
 
 
 def _unseen_table(part: Mapping[str, Any]) -> Any:
@@ -88,7 +88,7 @@ def _unseen_table(part: Mapping[str, Any]) -> Any:
     )
     _columns(table, "", *unseen.FIGURES.values())
     for row, figures in part["rows"].items():
-        table.add_row(unseen.ROWS[row], *(_cell(figures[figure]) for figure in unseen.FIGURES))
+        table.add_row(unseen.ROWS[row], *(cell(figures[figure]) for figure in unseen.FIGURES))
     return table
 
 
@@ -120,7 +120,7 @@ def _recordings_table(part: Mapping[str, Any]) -> Any:
         *((f"from {source}", figures) for source, figures in summary["by_source"].items()),
         ("codec alone", summary["codec"]),
     ):
-        table.add_row(title, *(_cell(figures.get(figure)) for figure in recordings.FIGURES))
+        table.add_row(title, *(cell(figures.get(figure)) for figure in recordings.FIGURES))
     return table
 
 
@@ -128,11 +128,21 @@ def _knobs_table(part: Mapping[str, Any]) -> Any:
     table = _table(f"One knob at a time: {part['pairs']} pairs")
     _columns(table, "knob", "value", *unseen.FIGURES.values())
     for row in part["rows"]:
-        table.add_row(row["knob"], f"{row['value']:g}", *(_cell(row["figures"][figure]) for figure in unseen.FIGURES))
+        table.add_row(row["knob"], f"{row['value']:g}", *(cell(row["figures"][figure]) for figure in unseen.FIGURES))
     return table
 
 
-def _goals_table(rows: list[Mapping[str, Any]]) -> Any:
+def figures_table(title: str, headings: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Named rows of means; `headings`: figure -> its heading."""
+    table = _table(title)
+    _columns(table, "", *headings.values())
+    for name, figures in rows.items():
+        table.add_row(name, *(cell(figures.get(figure)) for figure in headings))
+    return table
+
+
+def goals_table(rows: list[Mapping[str, Any]]) -> Any:
+    """Name, value, bound, reached or missed."""
     table = _table("Goals")
     _columns(table, "", "is", "should be", "")
     for row in rows:
@@ -154,7 +164,8 @@ def _columns(table: Any, first: str, *others: str) -> None:
         table.add_column(heading, justify="right")
 
 
-def _cell(figure: Mapping[str, float] | None) -> str:
+def cell(figure: Mapping[str, float] | None, digits: int = 3) -> str:
+    """A mean with its standard error; "-" where there is none."""
     if figure is None or math.isnan(figure["mean"]):
         return "-"
-    return f"{figure['mean']:.3f} ± {figure['error']:.3f}"
+    return f"{figure['mean']:.{digits}f} ± {figure['error']:.{digits}f}"
