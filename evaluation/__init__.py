@@ -8,7 +8,13 @@
     compare.py, baselines.py    `retimbre eval compare`: several methods edit the same sources
     listen.py, listening/    `retimbre eval listen`: a blind test for people
     timbre.py    `retimbre eval timbre`: the whole examination of timbre transfer
+    accompaniment.py, genre.py   `retimbre eval accompaniment|genre`: further stems, other genres
+    musical.py   key, beat, tempo, and what of its source a stem holds
+    arrangements.py  the arranger's pieces, truly played
+    codec.py, spectra.py     the codec alone: docs/codec.md
+    page.py      measured tables between marks in docs/
 
 Rule 1: metrics and judge know nothing of the model under examination.
-Rule 2: only the examination scripts (timbre.py, compare.py) sit above engine and training and import them.
+Rule 2: only the examination scripts (timbre, accompaniment, genre, codec, compare) sit above engine and training and
+import them.
 """

@@ -21,6 +21,7 @@ from evaluation.metrics import MEL_HOP, MEL_RATE_HZ, Sound
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 WINDOW_FRAMES = 512  # 5.12 s
 SHORTEST_FRAMES = 64  # four poolings by 2, with something left
+TRAINED_BY = {"judge": "python -m training.judge", "genre": "python -m training.genre_judge"}
 LOG_MEL_MEAN, LOG_MEL_STD = -5.0, 3.0  # rough: batch normalisation does the rest
 
 
@@ -35,18 +36,18 @@ def normalised(log_mel: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """`names` in the order of the classifier's outputs; `card` holds its own figures."""
+    """`names` in the order of the classifier's outputs (instruments, or genres); `card` holds its own figures."""
 
     names: tuple[str, ...]
     card: dict[str, Any]
     model_path: Path
 
     @classmethod
-    def load(cls, folder: Path = WEIGHTS_FOLDER) -> Judge:
-        """Raises FileNotFoundError that says how to train it."""
-        card_path, model_path = folder / "judge.json", folder / "judge.onnx"
+    def load(cls, folder: Path = WEIGHTS_FOLDER, name: str = "judge") -> Judge:
+        """`name`: a key of TRAINED_BY. Raises FileNotFoundError that says how to train it."""
+        card_path, model_path = folder / f"{name}.json", folder / f"{name}.onnx"
         if not (card_path.is_file() and model_path.is_file()):
-            raise FileNotFoundError(f"no judge in {folder}: train it with 'python -m training.judge'")
+            raise FileNotFoundError(f"no {name}.onnx in {folder}: train it with '{TRAINED_BY[name]}'")
         card = json.loads(card_path.read_text(encoding="utf-8"))
         return cls(tuple(card["names"]), card, model_path)
 

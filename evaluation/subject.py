@@ -22,6 +22,14 @@ class Subject(Protocol):
     def describe(self) -> dict[str, Any]: ...
 
 
+class Band(Protocol):
+    """Several stems from one region: name -> mono sound at 32 kHz, as long as the region."""
+
+    def perform(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> dict[str, Sound]: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
 class Nano:
     """The embedded model as the engine serves it: what is judged is what users get."""
 
@@ -33,6 +41,11 @@ class Nano:
 
     def stem(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> Sound:
         return Sound(self._family.transfer(sound.at(RATE_HZ), text, knobs), RATE_HZ)
+
+    def perform(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> dict[str, Sound]:
+        """The stems that the words ask for: accompaniment, or a genre."""
+        stems = self._family.perform(sound.at(RATE_HZ), text, knobs)
+        return {name: Sound(stem, RATE_HZ) for name, stem in stems.items()}
 
     def codec(self, sound: Sound) -> Sound:
         """The sound through encoder and decoder: no stem can be nearer than this."""

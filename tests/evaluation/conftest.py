@@ -1,5 +1,7 @@
 """A subject that changes nothing: its figures are known beforehand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -20,9 +22,51 @@ class Echo:
         return {"name": "echo", "files": {}}
 
 
+class Copycat:
+    """A band that plays the region itself again, under the names that the caller expects."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def perform(self, sound, text, knobs):
+        return dict.fromkeys(self.names, sound)
+
+    def describe(self):
+        return {"name": "copycat", "files": {}}
+
+
 @pytest.fixture
 def echo():
     return Echo()
+
+
+@pytest.fixture
+def copycat():
+    return Copycat
+
+
+@pytest.fixture
+def examine(tmp_path):
+    """Runs an examination of arrangements of 4 s: (exit code, report)."""
+
+    def run(module, band, *arguments):
+        path = tmp_path / "figures.json"
+        code = module.main([*arguments, "--seconds", "4", "--json", str(path)], subject=band)
+        return code, json.loads(path.read_text())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def players():
+    from evaluation.arrangements import Players
+
+    try:
+        players = Players("timgm")
+    except (FileNotFoundError, ImportError) as error:
+        pytest.skip(str(error))
+    yield players
+    players.close()
 
 
 @pytest.fixture(scope="session")
