@@ -38,7 +38,7 @@ class JudgeNet(nn.Module):
     def __init__(self, names: int, widths: tuple[int, ...] = (16, 32, 64, 96)) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after, kernel, stride in zip((1, *widths), widths, (5, 3, 3, 3), (2, 1, 1, 1), strict=True):
+        for before, after, kernel, stride in zip((1, *widths[:-1]), widths, (5, 3, 3, 3), (2, 1, 1, 1), strict=True):
             layers += [
                 nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False),
                 nn.BatchNorm2d(after),
