@@ -52,14 +52,20 @@ class Player:
         return fit[self.random.integers(len(fit))]
 
     def steps(self, pattern: str, number: int, first_beat: int) -> Iterator[Step]:
-        """What sounds of a pattern in the bar of this number, inside the grid."""
+        """What sounds of a pattern in the bar of this number, inside the grid.
+
+        What is held over the grid's beginning for a beat or more begins there.
+        """
         written = bars(pattern)
         bar = fitted(written[number % len(written)], self.grid.beats_per_bar)
         signs = [(beat + i / len(group), sign) for beat, group in enumerate(bar) for i, sign in enumerate(group)]
         for index, (place, sign) in enumerate(signs):
-            if sign not in ".-" and 0 <= first_beat + place < len(self.harmony):
-                ends = (later for later, held in signs[index + 1 :] if held != "-")
-                yield Step(first_beat + place, next(ends, float(len(bar))) - place, sign)
+            begin = first_beat + place
+            if sign in ".-" or begin >= len(self.harmony):
+                continue
+            end = first_beat + next((later for later, held in signs[index + 1 :] if held != "-"), float(len(bar)))
+            if begin >= 0 or end >= 1:
+                yield Step(max(0.0, begin), end - max(0.0, begin), sign)
 
     def changes(self, beat: float) -> bool:
         """Does another chord begin exactly here?"""
@@ -99,15 +105,13 @@ class Player:
         hand = min(2.5, max(-2.5, self.random.normal())) * self.genre.human_seconds
         start = max(0.0, entered + late_seconds + hand)
         if end - start >= SHORTEST_SECONDS:
-            loud = (
-                127 * level * self.genre.loudness * self.touch * self._growth(beat) * (1 + 0.04 * self.random.normal())
-            )
-            yield Note(start, end - start, int(pitch), min(127, max(1, round(loud))))
+            yield Note(start, end - start, int(pitch), self._velocity(beat, level))
 
-    def _growth(self, beat: float) -> float:
-        """A little louder from bar to bar of a phrase."""
-        phrase_beats = PHRASE_BARS * self.grid.beats_per_bar
-        return 0.93 + 0.09 * ((beat - self.grid.first_bar) / phrase_beats % 1)
+    def _velocity(self, beat: float, level: float) -> int:
+        """A little louder from bar to bar of a phrase, and never twice the same."""
+        phrase = (beat - self.grid.first_bar) / (PHRASE_BARS * self.grid.beats_per_bar) % 1
+        loud = level * self.genre.loudness * self.touch * (0.93 + 0.09 * phrase) * (1 + 0.04 * self.random.normal())
+        return min(127, max(1, round(127 * loud)))
 
 
 def entry(start_seconds: float, end_seconds: float, struck: bool) -> float | None:

@@ -57,6 +57,11 @@ def test_a_bass_keeps_to_its_strings(genre):
     assert all(28 <= note.pitch_midi <= 52 for note in part("bass", grid(bars=16), genre))
 
 
+def test_what_was_held_when_the_region_began_is_heard_from_its_start():
+    on = grid(first_bar=2)
+    assert part("bass", on, "ambient")[0].start_seconds < 0.1
+
+
 def test_a_waltz_is_bass_then_two_chords():
     on = grid(3, first_bar=2)
     assert {(round(beat_of(note, on)) - 2) % 3 for note in part("bass", on, "waltz")} == {0}
