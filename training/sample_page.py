@@ -36,7 +36,20 @@ COLOURS = {
     "bass": "#2ca02c",
 }
 GAINS = {"tune": 1.0, "bass": 1.0, "drums": 1.0, "chords": 0.6, "counter": 0.5, "arpeggio": 0.4, "pad": 0.4}
-ABBREVIATIONS = {"minor": "m", "diminished": "o", "suspended": "sus", "half-diminished": "ø7", "dominant 7": "7"}
+SUFFIXES = {  # quality -> what is written after the root
+    "major": "",
+    "minor": "m",
+    "diminished": "o",
+    "augmented": "+",
+    "suspended": "sus",
+    "major 7": "M7",
+    "minor 7": "m7",
+    "dominant 7": "7",
+    "half-diminished": "ø7",
+    "diminished 7": "o7",
+    "minor 6": "m6",
+    "major 6": "6",
+}
 
 
 def genre_table() -> str:
@@ -112,12 +125,8 @@ def _grid_lines(axes, piece: Arrangement) -> None:
             axes[0].annotate(_name(grid.chords[beat]), place, xytext=(2, 3), textcoords="offset points", fontsize=8)
 
 
-def _name(chord: Chord | None) -> str:
-    if chord is None:
-        return ""
-    quality = chord.quality.replace("minor 7", "m7").replace("major 7", "M7").replace("major 6", "6")
-    quality = "m6" if quality == "minor 6" else "" if quality == "major" else quality
-    return PITCH_NAMES[chord.root] + ABBREVIATIONS.get(quality, quality)
+def _name(chord: Chord) -> str:
+    return PITCH_NAMES[chord.root] + SUFFIXES[chord.quality]
 
 
 def played(piece: Arrangement, renderer: Renderer) -> np.ndarray:
