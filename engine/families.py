@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from engine.region import ModelPort
 from engine.scene import ScenePort
 from export.manifest import FOLDER as EXPORTS
+from export.manifest import passed_over
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Family:
     max_seconds: float
     module: str  # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
     takes: tuple[str, ...] = ()  # of a preset's tensors: "adapters", "soft_prompt"
-    exports: bool = False  # `.exporting` has plan(models, region, advance) and load(threads, models) or None
+    exports: bool = False  # `.exporting` has plan(models, region, advance), load(threads, models) or None, weight_files
 
     @property
     def is_restricted(self) -> bool:
@@ -115,9 +116,21 @@ class Family:
 
     def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
         """The family, its files found. EngineError not_ready, missing_weights."""
-        is_exported = self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*"))
-        exported = self.exporting().load(threads, models) if is_exported else None
+        exported = self.exporting().load(threads, models) if self._is_exported(models) else None
+        for line in self.passed_over(models):
+            log.warning(line)
         return exported or self._family_module().load(threads, models)
+
+    def passed_over(self, models: Path | None) -> list[str]:
+        """The exports in the models folder that are not taken: which, why, and the command that makes one anew."""
+        if not self._is_exported(models):
+            return []
+        found = passed_over(models, self.name, self.exporting().weight_files(models))
+        return [f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
+                for folder, reason in found]  # fmt: skip
+
+    def _is_exported(self, models: Path | None) -> bool:
+        return bool(self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*")))
 
     def exporting(self) -> Any:
         """The module that hands the family to `export`. EngineError not_ready where there is none."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from export import manifest as manifests
 from export import parity
 from export.held import split, weights_as_inputs
+from export.int8_convolutions import gains, quantise_convolutions
 from export.lora_inputs import add_lora_inputs, ports
 from export.manifest import ExportManifest, Graph, StageRow
 from export.onnx_layers import save, unfold
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import onnx
 
 PRECISIONS = tuple(STAGE_BOUND)
+RECIPES = {"int8": "2: convolutions too"}  # how a precision is made, where that has changed
 CHECKED = 0.9  # of the work when all stages are done; the pipeline is the rest
 
 OpenStage = Callable[[Path, StageRow, "Mapping[str, np.ndarray]"], Runner]  # folder, row, adapter -> runner
@@ -45,6 +47,8 @@ class Part:
     tensors: Mapping[str, np.ndarray] = field(default_factory=dict)  # the adapter in `model`
     lora: str = ""  # layers that styles may change
     is_step: bool = False  # asked again and again, though nothing of what it is asked stays the same
+    convolves: bool = False  # in int8 its convolutions are, too; their gains are measured on the first feeds
+    instead: Runner | None = None  # in int8 it computes here instead of the graph, which stays for other machines
     is_exact: bool = False  # float32 in every precision: it gives whole numbers, which must be the model's
 
 
@@ -63,7 +67,8 @@ class Plan:
 
 def folder_of(plan: Plan, models: Path, precision: str) -> Path:
     """Where an export of these weights by these versions lies."""
-    key = manifests.key(plan.hashes, plan.versions, manifests.SCHEMA)
+    recipe = [RECIPES[precision]] if precision in RECIPES else []
+    key = manifests.key(plan.hashes, plan.versions, manifests.SCHEMA, *recipe)
     return models / manifests.FOLDER / f"{plan.family}-{precision}-{key}"
 
 
@@ -98,11 +103,15 @@ def _built(plan: Plan, folder: Path, precision: str, open_stage: OpenStage, prog
     for index, part in enumerate(plan.parts):
         name = part.stage.name
         progress(name, CHECKED * index / len(plan.parts))
-        stages.append(_stage(part, folder, precision))
+        stages.append(_stage(part, folder, precision, (*part.feeds[:1], *real[name].feeds[:1])))
         runners[name] = open_stage(folder, stages[-1], part.tensors)
         for kind, feeds in (("random", part.feeds), ("real", real[name].feeds)):
             rows += parity.compare(name, kind, part.model, runners[name], feeds, STAGE_BOUND[precision])
+            if part.instead and precision == "int8":
+                rows += parity.compare(name, f"{kind}, half", part.model, part.instead, feeds, STAGE_BOUND["float16"])
         parity.check(rows)
+        if part.instead and precision == "int8":
+            runners[name] = part.instead
     progress("whole stem", CHECKED)
     error = parity.relative_error(plan.pipeline(runners), expected)
     rows.append(Row("pipeline", "same seed", {"stem": expected.shape}, error, STEM_BOUND[precision]))
@@ -115,8 +124,11 @@ def _built(plan: Plan, folder: Path, precision: str, open_stage: OpenStage, prog
     )  # fmt: skip
 
 
-def _stage(part: Part, folder: Path, precision: str) -> StageRow:
-    """Write the graphs of one stage. What is run once an edit gains nothing by int8, and encoders lose by it."""
+def _stage(part: Part, folder: Path, precision: str, feeds: Sequence[Feed]) -> StageRow:
+    """Write the graphs of one stage. What is run once an edit gains nothing by int8, and encoders lose by it.
+
+    `feeds` are for what int8 has to measure; others than these are compared, too.
+    """
     import onnx
 
     if part.is_exact or precision == "int8" and not (part.same or part.is_step):
@@ -125,9 +137,11 @@ def _stage(part: Part, folder: Path, precision: str) -> StageRow:
     scratch.mkdir()  # a model of more than 2 GB comes in many files
     part.write(scratch / "raw.onnx")
     model = onnx.load(str(scratch / "raw.onnx"))
+    gain_of = gains(model, feeds, scratch) if part.convolves and precision == "int8" else {}
     shutil.rmtree(scratch)
     layers = add_lora_inputs(model, part.lora) if part.lora else ()
     weights = weights_as_inputs(model, part.adapter) if part.adapter else {}
+    quantise_convolutions(model, gain_of)
     parts = split(model, {*part.same, *weights}) if part.same else None
     table = {port.name: (port.axes, port.dtype) for port in (*part.stage.inputs, *part.stage.outputs)}
     table |= {name: (axes, "float32") for name, axes in (*ports(layers).items(), *weights.items())}
@@ -158,7 +172,7 @@ def _converted(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 
 def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Products of linear layers in int8, their inputs scaled at every call; convolutions stay as they are."""
+    """Products of linear layers in int8, their inputs scaled at every call."""
     import tempfile
 
     import onnx

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,24 @@ def find(models: Path | None, family: str, files: Mapping[str, Path]) -> Iterato
         try:
             manifest = read(folder)
         except (OSError, ValueError):
-            continue  # left by another version, or half removed; `retimbre export` makes another one
+            continue  # left by another version, or half removed: `passed_over` tells
         if manifest.is_of(files):
             found.append((folder, manifest))
     yield from sorted(found, key=lambda pair: pair[1].created, reverse=True)
+
+
+def passed_over(
+    models: Path, family: str, weights: Sequence[Mapping[str, Path]]
+) -> Iterator[tuple[Path, str]]:
+    """The exports in a models folder that fit none of the `weights` at hand (files by name), each with the reason."""
+    for folder in sorted((models / FOLDER).glob(f"{family}-*")):
+        try:
+            manifest = read(folder)
+        except (OSError, ValueError) as error:
+            yield folder, str(error)
+            continue
+        if not any(manifest.is_of(files) for files in weights):
+            yield folder, "of other weights than are here"
 
 
 def weight_rows(files: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,23 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
     chosen = {"checkpoint": arguments.checkpoint} if arguments.checkpoint else {}
     if chosen and not hasattr(exporting, "CHECKPOINTS"):
         raise EngineError("bad_args", f"--checkpoint: {arguments.model} has one only")
+    _warn_of_memory(arguments.model, exporting, models)
     with progress_bar(arguments.model) as show:
         tell = lambda stage, fraction: show(Progress(fraction, stage, -1.0, 0))  # noqa: E731
         plan = exporting.plan(models, region, lambda done: tell("reading", -1.0), **chosen)
         return build.build(plan, models, precision, open_for_parity(threads_for(arguments.threads)), tell)
+
+
+def _warn_of_memory(model: str, exporting: Any, models: Path) -> None:
+    """On stderr, where a family knows what its export takes and this machine has less: it would be killed midway."""
+    from server.status import memory_gb
+
+    needed_gb = getattr(exporting, "memory_bytes", lambda models: 0)(models) / 1e9
+    used_gb, total_gb = memory_gb()
+    if total_gb and needed_gb > total_gb - used_gb:
+        print(f"warning: the export of {model} holds about {needed_gb:.0f} GB at most, {total_gb - used_gb:.0f} of "
+              f"{total_gb:.0f} GB are free; close other programs, or export on a larger machine and copy the folder "
+              f"exports/", file=sys.stderr)  # fmt: skip
 
 
 def _check_packages(target: str) -> None:

@@ -92,6 +92,7 @@ def examine(options: ServeConfig) -> Iterator[Finding]:
     yield chosen_runtime(options)
     yield weights(WEIGHTS)
     yield from large_models(options.paths().models(options.models_dir))
+    yield from passed_over(options.paths().models(options.models_dir))
     yield data_folder(options.paths().data)
     yield disk(options.paths().data)
     yield styles(options)
@@ -181,6 +182,16 @@ def large_models(folder: Path) -> Iterator[Finding]:
         if family.is_restricted:
             trouble = family.missing(folder)
             yield Finding(family.name, NOTE if trouble else OK, f"{family.title}; licence {family.licence}", trouble)
+
+
+def passed_over(folder: Path) -> Iterator[Finding]:
+    """Exports that another version or other weights have left: the server does not take them."""
+    from engine.families import FAMILIES
+
+    for family in FAMILIES.values():
+        for line in family.passed_over(folder):
+            what, _, cure = line.partition("; ")
+            yield Finding("export", NOTE, what, cure)
 
 
 def data_folder(folder: Path) -> Finding:

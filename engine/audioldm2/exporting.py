@@ -7,13 +7,14 @@ so that one export serves every AP-Adapter of its size. The 384 (-large: 768) at
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine import packed, providers
+from engine.audioldm2 import decoders
 from engine.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
 from engine.audioldm2.stages import STAGES
 from engine.audioldm2.weights import Places
@@ -52,6 +53,7 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
     if places.adapter():
         parts.unet.load_adapter(*read_adapter(places.adapter()))
     modules = graphs.modules(parts, heard)
+    halved = decoders.runners(modules) if decoders.is_quick() else {}
     torch_runners = graphs.runners(modules, "cpu")
     sizes = family._editor(parts, heard, "cpu").sizes
     if sizes.latent[1] % FRAME_STEP:
@@ -59,10 +61,12 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
                           f"{sizes.latent[1]}; this model cannot be exported")  # fmt: skip
     files = AudioLdm2Family(places, 1).files()
     settings = {"sizes": asdict(sizes), "scheduler": dict(parts.scheduler_config), "rotary": _is_rotary(parts),
-                "text_width": parts.t5.config.d_model, "lengths": {"T": sizes.latent[1]}}  # fmt: skip
+                "text_width": parts.t5.config.d_model, "lengths": {"T": sizes.latent[1]},
+                "bfloat16": list(halved)}  # fmt: skip
     return Plan(
         family="audioldm2",
-        parts=[_part(stage, modules, torch_runners, parts, heard) for stage in STAGES],
+        parts=[replace(_part(stage, modules, torch_runners, parts, heard), instead=halved.get(stage.name))
+               for stage in STAGES],
         pipeline=lambda own: _stem(_editor({**torch_runners, **own}, places.base(), settings), region),
         files=files,
         hashes=file_hashes(files),
@@ -73,13 +77,25 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
 
 def load(threads: int, models: Path | None) -> ExportedAudioLdm2 | None:
     """The family on its exported graphs; None where the weights in `models` have none."""
+    found = next((each for files in weight_files(models) for each in find(models, "audioldm2", files)), None)
+    return ExportedAudioLdm2(Places(models), threads, *found) if found else None
+
+
+def weight_files(models: Path | None) -> list[dict[str, Path]]:
+    """The files that an export has to be of, by name; nothing where they are not there."""
     places = Places(models)
     try:
         places.check(brings_adapter=True)
     except EngineError:
-        return None
-    found = next(find(models, "audioldm2", AudioLdm2Family(places, threads).files()), None)
-    return ExportedAudioLdm2(places, threads, *found) if found else None
+        return []
+    return [AudioLdm2Family(places, 1).files()]
+
+
+def memory_bytes(models: Path | None) -> int:
+    """That an export holds at most, about: eight times the largest file (the UNet's) besides all weights, as measured
+    at the published size (13.3 GB with 2.4 GB of weights)."""
+    sizes = [path.stat().st_size for files in weight_files(models) for path in files.values()]
+    return sum(sizes) + 8 * max(sizes, default=0)
 
 
 class ExportedAudioLdm2(AudioLdm2Family):
@@ -107,11 +123,13 @@ class ExportedAudioLdm2(AudioLdm2Family):
             return
         progress("loading", -1.0)
         opened = runners(self.folder, self.manifest, self.threads)
+        halved = decoders.read(self._base, self.threads) if self._halves() else {}
         for name in SERVING_STAGES:
             if cancelled():
                 raise Cancelled
-            opened[name].load()
-        self._runners, self._editor = opened, _editor(opened, self._base, self.manifest.settings)
+            if name not in halved:
+                opened[name].load()
+        self._runners, self._editor = opened, _editor({**opened, **halved}, self._base, self.manifest.settings)
         self._wardrobe = PackedWardrobe([opened["unet"]], self._base_weight)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
@@ -124,6 +142,10 @@ class ExportedAudioLdm2(AudioLdm2Family):
     def close(self) -> None:
         super().close()
         self._runners, self._wardrobe = {}, None
+
+    def _halves(self) -> bool:
+        """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as well."""
+        return self.manifest.precision == "int8" and self.manifest.settings.get("bfloat16") and decoders.is_quick()
 
     def _base_weight(self, path: str) -> np.ndarray | None:
         """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is converted with it."""
@@ -158,7 +180,7 @@ def _part(stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts:
     is_unet = stage.name == "unet"
     feeds = tuple(_feed(stage, parts, heard, sizes) for sizes in RANDOM_SIZES)
     extras = {} if not is_unet else {
-        "same": SAME_AT_EVERY_STEP, "adapter": ADAPTER_LAYERS, "lora": LORA_LAYERS,
+        "same": SAME_AT_EVERY_STEP, "adapter": ADAPTER_LAYERS, "lora": LORA_LAYERS, "convolves": True,
         "tensors": {_graph_name(name): tensor.numpy().T for name, tensor in parts.unet.adapter_state().items()},
     }  # fmt: skip
     write = _write_unet if is_unet else _write

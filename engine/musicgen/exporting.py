@@ -84,6 +84,13 @@ def load(threads: int, models: Path | None) -> ExportedMusicGen | None:
     return family if any(family.export_of(folder) for folder in map(places.named, names) if folder) else None
 
 
+def weight_files(models: Path | None) -> list[dict[str, Path]]:
+    """The files of every checkpoint that is there: an export is of one."""
+    places = Places(models)
+    found = map(places.named, (OWN, *(row.name for row in CHECKPOINTS)))
+    return [files_of(folder) for folder in found if folder]
+
+
 class Graphs:
     """One checkpoint's export at hand; sessions are built by `load`."""
 

@@ -41,7 +41,7 @@ def plan(
 ) -> Plan:  # fmt: skip
     """`region`: mono at 32 kHz. `weights`: another folder than the shipped one. EngineError."""
     family = NanoFamily.load(weights, threads_for())
-    files = {**family.files(), **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES}}
+    files = _files(family)
     advance(1.0)
     return Plan(
         family="nano",
@@ -57,8 +57,7 @@ def plan(
 def load(threads: int, models: Path | None, weights: Path | None = None) -> NanoFamily | None:
     """The family on its exported graphs; None where the released ones have not been exported into `models`."""
     family = NanoFamily.load(weights, threads)
-    files = {**family.files(), **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES}}
-    found = next(find(models, "nano", files), None)
+    found = next(find(models, "nano", _files(family)), None)
     if found is None:
         return None
     folder, manifest = found
@@ -66,6 +65,15 @@ def load(threads: int, models: Path | None, weights: Path | None = None) -> Nano
     exported.manifest_path = folder / "manifest.json"
     exported.runtime = f"{providers.used().title}, exported in {manifest.precision}"
     return exported
+
+
+def weight_files(models: Path | None) -> list[dict[str, Path]]:
+    """The files that an export has to be of, by name: nano's come with the package."""
+    return [_files(NanoFamily.load(None, 1))]
+
+
+def _files(family: NanoFamily) -> dict[str, Path]:
+    return {**family.files(), **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES}}
 
 
 class ExportedNano(NanoFamily):

@@ -146,3 +146,23 @@ def test_a_family_without_graphs_says_so():
     with pytest.raises(EngineError, match="no graphs to export"):
         Family("other", "", "", (), 1.0, "engine.other").exporting()
     assert family_named("nano").exports
+
+
+def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(ldm_models, region, monkeypatch):
+    from dataclasses import replace
+
+    from engine.audioldm2 import decoders, exporting
+    from engine.diffusion import TorchRunner
+    from engine.knobs import Knobs
+
+    knobs, stems = Knobs(0.5, 2, 3.0, "", 2, 7, (("a violin", 1.0),)), []
+    for is_quick, kind in ((True, TorchRunner), (False, exporting.ExportedRunner)):
+        monkeypatch.setattr(decoders, "is_quick", lambda is_quick=is_quick: is_quick)
+        family = exporting.load(1, ldm_models)
+        settings = {**family.manifest.settings, "bfloat16": list(decoders.HALVED)}
+        family.manifest = replace(family.manifest, precision="int8", settings=settings)
+        family.warm_up()
+        family.prepare({}, knobs)
+        assert all(type(family.editor.runners[name]) is kind for name in decoders.HALVED)
+        stems.append(family.editor.transferred(region, knobs, 0.5))
+    assert 0 < np.abs(stems[0] - stems[1]).max() < 0.1 * np.abs(stems[1]).max()
