@@ -35,14 +35,15 @@ MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")  # 
 LONG = ("load", "soak")  # only when named: they take many minutes
 MODELS = ("graphs", "scaling", "audioldm2", "musicgen")  # only when named: they need torch and the export extra
 
+SIZES = ("long_seconds", "soak_seconds", "soak_pause_seconds", "model_steps", "window_seconds")  # options
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 1 when something could not be measured; a missed goal is a figure like any other."""
     options = _parser().parse_args(words)
     names = MODULES if "all" in options.names else tuple(dict.fromkeys(options.names))
     sizes = QUICK if options.quick else Sizes()
-    chosen = {name: value for name in ("long_seconds", "soak_seconds", "soak_pause_seconds")
-              if (value := getattr(options, name))}
+    chosen = {name: value for name in SIZES if (value := getattr(options, name))}
     sizes = replace(sizes, **chosen)
     setting = Setting(sizes, options.threads)
     measured, troubles = measure_all(names, setting)
@@ -125,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}")
     parser.add_argument("--soak-pause-seconds", type=float, default=0.0,
                         help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}")
+    parser.add_argument("--steps", dest="model_steps", type=int, default=0, metavar="N",
+                        help=f"of audioldm2; {Sizes().model_steps}")
+    parser.add_argument("--window-seconds", type=float, default=0.0, metavar="S",
+                        help=f"of audioldm2's region; {Sizes().window_seconds:g}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures (SVG or PNG)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")

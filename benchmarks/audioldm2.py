@@ -1,7 +1,7 @@
-"""Five seconds of AudioLDM2 at its published size with random weights, the same few guided steps each way: diffusers'
-own pipeline, and ours with AP-Adapter on its exported graphs in float32 and int8, each in a fresh process. The
-window is 5.12 s, half of the published one, so that a run ends; diffusers' pipeline hears no region, ours hears one.
-Beside it the floor: operations of the parts over the machine's rate in float32.
+"""One window of AudioLDM2 at its published size with random weights, the same guided steps each way, end to end:
+diffusers' own pipeline in float32, and ours with AP-Adapter on its exported graphs in float32 and int8, each in a fresh
+process. diffusers' pipeline hears no region, ours hears one. The last row guides half of the way only, which is another
+sound. Beside it the floor: operations of the parts over the machine's rate in float32.
 """
 
 from __future__ import annotations
@@ -18,35 +18,37 @@ from benchmarks.figures import Figure
 from benchmarks.setting import Setting
 from benchmarks.ways import Run, Taken, Watch, exporting, matrix_rate, taken
 
-STEPS = 2
 GOAL_TIMES = 3.0  # faster than diffusers
 WARM_UP = 1
 TEXT, NEGATIVE, GUIDANCE, ALPHA, SEED = "a violin", "drums", 7.5, 0.5, 1
 PRECISIONS = ("float32", "int8")
+GUIDED = (0.25, 0.75)
 STAGES = {"unet": "unet", "vae_decoder": "vae", "vocoder": "vocoder", "audio_encoder": "audiomae"}
 
 
 def measure(setting: Setting) -> list[Figure]:
     """One after the other in one run, so that they are to be compared."""
-    steps = 1 if setting.sizes.is_quick else STEPS
+    sizes = setting.sizes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        random_models.audioldm2(folder, setting.sizes.is_quick)
-        run = partial(taken, "audioldm2", folder=folder, amount=steps)
+        random_models.audioldm2(folder, sizes.is_quick, round(sizes.window_seconds * random_models.FRAMES_PER_SECOND))
+        run = partial(taken, "audioldm2", folder=folder, amount=sizes.model_steps, threads=setting.threads or 1)
         found = {"diffusers": run(way="diffusers")}
         for precision in PRECISIONS:
             run(way=f"export {precision}")
             found[f"exported in {precision}, with AP-Adapter"] = run(way="exported")
-    return [_figure(name, row, found, steps) for name, row in found.items()]
+        found[f"the same, guidance from {GUIDED[0]:g} to {GUIDED[1]:g}"] = run(way="guided in part")
+    title = f"AudioLDM2, {sizes.window_seconds:g} s, {sizes.model_steps} guided steps"
+    return [_figure(f"{title}, {name}", row, found["diffusers"], sizes.model_steps) for name, row in found.items()]
 
 
-def _figure(name: str, row: Taken, found: dict[str, Taken], steps: int) -> Figure:
-    stock = found["diffusers"]
+def _figure(name: str, row: Taken, stock: Taken, steps: int) -> Figure:
     operations = stock.operations["unet"] * steps + stock.operations["vae"] + stock.operations["vocoder"]
     floor = operations / matrix_rate()
-    notes = f"{row.peak_mb:.0f} MB at most; {row.seconds / floor:.1f} times {floor:.1f} s of matrix products"
+    notes = (f"{stock.seconds / row.seconds:.1f} times as fast as diffusers; {row.peak_mb:.0f} MB at most; "
+             f"{row.seconds / floor:.1f} times {floor:.1f} s of matrix products in float32")
     goal = None if row is stock else stock.seconds / GOAL_TIMES
-    return Figure(f"AudioLDM2, 5.12 s, {steps} guided steps, {name}", row.seconds, "CPU s", goal, notes, row.parts)
+    return Figure(name, row.seconds, "CPU s", goal, notes, row.parts)
 
 
 def _diffusers(folder: Path, watch: Watch) -> Run:
@@ -81,17 +83,19 @@ def _diffusers(folder: Path, watch: Watch) -> Run:
 
 
 def _seconds_of(pipeline: Any) -> float:
-    """Of one window: 5.12."""
+    """Of one window."""
     samples = int(np.prod(pipeline.vocoder.config.upsample_rates)) * pipeline.vae_scale_factor
     return pipeline.unet.config.sample_size * samples / pipeline.vocoder.config.sampling_rate
 
 
-def _exported(folder: Path, watch: Watch) -> Run:
+def _exported(folder: Path, watch: Watch, guided: tuple[float, float] = (0.0, 1.0)) -> Run:
+    import torch
+
     from engine.audioldm2.exporting import load
 
-    family = load(1, folder)
+    family = load(torch.get_num_threads(), folder)
     family.warm_up()
-    family.prepare({}, _knobs(1))
+    family.prepare({}, _knobs(1, guided))
     runners = family.editor.runners
     for stage, name in STAGES.items():
         runners[stage] = watch.on(name, runners[stage])
@@ -99,17 +103,18 @@ def _exported(folder: Path, watch: Watch) -> Run:
 
     def _run(steps: float) -> np.ndarray:
         region = (0.1 * draw.standard_normal(window)).astype(np.float32)  # what was heard before is remembered
-        return family.editor.transferred(region, _knobs(int(steps)), ALPHA)
+        return family.editor.transferred(region, _knobs(int(steps), guided), ALPHA)
 
     return _run
 
 
-def _knobs(steps: int) -> Any:
+def _knobs(steps: int, guided: tuple[float, float]) -> Any:
     from engine.knobs import Knobs
 
-    return Knobs(ALPHA, 2, GUIDANCE, NEGATIVE, steps, SEED, ((TEXT, 1.0),))
+    return Knobs(ALPHA, 2, GUIDANCE, NEGATIVE, steps, SEED, ((TEXT, 1.0),), guidance_from=guided[0],
+                 guidance_to=guided[1])  # fmt: skip
 
 
-WAYS = {"diffusers": _diffusers, "exported": _exported,
+WAYS = {"diffusers": _diffusers, "exported": _exported, "guided in part": partial(_exported, guided=GUIDED),
         **exporting("audioldm2", PRECISIONS)}  # fmt: skip
 COUNTED = ("diffusers",)

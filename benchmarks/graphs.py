@@ -35,7 +35,9 @@ def measure(setting: Setting) -> list[Figure]:
     family, found = NanoFamily.load(None, THREADS), []
     released = family._runners["denoiser"]
     feed = _step_feed()
-    rows = {"torch, eager": _torch_seconds(feed), "released graph": _seconds(lambda: released(**feed))}
+    compiled, trouble = _compiled_seconds(feed)
+    found += [Figure("nano, torch.compile: does not run here", 0.0, "", notes=trouble)] if trouble else []
+    rows = {"torch, eager": _torch_seconds(feed), **compiled, "released graph": _seconds(lambda: released(**feed))}
     with tempfile.TemporaryDirectory() as folder:
         plan = exporting.plan(Path(folder), region)
         for precision in ("float32", "int8"):
@@ -77,7 +79,17 @@ def _seconds(run: Callable[[], Any]) -> float:
     return min(taken)
 
 
-def _torch_seconds(feed: dict[str, np.ndarray]) -> float:
+def _compiled_seconds(feed: dict[str, np.ndarray]) -> tuple[dict[str, float], str]:
+    """The row of torch.compile, or why there is none: it needs a C++ compiler, and knows not every machine."""
+    import torch
+
+    try:
+        return {"torch.compile": _torch_seconds(feed, torch.compile)}, ""
+    except RuntimeError as error:  # all of inductor's own errors are
+        return {}, str(error).splitlines()[0]
+
+
+def _torch_seconds(feed: dict[str, np.ndarray], prepared: Callable[[Any], Any] = lambda net: net) -> float:
     """The same net with random weights, which take as long."""
     import torch
 
@@ -86,7 +98,8 @@ def _torch_seconds(feed: dict[str, np.ndarray]) -> float:
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        net, tensors = Denoiser(NanoConfig()).eval(), {name: torch.from_numpy(values) for name, values in feed.items()}
+        net = prepared(Denoiser(NanoConfig()).eval())
+        tensors = {name: torch.from_numpy(values) for name, values in feed.items()}
         with torch.inference_mode():
             return _seconds(lambda: net(**tensors))
     finally:

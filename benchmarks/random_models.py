@@ -9,6 +9,7 @@ from pathlib import Path
 
 AUDIOMAE_SEED = 1
 LATENT_FRAMES = 128  # of a window: 5.12 s, half of the published
+FRAMES_PER_SECOND = 25  # latent ones
 VAE = {
     "block_out_channels": (128, 256, 512), "layers_per_block": 2, "in_channels": 1, "out_channels": 1,
     "latent_channels": 8, "down_block_types": ("DownEncoderBlock2D",) * 3,
@@ -32,8 +33,8 @@ MUSICGEN_ENCODEC = {
 }  # fmt: skip
 
 
-def audioldm2(folder: Path, is_quick: bool) -> None:
-    """cvssp/audioldm2, AudioMAE and an adapter, with a shorter window."""
+def audioldm2(folder: Path, is_quick: bool, frames: int = LATENT_FRAMES) -> None:
+    """cvssp/audioldm2, AudioMAE and an adapter, with a window of so many latent frames, a multiple of 8."""
     import torch
     from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL, DDIMScheduler
     from safetensors.torch import save_file
@@ -50,7 +51,7 @@ def audioldm2(folder: Path, is_quick: bool) -> None:
         return
     base = folder / "audioldm2"
     torch.manual_seed(0)
-    unet = AudioLDM2UNet2DConditionModel(**{**UNET_BASE, "sample_size": LATENT_FRAMES})
+    unet = AudioLDM2UNet2DConditionModel(**{**UNET_BASE, "sample_size": frames})
     vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**VOCODER))
     for parameter in vocoder.parameters():
         if parameter.ndim == 3:  # its own start is so quiet that processors count in slow, tiny numbers
@@ -71,7 +72,7 @@ def audioldm2(folder: Path, is_quick: bool) -> None:
     for name, part in parts.items():
         part.save_pretrained(base / name)
     torch.manual_seed(AUDIOMAE_SEED)
-    heard = AudioMae({**PUBLISHED, "image_size": (4 * LATENT_FRAMES, 128)})
+    heard = AudioMae({**PUBLISHED, "image_size": (4 * frames, 128)})
     state = {name: tensor.contiguous() for name, tensor in heard.vit.state_dict().items()}
     save_file(state, str(folder / "audiomae.safetensors"))
     adapter = tiny.random_adapter(AdaptedUNet(unet))
