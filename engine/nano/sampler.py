@@ -1,9 +1,9 @@
 """The sampling loop of nano: Euler steps of a rectified flow over windows that are denoised jointly.
 
-    latents of the region   |-----------------------------------------|
+    latents of the region   |--------------------------------------|
     windows of 128 frames   |=============\\
-                                     /=============\\
-                                               /=============|           32 frames of overlap, trapezoid weights
+                                       /==============\\
+                                                   /=============|      at least 32 frames of overlap
 
 At every step the velocities of all windows are averaged where they overlap, so all windows walk to one common result
 and there is no seam to hide (MultiDiffusion, Bar-Tal et al. 2023). Knows latents and velocities, nothing of graphs.
@@ -19,8 +19,7 @@ from engine.errors import Cancelled
 from engine.nano.stages import TIME_WIDTH
 
 WINDOW_FRAMES = 128  # as in training: 5.12 s
-STRIDE_FRAMES = 96
-OVERLAP_FRAMES = WINDOW_FRAMES - STRIDE_FRAMES
+OVERLAP_FRAMES = 32  # at least; windows are spread evenly, so that the first and the last end where the region does
 BATCH_WINDOWS = 4  # windows in one call of the graph: bounds memory and the wait for a cancel
 
 # velocity(latents of some windows [W, 128, C], time, which windows) -> [W, 128, C]
@@ -28,13 +27,13 @@ WindowVelocity = Callable[[np.ndarray, float, slice], np.ndarray]
 
 
 def planned_frames(frames: int) -> int:
-    """Latent frames that the windows cover for a region of `frames`: 128, 224, 320, ..."""
-    return WINDOW_FRAMES + STRIDE_FRAMES * max(0, -(-(frames - WINDOW_FRAMES) // STRIDE_FRAMES))
+    """Latent frames that the windows cover for a region of `frames`: one window at least."""
+    return max(WINDOW_FRAMES, frames)
 
 
 def window_count(frames: int) -> int:
     """Windows in planned frames."""
-    return (frames - WINDOW_FRAMES) // STRIDE_FRAMES + 1
+    return -(-(frames - WINDOW_FRAMES) // (WINDOW_FRAMES - OVERLAP_FRAMES)) + 1
 
 
 def cut(sequence: np.ndarray, frames: int) -> np.ndarray:
@@ -94,8 +93,8 @@ def time_embedding(time: float, batch: int) -> np.ndarray:
     return np.tile(row, (batch, 1))
 
 
-def _starts(frames: int) -> range:
-    return range(0, frames - WINDOW_FRAMES + 1, STRIDE_FRAMES)
+def _starts(frames: int) -> np.ndarray:
+    return np.linspace(0, frames - WINDOW_FRAMES, window_count(frames)).round().astype(int)
 
 
 def _batches(count: int) -> Iterator[slice]:
@@ -104,6 +103,6 @@ def _batches(count: int) -> Iterator[slice]:
 
 
 def _trapezoid() -> np.ndarray:
-    """[128, 1]: rises over the overlap, flat, falls over the overlap; neighbours sum to 1."""
+    """[128, 1]: rises over 32 frames, flat, falls over 32."""
     rise = (np.arange(WINDOW_FRAMES) + 0.5) / OVERLAP_FRAMES
     return np.minimum(1.0, np.minimum(rise, rise[::-1])).astype(np.float32)[:, None]

@@ -34,7 +34,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def identity():
-    """A model at 32 kHz that gives back what it hears, in windows of 5.12 s, as nano plans them."""
+    """A model at 32 kHz that gives back what it hears, in whole windows: 5.12 s and 3.84 s for each further one."""
     return ModelPort(MODEL_RATE_HZ, run=lambda mono: mono, window_samples=whole_windows)
 
 

@@ -1,10 +1,12 @@
 """The walk from noise to latents: right on known flows, seamless over windows, stoppable between steps."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from engine.errors import Cancelled
-from engine.nano.sampler import blended, cut, flow, noise_for, planned_frames, time_embedding
+from engine.nano.sampler import blended, cut, flow, noise_for, planned_frames, time_embedding, window_count
 
 
 def never():
@@ -15,18 +17,23 @@ def ignore(_):
     pass
 
 
-@pytest.mark.parametrize(("frames", "planned"), [(1, 128), (128, 128), (129, 224), (224, 224), (225, 320)])
-def test_windows_cover_the_region_exactly(frames, planned):
-    assert planned_frames(frames) == planned
+@pytest.mark.parametrize(
+    ("frames", "planned", "windows"), [(1, 128, 1), (128, 128, 1), (129, 129, 2), (224, 224, 2), (225, 225, 3)]
+)
+def test_windows_cover_the_region_exactly(frames, planned, windows):
+    assert planned_frames(frames) == planned and window_count(planned) == windows
+    places = cut(np.arange(planned, dtype=np.float32)[:, None], planned)[..., 0]
+    assert len(places) == windows and places[0, 0] == 0 and places[-1, -1] == planned - 1
+    assert all(later[0] <= earlier[-1] + 1 - 32 for earlier, later in pairwise(places))
 
 
-@pytest.mark.parametrize("frames", (128, 224, 512))
+@pytest.mark.parametrize("frames", (128, 224, 300, 512))
 def test_cutting_and_blending_is_the_identity(frames):
     latent = noise_for(1, frames, 3)
     assert np.allclose(blended(cut(latent, frames), frames), latent, atol=1e-6)
 
 
-@pytest.mark.parametrize("frames", (128, 416))
+@pytest.mark.parametrize("frames", (128, 416, 420))
 @pytest.mark.parametrize("steps", (1, 4))
 def test_a_straight_flow_arrives_in_any_number_of_steps(frames, steps):
     target = np.sin(np.arange(frames, dtype=np.float32))[:, None] * np.ones((1, 3), np.float32)
