@@ -1,0 +1,131 @@
+"""Ten minutes of one phrase, again and again: does the sound drift, and can the windows be heard?
+
+phrase |----4.7 s----|----4.7 s----| ...     the same notes, never at the same place of a window
+window |=====5.12 s=====|                    every 3.84 s, sharing 1.28 s with its neighbours
+                    |=====5.12 s=====|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.arranging.music import Note
+from engine.nano.features import FRAMES_PER_SECOND
+from engine.nano.sampler import OVERLAP_FRAMES, STRIDE_FRAMES, WINDOW_FRAMES
+from evaluation.judge import Judge
+from evaluation.metrics import Sound, chroma_similarity, log_mel, log_mel_distance
+from evaluation.subject import RATE_HZ, Subject
+from evaluation.unseen import mean_and_error
+from training.experiments.knobs import centroid_hz
+
+PHRASE_SECONDS = 4.7
+MEL_FRAMES_PER_SECOND = 100
+BORDER_FRAMES = 4  # either way: 40 ms
+SEPARATE_SECONDS = 60.0  # of the control: windows that know nothing of each other
+
+
+class Phrase(NamedTuple):
+    """Notes of one phrase, who plays it, and what is asked."""
+
+    name: str
+    program: int
+    target: str
+    notes: Sequence[Note]
+
+
+def _row(pitches: Sequence[int], length: float) -> tuple[Note, ...]:
+    return tuple(Note(index * length, 0.95 * length, pitch, 90) for index, pitch in enumerate(pitches))
+
+
+PHRASES = (
+    Phrase("melody, flute to violin", 73, "violin", _row((72, 74, 76, 79, 76, 74, 72, 67), PHRASE_SECONDS / 8)),
+    Phrase(
+        "held chord, church organ to string ensemble", 19, "string ensemble",
+        tuple(Note(0.0, 0.97 * PHRASE_SECONDS, pitch, 80) for pitch in (48, 55, 60, 64)),
+    ),
+)  # fmt: skip
+
+
+def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
+    """The phrase by a soundfont that training never heard, over and over: mono 32 kHz."""
+    from training.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
+    from training.scores import CONTROL_RATE_HZ, Score
+
+    curve = np.zeros(round(PHRASE_SECONDS * CONTROL_RATE_HZ))
+    renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
+    once = renderer.render(Score(PHRASE_SECONDS, 120.0, tuple(phrase.notes), curve, curve + 1), phrase.program)
+    renderer.close()
+    return np.resize(once, round(seconds * RATE_HZ))
+
+
+def examine(phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed: int) -> dict[str, Any]:
+    """Figures by minute, and the seams of the stem, of its source and of windows played separately."""
+    text, knobs = f"turn this into a {phrase.target}", {"seed": seed}
+    source = repeated(phrase, seconds)
+    stem = subject.stem(Sound(source, RATE_HZ), text, knobs).samples
+    window = WINDOW_FRAMES * RATE_HZ // FRAMES_PER_SECOND
+    starts = range(0, round(min(seconds, SEPARATE_SECONDS) * RATE_HZ) - window + 1, window)
+    separate = [
+        subject.stem(Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}).samples
+        for index, start in enumerate(starts)
+    ]
+    stride, overlap = STRIDE_FRAMES / FRAMES_PER_SECOND, OVERLAP_FRAMES / FRAMES_PER_SECOND
+    return {
+        "minutes": by_minute(stem, source, phrase.target, judge),
+        "seams": {
+            "where a window begins": seams(stem, stride, 0.0),
+            "in the middle of what two share": seams(stem, stride, overlap / 2),
+            "where a window ends": seams(stem, stride, overlap),
+            "the source, at the same places": seams(source, stride, overlap / 2),
+            "windows played separately": seams(np.concatenate(separate), window / RATE_HZ, 0.0),
+        },
+    }
+
+
+def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -> list[dict[str, float]]:
+    """For each minute, over its repetitions of the phrase: what they are like, and how far from those of the first."""
+    length = round(PHRASE_SECONDS * RATE_HZ)
+    rows = [Sound(stem[at : at + length], RATE_HZ) for at in range(0, len(stem) - length + 1, length)]
+    true = Sound(source[:length], RATE_HZ)
+    minutes: dict[int, list[Sound]] = {}
+    for index, row in enumerate(rows):
+        minutes.setdefault(int(index * PHRASE_SECONDS // 60), []).append(row)
+    first = minutes[0]
+    return [
+        {
+            "level_db": float(np.mean([20 * np.log10(np.sqrt(np.mean(row.samples**2)) + 1e-9) for row in own])),
+            "centroid_hz": float(np.mean([centroid_hz(row) for row in own])),
+            "accuracy": float(np.mean([judge.name(row) == target for row in own])),
+            "chroma": float(np.mean([chroma_similarity(row, true) for row in own])),
+            "to_first_minute": float(np.mean([log_mel_distance(a, b) for a in own for b in first if a is not b])),
+        }
+        for own in minutes.values()
+        if len(own) >= len(first) // 2
+    ]
+
+
+def seams(samples: np.ndarray, every_seconds: float, offset_seconds: float) -> dict[str, float]:
+    """How much the log-mel moves from frame to frame near borders, as a share of how much it moves elsewhere."""
+    mel = log_mel(Sound(samples, RATE_HZ).at(16_000))
+    moves = np.abs(np.diff(mel, axis=1)).mean(axis=0)
+    borders = np.arange(every_seconds + offset_seconds, len(samples) / RATE_HZ - every_seconds, every_seconds)
+    near = (borders[:, None] * MEL_FRAMES_PER_SECOND).round().astype(int) + np.arange(-BORDER_FRAMES, BORDER_FRAMES)
+    elsewhere = np.ones(len(moves), bool)
+    elsewhere[near] = False
+    return mean_and_error((moves[near].mean(axis=1) / moves[elsewhere].mean()).tolist())
+
+
+def summary(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The last minute beside the first."""
+    first, last = rows[0], rows[-1]
+    return {
+        "level_db": last["level_db"] - first["level_db"],
+        "centroid": last["centroid_hz"] / first["centroid_hz"] - 1,
+        "distance_first": first["to_first_minute"],
+        "distance_last": last["to_first_minute"],
+        "chroma_first": first["chroma"],
+        "chroma_last": last["chroma"],
+    }
