@@ -35,21 +35,21 @@ FLOOR_SHIFT_BEATS = 0.3  # the true part laid beside the beat: what chance gets
 
 
 class Ask(NamedTuple):
-    """A part that is asked for. `sound`: the judge's name for it, where it knows the sound."""
+    """A part that is asked for. `sounds`: the judge's names for it, where it knows the sound."""
 
     role: str
     text: str
     words: str  # what plays it in the true rendering
-    sound: str = ""
+    sounds: tuple[str, ...] = ()
 
 
 ASKS = (
-    Ask("bass", "add a bass guitar line", "bass guitar", "bass guitar"),
+    Ask("bass", "add a bass guitar line", "bass guitar", ("bass guitar",)),
     Ask("drums", "add drums", "standard drum kit"),
-    Ask("pad", "add a soft string pad", "string ensemble", "string ensemble"),
-    Ask("chords", "add piano chords", "piano", "piano"),
-    Ask("counter", "add a flute counter-melody", "flute", "flute"),
-    Ask("arpeggio", "add a harp arpeggio", "harp", "harp"),
+    Ask("pad", "add a soft string pad", "string ensemble", ("string ensemble", "synth pad")),
+    Ask("chords", "add piano chords", "piano", ("piano",)),
+    Ask("counter", "add a flute counter-melody", "flute", ("flute",)),
+    Ask("arpeggio", "add a harp arpeggio", "harp", ("harp",)),
 )
 SOURCES = {  # what the model hears, of those parts that are not asked for
     "melody alone": (TUNE,),
@@ -128,8 +128,8 @@ def _examine(report: dict[str, Any], options, subject: Band, judges, console) ->
         goals += _goals(report["unseen"]["rows"])
         title = f"{len(results)} unseen arrangements, unseen soundfont, mean ± standard error"
         console.print(figures_table(title, FIGURES, {ROWS[row]: own for row, own in report["unseen"]["rows"].items()}))
-        console.print(figures_table("Stems by what was asked", FIGURES, report["unseen"]["by_ask"]))
-        console.print(figures_table("Stems by what was heard", FIGURES, report["unseen"]["by_source"]))
+        console.print(figures_table("By what was asked", FIGURES, report["unseen"]["by_ask"]))
+        console.print(figures_table("By what was heard", FIGURES, report["unseen"]["by_source"]))
     if options.recordings:
         rows = list(tracked(console, _recorded(options, subject, judge), None, "recordings"))
         means = {f"{kind}, {row}": _means([item[row] for item in rows if item["asked"] == kind])
@@ -168,7 +168,8 @@ def examine_piece(
     late = round(FLOOR_SHIFT_BEATS * 60 / piece.grid.tempo_bpm * RATE_HZ)
     sounds = {"stem": stem, "true": true, "shifted": Sound(np.roll(true.samples, late), RATE_HZ), "copy": source}
     rows = {row: piece_figures(sound, source, piece, ask, judge) for row, sound in sounds.items()}
-    return {"genre": piece.genre, "asked": ask.text, "role": ask.role, "heard": kind, "text": text, "rows": rows}
+    named = judge.name(stem)
+    return {"genre": piece.genre, "asked": ask.text, "heard": kind, "text": text, "named": named, "rows": rows}
 
 
 def piece_figures(sound: Sound, source: Sound, piece: Arrangement, ask: Ask, judge: Judge) -> dict[str, float]:
@@ -183,7 +184,7 @@ def piece_figures(sound: Sound, source: Sound, piece: Arrangement, ask: Ask, jud
         "tempo": tempo_error_bpm(sound, grid.tempo_bpm) if has_beat else nan,
         "source": source_db(sound, source),
         "chroma": chroma_similarity(sound, source) if is_pitched else nan,
-        "accuracy": float(judge.name(sound) == ask.sound) if ask.sound else nan,
+        "accuracy": float(judge.name(sound) in ask.sounds) if ask.sounds else nan,
     }
 
 
@@ -217,19 +218,22 @@ def recorded_figures(sound: Sound, source: Sound, ask: Ask, judge: Judge) -> dic
         "beats": beat_onset_f(sound, source.beats_seconds) if len(source.beats_seconds) else nan,
         "source": source_db(sound, source),
         "chroma": chroma_similarity(sound, source) if is_pitched else nan,
-        "accuracy": float(judge.name(sound) == ask.sound) if ask.sound else nan,
+        "accuracy": float(judge.name(sound) in ask.sounds) if ask.sounds else nan,
     }
 
 
 def summaries(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means of every row, and of the stems by what was asked and by what was heard."""
+    """Means of every row, and of stems and true parts by what was asked and by what was heard."""
 
-    def stems(by: str) -> dict[str, Any]:
+    def split(by: str) -> dict[str, Any]:
         names = dict.fromkeys(item[by] for item in results)
-        return {name: _means([item["rows"]["stem"] for item in results if item[by] == name]) for name in names}
+        return {
+            f"{name}: {ROWS[row]}": _means([item["rows"][row] for item in results if item[by] == name])
+            for name in names for row in ("stem", "true")
+        }  # fmt: skip
 
     rows = {row: _means([item["rows"][row] for item in results]) for row in ROWS}
-    return {"rows": rows, "by_ask": stems("asked"), "by_source": stems("heard")}
+    return {"rows": rows, "by_ask": split("asked"), "by_source": split("heard")}
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""`retimbre eval timbre|accompaniment|folder|listen|compare ...`: hands over to the evaluation of that name."""
+"""`retimbre eval timbre|accompaniment|genre|folder|listen|compare ...`: hands over to the evaluation of that name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.util
 
 from server.cli import EXIT_USAGE, CliError
 
-EVALUATIONS = ("timbre", "accompaniment", "folder", "listen", "compare")
+EVALUATIONS = ("timbre", "accompaniment", "genre", "folder", "listen", "compare")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
