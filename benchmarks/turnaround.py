@@ -1,32 +1,52 @@
-"""From /edit to /done for a region of five seconds with a warm model, and which stage takes how long of it."""
+"""From /edit to /done with a warm model, and which stage takes how long: short and long regions, further stems."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from retimbre_client import Client
 
 from benchmarks.figures import Figure, median, median_parts
-from benchmarks.setting import RATE_HZ, TEXT, Setting, running, write_region
+from benchmarks.setting import RATE_HZ, TEXT, Running, Setting, running, write_region
 
-GOAL_SECONDS = 1.0
-WARM_EDITS = 2
+WARM_EDITS = 1
+
+
+class Job(NamedTuple):
+    name: str
+    text: str
+    seconds: float
+    edits: int
+    goal_seconds: float | None
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """Median over several regions, split by the manifests' own timings."""
+    """Medians over several regions, split by the manifests' own timings."""
+    sizes = setting.sizes
+    short, long, few = sizes.region_seconds, sizes.long_seconds, -(-sizes.edits // 3)
+    jobs = (
+        Job(f"turnaround of {short:g} s, warm", TEXT, short, sizes.edits, 0.5),
+        Job(f"turnaround of {long:g} s, warm", TEXT, long, few, 4.0),
+        Job(f"turnaround of {short:g} s, a bass line added", "add a bass line", short, few, None),
+        Job(f"turnaround of {short:g} s, another genre, four stems", "as a bossa nova", short, few, None),
+    )
     with running(setting) as server, server.client() as client:
-        regions = [  # each a frame longer than the one before: the worker remembers what it has just heard
-            write_region(server.folder / f"region_{index}.wav", setting.sizes.region_seconds + index / RATE_HZ)
-            for index in range(WARM_EDITS + setting.sizes.edits)
-        ]
-        runs = [_edit(client, region, seed) for seed, region in enumerate(regions)][WARM_EDITS:]
-    seconds = [taken for taken, _ in runs]
-    notes = f"{len(runs)} edits with default knobs, worst {max(seconds):.3g} s"
-    return [Figure(f"turnaround of {setting.sizes.region_seconds:g} s, warm", median(seconds), "s", GOAL_SECONDS, notes,
-                   median_parts([split(taken, manifest) for taken, manifest in runs]))]
+        return [_measured(client, server, job) for job in jobs]
+
+
+def _measured(client: Client, server: Running, job: Job) -> Figure:
+    runs = []
+    for index in range(WARM_EDITS + job.edits):  # each a frame longer: the worker remembers what it has just heard
+        name = f"{job.seconds:g}s_{len(job.text)}_{index}.wav"
+        runs.append(_edit(client, write_region(server.folder / name, job.seconds + index / RATE_HZ), job.text, index))
+    kept = runs[WARM_EDITS:]
+    seconds = [taken for taken, _ in kept]
+    notes = f"{len(kept)} edits with default knobs, worst {max(seconds):.3g} s"
+    parts = median_parts([split(taken, manifest) for taken, manifest in kept])
+    return Figure(job.name, median(seconds), "s", job.goal_seconds, notes, parts)
 
 
 def split(seconds: float, manifest: dict) -> dict[str, float]:
@@ -37,7 +57,7 @@ def split(seconds: float, manifest: dict) -> dict[str, float]:
             "server, pipe and sockets": max(0.0, seconds - total)}
 
 
-def _edit(client: Client, region: Path, seed: int) -> tuple[float, dict]:
+def _edit(client: Client, region: Path, text: str, seed: int) -> tuple[float, dict]:
     began = time.perf_counter()
-    outcome = client.edit(region, TEXT, seed=seed)
+    outcome = client.edit(region, text, seed=seed)
     return time.perf_counter() - began, json.loads(outcome.manifest.read_text(encoding="utf-8"))

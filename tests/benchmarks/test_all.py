@@ -11,7 +11,8 @@ from engine.nano import family as nano
 EXPECTED = {
     "command_line": ["retimbre --help", "retimbre COMMAND --help"],
     "start": ["cold start to ready"],
-    "turnaround": ["turnaround of 5 s, warm"],
+    "turnaround": ["turnaround of 5 s, warm", "turnaround of 1 s, warm", "turnaround of 5 s, a bass line added",
+                   "turnaround of 5 s, another genre, four stems"],
     "ack": ["ack, worker busy, p50", "ack, worker busy, p99", "ping, worker busy, p50", "ping, worker busy, p99",
             "fsync, worker busy, p50", "fsync, worker busy, p99"],
     "upload": ["upload of 0.384 MB, tcp", "upload of 0.384 MB, udp", "upload of 0.384 MB, udp, relay, 0% lost",
@@ -38,7 +39,7 @@ def test_a_benchmark_gives_its_figures(name, tmp_path, capsys):
     if name in LONG and sys.platform != "linux":
         pytest.skip("reads /proc")
     out, page = tmp_path / "figures.json", tmp_path / "page.md"
-    long_seconds = ["--long-seconds=1"] if name in ("upload", "memory") else []
+    long_seconds = ["--long-seconds=1"] if name in ("turnaround", "upload", "memory") else []
     assert main([name, "--quick", *long_seconds, f"--json={out}", f"--out={page}"]) == 0, capsys.readouterr().err
     rows = json.loads(out.read_text())["figures"]
     assert [row["name"] for row in rows] == EXPECTED[name]
