@@ -1,67 +1,199 @@
-"""Where do bars begin, and have they three beats or four? The reading whose chords and accents agree best.
+"""Which of the pulses that were found are beats, and which beats begin a bar?
 
-Every metre and every first beat is tried: chords are found under each (a change within a bar costs more than one on
-its line), and beats that begin a bar should be deep and strong.
+Beats as found may be half or twice what people count, dotted, or lie between. So every reading is tried: tempi in
+simple ratios to the one found, three beats or four, a bar's start on each half, quarter or third of a beat. A reading
+folds the music at its bar and looks at what begins in each half beat of it: deep strokes, high ones, notes, another
+harmony. WEIGHTS says what speaks for a bar; `python -m evaluation.hearing --fit` learned them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.arranging.harmony import Harmony, find_chords
-from engine.arranging.music import Chord, Key
+from engine import tempo
+from engine.arranging import beats
+from engine.arranging.pitches import FRAMES_PER_SECOND, NOTES
 
 METRES = (4, 3)
-PRIOR = {4: 0.0, 3: -0.05}  # a beat
-ACCENT_WEIGHT = 0.3
-ACCENT_SECONDS = 0.06
-LOW_HZ = 160.0
+EVEN, SHUFFLED = (0.0, 1 / 4), (0.0, 1 / 4, 1 / 6, 1 / 3)  # of a beat: where half beats may lie beside those found
+RATIOS = {
+    **dict.fromkeys((1.0, 2.0, 0.5), SHUFFLED),
+    **dict.fromkeys((2 / 3, 3 / 2, 3 / 4, 4 / 3, 4 / 5, 5 / 4), EVEN),
+}  # of a beat as people count to the beat as found -> shifts
+SAME_TEMPO = {1.0: SHUFFLED}
+SHORTEST_SECONDS, LONGEST_SECONDS = 60 / 190, 60 / 50
+LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)  # below about 150 Hz, above about 4 kHz, at 32 kHz
+REACH_FRAMES = 3  # a stroke may be so early or late
+BASS_BELOW = 53  # MIDI
+CLUES = ("stroke", "low", "high", "notes", "bass", "harmony", "bass line", "slow harmony")
+# Columns are CLUES, rows the half beats of a bar from its line on.
+WEIGHTS = {
+    4: (
+        (0.86, 0.08, 0.32, 0.73, -0.39, 0.24, 0.16, 0.38),
+        (0.44, -0.35, 0.38, -0.05, -0.04, -0.31, 0.16, -0.05),
+        (0.12, 0.13, 0.33, -0.22, 0.03, -0.51, -0.16, 0.18),
+        (-0.18, 0.49, 0.10, 0.53, 0.33, -0.44, -0.11, -0.55),
+        (-0.36, 0.58, 0.15, -0.35, -0.20, 0.26, 0.40, -0.27),
+        (-0.16, -0.17, 0.47, 0.29, 0.25, -0.32, -0.02, -0.60),
+        (0.58, -0.19, -0.12, -0.51, 0.29, -0.40, 0.28, -0.02),
+        (0.18, -0.12, 0.02, -0.36, 0.45, -0.12, 0.06, 0.40),
+    ),
+    3: (
+        (0.79, 0.26, 0.30, 0.16, 0.05, 0.53, 0.29, 0.20),
+        (-0.50, 0.03, -0.15, -0.49, 0.08, 0.00, 0.19, -0.31),
+        (0.31, -0.26, 0.12, 0.11, -0.19, -0.36, 0.00, -0.20),
+        (-0.16, 0.04, 0.16, 0.27, -0.06, -0.41, -0.25, -0.46),
+        (0.41, 0.28, 0.65, -0.27, -0.24, -0.05, -0.10, -0.02),
+        (-0.19, 0.11, 0.14, -0.09, 0.32, -0.20, -0.12, 0.39),
+    ),
+}
+GENERAL_WEIGHTS = (
+    -1.10,  # three beats a bar
+    1.70,  # octaves above LIKELY_BPM
+    -1.93,  # the same squared
+    1.12,  # how well the period explains the music
+    1.15,  # the tempo is the one found
+    0.37,  # the place is
+    -5.0,  # strokes fall between the beats alone: by far
+)
+EMPTY = 0.8  # deviations that half beats may be struck harder than beats, as off-beat chords are
+
+
+class Reading(NamedTuple):
+    """Ways to count that differ in the half beat where a bar begins."""
+
+    ratio: float  # of its beat to the beat as found
+    shift: float  # of its first half beat from the first beat as found, in its beats
+    beats_per_bar: int
+    period_seconds: float
+    halves_seconds: np.ndarray  # its half beats, from the first on that the beats as found cover
+    folded: np.ndarray  # [half beats of a bar, CLUES]: means over the bars
 
 
 class Bars(NamedTuple):
+    beats_seconds: np.ndarray
     first_bar: int
     beats_per_bar: int
-    chords: tuple[Chord | None, ...]
     confidence: float  # 0..1
 
 
-def accents(mono: np.ndarray, rate_hz: int, beats_seconds: np.ndarray) -> np.ndarray:
-    """[beats, 2]: how much low and how much other sound begins on each beat, each over the region's spread."""
-    size = round(ACCENT_SECONDS * rate_hz)
-    low = max(1, round(LOW_HZ * size / rate_hz))
-    window = np.hanning(size)
-    padded = np.pad(np.asarray(mono, np.float64), size)
-    rows = []
-    for time in beats_seconds[:-1]:
-        centre = size + round(float(time) * rate_hz)
-        pair = [padded[max(0, start) : max(0, start) + size] for start in (centre - size, centre)]
-        if any(len(part) < size for part in pair):
-            rows.append((0.0, 0.0))
+class Onsets:
+    """What begins when: curves that can be asked for any times."""
+
+    def __init__(self, rises: np.ndarray, notes: np.ndarray, seconds: float):
+        """`rises` of tempo.rises; `notes` [frames, NOTES] of pitches.find_pitches."""
+        bands = (rises, rises[:, LOW_BANDS], rises[:, HIGH_BANDS])
+        self._curves = [_widened(tempo.standing_out(band.mean(axis=1))) for band in bands]
+        loud = np.sqrt(notes)
+        self._sums = np.concatenate([np.zeros((1, loud.shape[1])), np.cumsum(loud, axis=0)])
+        self._seconds = seconds
+
+    def at(self, times: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:
+        """(CLUES at each time [n, CLUES], is it inside the region? [n]); `period` is that of a beat."""
+        places = np.round((times + beats.ONSET_LAG_SECONDS) * tempo.FRAMES_PER_SECOND).astype(int)
+        columns = [curve[places.clip(0, len(curve) - 1)] for curve in self._curves]
+        grown = np.maximum(self._mean(times, 0.5 * period) - self._mean(times, -0.5 * period), 0)
+        low = NOTES < BASS_BELOW
+        columns += [grown.sum(axis=1), grown[:, low].sum(axis=1)]
+        columns += [self._change(times, period), self._change(times, period, low), self._change(times, 2 * period)]
+        inside = (times > -0.02) & (times < self._seconds - 0.05)
+        return np.stack(columns, axis=1), inside
+
+    def _mean(self, times: np.ndarray, span: float) -> np.ndarray:
+        """Mean loudness of each note in the `span` after (before, where negative) each time, attacks apart."""
+        gap = np.copysign(min(0.03, 0.2 * abs(span)), span)
+        edges = np.sort([times + gap, times + span], axis=0)
+        first, last = (edges * FRAMES_PER_SECOND + 0.5).clip(0, len(self._sums) - 1)
+        return (self._sum_to(last) - self._sum_to(first)) / np.maximum(last - first, 0.3)[:, None]
+
+    def _sum_to(self, place: np.ndarray) -> np.ndarray:
+        whole = np.minimum(place.astype(int), len(self._sums) - 2)
+        return self._sums[whole] + (place - whole)[:, None] * (self._sums[whole + 1] - self._sums[whole])
+
+    def _change(self, times: np.ndarray, span: float, which: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """How unlike the pitch classes before and after are, 0..1."""
+        fold = np.eye(12)[NOTES % 12][which]
+        before, after = (self._mean(times, way * span)[:, which] @ fold for way in (-1, 1))
+        lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+        return np.where(lengths > 1e-9, 1 - (before * after).sum(axis=1) / np.maximum(lengths, 1e-9), 0.0)
+
+
+def find_bars(
+    found: beats.Beats, onsets: Onsets, seconds: float, ratios: Mapping[float, tuple[float, ...]] = RATIOS
+) -> Bars:
+    """The most convincing way to count beats as found, as beats and bars of its own."""
+    read = list(readings(found.seconds, onsets, ratios))
+    scores = [clues(reading, found.scores) @ _weights(reading.beats_per_bar) for reading in read]
+    chances = np.exp(np.concatenate(scores) - max(float(part.max()) for part in scores))
+    chosen = max(range(len(read)), key=lambda index: scores[index].max())
+    reading, first = read[chosen], int(scores[chosen].argmax())
+    times = reading.halves_seconds[first % 2 :: 2]
+    covering = beats.covering(times, reading.period_seconds, seconds)
+    bar = reading.halves_seconds[first] if first < len(reading.halves_seconds) else times[0]
+    place = int(np.abs(covering - bar).argmin()) % reading.beats_per_bar
+    return Bars(covering, place, reading.beats_per_bar, float(chances.max() / chances.sum()))
+
+
+def readings(
+    found: np.ndarray, onsets: Onsets, ratios: Mapping[float, tuple[float, ...]] = RATIOS
+) -> Iterator[Reading]:
+    """Every way to count the beats as found [n + 1]."""
+    places, period = np.arange(len(found)), float(np.median(np.diff(found)))
+    usual, inside = onsets.at(np.interp(np.arange(0, len(found) - 1, 0.25), places, found), period)
+    mean, spread = _spread(usual[inside])
+    for ratio, shifts in ratios.items():
+        if ratio != 1 and not SHORTEST_SECONDS <= ratio * period <= LONGEST_SECONDS:
             continue
-        before, after = (np.log1p(30 * np.abs(np.fft.rfft(part * window))) for part in pair)
-        rise = np.maximum(after - before, 0)
-        rows.append((rise[1 : low + 1].mean(), rise[low + 1 :].mean()))
-    values = np.array(rows)
-    spread = values.std(axis=0)
-    return np.where(spread > 1e-9, (values - values.mean(axis=0)) / np.maximum(spread, 1e-9), 0.0)
+        for shift in shifts:
+            halves = np.interp(np.arange(ratio * shift, len(found) - 1 + 1e-9, ratio / 2), places, found)
+            values, inside = onsets.at(halves, ratio * period)
+            values = np.where(inside[:, None], (values - mean) / spread, 0.0)
+            for metre in METRES:
+                yield Reading(ratio, shift, metre, ratio * period, halves, _folded(values, inside, 2 * metre))
 
 
-def find_bars(harmony: Harmony, key: Key, accent: np.ndarray) -> Bars:
-    """The best reading of the bars, with its chords."""
-    count = len(accent)
-    readings = []
-    for metre in METRES:
-        for first in range(min(metre, count)):
-            places = (np.arange(count) - first) % metre
-            chords, score = find_chords(harmony, key, places, metre)
-            begins = places == 0
-            value = score / count + PRIOR[metre]
-            if begins.any() and not begins.all():
-                value += ACCENT_WEIGHT * (accent[begins].mean(axis=0) @ (1.0, 0.3))
-            readings.append((value, first, metre, tuple(chords)))
-    readings.sort(key=lambda reading: -reading[0])
-    best = readings[0]
-    rival = next((reading for reading in readings[1:] if reading[1:3] != best[1:3]), best)
-    return Bars(best[1], best[2], best[3], float(np.clip(best[0] - rival[0], 0, 1)))
+def clues(reading: Reading, scores: np.ndarray) -> np.ndarray:
+    """What there is to weigh for each half beat as a bar's first: [half beats, half beats * CLUES + GENERAL].
+
+    `scores`: how well each of beats.PERIODS explains the music.
+    """
+    length = len(reading.folded)
+    turned = reading.folded[(np.arange(length)[:, None] + np.arange(length)) % length]
+    strokes = turned[:, :, 0]
+    empty = np.maximum(strokes[:, 1::2].mean(axis=1) - strokes[:, ::2].mean(axis=1) - EMPTY, 0)
+    octaves = np.log2(60 / reading.period_seconds / beats.LIKELY_BPM)
+    explained = np.interp(reading.period_seconds, beats.PERIODS, scores)
+    general = (reading.beats_per_bar == 3, octaves, octaves**2, explained, reading.ratio == 1, reading.shift == 0)
+    same = np.broadcast_to(np.array(general, float), (length, len(general)))
+    return np.concatenate([turned.reshape(length, -1), same, empty[:, None]], axis=1)
+
+
+def _folded(values: np.ndarray, inside: np.ndarray, length: int) -> np.ndarray:
+    """Means over all rows a multiple of `length` apart: [length, CLUES]."""
+    missing = -len(values) % length
+    values, inside = np.pad(values, ((0, missing), (0, 0))), np.pad(inside, (0, missing))
+    counts = inside.reshape(-1, length).sum(axis=0)
+    return values.reshape(-1, length, values.shape[1]).sum(axis=0) / np.maximum(counts, 1)[:, None]
+
+
+def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, deviation) of each column; what does not vary counts as equal."""
+    if not len(values):
+        return np.zeros(len(CLUES)), np.ones(len(CLUES))
+    mean = values.mean(axis=0)
+    return mean, np.maximum(values.std(axis=0), 1e-6 + 0.02 * np.abs(mean))
+
+
+def _widened(curve: np.ndarray) -> np.ndarray:
+    """At each frame the most within REACH_FRAMES either way."""
+    if not len(curve):
+        return np.zeros(1)
+    padded = np.pad(curve, REACH_FRAMES)
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * REACH_FRAMES + 1).max(axis=1)
+
+
+def _weights(metre: int) -> np.ndarray:
+    return np.concatenate([np.array(WEIGHTS[metre]).ravel(), GENERAL_WEIGHTS])

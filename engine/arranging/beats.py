@@ -27,40 +27,45 @@ SMOOTH_SECONDS = 0.02  # players miss a beat by about that much
 TIGHTNESS = 150.0
 MIN_SECONDS = 1.2  # shorter regions hold no two beats to measure
 MIN_PERIODICITY = 0.08
+MIN_STRENGTH = 0.2  # of the strongest onset; a note that only sounds on stays far below
 ONSET_LAG_SECONDS = 0.01  # the flux peaks that long after a stroke
 SNAP_SECONDS = 0.045
-STEADY_SHARE = 0.8  # of the beats that must lie on the line
-LOCAL_BEATS = 4
+STEADY_SECONDS, STEADY_SHARE = 0.02, 0.8  # so near to the line must so many beats be
+LOCAL_BEATS = 6
 
 
 class Beats(NamedTuple):
     seconds: np.ndarray  # ascending, from at or before 0 to at or after the region's end
     confidence: float  # 0..1
+    scores: np.ndarray = np.zeros(len(PERIODS))  # how well each of PERIODS explains the music
 
 
 def find_beats(strength: np.ndarray, seconds: float, tempo_bpm: float = 0.0) -> Beats:
     """The beats of a region of `seconds` with onset `strength` [100 a second]; at this tempo, if it is known."""
     smooth = _smoothed(strength)
     if tempo_bpm > 0:
-        return Beats(_covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0)
-    if seconds < MIN_SECONDS or not smooth.any():
+        return Beats(covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0)
+    if seconds < MIN_SECONDS or strength.max(initial=0.0) < MIN_STRENGTH:
         return Beats(default_beats(seconds, _first_onset(strength)), 0.0)
-    periods, confidence = _course_of_period(smooth)
+    periods, confidence, scores = _course_of_period(smooth)
     if confidence < MIN_PERIODICITY:
         return Beats(default_beats(seconds, _first_onset(strength)), 0.0)
-    frames = _track(smooth / smooth.std(), periods)
-    times = frames / FRAMES_PER_SECOND
-    line = _line(smooth, times, periods)
-    if line is not None:
-        start, period = line
-        return Beats(_covering(np.array([start - ONSET_LAG_SECONDS]), period, seconds), confidence)
-    times = _locally_straight(smooth, times) - ONSET_LAG_SECONDS
-    return Beats(_covering(times, float(np.median(np.diff(times))), seconds), confidence)
+    times = _track(smooth / smooth.std(), periods) / FRAMES_PER_SECOND
+    if len(times) < 3:
+        period = float(periods.mean()) / FRAMES_PER_SECOND
+        return Beats(covering(times[:1] - ONSET_LAG_SECONDS, period, seconds), confidence, scores)
+    local = _locally_straight(smooth, times)
+    start, period = _line(smooth, times)
+    if _on_line(local, start, period) >= STEADY_SHARE:
+        local = np.array([start])
+    else:
+        period = float(np.median(np.diff(local)))
+    return Beats(covering(local - ONSET_LAG_SECONDS, period, seconds), confidence, scores)
 
 
 def default_beats(seconds: float, start: float = 0.0) -> np.ndarray:
     """Beats where none are heard: DEFAULT_BPM, one of them at `start` seconds."""
-    return _covering(np.array([start]), 60 / DEFAULT_BPM, seconds)
+    return covering(np.array([start]), 60 / DEFAULT_BPM, seconds)
 
 
 def _phase(smooth: np.ndarray, period: float) -> float:
@@ -83,8 +88,8 @@ def _first_onset(smooth: np.ndarray) -> float:
     return max(0.0, int(first.argmax()) / FRAMES_PER_SECOND - ONSET_LAG_SECONDS) if first.any() else 0.0
 
 
-def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float]:
-    """(frames from each frame to its next beat [frames], how periodic the music is 0..1)."""
+def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """(frames from each frame to its next beat [frames], how periodic the music is 0..1, mean score of PERIODS)."""
     size, step = round(WINDOW_SECONDS * FRAMES_PER_SECOND), round(WINDOW_STEP_SECONDS * FRAMES_PER_SECOND)
     size = min(size, len(smooth))
     starts = np.arange(0, max(1, len(smooth) - size + 1), step)
@@ -97,7 +102,7 @@ def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float]:
     path = viterbi(preferred, np.zeros(len(PERIODS)), -change)
     centres = starts + size / 2
     course = np.interp(np.arange(len(smooth)), centres, PERIODS[path]) * FRAMES_PER_SECOND
-    return course, float(np.clip(scores[np.arange(len(path)), path].mean(), 0, 1))
+    return course, float(np.clip(scores[np.arange(len(path)), path].mean(), 0, 1)), scores.mean(axis=0)
 
 
 def _likeness(windows: np.ndarray) -> np.ndarray:
@@ -160,17 +165,18 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> np.ndarray:
     return np.array(beats[::-1])
 
 
-def _line(smooth: np.ndarray, times: np.ndarray, periods: np.ndarray) -> tuple[float, float] | None:
-    """(first beat, period) in seconds of the straight line through the beats; None where they do not lie on one."""
-    if len(times) < 3:
-        return float(times[0]), float(periods.mean() / FRAMES_PER_SECOND)
+def _line(smooth: np.ndarray, times: np.ndarray) -> tuple[float, float]:
+    """(first beat, period) in seconds of the straight line that suits the onsets best near these beats."""
     start, period = _strongest_comb(smooth, float(np.median(np.diff(times))))
     for reach in (SNAP_SECONDS, SNAP_SECONDS / 2):
         start, period = _refit(smooth, start, period, reach)
+    return start, period
+
+
+def _on_line(times: np.ndarray, start: float, period: float) -> float:
+    """The share of the beats that lie on a line."""
     away = np.abs((times - start + period / 2) % period - period / 2)
-    weights = np.interp(times * FRAMES_PER_SECOND, np.arange(len(smooth)), smooth) + 1e-9
-    on_line = float(weights[away < SNAP_SECONDS].sum() / weights.sum())
-    return (start, period) if on_line >= STEADY_SHARE else None
+    return float((away < STEADY_SECONDS).mean())
 
 
 def _strongest_comb(smooth: np.ndarray, near: float) -> tuple[float, float]:
@@ -233,7 +239,7 @@ def _locally_straight(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(straight + np.arange(len(straight)) * 1e-6)
 
 
-def _covering(times: np.ndarray, period: float, seconds: float) -> np.ndarray:
+def covering(times: np.ndarray, period: float, seconds: float) -> np.ndarray:
     """The beats continued at their ends with `period`, from at or before 0 to at or after `seconds`."""
     before = np.arange(np.ceil(max(0.0, times[0]) / period) + 1, 0, -1)
     after = np.arange(1, np.ceil(max(0.0, seconds - times[-1]) / period) + 2)

@@ -32,12 +32,17 @@ def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
     seconds = len(mono) / rate_hz
     if not len(mono) or np.abs(mono).max() < SILENCE_PEAK:
         return _unheard(seconds)
-    found = beats.find_beats(tempo.flux(mono, rate_hz), seconds, tempo_bpm)
+    rises = tempo.rises(mono, rate_hz)
+    found = beats.find_beats(tempo.standing_out(rises.mean(axis=1)), seconds, tempo_bpm)
     sounding = pitches.find_pitches(mono, rate_hz)
-    chroma = harmony.beat_chroma(sounding.strength, found.seconds)
+    onsets = bars.Onsets(rises, sounding, seconds)
+    known = tempo_bpm > 0 or not found.confidence
+    metre = bars.find_bars(found, onsets, seconds, bars.SAME_TEMPO if known else bars.RATIOS)
+    chroma = harmony.beat_chroma(sounding, metre.beats_seconds)
     key, key_confidence = harmony.find_key(chroma)
-    metre = bars.find_bars(chroma, key, bars.accents(mono, rate_hz, found.seconds))
-    grid = Grid(seconds, found.seconds, metre.first_bar, metre.beats_per_bar, metre.chords, key)
+    places = (np.arange(len(metre.beats_seconds) - 1) - metre.first_bar) % metre.beats_per_bar
+    chords = harmony.find_chords(chroma, key, places, metre.beats_per_bar)
+    grid = Grid(seconds, metre.beats_seconds, metre.first_bar, metre.beats_per_bar, chords, key)
     return Heard(grid, found.confidence, metre.confidence, key_confidence)
 
 

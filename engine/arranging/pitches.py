@@ -10,10 +10,10 @@ explained as harmonics of what is below, a fifth or a third that nobody plays go
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
+ENOUGH_HZ = 10_500  # twice what the highest bin needs, and room for the filter
 WINDOW_SECONDS = 0.28  # tells semitones apart from about 120 Hz; below, harmonics do
 FRAMES_PER_SECOND = 20
 BLOCK_FRAMES = 256
@@ -26,25 +26,35 @@ ROUNDS = 40  # of the multiplicative updates
 NOTES = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
 
 
-class Pitches(NamedTuple):
-    strength: np.ndarray  # [frames, notes]: how loud each of NOTES sounds, the loudest of the region about 1
-    tuning_semitones: float  # -0.5..0.5 above A = 440 Hz
-
-
-def find_pitches(mono: np.ndarray, rate_hz: int) -> Pitches:
-    """Notes of [samples], FRAMES_PER_SECOND frames a second, frame k centred on k / FRAMES_PER_SECOND seconds."""
-    size = 64 * round(WINDOW_SECONDS * rate_hz / 64)
+def find_pitches(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """How loud each of NOTES sounds in [samples]: [frames, NOTES], frame k at k / FRAMES_PER_SECOND seconds."""
+    mono, rate_hz = _slower(np.asarray(mono, np.float32), rate_hz)
+    size = 256 * max(1, round(WINDOW_SECONDS * rate_hz / 256))
     level = _log_frequency(mono, rate_hz, size)
-    tuning = _tuning(level)
-    level = _shifted(level, tuning * BINS_PER_SEMITONE)
+    level = _shifted(level, _tuning(level) * BINS_PER_SEMITONE)
     level = np.maximum(level - _background(level), 0)
-    return Pitches(_explained(level, _notes(size, rate_hz)), tuning)
+    return _explained(level, _notes(size, rate_hz))
 
 
-def _log_frequency(mono: np.ndarray, rate_hz: int, size: int) -> np.ndarray:
+def _slower(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
+    """Every n-th sample of what is left below half the new rate, at least ENOUGH_HZ: the spectra cost a third."""
+    factor = max(1, int(rate_hz // ENOUGH_HZ))
+    if factor == 1:
+        return mono, rate_hz
+    reach = 4 * factor
+    kernel = np.sinc(np.arange(-reach, reach + 1) / factor) * np.hanning(2 * reach + 3)[1:-1] / factor
+    padded, count = np.pad(mono, reach), -(-len(mono) // factor)
+    padded = np.pad(padded, (0, count * factor + 2 * reach - len(padded) + 1))
+    slow = np.zeros(count, np.float32)
+    for tap, weight in enumerate(kernel.astype(np.float32)):
+        slow += weight * padded[tap : tap + count * factor : factor]
+    return slow, rate_hz / factor
+
+
+def _log_frequency(mono: np.ndarray, rate_hz: float, size: int) -> np.ndarray:
     """Magnitude [frames, BINS], bin b at note LOWEST_NOTE + b / BINS_PER_SEMITONE."""
     filters = _filters(size, rate_hz)
-    padded = np.pad(np.asarray(mono, np.float32), size // 2)
+    padded = np.pad(mono, size // 2)
     starts = np.arange(0, max(1, len(mono)), rate_hz / FRAMES_PER_SECOND).astype(int)
     views = np.lib.stride_tricks.sliding_window_view(padded, size)
     starts = np.minimum(starts, len(views) - 1)
@@ -57,7 +67,7 @@ def _log_frequency(mono: np.ndarray, rate_hz: int, size: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _filters(size: int, rate_hz: int) -> np.ndarray:
+def _filters(size: int, rate_hz: float) -> np.ndarray:
     """Triangles a third of a semitone apart, at least as wide as one bin of the spectrum: [BINS, spectrum bins]."""
     bin_hz = rate_hz / size
     centres = _bin_hz(np.arange(-1, BINS + 1))
@@ -99,7 +109,7 @@ def _background(level: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _notes(size: int, rate_hz: int) -> np.ndarray:
+def _notes(size: int, rate_hz: float) -> np.ndarray:
     """What one note of each pitch looks like in our spectrum: [notes, BINS], each of unit length."""
     filters = _filters(size, rate_hz)
     bins = np.arange(filters.shape[1])
