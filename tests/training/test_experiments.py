@@ -107,8 +107,14 @@ def test_a_click_at_every_border_is_a_seam():
     noise = np.random.default_rng(0).standard_normal(10 * RATE_HZ).astype(np.float32) * 0.01
     clicked = noise.copy()
     clicked[:: RATE_HZ * 2] += 1.0
-    assert length.seams(noise, 2.0, 0.0)["mean"] == pytest.approx(1.0, abs=0.1)
-    assert length.seams(clicked, 2.0, 0.0)["mean"] > 1.5
+    borders = np.arange(0, 10, 2.0)
+    assert length.seams(noise, borders)["mean"] == pytest.approx(1.0, abs=0.1)
+    assert length.seams(clicked, borders)["mean"] > 1.5
+
+
+def test_two_windows_share_what_lies_between_their_borders():
+    begins, ends = length.borders_seconds(60 * RATE_HZ)
+    assert len(begins) > 10 and np.all(ends - begins >= 1.28) and ends[-1] < 60
 
 
 def test_the_last_minute_is_told_beside_the_first():

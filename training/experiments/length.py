@@ -1,8 +1,8 @@
 """Ten minutes of one phrase, again and again: does the sound drift, and can the windows be heard?
 
-phrase |----4.7 s----|----4.7 s----| ...     the same notes, never at the same place of a window
-window |=====5.12 s=====|                    every 3.84 s, sharing 1.28 s with its neighbours
-                    |=====5.12 s=====|
+    phrase |----4.7 s----|----4.7 s----| ...     the same notes, never at the same place of a window
+    window |=====5.12 s=====|
+                       |=====5.12 s=====|        sharing 1.28 s or a little more
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.arranging.music import Note
-from engine.nano.features import FRAMES_PER_SECOND
-from engine.nano.sampler import OVERLAP_FRAMES, STRIDE_FRAMES, WINDOW_FRAMES
+from engine.nano.features import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, frame_count
+from engine.nano.sampler import WINDOW_FRAMES, cut, planned_frames
 from evaluation.judge import Judge
 from evaluation.metrics import Sound, chroma_similarity, log_mel, log_mel_distance
 from evaluation.subject import RATE_HZ, Subject
@@ -66,23 +66,31 @@ def examine(phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed
     text, knobs = f"turn this into a {phrase.target}", {"seed": seed}
     source = repeated(phrase, seconds)
     stem = subject.stem(Sound(source, RATE_HZ), text, knobs).samples
-    window = WINDOW_FRAMES * RATE_HZ // FRAMES_PER_SECOND
+    window = WINDOW_FRAMES * SAMPLES_PER_FRAME
     starts = range(0, round(min(seconds, SEPARATE_SECONDS) * RATE_HZ) - window + 1, window)
     separate = [
         subject.stem(Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}).samples
         for index, start in enumerate(starts)
     ]
-    stride, overlap = STRIDE_FRAMES / FRAMES_PER_SECOND, OVERLAP_FRAMES / FRAMES_PER_SECOND
+    begins, ends = borders_seconds(len(source))
+    middles = (begins + ends) / 2
     return {
         "minutes": by_minute(stem, source, phrase.target, judge),
         "seams": {
-            "where a window begins": seams(stem, stride, 0.0),
-            "in the middle of what two share": seams(stem, stride, overlap / 2),
-            "where a window ends": seams(stem, stride, overlap),
-            "the source, at the same places": seams(source, stride, overlap / 2),
-            "windows played separately": seams(np.concatenate(separate), window / RATE_HZ, 0.0),
+            "where a window begins": seams(stem, begins),
+            "in the middle of what two share": seams(stem, middles),
+            "where a window ends": seams(stem, ends),
+            "the source, at the same places": seams(source, middles),
+            "windows played separately": seams(np.concatenate(separate), np.array(starts[1:]) / RATE_HZ),
         },
     }
+
+
+def borders_seconds(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each window but the first begins, and where the one before it ends."""
+    frames = planned_frames(frame_count(samples))
+    firsts = cut(np.arange(frames)[:, None], frames)[:, 0, 0]
+    return firsts[1:] / FRAMES_PER_SECOND, (firsts[:-1] + WINDOW_FRAMES) / FRAMES_PER_SECOND
 
 
 def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -> list[dict[str, float]]:
@@ -107,11 +115,11 @@ def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -
     ]
 
 
-def seams(samples: np.ndarray, every_seconds: float, offset_seconds: float) -> dict[str, float]:
-    """How much the log-mel moves from frame to frame near borders, as a share of how much it moves elsewhere."""
+def seams(samples: np.ndarray, borders: np.ndarray) -> dict[str, float]:
+    """How much the log-mel moves from frame to frame near borders (seconds), as a share of how much elsewhere."""
     mel = log_mel(Sound(samples, RATE_HZ).at(16_000))
     moves = np.abs(np.diff(mel, axis=1)).mean(axis=0)
-    borders = np.arange(every_seconds + offset_seconds, len(samples) / RATE_HZ - every_seconds, every_seconds)
+    borders = borders[(borders > 1) & (borders < len(samples) / RATE_HZ - 1)]
     near = (borders[:, None] * MEL_FRAMES_PER_SECOND).round().astype(int) + np.arange(-BORDER_FRAMES, BORDER_FRAMES)
     elsewhere = np.ones(len(moves), bool)
     elsewhere[near] = False
