@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import onnx
 
 LEAST_CHANNELS = 16  # on either side; below, moving the numbers costs more than multiplying them
-MARGIN = 1.25  # other sound may have a greater gain than what was measured; what is above is cut off
+MARGIN = 1.05  # for other sound, whose gains may be greater; what is above is cut off, and all else gets coarser by it
 CODES = 255
 MIDDLE = "int8_middle"  # the code of zero in a result
 

@@ -68,3 +68,22 @@ def test_without_gains_nothing_changes(graph):
     model, same = onnx.load(str(graph)), onnx.load(str(graph))
     quantise_convolutions(same, {})
     assert same == model
+
+
+def test_convolutions_that_are_too_coarse_in_int8_stay_in_float32(tmp_path, monkeypatch):
+    from engine.exported import open_for_parity
+    from engine.families import Port, Stage
+    from export import build, parity
+
+    torch.manual_seed(0)
+    net = Net().eval()
+    stage = Stage("net", (Port("x", ("B", 3, "T", 8)),), (Port("y", ("B", 32, "U", 4)),))
+    write = lambda path: export_stage(net, (torch.zeros(1, 3, 16, 8),), path, ["x"], ["y"], stage.dynamic_axes)  # noqa: E731
+    model = lambda x: (net(torch.from_numpy(x)).detach().numpy(),)  # noqa: E731
+    part = build.Part(stage, write, model, [{"x": sound(0)}, {"x": sound(1, 40)}], is_step=True, convolves=True)
+    plan = build.Plan("net", [part], lambda own: own["net"](x=sound(2))[0], {}, {}, {})
+    for bound, kind in ((0.05, "QLinearConv"), (1e-4, "Conv")):
+        monkeypatch.setitem(parity.STAGE_BOUND, "int8", bound)
+        folder = build.build(plan, tmp_path / kind, "int8", open_for_parity(1))
+        nodes = onnx.load(str(folder / "net.onnx")).graph.node
+        assert {node.op_type for node in nodes if "Conv" in node.op_type} == {"Conv", kind}
