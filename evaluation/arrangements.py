@@ -20,7 +20,6 @@ RATE_HZ = 32_000
 TUNE = "tune"
 GENRE_ROLES = ("bass", "chords", "drums")  # beside the tune: what nano's genre task gives
 LEVELS_DB = {TUNE: 0.0, "bass": -3.0, "drums": -3.0, "counter": -4.0, "chords": -6.0, "arpeggio": -8.0, "pad": -9.0}
-OWN_PROGRAMS = {"upright bass": (32, 0)}  # nano's table of sounds has no such row
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def programs() -> dict[str, tuple[int, int]]:
     """Words -> General MIDI program and bank."""
     from training.instruments import SOUNDS
 
-    return {word: (sound.program, sound.bank) for sound in SOUNDS for word in sound.words} | OWN_PROGRAMS
+    return {word: (sound.program, sound.bank) for sound in SOUNDS for word in sound.words}
 
 
 def perform(players: Players, piece: Arrangement, roles: Sequence[str], random: np.random.Generator) -> Performance:
