@@ -18,11 +18,13 @@ from engine.arranging import beats
 from engine.arranging.pitches import FRAMES_PER_SECOND, NOTES
 
 METRES = (4, 3)
-EVEN, SHUFFLED = (0.0, 1 / 4), (0.0, 1 / 4, 1 / 6, 1 / 3)  # of a beat: where half beats may lie beside those found
+# Where beats may lie after those found, and half beats after them; swung ones at two thirds.
+EVEN = ((0.0, 1 / 2), (1 / 4, 1 / 2))
+SHUFFLED = (*EVEN, (0.0, 2 / 3), (1 / 3, 2 / 3))
 RATIOS = {
     **dict.fromkeys((1.0, 2.0, 0.5), SHUFFLED),
     **dict.fromkeys((2 / 3, 3 / 2, 3 / 4, 4 / 3, 4 / 5, 5 / 4), EVEN),
-}  # of a beat as people count to the beat as found -> shifts
+}  # of a beat as people count to the beat as found -> places
 SAME_TEMPO = {1.0: SHUFFLED}
 SHORTEST_SECONDS, LONGEST_SECONDS = 60 / 190, 60 / 50
 LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)  # below about 150 Hz, above about 4 kHz, at 32 kHz
@@ -122,7 +124,7 @@ class Onsets:
 
 
 def find_bars(
-    found: beats.Beats, onsets: Onsets, seconds: float, ratios: Mapping[float, tuple[float, ...]] = RATIOS
+    found: beats.Beats, onsets: Onsets, seconds: float, ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS
 ) -> Bars:
     """The most convincing way to count beats as found, as beats and bars of its own."""
     read = list(readings(found.seconds, onsets, ratios))
@@ -138,17 +140,19 @@ def find_bars(
 
 
 def readings(
-    found: np.ndarray, onsets: Onsets, ratios: Mapping[float, tuple[float, ...]] = RATIOS
+    found: np.ndarray, onsets: Onsets, ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS
 ) -> Iterator[Reading]:
     """Every way to count the beats as found [n + 1]."""
     places, period = np.arange(len(found)), float(np.median(np.diff(found)))
     usual, inside = onsets.at(np.interp(np.arange(0, len(found) - 1, 0.25), places, found), period)
     mean, spread = _spread(usual[inside])
-    for ratio, shifts in ratios.items():
+    for ratio, places_in_beat in ratios.items():
         if ratio != 1 and not SHORTEST_SECONDS <= ratio * period <= LONGEST_SECONDS:
             continue
-        for shift in shifts:
-            halves = np.interp(np.arange(ratio * shift, len(found) - 1 + 1e-9, ratio / 2), places, found)
+        for shift, half in places_in_beat:
+            whole = np.arange(ratio * shift, len(found) - 1 + 1e-9, ratio)
+            halves = np.stack([whole, whole + ratio * half], axis=1).ravel()
+            halves = np.interp(halves[halves < len(found) - 1 + 1e-9], places, found)
             values, inside = onsets.at(halves, ratio * period)
             values = np.where(inside[:, None], (values - mean) / spread, 0.0)
             for metre in METRES:

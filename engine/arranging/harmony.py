@@ -59,7 +59,7 @@ BASS_BELOW, TREBLE_ABOVE = 53, 45  # MIDI notes; between them they cross over
 CHANGE_COST = {"bar": 0.25, "half": 0.5, "beat": 0.9}
 OUTSIDE_COST = 0.35  # of each chord tone outside the key
 BASS_WEIGHT, QUIETEST = 0.5, 0.2
-CLEAR_CONTRAST, CLEAR_KEY = 0.92, 0.12  # tunes and chords have 0.95 and more, drums 0.9 and 0.1
+CLEAR_CONTRAST, CLEAR_KEY = 0.7, 0.12  # tunes and chords have 0.95 and more, most drums 0.7 and 0.1, noise 0.3
 DEGREE_BONUS = {0: 0.15, 7: 0.08, 5: 0.08}
 
 
