@@ -21,11 +21,13 @@ METRES = (4, 3)
 # Where beats may lie after those found, and half beats after them; swung ones at two thirds.
 EVEN = ((0.0, 1 / 2), (1 / 4, 1 / 2))
 SHUFFLED = (*EVEN, (0.0, 2 / 3), (1 / 3, 2 / 3))
+SIMPLE = dict.fromkeys((1.0, 2.0, 0.5), SHUFFLED)
 RATIOS = {
-    **dict.fromkeys((1.0, 2.0, 0.5), SHUFFLED),
+    **SIMPLE,
     **dict.fromkeys((2 / 3, 3 / 2, 3 / 4, 4 / 3, 4 / 5, 5 / 4), EVEN),
 }  # of a beat as people count to the beat as found -> places
 SAME_TEMPO = {1.0: SHUFFLED}
+PLAIN_SHARE = 0.8  # with so much of all strokes on the beats as found, no dotted reading of them is tried
 SHORTEST_SECONDS, LONGEST_SECONDS = 60 / 190, 60 / 50
 LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)  # below about 150 Hz, above about 4 kHz, at 32 kHz
 REACH_FRAMES = 3  # a stroke may be so early or late
@@ -88,7 +90,8 @@ class Onsets:
     def __init__(self, rises: np.ndarray, notes: np.ndarray, seconds: float):
         """`rises` of tempo.rises; `notes` [frames, NOTES] of pitches.find_pitches."""
         bands = (rises, rises[:, LOW_BANDS], rises[:, HIGH_BANDS])
-        self._curves = [_widened(tempo.standing_out(band.mean(axis=1))) for band in bands]
+        strokes = [tempo.standing_out(band.mean(axis=1)) for band in bands]
+        self._strokes, self._curves = strokes[0], [_widened(curve) for curve in strokes]
         loud = np.sqrt(notes)
         self._sums = np.concatenate([np.zeros((1, loud.shape[1])), np.cumsum(loud, axis=0)])
         self._seconds = seconds
@@ -103,6 +106,13 @@ class Onsets:
         columns += [self._change(times, period), self._change(times, period, low), self._change(times, 2 * period)]
         inside = (times > -0.02) & (times < self._seconds - 0.05)
         return np.stack(columns, axis=1), inside
+
+    def share_on(self, times: np.ndarray) -> float:
+        """How much of all strokes falls on these times, 0..1."""
+        places = np.round((times + beats.ONSET_LAG_SECONDS) * tempo.FRAMES_PER_SECOND).astype(int)
+        near = np.unique(places[:, None] + np.arange(-REACH_FRAMES, REACH_FRAMES + 1))
+        near = near[(near >= 0) & (near < len(self._strokes))]
+        return float(self._strokes[near].sum() / max(float(self._strokes.sum()), 1e-9))
 
     def _mean(self, times: np.ndarray, span: float) -> np.ndarray:
         """Mean loudness of each note in the `span` after (before, where negative) each time, attacks apart."""
@@ -127,6 +137,8 @@ def find_bars(
     found: beats.Beats, onsets: Onsets, seconds: float, ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS
 ) -> Bars:
     """The most convincing way to count beats as found, as beats and bars of its own."""
+    if onsets.share_on(found.seconds) > PLAIN_SHARE:
+        ratios = {ratio: ratios[ratio] for ratio in ratios if ratio in SIMPLE}
     read = list(readings(found.seconds, onsets, ratios))
     scores = [clues(reading, found.scores) @ _weights(reading.beats_per_bar) for reading in read]
     chances = np.exp(np.concatenate(scores) - max(float(part.max()) for part in scores))

@@ -43,7 +43,7 @@ def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
     places = (np.arange(len(metre.beats_seconds) - 1) - metre.first_bar) % metre.beats_per_bar
     chords = harmony.find_chords(chroma, key, places, metre.beats_per_bar)
     grid = Grid(seconds, metre.beats_seconds, metre.first_bar, metre.beats_per_bar, chords, key)
-    return Heard(grid, found.confidence, metre.confidence, key_confidence)
+    return Heard(grid, found.confidence, metre.confidence if found.confidence else 0.0, key_confidence)
 
 
 def _unheard(seconds: float) -> Heard:
