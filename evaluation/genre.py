@@ -34,7 +34,12 @@ FIGURES = {
     "tune": "chroma of the tune",
     "harmony": "in key or chord",
 }
-ROWS = {"stem": "stems, mixed", "true": "true re-arrangement", "copy": "source unchanged"}
+ROWS = {
+    "stem": "stems, mixed",
+    "true": "true re-arrangement",
+    "codec": "its parts through codec",
+    "copy": "source unchanged",
+}
 
 
 def main(argv: Sequence[str] | None = None, subject: Band | None = None) -> int:
@@ -92,9 +97,11 @@ def examine_piece(
     source = Sound(played.mix(*SOURCES[kind]), RATE_HZ)
     stems = subject.perform(source, f"turn this into {asked}", {"seed": seed})
     true = rearranged(players, piece, asked, random)
+    spoken = {name: subject.codec(Sound(part, RATE_HZ)) for name, part in true.parts.items()}
     mixes = {
         "stem": (mixed(stems), stems.get(TUNE)),
         "true": (Sound(true.mix(*true.parts), RATE_HZ), Sound(true.parts[TUNE], RATE_HZ)),
+        "codec": (mixed(spoken), spoken[TUNE]),
         "copy": (source, source),
     }
     allowed = allowed_classes(piece)

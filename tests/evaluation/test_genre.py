@@ -11,7 +11,7 @@ from evaluation.metrics import Sound
 def test_a_genre_that_stays_the_old_one_is_caught(examine, copycat, players):
     code, report = examine(genre, copycat(TUNE), "--arrangements", "1", "--check")
     rows = report["unseen"]["rows"]
-    assert code == 1 and set(rows) == {"stem", "true", "copy"}
+    assert code == 1 and set(rows) == {"stem", "true", "codec", "copy"}
     assert rows["stem"]["tune"]["mean"] == pytest.approx(1.0, abs=1e-3)
 
 

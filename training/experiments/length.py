@@ -42,11 +42,7 @@ def _row(pitches: Sequence[int], length: float) -> tuple[Note, ...]:
 
 PHRASES = (
     Phrase("melody, flute to violin", 73, "violin", _row((72, 74, 76, 79, 76, 74, 72, 67), PHRASE_SECONDS / 8)),
-    Phrase(
-        "held chord, church organ to string ensemble", 19, "string ensemble",
-        tuple(Note(0.0, 0.97 * PHRASE_SECONDS, pitch, 80) for pitch in (48, 55, 60, 64)),
-    ),
-)  # fmt: skip
+)
 
 
 def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
