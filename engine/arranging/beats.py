@@ -2,7 +2,7 @@
 
     onset strength, 100 a second -> how well each period explains each 8 s -> one smooth course of the period
     -> beats by dynamic programming (Ellis 2007, "Beat Tracking by Dynamic Programming")
-    -> one straight line through them where the music is steady, else a local one through each beat's neighbours
+    -> one straight line through them where the music is steady, else a parabola through each beat's neighbours
 
 A straight line is worth having: five seconds hold ten beats, and only together they tell the tempo within 1 BPM.
 """
@@ -54,7 +54,7 @@ def find_beats(strength: np.ndarray, seconds: float, tempo_bpm: float = 0.0) -> 
     if len(times) < 3:
         period = float(periods.mean()) / FRAMES_PER_SECOND
         return Beats(covering(times[:1] - ONSET_LAG_SECONDS, period, seconds), confidence, scores)
-    local = _locally_straight(smooth, times)
+    local = _local(smooth, times)
     start, period = _line(smooth, times)
     if _on_line(local, start, period) >= STEADY_SHARE:
         local = np.array([start])
@@ -227,16 +227,16 @@ def _summits(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return index + np.where(curve < 0, (before - after) / np.where(curve < 0, 2 * curve, 1), 0).clip(-1, 1)
 
 
-def _locally_straight(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Each beat on the weighted line through its LOCAL_BEATS neighbours either way."""
+def _local(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Each beat on the weighted parabola through its LOCAL_BEATS neighbours either way: tempi grow and fall."""
     frames = np.round(times * FRAMES_PER_SECOND).astype(int).clip(1, len(smooth) - 2)
     times, weights = _summits(smooth, frames) / FRAMES_PER_SECOND, smooth[frames] + 0.1 * smooth.mean()
-    straight = np.empty(len(times))
+    local = np.empty(len(times))
     for index in range(len(times)):
         near = np.arange(max(0, index - LOCAL_BEATS), min(len(times), index + LOCAL_BEATS + 1))
-        slope, height = np.polyfit(near - index, times[near], 1, w=np.sqrt(weights[near]))
-        straight[index] = height
-    return np.maximum.accumulate(straight + np.arange(len(straight)) * 1e-6)
+        degree = min(2, len(near) - 1)
+        local[index] = np.polyfit(near - index, times[near], degree, w=np.sqrt(weights[near]))[-1]
+    return np.maximum.accumulate(local + np.arange(len(local)) * 1e-6)
 
 
 def covering(times: np.ndarray, period: float, seconds: float) -> np.ndarray:

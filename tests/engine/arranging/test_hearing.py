@@ -61,6 +61,41 @@ def test_a_progression_in_time_is_heard_with_beats_bars_chords_and_key():
     assert [grid.chords[first + 4 * bar + 1].root for bar in range(8)] == roots
 
 
+def test_a_waltz_has_three_beats():
+    beat = 60 / 110
+    notes = []
+    for bar, root in enumerate([0, 5, 7, 0] * 2):
+        start = 0.3 + 3 * bar * beat
+        notes.append((start, beat, 36 + root))
+        notes += [(start + k * beat, 0.5 * beat, 60 + root + step) for k in (1, 2) for step in (0, 4, 7)]
+    grid = hear(played(notes, 24 * beat), RATE_HZ).grid
+    assert grid.beats_per_bar == 3
+    assert grid.place_in_bar(int(np.abs(grid.beats_seconds - 0.3).argmin())) == 0
+
+
+def test_beats_are_followed_where_the_tempo_grows():
+    times = np.cumsum(60 / np.linspace(90, 130, 50))
+    grid = hear(played([(time, 0.3, 60) for time in times], times[-1]), RATE_HZ).grid
+    nearest = np.abs(grid.beats_seconds[:, None] - times[4:-4]).min(axis=0)
+    assert np.median(nearest) < 0.015
+
+
+def test_drums_have_beats_but_no_chords():
+    random = np.random.default_rng(1)
+    since_stroke = np.arange(5 * RATE_HZ) % (RATE_HZ // 2)
+    mono = random.normal(0, 0.2, 5 * RATE_HZ) * np.exp(-since_stroke / 800)
+    heard = hear(mono.astype(np.float32), RATE_HZ)
+    assert abs(heard.grid.tempo_bpm - 120) < 1
+    assert set(heard.grid.chords) == {None}
+
+
+def test_a_pad_that_swells_has_its_chord():
+    time = np.arange(10 * RATE_HZ) / RATE_HZ
+    mono = sum(0.05 * np.sin(2 * np.pi * hertz * time) for hertz in (220.0, 277.2, 329.6)) * np.minimum(1, time)
+    heard = hear(mono.astype(np.float32), RATE_HZ)
+    assert heard.grid.chords[3].pitch_classes == (9, 1, 4)
+
+
 @pytest.mark.parametrize("tempo_bpm", [61.0, 97.5, 173.0])
 def test_a_tempo_that_is_known_is_kept_and_only_its_beats_are_looked_for(tempo_bpm):
     period = 60 / tempo_bpm
