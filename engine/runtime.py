@@ -21,6 +21,9 @@ from engine.errors import EngineError
 from engine.families import Stage
 from engine.manifest import file_hashes
 
+# Bytes of a weight that lies beside an optimised graph. What shapes are made of has to be inside, or ONNX Runtime
+# cannot read its own graph again: where it cuts packed LoRA factors of 384 layers at once, their lengths are 3 kB.
+LEAST_BESIDE = "65536"
 MAX_THREADS = 8  # above, the small matrices of one region only wait for each other
 CURE = 'pip install "retimbre[cpu]"'
 REINSTALL = "install retimbre again (a clone: git checkout engine), then send the job again"
@@ -112,7 +115,8 @@ def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
     Its weights lie in a file of their own, which is mapped and not copied. It is good for this processor and this
     version only, which its name says.
     """
-    key = hashlib.sha256(f"{onnxruntime.__version__} {providers.processor()}".encode()).hexdigest()[:8]
+    about = f"{onnxruntime.__version__} {providers.processor()} {LEAST_BESIDE}"
+    key = hashlib.sha256(about.encode()).hexdigest()[:8]
     kept = path.with_name(f"{path.stem}.{key}") / "optimised.onnx"
     options = session_options(onnxruntime, threads)
     if kept.is_file():
@@ -121,8 +125,9 @@ def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
     partial = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", dir=path.parent))
     try:
         options.optimized_model_filepath = str(partial / kept.name)
-        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
-        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+        beside = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{beside}_file_name", "weights.bin")
+        options.add_session_config_entry(f"{beside}_min_size_in_bytes", LEAST_BESIDE)
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         if not kept.parent.exists():  # another process may have been quicker
             os.replace(partial, kept.parent)
