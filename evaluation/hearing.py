@@ -19,8 +19,10 @@ import numpy as np
 from engine import tempo
 from engine.arranging import bars, beats, harmony, pitches
 from engine.arranging.compose import Arrangement, compose, cut_grid
+from engine.arranging.genres import GENRES
 from engine.arranging.hearing import hear
 from engine.arranging.music import MODES, Grid, Key
+from engine.arranging.parts import write
 from engine.nano.features import SAMPLE_RATE_HZ
 
 SECONDS = 30.0
@@ -56,7 +58,10 @@ HEADINGS = {
     "root": "chord root",
     "tone": "root in true chord",
     "in_key": "root in true key",
+    "bass_key": "bass in true key",
+    "bass_pulse": "bass on true half beats",
 }
+OF_THE_BEAT = ("f50", "f70", "tempo_1", "tempo_4", "octave")
 
 
 class Excerpt(NamedTuple):
@@ -147,6 +152,22 @@ def _chord_figures(truth: Grid, heard: Grid) -> dict[str, float]:
     return dict(zip(("root", "tone", "in_key"), map(float, means), strict=True))
 
 
+def bass_figures(excerpt: Excerpt, heard: Grid) -> dict[str, float]:
+    """A bass line that the arranger writes on a grid: shares of its notes in the true key, and of its onsets within
+    50 ms of a true half beat.
+    """
+    line = write("bass", heard, GENRES[excerpt.arrangement.genre], np.random.default_rng(0))
+    if not line:
+        return {}
+    times = excerpt.truth.beats_seconds
+    halves = np.interp(np.arange(0, len(times) - 0.99, 0.5), np.arange(len(times)), times)
+    onsets = np.unique([note.start_seconds for note in line])
+    return {
+        "bass_key": float(np.mean([note.pitch_midi % 12 in excerpt.truth.key.pitch_classes for note in line])),
+        "bass_pulse": float(np.mean(np.abs(onsets[:, None] - halves).min(axis=1) < 0.05)),
+    }
+
+
 def _inside(truth: Grid, times: np.ndarray) -> np.ndarray:
     return times[(times >= 0) & (times < truth.seconds)]
 
@@ -162,11 +183,11 @@ def librosa_figures(excerpt: Excerpt) -> dict[str, float]:
     mono = librosa.resample(excerpt.mono, orig_sr=SAMPLE_RATE_HZ, target_sr=22_050)
     found = librosa.beat.beat_track(y=mono, sr=22_050, units="time")[1]
     if len(found) < 2:
-        return dict.fromkeys(("f50", "f70", "tempo_1", "tempo_4", "octave"), 0.0)
+        return dict.fromkeys(OF_THE_BEAT, 0.0)
     covering = beats.covering(found, float(np.median(np.diff(found))), excerpt.seconds)
     empty = (None,) * (len(covering) - 1)
     measured = figures(excerpt.truth, Grid(excerpt.seconds, covering, 0, 4, empty, Key(0, "major")))
-    return {name: measured[name] for name in ("f50", "f70", "tempo_1", "tempo_4", "octave")}
+    return {name: measured[name] for name in OF_THE_BEAT}
 
 
 def table(seeds: range, soundfont: str, with_librosa: bool) -> str:
@@ -174,8 +195,10 @@ def table(seeds: range, soundfont: str, with_librosa: bool) -> str:
     found: dict[tuple[float, str, str], list[dict[str, float]]] = {}
     for excerpt in excerpts(seeds, soundfont):
         place = (excerpt.seconds, excerpt.kind)
-        measured = figures(excerpt.truth, hear(excerpt.mono, SAMPLE_RATE_HZ).grid)
-        found.setdefault((*place, "ours"), []).append(measured)
+        grids = {"ours": hear(excerpt.mono, SAMPLE_RATE_HZ).grid, "the truth": excerpt.truth}
+        for who, grid in grids.items():
+            measured = {**figures(excerpt.truth, grid), **bass_figures(excerpt, grid)}
+            found.setdefault((*place, who), []).append(measured)
         if with_librosa:
             found.setdefault((*place, "librosa"), []).append(librosa_figures(excerpt))
     lines = [
@@ -183,7 +206,8 @@ def table(seeds: range, soundfont: str, with_librosa: bool) -> str:
         "|---|---|---|" + "---|" * len(HEADINGS),
     ]
     for (seconds, kind, who), rows in sorted(found.items(), key=lambda item: (item[0][0], KINDS.index(item[0][1]))):
-        cells = [f"{np.nanmean([row[name] for row in rows]):.2f}" if name in rows[0] else "" for name in HEADINGS]
+        known = [[row[name] for row in rows if name in row] for name in HEADINGS]
+        cells = [f"{np.nanmean(values):.2f}" if values else "" for values in known]
         lines.append(f"| {seconds:.0f} s {kind} | {who} | {len(rows)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
