@@ -12,9 +12,10 @@
     musical.py   key, beat, tempo, and what of its source a stem holds
     arrangements.py  the arranger's pieces, truly played
     codec.py, spectra.py     the codec alone: docs/codec.md
+    hearing.py   beats, bars, keys and chords that the arranger hears: docs/hearing.md
     page.py      measured tables between marks in docs/
 
 Rule 1: metrics and judge know nothing of the model under examination.
-Rule 2: only the examination scripts (timbre, accompaniment, genre, codec, compare) sit above engine and training and
+Rule 2: only the examination scripts (timbre, accompaniment, genre, hearing, codec, compare) sit above engine and training and
 import them.
 """
