@@ -2,7 +2,8 @@
 
     python -m training.release --codec runs/codec --transformer runs/transformer --out engine/nano/weights
 
-Each graph is compared with its torch module before it is kept; the figures stand in config.json.
+Several transformers, such as snapshots of one run, become their mean (Wortsman et al. 2022, "Model soups"). Each graph
+is compared with its torch module before it is kept; the figures stand in config.json.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from engine.nano.model import TEXT_WIDTH, TIME_WIDTH, LatentDecoder, NanoConfig
 from engine.nano.stages import STAGES
 from export.onnx_graph import export_stage, shrink
 from training.codec import FeatureCodec
-from training.loop import load_average
+from training.loop import load_average, steps_done
 from training.phrases import sentence_encoder_folder
 from training.transformer import Transformer
 
@@ -53,10 +54,10 @@ class SentenceEncoder(nn.Module):
         return self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
 
-def modules(codec: Path, transformer: Path) -> dict[str, nn.Module]:
+def modules(codec: Path, transformers: list[Path]) -> dict[str, nn.Module]:
     """Stage name -> trained module, averaged weights."""
     config = NanoConfig()
-    both = load_average(transformer, Transformer(config))
+    both = mean([load_average(folder, Transformer(config)) for folder in transformers])
     return {
         "text_encoder": SentenceEncoder(),
         "codec_encoder": load_average(codec / "encoder", FeatureCodec(config)).encoder,
@@ -64,6 +65,14 @@ def modules(codec: Path, transformer: Path) -> dict[str, nn.Module]:
         "denoiser": both.denoiser,
         "latent_decoder": load_average(codec / "decoder", LatentDecoder(config)),
     }
+
+
+def mean(trained: list[nn.Module]) -> nn.Module:
+    """A module whose weights are the mean of several of the same shape."""
+    states = [module.state_dict() for module in trained]
+    blend = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+    trained[0].load_state_dict(blend)
+    return trained[0]
 
 
 def example_inputs(
@@ -126,13 +135,13 @@ def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, f
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--codec", type=Path, required=True)
-    parser.add_argument("--transformer", type=Path, required=True)
+    parser.add_argument("--transformer", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     errors = release(modules(options.codec, options.transformer), NanoConfig().width, options.out)
     shutil.copyfile(sentence_encoder_folder() / "tokenizer.json", options.out / "tokenizer.json")
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(options.out.glob("*.onnx"))}
-    steps = {name: torch.load(folder / "last.pt", weights_only=True)["step"] for name, folder in _runs(options).items()}
+    steps = {name: [steps_done(folder) for folder in folders] for name, folders in _runs(options).items()}
     config = {
         "name": "nano",
         "version": 1,
@@ -144,10 +153,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(json.dumps(config, indent=2))
 
 
-def _runs(options) -> dict[str, Path]:
+def _runs(options) -> dict[str, list[Path]]:
     return {
-        "encoder": options.codec / "encoder",
-        "decoder": options.codec / "decoder",
+        "encoder": [options.codec / "encoder"],
+        "decoder": [options.codec / "decoder"],
         "transformer": options.transformer,
     }
 
