@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.knobs import Knobs
+from engine.knobs import resolve as resolve_knobs
 from engine.nano.features import SAMPLE_RATE_HZ
 from engine.nano.family import NanoFamily
 from engine.nano.styles import Wardrobe
@@ -47,10 +49,7 @@ class Served:
         self.family: NanoFamily = exporting.load(1, models, weights)
 
     def stem(self, preset: Preset, mono_32k: np.ndarray) -> Sound:
-        from engine import knobs
-
-        asked = resolve(preset)
-        decided, _ = knobs.resolve("", {"seed": STEM_SEED}, asked, self.family.defaults)
+        asked, decided = self._decided(preset)
         self.family.prepare(asked, decided)
         port = self.family.port(decided, lambda stage, fraction: None, lambda: False)
         return Sound(port.run(mono_32k), SAMPLE_RATE_HZ)
@@ -59,10 +58,15 @@ class Served:
         """How long putting each of these presets on took, one after the other."""
         found = []
         for preset in presets:
+            asked, decided = self._decided(preset)
             began = time.perf_counter()
-            self.family.prepare(resolve(preset), None)
+            self.family.prepare(asked, decided)
             found.append(1000 * (time.perf_counter() - began))
         return found
+
+    def _decided(self, preset: Preset) -> tuple[dict[str, Any], Knobs]:
+        asked = resolve(preset)
+        return asked, resolve_knobs("", {"seed": STEM_SEED}, asked, self.family.defaults)[0]
 
 
 def measured(out: Path, presets: Path, clips: int, others: int) -> dict[str, Any]:
