@@ -81,7 +81,7 @@ EDIT_KEYS = _by_name((
     Arg("bits", "s", choices=("same", "f32", "s24", "s16"), default="same", help="of the stem's samples"),
     Arg("level", "s", choices=("match", "none"), default="match", help="match: as loud as the region"),
     Arg("out", "s", high=PATH_BYTES, default="", help="a folder under an allowed root that gets the stems"),
-    Arg("tempo", "f", "bpm", low=0, high=400, default=0.0, help="of the region, for what is added to it; 0: not known, it is heard"),
+    Arg("tempo", "f", "bpm", low=0, high=400, default=0.0, help="of the region, if you know it; 0: it is heard"),
     Arg("beats_start", "f", "beats", default=0.0, help="the region's place on your timeline; comes back in /result"),
     Arg("takes", "i", low=1, high=8, default=1, help="how many versions, each with its own seed"),
     Arg("stems", "s", high=256, default="", help="which stems, comma separated; empty: all that the model makes"),
