@@ -11,7 +11,8 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -236,8 +237,12 @@ def summaries(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"rows": rows, "by_ask": split("asked"), "by_source": split("heard")}
 
 
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {figure: mean_and_error([row.get(figure, float("nan")) for row in rows]) for figure in FIGURES}
+def means_of(figures: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Figure -> mean and error over the rows that have it."""
+    return {figure: mean_and_error([row.get(figure, float("nan")) for row in rows]) for figure in figures}
+
+
+_means = partial(means_of, FIGURES)
 
 
 def _goals(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Goal]:

@@ -14,10 +14,10 @@ from engine.arranging.compose import Arrangement, compose
 from engine.arranging.genres import GENRES
 from engine.arranging.music import Note
 from engine.arranging.parts import write
+from engine.arranging.wording import TUNE
 from engine.nano.features import level_gain
 
 RATE_HZ = 32_000
-TUNE = "tune"
 GENRE_ROLES = ("bass", "chords", "drums")  # beside the tune: what nano's genre task gives
 LEVELS_DB = {TUNE: 0.0, "bass": -3.0, "drums": -3.0, "counter": -4.0, "chords": -6.0, "arpeggio": -8.0, "pad": -9.0}
 
@@ -46,11 +46,9 @@ class Players:
 
     def play(self, notes: Sequence[Note], words: str, seconds: float) -> np.ndarray:
         """The notes on the sound of those words, brought to -20 dBFS; silence stays silence."""
-        from training.scores import CONTROL_RATE_HZ, Score
+        from training.scores import Score
 
-        steady = np.zeros(round(seconds * CONTROL_RATE_HZ), np.float32)
-        score = Score(seconds, 120.0, tuple(notes), steady, steady + 1)
-        sound = self._renderer.render(score, *self._programs[words])
+        sound = self._renderer.render(Score.plain(notes, seconds), *self._programs[words])
         return sound * np.float32(level_gain(sound))
 
     def close(self) -> None:

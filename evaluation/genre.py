@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.accompaniment import SOURCES, allowed_classes, examined, parser, tracked
+from evaluation.accompaniment import SOURCES, allowed_classes, examined, means_of, parser, tracked
 from evaluation.arrangements import LEVELS_DB, RATE_HZ, TUNE, Players, at_levels, perform, rearranged
 from evaluation.metrics import Sound, chroma_similarity
 from evaluation.musical import harmony_share
 from evaluation.report import Goal, figures_table
-from evaluation.unseen import mean_and_error
 
 if TYPE_CHECKING:
     from engine.arranging.compose import Arrangement
@@ -148,8 +148,7 @@ def _recorded(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    return {figure: mean_and_error([row.get(figure, float("nan")) for row in rows]) for figure in FIGURES}
+_means = partial(means_of, FIGURES)
 
 
 if __name__ == "__main__":

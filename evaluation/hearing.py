@@ -91,16 +91,16 @@ def excerpts(seeds: range, soundfont: str) -> Iterator[Excerpt]:
 
 def _stems(arrangement: Arrangement, renderer, random: np.random.Generator) -> dict[str, np.ndarray]:
     """role -> float32 [samples] at its level in the mix."""
-    from training.scores import CONTROL_RATE_HZ, Score
+    from training.scores import Score
 
     guests = [role for role in GUESTS if random.random() < GUEST_CHANCE]
-    stems, steady = {}, np.zeros(round(SECONDS * CONTROL_RATE_HZ), np.float32)
+    stems = {}
     for role in ("tune", "bass", "chords", "drums", *guests):
         notes = arrangement.tune if role == "tune" else arrangement.parts.get(role, ())
         program, level_db = int(random.choice(PROGRAMS[role])), random.uniform(-3, 3)
         if not notes:
             continue
-        score = Score(SECONDS, arrangement.grid.tempo_bpm, tuple(notes), steady, steady + 1)
+        score = Score.plain(notes, SECONDS, arrangement.grid.tempo_bpm)
         sound = renderer.render(score, program, DRUM_BANK if role == "drums" else 0)
         level = LEVELS.get(role, 0.03) * 10 ** (level_db / 20)
         stems[role] = sound * np.float32(level / max(float(np.sqrt(np.mean(sound**2))), 1e-6))

@@ -13,7 +13,7 @@ import numpy as np
 from engine.audio import resample
 from engine.nano.features import SAMPLE_RATE_HZ, level_gain
 from training.render import Renderer, find_soundfont
-from training.scores import CONTROL_RATE_HZ, Note, Score
+from training.scores import Note, Score
 
 BEAT_SECONDS = 60 / 132
 RATE_HZ = 48_000
@@ -41,8 +41,7 @@ def hand(notes, velocity: int, accent: int = 10) -> tuple[Note, ...]:
 
 def rendered(renderer: Renderer, notes: tuple[Note, ...], program: int) -> np.ndarray:
     seconds = round(len(LEFT) * BEATS_PER_BAR * BEAT_SECONDS + 1.0, 2)
-    length = int(round(seconds * CONTROL_RATE_HZ))
-    score = Score(seconds, 60 / BEAT_SECONDS, notes, np.zeros(length, np.float32), np.ones(length, np.float32))
+    score = Score.plain(notes, seconds, 60 / BEAT_SECONDS)
     return resample(renderer.render(score, program)[:, None], SAMPLE_RATE_HZ, RATE_HZ)[:, 0]
 
 

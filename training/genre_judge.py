@@ -11,8 +11,7 @@ does what a sampler would do with such a piece.
 from __future__ import annotations
 
 import argparse
-import json
-from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from engine.arranging.genres import GENRES
 from evaluation.arrangements import GENRE_ROLES, RATE_HZ, Players, perform
 from evaluation.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalised
 from evaluation.metrics import Sound
-from training.judge import JudgeNet, disturbed, export
+from training.judge import JudgeNet, disturbed, export, write_card
 from training.render import SOUNDFONTS
 from training.scores import JUDGE_SEEDS
 
@@ -90,22 +89,14 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int) -> JudgeNet:
     return net.eval()
 
 
-def write_card(folder: Path, rounds: int) -> None:
-    """genre.json: the names, and how good a judge the graph beside it is on pieces and renderings it never met."""
-    judge = Judge(tuple(GENRES), {}, folder / f"{NAME}.onnx")
-    card: dict = {"names": judge.names, "held_out_accuracy": {}, "held_out_renderings": {}, "mistakes": {}}
-    for font in SOUNDFONTS:
-        players, mistakes = Players(font), []
-        asked = rounds * list(GENRES)
-        for index, genre in enumerate(asked):
-            heard = judge.name(rendered(players, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
-            mistakes += [f"{heard} for {genre}"] if heard != genre else []
-        players.close()
-        card["held_out_accuracy"][font] = round(1 - len(mistakes) / len(asked), 4)
-        card["held_out_renderings"][font] = len(asked)
-        card["mistakes"][font] = dict(Counter(mistakes).most_common(8))
-        print(f"{font}: {card['held_out_accuracy'][font]:.1%} of {len(asked)} pieces; {card['mistakes'][font]}")
-    (folder / f"{NAME}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+def measure(judge: Judge, font: str, rounds: int) -> tuple[int, list[str]]:
+    """How many pieces it heard, and its mistakes in words."""
+    players, mistakes, asked = Players(font), [], rounds * list(GENRES)
+    for index, genre in enumerate(asked):
+        heard = judge.name(rendered(players, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
+        mistakes += [f"{heard} for {genre}"] if heard != genre else []
+    players.close()
+    return len(asked), mistakes
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -122,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
         sets = [np.load(render(options.cache, font, options.pieces)) for font in SOUNDFONTS]
         log_mel, label = (np.concatenate([data[name] for data in sets]) for name in ("log_mel", "label"))
         export(train(log_mel, label, options.steps), options.out / f"{NAME}.onnx")
-    write_card(options.out, options.rounds)
+    write_card(options.out, NAME, list(GENRES), partial(measure, rounds=options.rounds))
 
 
 if __name__ == "__main__":

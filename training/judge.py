@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -157,17 +159,22 @@ def measure(judge: Judge, font: str, rounds: int) -> tuple[int, list[str]]:
     return asked, mistakes
 
 
-def write_card(folder: Path, rounds: int) -> None:
-    """judge.json: the names, and how good a judge the graph beside it is."""
-    judge = Judge(tuple(instrument.name for instrument in INSTRUMENTS), {}, folder / "judge.onnx")
-    card = {"names": judge.names, "held_out_accuracy": {}, "held_out_renderings": {}, "mistakes": {}}
+def write_card(
+    folder: Path, name: str, names: Sequence[str], measure: Callable[[Judge, str], tuple[int, list[str]]]
+) -> None:
+    """<name>.json: the names, and how good a judge the graph <name>.onnx is.
+
+    `measure(judge, soundfont)`: how many renderings were heard, and the mistakes in words.
+    """
+    judge = Judge(tuple(names), {}, folder / f"{name}.onnx")
+    card: dict = {"names": judge.names, "held_out_accuracy": {}, "held_out_renderings": {}, "mistakes": {}}
     for font in SOUNDFONTS:
-        asked, mistakes = measure(judge, font, rounds)
+        asked, mistakes = measure(judge, font)
         card["held_out_accuracy"][font] = round(1 - len(mistakes) / asked, 4)
         card["held_out_renderings"][font] = asked
         card["mistakes"][font] = dict(Counter(mistakes).most_common(8))
         print(f"{font}: {card['held_out_accuracy'][font]:.1%} of {asked} renderings; {card['mistakes'][font]}")
-    (folder / "judge.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -185,7 +192,8 @@ def main(arguments: list[str] | None = None) -> None:
         log_mel, label = (np.concatenate([data[name] for data in sets]) for name in ("log_mel", "label"))
         net = train(log_mel, label, options.steps, options.cache / f"judge_{options.scores}_{options.steps}.pt")
         export(net, options.out / "judge.onnx")
-    write_card(options.out, options.rounds)
+    names = [instrument.name for instrument in INSTRUMENTS]
+    write_card(options.out, "judge", names, partial(measure, rounds=options.rounds))
 
 
 if __name__ == "__main__":

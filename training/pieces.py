@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.arranging.compose import compose
-from training.scores import CONTROL_RATE_HZ, TRAINING_SEEDS, Score, make_score
+from engine.arranging.wording import TUNE
+from training.scores import TRAINING_SEEDS, Score, make_score
 
 SECONDS = 5.12
 SEEDS: Mapping[str, range] = {  # by kind
@@ -41,9 +42,8 @@ def make_piece(kind: str, seed: int) -> Piece:
     if kind == "drums":
         role, notes = "drums", arrangement.parts["drums"] or compose(seed, SECONDS, "rock").parts["drums"]
     else:
-        written = {"tune": arrangement.tune, **arrangement.parts}
+        written = {TUNE: arrangement.tune, **arrangement.parts}
         roles = [role for role in written if written[role] and role != "drums"]
         role = roles[np.random.default_rng([0x9A47, seed]).integers(len(roles))]
         notes = written[role]
-    steady = np.zeros(round(SECONDS * CONTROL_RATE_HZ), np.float32)
-    return Piece(Score(SECONDS, arrangement.grid.tempo_bpm, notes, steady, steady + 1), role)
+    return Piece(Score.plain(notes, SECONDS, arrangement.grid.tempo_bpm), role)

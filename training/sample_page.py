@@ -136,7 +136,7 @@ def played(piece: Arrangement, renderer: Renderer) -> np.ndarray:
     mix = np.zeros(length * SAMPLE_RATE_HZ // CONTROL_RATE_HZ, np.float32)
     for role, notes in stems.items():
         sound = instrument(GENRES[piece.genre].instruments[role][0])
-        score = Score(piece.grid.seconds, piece.grid.tempo_bpm, notes, np.zeros(length), np.ones(length))
+        score = Score.plain(notes, piece.grid.seconds, piece.grid.tempo_bpm)
         mix += GAINS.get(role, 1.0) * renderer.render(score, sound.program, sound.bank)
     return mix / np.abs(mix).max()
 

@@ -7,6 +7,7 @@ because source and target follow the same curves the model learns to carry them 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,12 @@ class Score:
     notes: tuple[Note, ...]
     bend_cents: np.ndarray  # [100 * seconds], -200..200
     expression: np.ndarray  # [100 * seconds], 0..1 (MIDI controller 11)
+
+    @classmethod
+    def plain(cls, notes: Iterable[Note], seconds: float, tempo_bpm: float = 120.0) -> Score:
+        """The notes as they are written: no bend, full expression."""
+        still = np.zeros(round(seconds * CONTROL_RATE_HZ), np.float32)
+        return cls(seconds, tempo_bpm, tuple(notes), still, still + 1)
 
 
 def make_score(seed: int, seconds: float = 5.12) -> Score:

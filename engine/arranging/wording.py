@@ -113,7 +113,7 @@ def genre_in(text: str) -> str:
 def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
     """The parts that a text asks for, in its order; a phrase without a role says more about the one before."""
     parts: list[Part] = []
-    own = {word for words in (GENRES[genre].words if genre else ()) for word in words.split()}
+    own = _names_of(genre)
     for phrase in filter(None, SEPARATORS.split(text)):
         role, sound = _role(phrase), _sound(phrase, own)
         if role is None and parts:
@@ -126,9 +126,14 @@ def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
 def _task(text: str, genre: str) -> str:
     if ADDS.search(text) or PART.search(text) or SEVERAL.search(text) and len(parts_in(text, genre)) > 1:
         return "accompaniment"
-    names = {word for words in (GENRES[genre].words if genre else ()) for word in words.split()}
+    names = _names_of(genre)
     is_genre_alone = all(word in names for word in _words(text) if word not in FILLERS)  # "jazz guitar" is a sound
     return "genre" if genre and (is_genre_alone or RESTYLES.search(text) and not _role(text)) else "timbre"
+
+
+def _names_of(genre: str) -> set[str]:
+    """The single words of which a genre's names are made; none of no genre."""
+    return {word for names in (GENRES[genre].words if genre else ()) for word in names.split()}
 
 
 @lru_cache(maxsize=1)

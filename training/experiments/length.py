@@ -48,11 +48,10 @@ PHRASES = (
 def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
     """The phrase by a soundfont that training never heard, over and over: mono 32 kHz."""
     from training.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
-    from training.scores import CONTROL_RATE_HZ, Score
+    from training.scores import Score
 
-    curve = np.zeros(round(PHRASE_SECONDS * CONTROL_RATE_HZ))
     renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
-    once = renderer.render(Score(PHRASE_SECONDS, 120.0, tuple(phrase.notes), curve, curve + 1), phrase.program)
+    once = renderer.render(Score.plain(phrase.notes, PHRASE_SECONDS), phrase.program)
     renderer.close()
     return np.resize(once, round(seconds * RATE_HZ))
 
