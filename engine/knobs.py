@@ -35,6 +35,7 @@ KNOBS: Mapping[str, Knob] = {
     "strength": Knob(float, 0, 2, ("audio_prompt", "scale"), 1.0),
     "pooling": Knob(int, 1, 8, ("audio_prompt", "pooling"), 1),
     "guidance": Knob(float, 0, 10, ("guidance",), 1.0),
+    "fidelity": Knob(float, 0, 2, ("audio_prompt", "fidelity"), 0.0),
     "guidance_from": Knob(float, 0, 1, ("guidance_from",), 0.0),
     "guidance_to": Knob(float, 0, 1, ("guidance_to",), 1.0),
     "negative": Knob(str, 0, MAX_TEXT, ("negative_prompt",), ""),
@@ -60,6 +61,7 @@ class Knobs:
     prompts: tuple[tuple[str, float], ...]  # (words, weight); the weights sum to 1
     temperature: float = 1.0
     top_k: int = 250
+    fidelity: float = 0.0
     guidance_from: float = 0.0
     guidance_to: float = 1.0
     stems: str = ""  # which of several, comma separated; empty: all

@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    known = (*KNOB_VALUES, "guidance_from", "guidance_to", "negative", "seed")
+    known = (*KNOB_VALUES, "fidelity", "guidance_from", "guidance_to", "negative", "seed")
     if not equals or name not in known:
         raise argparse.ArgumentTypeError(f"expected one of {', '.join(known)} with =VALUE, got {text!r}")
     if name == "negative":

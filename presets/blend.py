@@ -38,6 +38,7 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
         audio_prompt=AudioPrompt(
             pooling=_rounded(_mean(parts, lambda preset: preset.audio_prompt.pooling)),
             scale=_mean(parts, lambda preset: preset.audio_prompt.scale),
+            fidelity=_mean(parts, lambda preset: preset.audio_prompt.fidelity),
         ),
         guidance=_mean(parts, lambda preset: preset.guidance),
         guidance_from=_mean(parts, lambda preset: preset.guidance_from),

@@ -48,6 +48,7 @@ class AudioPrompt(_Strict):
 
     pooling: int | None = Field(None, ge=1, le=8, description="frames per audio token (omega)")
     scale: float | None = Field(None, ge=0, le=2, description="weight of the audio prompt (alpha)")
+    fidelity: float | None = Field(None, ge=0, le=2, description="how strictly its balance of notes is kept")
 
 
 class Preset(_Strict):
@@ -105,6 +106,7 @@ class Parameter:
 _KNOBS = {
     "strength": (("audio_prompt", "scale"), "f"),
     "pooling": (("audio_prompt", "pooling"), "i"),
+    "fidelity": (("audio_prompt", "fidelity"), "f"),
     "guidance": (("guidance",), "f"),
     "guidance_from": (("guidance_from",), "f"),
     "guidance_to": (("guidance_to",), "f"),

@@ -14,8 +14,9 @@ from typing import Any
 from server.journal import JobRecord, Result
 
 KNOBS = (
-    "strength", "pooling", "guidance", "guidance_from", "guidance_to", "negative", "steps", "temperature", "top_k"
-)
+    "strength", "pooling", "fidelity", "guidance", "guidance_from", "guidance_to", "negative", "steps", "temperature",
+    "top_k",
+)  # fmt: skip
 HINTS = ("stems", "tempo")  # knobs that are empty or 0 where nothing was said
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20

@@ -180,9 +180,13 @@ def partials_loss(log_amplitude: Tensor, offset: Tensor, wave: Tensor) -> Tensor
 
 
 class SpectralLoss(nn.Module):
-    """Log-mel L1 and spectral convergence at five resolutions; the longest hears whether partials are steady."""
+    """Log-mel L1 and spectral convergence at six resolutions: the shortest hears how sharp an attack is, the longest
+    whether partials are steady.
+    """
 
-    RESOLUTIONS = ((512, 128, 40), (1024, 256, 80), (2048, 512, 128), (4096, 1024, 160), (8192, 2048, 256))
+    RESOLUTIONS = (  # window, hop, bands
+        (192, 48, 16), (512, 128, 40), (1024, 256, 80), (2048, 512, 128), (4096, 1024, 160), (8192, 2048, 256),
+    )  # fmt: skip
 
     def __init__(self):
         super().__init__()

@@ -3,8 +3,8 @@
     python -m training.transformer --data runs/data --codec runs/codec --out runs/transformer
 
 The source and the target are two instruments playing one score; the words name the target. Loss: the velocity of the
-rectified flow at logit-normal times (Esser et al. 2024). Pooling omega is drawn per batch; words and audio are dropped
-now and then so that guidance and the bare text model exist.
+rectified flow at logit-normal times (Esser et al. 2024). Pooling omega is drawn per batch; words, audio or both are
+dropped now and then so that guidance and the bare text model exist.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from engine.nano import features as F
 from engine.nano.model import AudioEncoder, Denoiser, NanoConfig, pool, time_embedding
 from training.codec import FeatureCodec
 from training.data import SOURCE_ONLY, from_bytes, shard_folders
+from training.disguise import disguised
 from training.loop import Schedule, load_average, run
 from training.phrases import Phrasebook
 
 OMEGAS, OMEGA_WEIGHTS = (1, 2, 4, 8), (0.7, 0.14, 0.08, 0.08)
-DROP_TEXT, DROP_AUDIO = 0.1, 0.07
+DROP_TEXT, DROP_AUDIO, DROP_BOTH = 0.08, 0.05, 0.05
 SAME_INSTRUMENT = 0.06  # now and then the source already is what is asked for
+GUIDE = 0.4  # of sources, where the arranger's guide is among them: it is all that nano hears of a new part
 GAIN_DB = 6.0
-SHARES = {"solo": 0.5, "drums": 0.25, "parts": 0.25}  # of the kinds of shards, where there are all
+SHARES = {"solo": 0.55, "drums": 0.25, "parts": 0.2}  # of the kinds of shards, where there are all
 
 
 class Transformer(nn.Module):
@@ -50,32 +52,40 @@ class Pairs:
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
         self.share = shares([folder.name for folder in folders])
+        self.has_guide = [not folder.name.startswith("shard_solo") for folder in folders]  # as a score's last row
         self.book = Phrasebook(root)
         self.batch, self.random = batch, np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:
             picks = [self._pick() for _ in range(self.batch)]
-            heard, latent, phrase = (np.stack(column) for column in zip(*picks, strict=True))
+            heard, mate, latent, phrase, audio_scale = (np.stack(column) for column in zip(*picks, strict=True))
+            source = disguised(from_bytes(heard), from_bytes(mate), self.random)
             yield {
-                "heard": torch.from_numpy(louder(from_bytes(heard), self.random)),
+                "heard": torch.from_numpy(louder(source, self.random)),
                 "latent": torch.from_numpy(latent.astype(np.float32)),
                 "text": torch.from_numpy(self.book.tokens[phrase].astype(np.float32)),
                 "text_bias": torch.from_numpy(self.book.bias[phrase]),
-                "audio_scale": torch.from_numpy((self.random.random(self.batch) >= DROP_AUDIO).astype(np.float32)),
+                "audio_scale": torch.from_numpy(audio_scale),
                 "omega": int(self.random.choice(OMEGAS, p=OMEGA_WEIGHTS)),
             }
 
-    def _pick(self) -> tuple[np.ndarray, np.ndarray, int]:
+    def _pick(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.float32]:
+        """One row: the source, another player of its score, the target's latents, its words, and alpha."""
         shard = self.random.choice(len(self.heard), p=self.share)
         labels = self.label[shard]
         target = self.random.choice(np.flatnonzero(labels != SOURCE_ONLY))
         mates = np.flatnonzero((self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target))
         same = self.random.random() < SAME_INSTRUMENT or not len(mates)
-        source = target if same else self.random.choice(mates)
+        source, mate = (target, target) if same else self.random.choice(mates, 2)
+        if not same and self.has_guide[shard] and self.random.random() < GUIDE:
+            source = mate = mates[-1]
         words = self.book.by_label[labels[target]][self.colour[shard][target]]
-        phrase = 0 if self.random.random() < DROP_TEXT else self.random.choice(words)
-        return self.heard[shard][source], self.latent[shard][target], phrase
+        drawn = self.random.random()  # [ both | text | audio | neither is dropped ]
+        phrase = 0 if drawn < DROP_BOTH + DROP_TEXT else self.random.choice(words)
+        is_deaf = drawn < DROP_BOTH or 0 <= drawn - DROP_BOTH - DROP_TEXT < DROP_AUDIO
+        heard = self.heard[shard]
+        return heard[source], heard[mate], self.latent[shard][target], phrase, np.float32(not is_deaf)
 
 
 def shares(names: list[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
     region -> hearing: beats, bars, key, chords -> parts: notes of one role in one genre -> guide: a plain sound of them
 
+    lead        the tune of a region, taken out of what is beside it
     wording     what a text asks for: another sound, further stems, another genre
     hearing     with beats, bars, pitches, harmony: the grid of a region
     genres/     one file a genre: tempo, harmony, patterns, instruments

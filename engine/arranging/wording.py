@@ -116,7 +116,7 @@ def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
     own = _names_of(genre)
     for phrase in filter(None, SEPARATORS.split(text)):
         role, sound = _role(phrase), _sound(phrase, own)
-        if role is None and parts:
+        if role is None and sound and parts:
             parts[-1] = Part(parts[-1].role, " ".join(filter(None, (sound, parts[-1].sound or parts[-1].role))))
         elif role or sound:
             parts.append(Part(role or "counter", sound))

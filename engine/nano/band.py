@@ -1,7 +1,7 @@
 """Accompaniment and genre: the arranger writes what nano plays.
 
     region -> hear -> grid -> write(role) -> notes -> guide -> nano, asked for the part's sound -> a stem of its own
-    region -> nano, asked for the genre's lead ----------------------------------------------> the tune (genre only)
+    region -> lead -> nano, asked for the genre's lead --------------------------------------> the tune (genre only)
 
 Nothing of the region's sound is in the new stems. The words decide the task where no preset does. One thread at a time.
 """
@@ -17,6 +17,7 @@ import numpy as np
 from engine.arranging import guide, parts
 from engine.arranging.genres import GENRES
 from engine.arranging.hearing import Heard, hear
+from engine.arranging.lead import lead
 from engine.arranging.wording import MIX, TUNE, Part, Wanted, understood
 from engine.errors import EngineError
 from engine.knobs import Knobs
@@ -88,11 +89,18 @@ class Band:
         progress: Progress,
     ) -> np.ndarray:  # fmt: skip
         own = replace(knobs, prompts=((self._sound(part, genre, knobs), 1.0),), seed=knobs.seed + index)
-        source = mono if part.role == TUNE else self._guide(part, heard, genre, own.seed)
+        if part.role == "drums":  # have no notes to balance
+            own = replace(own, fidelity=0.0)
+        source = self._tune(mono) if part.role == TUNE else self._guide(part, heard, genre, own.seed)
         if not source.any():
             return source
         share = (1 - HEARD) / len(self._parts)
         return play(source, own, lambda stage, done: progress(stage, HEARD + share * (index + max(done, 0.0))))
+
+    def _tune(self, mono: np.ndarray) -> np.ndarray:
+        tune, share = lead(mono, SAMPLE_RATE_HZ)
+        self.notes.append(f"tune: {share:.0%} of what sounds")
+        return tune
 
     def _guide(self, part: Part, heard: Heard, genre: str, seed: int) -> np.ndarray:
         random = np.random.default_rng([0xBA2D, seed])

@@ -2,11 +2,11 @@
 
     words  -> text_encoder -> tokens ------------------------------+
     region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
-    seed   -> noise -----------------------------------------------+
+    seed   -> noise -----------------------------------------------+                                         -> balanced
 
 Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, what is spoken
-in synthesis.py, how the flow is walked in sampler.py, what further stems are asked for in band.py. One thread at a time
-may call a family.
+in synthesis.py, how loud each note is in balance.py, how the flow is walked in sampler.py, what further stems are asked
+for in band.py. One thread at a time may call a family.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from engine.errors import Cancelled, EngineError
 from engine.knobs import Knobs
 from engine.arranging.wording import Wanted
 from engine.nano import features as F
+from engine.nano.balance import balanced
 from engine.nano.band import Band, asked
 from engine.nano.pooling import pool
 from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
@@ -41,8 +42,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
 DEFAULTS: Mapping[str, Any] = {
-    "strength": 1.0, "pooling": 1, "guidance": 1.5, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
-    "steps": 4, "seed": -1, "stems": "", "tempo": 0.0,
+    "strength": 1.0, "pooling": 1, "fidelity": 1.0, "guidance": 1.5, "guidance_from": 0.0, "guidance_to": 1.0,
+    "negative": "", "steps": 4, "seed": -1, "stems": "", "tempo": 0.0,
 }  # fmt: skip
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
@@ -244,7 +245,9 @@ class NanoFamily:
         )
         progress("decoding", GENERATED)
         advance = lambda done: progress("decoding", GENERATED + (DECODED - GENERATED) * done)  # noqa: E731
-        return self._decoded(latent, advance, cancelled)[: len(mono)] / gain
+        stem = self._decoded(latent, advance, cancelled)[: len(mono)]
+        fidelity = knobs.fidelity * min(1.0, knobs.strength)  # who does not listen is not held to what was played
+        return balanced(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled) / gain
 
     def _heard(self, window: np.ndarray, frames: int, cancelled: Callable[[], bool]) -> np.ndarray:
         """Audio tokens of every window: [W, 128, 384]."""

@@ -95,11 +95,11 @@ def mel_filters() -> np.ndarray:
     return _triangles(edges, MEL_N_FFT)
 
 
-@lru_cache(maxsize=1)
-def pitch_filters() -> np.ndarray:
-    """Triangular filters a third of a semitone apart: [216, 4097]."""
+@lru_cache(maxsize=2)
+def pitch_filters(n_fft: int = PITCH_N_FFT) -> np.ndarray:
+    """Triangular filters a third of a semitone apart: [216, n_fft // 2 + 1]."""
     steps = PITCH_LOWEST_MIDI + (np.arange(PITCH_BINS + 2) - 1) / PITCH_BINS_PER_SEMITONE
-    return _triangles(440 * 2 ** ((steps - 69) / 12), PITCH_N_FFT)
+    return _triangles(440 * 2 ** ((steps - 69) / 12), n_fft)
 
 
 def _triangles(edges_hz: np.ndarray, n_fft: int) -> np.ndarray:

@@ -18,7 +18,7 @@ licence: CC0-1.0
 def test_the_smallest_style_leaves_every_knob_to_the_model_family():
     preset = parse_preset(SMALLEST)
     assert (preset.model, preset.task) == ("nano", "timbre")
-    assert [knob.value for knob in parameters(preset)] == [None] * 5 + [""] + [None] * 4
+    assert [knob.value for knob in parameters(preset)] == [None] * 6 + [""] + [None] * 4
 
 
 def test_parameters_carry_the_wire_names_with_range_and_help():

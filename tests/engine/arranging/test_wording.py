@@ -15,6 +15,7 @@ PARTS = {
     "accompany this with a soft guitar": {"chords": "soft guitar"},
     "add a techno beat and acid bass": {"drums": "", "bass": ""},
     "Could you add an 808 beat?": {"drums": "808 beat"},
+    "add chords, jazz": {"chords": ""},
 }
 GENRE_OF = {
     "as a bossa nova": "bossa nova",

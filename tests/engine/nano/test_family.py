@@ -31,8 +31,8 @@ def test_the_same_seed_gives_the_same_sound_and_another_does_not(tiny_nano):
 @pytest.mark.parametrize(
     "change",
     [
-        {"text": "piano"}, {"strength": 0.2}, {"pooling": 8}, {"guidance": 3.0}, {"guidance_to": 0.0},
-        {"negative": "flute"}, {"steps": 3},
+        {"text": "piano"}, {"strength": 0.2}, {"pooling": 8}, {"fidelity": 0.0}, {"guidance": 3.0},
+        {"guidance_to": 0.0}, {"negative": "flute"}, {"steps": 3},
     ],
 )  # fmt: skip
 def test_every_knob_changes_the_sound(tiny_nano, change):
