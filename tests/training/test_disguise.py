@@ -13,15 +13,18 @@ OTHER = F.features((np.sin(2 * np.pi * 660 * TIME) * (TIME > 1) * (TIME < 1.5)).
 PITCH = disguise.BANDS[1]
 
 
+TONE_BIN = (69 - F.PITCH_LOWEST_MIDI) * F.PITCH_BINS_PER_SEMITONE
+
+
 def pitches(features):
     """Log-levels [2 T, 216]."""
     return features[:, PITCH.columns].reshape(-1, PITCH.bins)
 
 
 def begins(levels):
-    """The first frame that is about as loud as the loudest."""
-    loudest = levels.max(axis=1)
-    return int(np.argmax(loudest > loudest.max() - 0.3))
+    """The first frame in which the tone is about as loud as it ever is."""
+    tone = levels[:, TONE_BIN]
+    return int(np.argmax(tone > tone.max() - 0.3))
 
 
 def test_most_visits_differ_and_some_are_plain():
