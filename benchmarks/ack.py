@@ -19,7 +19,7 @@ from benchmarks.setting import TEXT, BenchmarkError, Running, Setting, running, 
 
 GOAL_P99_MS = 10.0
 PATIENCE_SECONDS = 5.0
-APART_SECONDS = 0.005  # requests of people and patches do not come in one burst
+APART_SECONDS = 0.02  # requests of people and patches do not come in one burst, nor while the last is written down
 
 
 def measure(setting: Setting) -> list[Figure]:

@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 2
 RESERVE_BYTES = 2**20  # a few hundred ends
+ENDS_BETWEEN_FOLDS = 50  # a job leaves about 30 pages of 4 KB in the log: 6 MB
+MOST_LOG_PAGES = 16_384  # 64 MB, whoever wrote them
 MAX_CLIENTS = 4096  # registrations and named clients that are kept; the longest unheard go first
 SCHEMA = """
 create table jobs (
@@ -182,6 +184,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._unfolded = 0  # ends since the log was last written into the file
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
         try:
             self._open()
@@ -196,6 +199,7 @@ class Journal:
         self._db.execute("pragma locking_mode = exclusive")
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
+        self._db.execute(f"pragma wal_autocheckpoint = {MOST_LOG_PAGES}")  # before that, see `_fold`
         version = self._db.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise JournalError("not_ready", f"{self.path} was written by a newer retimbre (journal version {version}, "
@@ -275,7 +279,17 @@ class Journal:
 
     def end_job(self, job: str, end: End, results: Iterable[Result] = ()) -> End:
         """Close a job and return its end with the serial. A job that has ended keeps its first end."""
-        return self._even_when_full(lambda: self._end_job(job, end, tuple(results)))
+        ended = self._even_when_full(lambda: self._end_job(job, end, tuple(results)))
+        self._fold()
+        return ended
+
+    def _fold(self) -> None:
+        """Now and then the log is written into the file: here, for SQLite would do so at any commit, an ack's too."""
+        self._unfolded += 1
+        if self._unfolded >= ENDS_BETWEEN_FOLDS:
+            with contextlib.suppress(sqlite3.Error):  # a full disk: the log still has everything
+                self._db.execute("pragma wal_checkpoint(passive)")
+            self._unfolded = 0
 
     def _end_job(self, job: str, end: End, results: tuple[Result, ...]) -> End:
         with self._transaction():

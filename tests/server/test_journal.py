@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from server import journal as module
 from server.journal import End, JobRecord, Journal, JournalError, KnownClient, KnownSession, Result
 
 
@@ -93,6 +94,16 @@ def test_one_take_of_a_region_is_in_use(journal):
     journal.use_take(journal.job("job-0"))
     journal.use_take(journal.job("job-1"))
     assert [take.in_use for take, _ in journal.takes("here/max", "region-1", 10)] == [True, False]
+
+
+def test_the_log_is_written_into_the_file_after_some_ends_and_not_before_an_ack(journal, path, monkeypatch):
+    monkeypatch.setattr(module, "ENDS_BETWEEN_FOLDS", 20)
+    before = path.stat().st_size
+    for index in range(20):
+        journal.add_job(record(f"job-{index}", client_id=index))
+        assert path.stat().st_size == before
+        journal.end_job(f"job-{index}", End(code="cancelled", message="by the client"))
+    assert path.stat().st_size > before
 
 
 def test_registrations_are_kept_for_a_while(journal):
