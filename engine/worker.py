@@ -40,6 +40,7 @@ STUCK_SECONDS = 900.0  # a step that takes longer will not end: we fall silent, 
 SWEEP_AFTER_SECONDS = 0.2  # without work; the jobs of a queue follow each other within milliseconds
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
+NICENESS = 5  # a DAW and the server's acks go first; 15 would leave nothing beside a busy DAW
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
 
 
@@ -354,6 +355,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
     parser.add_argument("--runtime", choices=providers.NAMES, default="auto", help="what computes; auto: the fastest")
     options = parser.parse_args(arguments)
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(NICENESS)
     faulthandler.enable()  # a crash in a driver says where it was, in the server's log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
     pipe = EventPipe(_private_stdout())

@@ -5,8 +5,8 @@ comes forward.
     stem   --> the same ---------------------------------------------------+--> gain [T, 36] --> the stem's spectrum
 
 A chord's notes are there in both, and which of them a listener takes for the tune hangs on their levels: on recordings
-the melody that pyin hears in the stem was the region's in 0.59 of the frames before and in 0.73 after
-(docs/evaluation.md). Octaves are folded because instruments differ in which partials they sound. Numpy alone.
+the melody that pyin heard in the stem was the region's in 0.59 of the frames before and in 0.70 after. Octaves
+are folded because instruments differ in which partials they sound. Numpy alone.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
 DEFAULTS: Mapping[str, Any] = {
-    "strength": 1.0, "pooling": 1, "fidelity": 1.0, "guidance": 1.5, "guidance_from": 0.0, "guidance_to": 1.0,
+    "strength": 1.0, "pooling": 1, "fidelity": 1.0, "guidance": 1.8, "guidance_from": 0.0, "guidance_to": 1.0,
     "negative": "", "steps": 4, "seed": -1, "stems": "", "tempo": 0.0,
 }  # fmt: skip
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32

@@ -62,7 +62,7 @@ EXPERIMENTS: Mapping[str, Sequence[Setting]] = {
         Setting("λ 1, no guidance", _knobs(guidance=1.0)),
         *(
             setting
-            for guidance in (1.5, 3.0)
+            for guidance in (1.8, 3.0)
             for setting in (
                 Setting(f"λ {guidance:g}, empty", _knobs(guidance=guidance)),
                 Setting(f"λ {guidance:g}, the source's name", _against_source(guidance)),
