@@ -81,11 +81,10 @@ class Pairs:
         if not same and self.has_guide[shard] and self.random.random() < GUIDE:
             source = mate = mates[-1]
         words = self.book.by_label[labels[target]][self.colour[shard][target]]
-        drawn = self.random.random()  # [ both | text | audio | neither is dropped ]
-        phrase = 0 if drawn < DROP_BOTH + DROP_TEXT else self.random.choice(words)
-        is_deaf = drawn < DROP_BOTH or 0 <= drawn - DROP_BOTH - DROP_TEXT < DROP_AUDIO
-        heard = self.heard[shard]
-        return heard[source], heard[mate], self.latent[shard][target], phrase, np.float32(not is_deaf)
+        is_bare, is_wordless, is_deaf = self.random.random(3) < (DROP_BOTH, DROP_TEXT, DROP_AUDIO)
+        phrase = 0 if is_bare or is_wordless else self.random.choice(words)
+        heard, audio_scale = self.heard[shard], np.float32(not (is_bare or is_deaf))
+        return heard[source], heard[mate], self.latent[shard][target], phrase, audio_scale
 
 
 def shares(names: list[str]) -> np.ndarray:
