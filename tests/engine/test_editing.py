@@ -9,6 +9,7 @@ import soundfile
 from engine import Cancelled, EditRequest, EngineError, Shelf, edit
 from engine.audio import sha256_of
 from engine.nano import family as nano_family
+from engine.nano.family import DEFAULTS
 from tests.engine.signals import noise
 
 KNOBS = {"steps": 1, "seed": 3}
@@ -46,7 +47,7 @@ def test_the_manifest_on_disk_says_how_it_was_made(write, out, shelf):
     values = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert values == manifest.values
     assert values["input"]["sha256"] == sha256_of(path) and values["stems"][0]["sha256"]
-    assert values["seed"] == values["knobs"]["seed"] == 3 and values["knobs"]["guidance"] == 1.5
+    assert values["seed"] == values["knobs"]["seed"] == 3 and values["knobs"]["guidance"] == DEFAULTS["guidance"]
     assert set(values["model"]["files"]) >= {"denoiser.onnx", "tokenizer.json"}
     assert values["context"] == {"job": "7"}
     assert {"encoding", "generating", "decoding", "fitting", "writing", "total"} <= set(values["timings_seconds"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.families import Shelf
-from engine.worker import STUCK_SECONDS, EventPipe, Job, Worker
+from engine.worker import NICENESS, STUCK_SECONDS, EventPipe, Job, Worker
 from tests.engine.signals import noise
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,14 @@ def test_it_greets_before_it_loads(tiny_weights):
     assert (loaded["event"], loaded["model"], loaded["licence"]) == ("loaded", "nano", "Apache-2.0")
     assert hello["event"] == "hello" and hello["pid"] and hello["models"][0]["name"] == "nano"
     assert ready["model"] == "nano" and ready["seconds"] > 0
+    assert worker.end() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="no priorities of this kind")
+def test_who_asks_goes_before_who_computes(tiny_weights):
+    worker = Process(tiny_weights)
+    pid, ours = worker.until("ready")[0]["pid"], os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, ours + NICENESS)
     assert worker.end() == 0
 
 
