@@ -40,7 +40,7 @@ STUCK_SECONDS = 900.0  # a step that takes longer will not end: we fall silent, 
 SWEEP_AFTER_SECONDS = 0.2  # without work; the jobs of a queue follow each other within milliseconds
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
-NICENESS = 5  # a DAW and the server's acks go first; 15 would leave nothing beside a busy DAW
+NICENESS = 10  # a DAW and the acks of the server go first; 15 would leave nothing beside a busy DAW
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
 
 
