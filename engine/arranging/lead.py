@@ -15,6 +15,7 @@ import numpy as np
 
 from engine import spectra
 from engine.arranging import pitches
+from engine.arranging.beats import viterbi
 from engine.arranging.pitches import NOTES
 
 ALONE = 0.85  # of the energy: a line that holds so much is all there is
@@ -45,17 +46,7 @@ def line(sounding: np.ndarray) -> np.ndarray:
     merit = np.sqrt(np.minimum(sounding / loudest, 1.4))
     merit = merit + HIGHER * (NOTES - 64) - LOWER * np.maximum(LOWEST_LEAD - NOTES, 0)
     merit = np.pad(merit, ((0, 0), (0, 1)), constant_values=REST)
-    best, cost = merit[0], _costs()
-    came_from = np.zeros(merit.shape, int)
-    for frame in range(1, len(merit)):
-        total = best[:, None] - cost
-        came_from[frame] = total.argmax(axis=0)
-        best = total.max(axis=0) + merit[frame]
-    path = np.zeros(len(merit), int)
-    path[-1] = best.argmax()
-    for frame in range(len(merit) - 1, 0, -1):
-        path[frame - 1] = came_from[frame, path[frame]]
-    return path
+    return viterbi(merit, np.zeros(merit.shape[1]), -_costs())
 
 
 @lru_cache(maxsize=1)
