@@ -19,12 +19,13 @@ SILENCE_PEAK = 1e-4  # -80 dBFS
 
 @dataclass(frozen=True)
 class Heard:
-    """A grid, and how far it can be trusted, 0 (made up) to 1, for the manifest's notes."""
+    """A grid; how far it can be trusted, 0 (made up) to 1, for the manifest's notes; and the notes that sound."""
 
     grid: Grid
     beat_confidence: float
     bar_confidence: float
     key_confidence: float
+    sounding: np.ndarray  # [frames, pitches.NOTES], see pitches.find_pitches
 
 
 def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
@@ -43,9 +44,10 @@ def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
     places = (np.arange(len(metre.beats_seconds) - 1) - metre.first_bar) % metre.beats_per_bar
     chords = harmony.find_chords(chroma, key, places, metre.beats_per_bar)
     grid = Grid(seconds, metre.beats_seconds, metre.first_bar, metre.beats_per_bar, chords, key)
-    return Heard(grid, found.confidence, metre.confidence if found.confidence else 0.0, key_confidence)
+    return Heard(grid, found.confidence, metre.confidence if found.confidence else 0.0, key_confidence, sounding)
 
 
 def _unheard(seconds: float) -> Heard:
     times = beats.default_beats(seconds)
-    return Heard(Grid(seconds, times, 0, 4, (None,) * (len(times) - 1), Key(0, "major")), 0.0, 0.0, 0.0)
+    plain = Grid(seconds, times, 0, 4, (None,) * (len(times) - 1), Key(0, "major"))
+    return Heard(plain, 0.0, 0.0, 0.0, np.zeros((1, len(pitches.NOTES)), np.float32))

@@ -26,9 +26,12 @@ PARTIALS, HALF_WIDTH_SEMITONES, NARROWEST_BINS = 16, 0.6, 1.5
 BESIDE_DB = -20.0
 
 
-def lead(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
-    """The tune [N] of float samples [N], and its share of the energy; a region of one voice, or of none, as it is."""
-    path = line(pitches.find_pitches(mono, rate_hz))
+def lead(mono: np.ndarray, rate_hz: int, sounding: np.ndarray) -> tuple[np.ndarray, float]:
+    """The tune [N] of float samples [N], and its share of the energy; a region of one voice, or of none, as it is.
+
+    `sounding`: what `pitches.find_pitches` found in it.
+    """
+    path = line(sounding)
     frames = spectra.middles(spectra.frame_count(len(mono))) * (pitches.FRAMES_PER_SECOND / rate_hz)
     chosen = path[np.clip(np.round(frames).astype(int), 0, len(path) - 1)]
     weights = np.eye(len(NOTES) + 1, dtype=np.float32)[chosen]

@@ -91,15 +91,15 @@ class Band:
         own = replace(knobs, prompts=((self._sound(part, genre, knobs), 1.0),), seed=knobs.seed + index)
         if part.role == "drums":  # have no notes to balance
             own = replace(own, fidelity=0.0)
-        source = self._tune(mono) if part.role == TUNE else self._guide(part, heard, genre, own.seed)
+        source = self._tune(mono, heard) if part.role == TUNE else self._guide(part, heard, genre, own.seed)
         if not source.any():
             return source
         share = (1 - HEARD) / len(self._parts)
         return play(source, own, lambda stage, done: progress(stage, HEARD + share * (index + max(done, 0.0))))
 
-    def _tune(self, mono: np.ndarray) -> np.ndarray:
-        tune, share = lead(mono, SAMPLE_RATE_HZ)
-        self.notes.append(f"tune: {share:.0%} of what sounds")
+    def _tune(self, mono: np.ndarray, heard: Heard) -> np.ndarray:
+        tune, share = lead(mono, SAMPLE_RATE_HZ, heard.sounding)
+        self.notes.append(f"tune: {share:.0%} of the region's energy")
         return tune
 
     def _guide(self, part: Part, heard: Heard, genre: str, seed: int) -> np.ndarray:
