@@ -112,7 +112,7 @@ class Synthesis(nn.Module):
         spectrum = parts.new_zeros(*parts.shape[:3], synthesis.LOBE_REACH + synthesis.BINS)
         for group, first in synthesis.slot_slices():
             beside = position[..., group] - torch.arange(first, first + group.stop - group.start)
-            for column, lobe in enumerate(synthesis.hann_lobes(beside, torch.sinc), first):
+            for column, lobe in enumerate(synthesis.hann_lobes(beside, torch), first):
                 spectrum[..., column : column + beside.shape[-1]] += parts[..., group] * lobe
         return (spectrum[..., synthesis.LOBE_REACH :] * self.signs).unbind(0)
 
