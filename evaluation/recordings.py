@@ -11,7 +11,7 @@ import numpy as np
 from evaluation.judge import Judge
 from evaluation.metrics import Sound, chroma_similarity, onset_f, raw_chroma_accuracy
 from evaluation.subject import RATE_HZ, Subject
-from evaluation.unseen import mean_and_error
+from evaluation.unseen import MELODY_KEPT_BY_CODEC, mean_and_error
 
 TARGETS = ("violin", "trumpet", "flute", "piano", "nylon guitar", "church organ")
 FIGURES = {
@@ -20,7 +20,6 @@ FIGURES = {
     "onset_f": "(c) onset F",
     "melody": "(f) melody",
 }
-MELODY_KEPT_BY_CODEC = 0.8  # (f) is asked only of sources whose own pass through the codec keeps it above this
 LONGEST_SECONDS = 20.0
 SUFFIXES = (".wav", ".flac", ".aif", ".aiff", ".ogg")
 

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder of real recordings")
     parser.add_argument("--knobs", action="store_true", help="also sweep each knob on a third of the pairs")
+    parser.add_argument("--melody", action="store_true", help="also ask (f) of the unseen pairs: takes minutes more")
     parser.add_argument("--held-out-words", action="store_true", help="also ask with words that training never said")
     parser.add_argument(
         "--set",
@@ -147,7 +148,7 @@ def _unseen(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
     for index, (pair, sounds) in enumerate(
         _track(console, unseen.played(stage, options.pairs, options.seed), "unseen pairs")
     ):
-        results.append(unseen.examine_pair(subject, judge, pair, sounds, knobs))
+        results.append(unseen.examine_pair(subject, judge, pair, sounds, knobs, options.melody))
         if options.gallery and index < 10:
             _hang(options.gallery, index, pair, sounds, subject, knobs)
     return {
@@ -177,7 +178,7 @@ def _sweep(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
     rows = []
     for knob, value in _track(console, settings, "knobs"):
         found = [unseen.stem_figures(subject, judge, pair, sounds, {**knobs, knob: value}) for pair, sounds in pairs]
-        figures = {figure: unseen.mean_and_error([item[figure] for item in found]) for figure in unseen.FIGURES}
+        figures = {figure: unseen.mean_and_error([item[figure] for item in found]) for figure in found[0]}
         rows.append({"knob": knob, "value": value, "figures": figures})
     return {"pairs": len(pairs), "rows": rows}
 

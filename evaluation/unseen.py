@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from evaluation.judge import Judge
-from evaluation.metrics import Sound, chroma_similarity, log_mel_distance, onset_f, tempo_delta_bpm
+from evaluation.metrics import (
+    Sound,
+    chroma_similarity,
+    log_mel_distance,
+    onset_f,
+    raw_chroma_accuracy,
+    tempo_delta_bpm,
+)
 from evaluation.subject import RATE_HZ, Subject
 
 ROWS = {
@@ -33,7 +40,9 @@ FIGURES = {  # name -> (heading, unit of comparison)
     "log_mel": "(d) log-mel",
     "chroma_true": "chroma to true",
     "tempo": "tempo BPM",
+    "melody": "(f) melody",
 }
+MELODY_KEPT_BY_CODEC = 0.8  # (f) is asked only of sources whose own pass through the codec keeps it above this
 QUIETEST_PEAK = 1e-3  # a soundfont may lack the notes of a score: such a pair is passed over
 OTHER_SOUNDFONT = "fluid"
 
@@ -109,11 +118,20 @@ class Stage:
 
 
 def examine_pair(
-    subject: Subject, judge: Judge, pair: Pair, sounds: dict[str, Sound], knobs: Mapping[str, Any]
+    subject: Subject,
+    judge: Judge,
+    pair: Pair,
+    sounds: dict[str, Sound],
+    knobs: Mapping[str, Any],
+    with_melody: bool = False,
 ) -> dict[str, Any]:
-    """Figures of every row for one pair."""
-    rows = {**sounds, "stem": subject.stem(sounds["source"], pair.text, knobs), "codec": subject.codec(sounds["true"])}
+    """Figures of every row for one pair; `with_melody`: (f), too, for seconds more a sound."""
+    source = sounds["source"]
+    rows = {**sounds, "stem": subject.stem(source, pair.text, knobs), "codec": subject.codec(sounds["true"])}
     figures = {row: _figures(rows[row], rows, judge, pair.target) for row in ROWS if row in rows}
+    if with_melody and raw_chroma_accuracy(subject.codec(source), source) > MELODY_KEPT_BY_CODEC:
+        for row, entry in figures.items():
+            entry["melody"] = raw_chroma_accuracy(rows[row], source)
     return {"pair": vars(pair), "heard": judge.name(rows["stem"]), "rows": figures}
 
 
@@ -145,7 +163,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, floa
     """row -> figure -> {mean, error}; `error` is the standard error of the mean."""
     rows = [row for row in ROWS if results and row in results[0]["rows"]]
     return {
-        row: {figure: mean_and_error([item["rows"][row][figure] for item in results]) for figure in FIGURES}
+        row: {figure: mean_and_error([item["rows"][row].get(figure, np.nan) for item in results]) for figure in FIGURES}
         for row in rows
     }
 

@@ -19,10 +19,9 @@ def test_figures_goals_and_tables_of_an_examination(tmp_path, echo, stage, tune,
     soundfile.write(tmp_path / "clips" / "tune.wav", tune.samples, 32_000)
     code, report = run(tmp_path, echo, "--pairs", "2", "--recordings", str(tmp_path / "clips"))
     reached = {goal["name"]: goal["reached"] for goal in report["goals"]}
-    assert code == 0 and len(reached) == 7
-    assert (
-        reached["recordings (b) chroma to source"] and not reached["unseen (d) log-mel distance, share of the source's"]
-    )
+    assert code == 0 and len(reached) == 8
+    assert reached["recordings (b) chroma to source"] and reached["recordings (c) onset F, share of the codec's"]
+    assert not reached["unseen (d) log-mel distance, share of the source's"]
     shown = capsys.readouterr().out
     assert all(text in shown for text in ("true, through codec", "Goals", "missed", "from tune"))
 
@@ -38,6 +37,13 @@ def test_check_turns_a_missed_goal_into_an_exit_code(tmp_path, echo, stage):
 def test_words_that_training_never_said_are_asked_on_request(tmp_path, echo, stage):
     report = run(tmp_path, echo, "--pairs", "1", "--held-out-words")[1]
     assert report["held_out_words"]["pairs"] == 1
+
+
+def test_the_melody_of_unseen_pairs_is_asked_on_request(tmp_path, echo, stage, capsys):
+    for arguments, is_asked in ([], False), (["--melody"], True):
+        rows = run(tmp_path, echo, "--pairs", "1", *arguments)[1]["unseen"]["rows"]
+        assert (rows["stem"]["melody"]["mean"] == 1) is is_asked
+        assert ("(f) melody" in capsys.readouterr().out) is is_asked
 
 
 def test_the_gallery_holds_sound_and_picture(tmp_path, echo, stage):
