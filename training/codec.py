@@ -1,7 +1,8 @@
-"""The codec in two steps, so that the transformer need not wait for the slow one.
+"""The codec in three steps, so that the transformer need wait for the first alone.
 
     python -m training.codec encoder --data runs/data --out runs/codec     # minutes: features -> latents -> features
     python -m training.codec decoder --data runs/data --out runs/codec     # hours: latents -> samples, encoder frozen
+    python -m training.codec sharpened --data runs/data --out runs/codec   # hours: the decoder goes on, beside a critic
 
 The encoder's latents are batch-normalised and get noise in training: what survives the noise is what the
 transformer has to predict, and small errors of the transformer stay small in the sound.
@@ -23,12 +24,15 @@ from torch.nn import functional
 from engine.nano import features as F
 from engine.nano import synthesis
 from engine.nano.model import CodecEncoder, ConvNeXt, LatentDecoder, NanoConfig
+from training.critic import Critic, critic_loss, deceiving_losses
 from training.data import from_bytes, shard_folders
 from training.loop import Schedule, load_average, run, steps_done
 
 LATENT_NOISE = 0.2
 CROP_FRAMES = 32  # 1.28 s
 PARTIALS_ALONE_STEPS = 800
+CRITIC_SAMPLES = 16_384  # of a crop: half a second
+SHARPENING = {"loss": 1.0, "partials": 1.0, "deceiving": 0.05, "maps": 0.1, "critic": 1.0}  # weights of the losses
 
 
 class FeatureCodec(nn.Module):
@@ -219,24 +223,40 @@ def train_encoder(options) -> None:
     )
 
 
+class Listener:
+    """Batches of crops to what the decoder's losses compare; the encoder is frozen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.encoder = load_average(folder / "encoder", FeatureCodec(NanoConfig())).encoder
+        self.speak, self.spectral = Synthesis(), SpectralLoss()
+
+    def decoded(self, decoder: LatentDecoder, features: Tensor) -> tuple[Tensor, ...]:
+        """Residual and partials of features [B, T, 944] through noisy latents."""
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                latent = self.encoder(features)
+                latent = latent + 0.5 * LATENT_NOISE * torch.rand(len(latent), 1, 1) * torch.randn_like(latent)
+            return tuple(part.float() for part in decoder(latent))
+
+    def sound(self, decoded: tuple[Tensor, ...]) -> Tensor:
+        """[B, 1280 T]. Where the partials lie gets no gradient: spectra say little about it, and would undo what
+        `partials_loss` knows."""
+        log_magnitude, phase, log_amplitude, offset = decoded
+        return self.speak(log_magnitude, phase, log_amplitude, offset.detach())
+
+
 def train_decoder(options) -> None:
     """Partials by what they truly are, throughout; then the residual by the spectra of the sum."""
-    encoder = load_average(options.out / "encoder", FeatureCodec(NanoConfig())).encoder
-    speak, spectral = Synthesis(), SpectralLoss()
+    listener = Listener(options.out)
     steps = itertools.count(steps_done(options.out / "decoder"))
 
     def loss(module: LatentDecoder, batch) -> dict[str, Tensor]:
         features, wave = batch
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                latent = encoder(features)
-                latent = latent + 0.5 * LATENT_NOISE * torch.rand(len(latent), 1, 1) * torch.randn_like(latent)
-            log_magnitude, phase, *partials = (part.float() for part in module(latent))
-        tonal = partials_loss(*partials, wave)
+        decoded = listener.decoded(module, features)
+        tonal = partials_loss(*decoded[2:], wave)
         if next(steps) < PARTIALS_ALONE_STEPS:  # a third of the time of a whole step
             return {"loss": tonal, "partials": tonal}
-        # Where the partials lie is told by tonal alone: spectra say little about it, and would undo what it knows.
-        losses = spectral(speak(log_magnitude, phase, partials[0], partials[1].detach()), wave)
+        losses = listener.spectral(listener.sound(decoded), wave)
         return {**losses, "loss": losses["loss"] + tonal, "partials": tonal}
 
     crops = iter(Crops(options.data, batch=16, frames=CROP_FRAMES, seed=2))
@@ -251,14 +271,54 @@ def train_decoder(options) -> None:
     )
 
 
+class Sharpening(nn.Module):
+    """The decoder and its critic, trained side by side."""
+
+    def __init__(self, config: NanoConfig):
+        super().__init__()
+        self.decoder, self.critic = LatentDecoder(config), Critic()
+
+
+def train_sharpened(options) -> None:
+    """The decoder as it was, and sounds that a critic takes for true ones."""
+    listener = Listener(options.out)
+    both = Sharpening(NanoConfig())
+    both.decoder = load_average(options.out / "decoder", both.decoder)
+
+    def loss(module: Sharpening, batch) -> dict[str, Tensor]:
+        features, wave = batch
+        decoded = listener.decoded(module.decoder, features)
+        made = listener.sound(decoded)
+        losses = {**listener.spectral(made, wave), "partials": partials_loss(*decoded[2:], wave)}
+        first = int(torch.randint(made.shape[1] - CRITIC_SAMPLES + 1, ()))
+        part = slice(first, first + CRITIC_SAMPLES)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses |= deceiving_losses(module.critic, made[:, part], wave[:, part])
+            losses["critic"] = critic_loss(module.critic, made[:, part], wave[:, part])
+        return {**losses, "loss": sum(weight * losses[name] for name, weight in SHARPENING.items())}
+
+    run(
+        options.out / "sharpened",
+        both,
+        iter(Crops(options.data, batch=8, frames=CROP_FRAMES, seed=4)),
+        loss,
+        Schedule(options.steps or 1500, 2e-4),
+        average_decay=0.995,
+        muon=False,
+    )
+
+
+PARTS = {"encoder": train_encoder, "decoder": train_decoder, "sharpened": train_sharpened}
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("encoder", "decoder"))
+    parser.add_argument("part", choices=tuple(PARTS))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int)
     options = parser.parse_args(arguments)
-    {"encoder": train_encoder, "decoder": train_decoder}[options.part](options)
+    PARTS[options.part](options)
 
 
 if __name__ == "__main__":

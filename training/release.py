@@ -22,7 +22,7 @@ from engine.nano import features as F
 from engine.nano.model import TEXT_WIDTH, TIME_WIDTH, LatentDecoder, NanoConfig
 from engine.nano.stages import STAGES
 from export.onnx_graph import export_stage, shrink
-from training.codec import FeatureCodec
+from training.codec import FeatureCodec, Sharpening
 from training.loop import load_average, steps_done
 from training.phrases import sentence_encoder_folder
 from training.transformer import Transformer
@@ -57,13 +57,18 @@ class SentenceEncoder(nn.Module):
 def modules(codec: Path, transformers: list[Path]) -> dict[str, nn.Module]:
     """Stage name -> trained module, averaged weights."""
     config = NanoConfig()
+    # Half-way to the sharpened one: attacks nearly as sharp, and spectra nearer to the true ones than either's.
+    decoders = [
+        load_average(codec / "decoder", LatentDecoder(config)),
+        load_average(codec / "sharpened", Sharpening(config)).decoder,
+    ]
     both = mean([load_average(folder, Transformer(config)) for folder in transformers])
     return {
         "text_encoder": SentenceEncoder(),
         "codec_encoder": load_average(codec / "encoder", FeatureCodec(config)).encoder,
         "audio_encoder": both.audio_encoder,
         "denoiser": both.denoiser,
-        "latent_decoder": load_average(codec / "decoder", LatentDecoder(config)),
+        "latent_decoder": mean(decoders),
     }
 
 
@@ -157,6 +162,7 @@ def _runs(options) -> dict[str, list[Path]]:
     return {
         "encoder": [options.codec / "encoder"],
         "decoder": [options.codec / "decoder"],
+        "sharpened": [options.codec / "sharpened"],
         "transformer": options.transformer,
     }
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from engine.nano import features as F
 from engine.nano.model import AudioEncoder, Denoiser, NanoConfig, pool, time_embedding
 from training.codec import FeatureCodec
+from training.colours import PLAIN
 from training.data import SOURCE_ONLY, from_bytes, shard_folders
 from training.disguise import disguised
 from training.loop import Schedule, load_average, run
@@ -29,6 +30,7 @@ OMEGAS, OMEGA_WEIGHTS = (1, 2, 4, 8), (0.7, 0.14, 0.08, 0.08)
 DROP_TEXT, DROP_AUDIO, DROP_BOTH = 0.08, 0.05, 0.05
 SAME_INSTRUMENT = 0.06  # now and then the source already is what is asked for
 GUIDE = 0.4  # of sources, where the arranger's guide is among them: it is all that nano hears of a new part
+COLOURED_WEIGHT = 3.0  # of a target that an adjective describes, to a plain one's 1: there are few of each
 GAIN_DB = 6.0
 SHARES = {"solo": 0.55, "drums": 0.25, "parts": 0.2}  # of the kinds of shards, where there are all
 
@@ -51,6 +53,7 @@ class Pairs:
         self.colour = [np.load(folder / "colour.npy") for folder in folders]
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
+        self.wanted = [as_targets(label, colour) for label, colour in zip(self.label, self.colour, strict=True)]
         self.share = shares([folder.name for folder in folders])
         self.has_guide = [not folder.name.startswith("shard_solo") for folder in folders]  # as a score's last row
         self.book = Phrasebook(root)
@@ -74,7 +77,7 @@ class Pairs:
         """One row: the source, another player of its score, the target's latents, its words, and alpha."""
         shard = self.random.choice(len(self.heard), p=self.share)
         labels = self.label[shard]
-        target = self.random.choice(np.flatnonzero(labels != SOURCE_ONLY))
+        target = self.random.choice(len(labels), p=self.wanted[shard])
         mates = np.flatnonzero((self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target))
         same = self.random.random() < SAME_INSTRUMENT or not len(mates)
         source, mate = (target, target) if same else self.random.choice(mates, 2)
@@ -91,6 +94,12 @@ def shares(names: list[str]) -> np.ndarray:
     """How often each shard is drawn, by SHARES of the kinds that there are: shard_<kind>_<number>."""
     kinds = np.array([name.split("_")[1] for name in names])
     weights = np.array([SHARES[kind] / np.sum(kinds == kind) for kind in kinds])
+    return weights / weights.sum()
+
+
+def as_targets(label: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """How often each row of a shard is what is asked for."""
+    weights = (label != SOURCE_ONLY) * np.where(colour == PLAIN, 1.0, COLOURED_WEIGHT)
     return weights / weights.sum()
 
 
