@@ -2,12 +2,13 @@
 
     python -m evaluation.codec --recordings DIR
 
-Writes the table between the marks of docs/codec.md, and its picture. Needs FluidSynth, TimGM6mb and the train extra.
+Writes the tables between the marks of docs/codec.md, and its picture. Needs FluidSynth, TimGM6mb and the train extra.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 from evaluation.metrics import Sound, chroma_similarity, log_mel_distance, onset_f
 from evaluation.page import block, save_picture, table
 from evaluation.report import cell
-from evaluation.spectra import RATE_HZ, high_band_db, rise_ms, stft_distance
+from evaluation.spectra import RATE_HZ, between_partials_db, high_band_db, rise_ms, stft_distance
 from evaluation.subject import Subject
 from evaluation.unseen import mean_and_error
 
@@ -39,6 +40,11 @@ FIGURES = {  # name -> (heading, digits)
     "rise_ms": ("attacks, ms", 1),
     "rise_ms_original": ("of the original", 1),
 }
+HELD = (
+    "accordion", "violin", "cello", "string ensemble", "choir", "trumpet", "oboe", "clarinet", "flute", "pan flute",
+)  # fmt: skip
+HELD_PITCHES_MIDI = (55, 64, 72)
+HELD_SECONDS = (1.0, 4.0)  # where a held note is looked at: after its attack, before its end
 FIRST_SCORE, FIRST_LOOP = 96_000, 97_000  # places in the seeds of tests
 
 
@@ -79,6 +85,31 @@ def figures(copy: Sound, original: Sound) -> dict[str, float]:
         "rise_ms": rise_ms(copy, original.onsets_seconds),
         "rise_ms_original": rise_ms(original, original.onsets_seconds),
     }
+
+
+def held_notes(count: int) -> Iterator[tuple[str, float, Sound]]:
+    """(instrument, Hz, one long note), every instrument of HELD at HELD_PITCHES_MIDI by the unseen soundfont."""
+    from engine.arranging.music import Note
+    from evaluation.arrangements import Players
+    from training.render import UNSEEN_SOUNDFONT
+
+    players = Players(UNSEEN_SOUNDFONT)
+    for name, pitch in itertools.product(HELD[:count], HELD_PITCHES_MIDI):
+        note = Note(0.3, HELD_SECONDS[1], pitch, 90)
+        yield name, 440 * 2 ** ((pitch - 69) / 12), Sound(players.play([note], name, SECONDS), RATE_HZ)
+    players.close()
+
+
+def held_table(subject: Subject, count: int) -> str:
+    """What lies between the partials of held notes: each instrument's mean, original and codec."""
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for name, hz, sound in held_notes(count):
+        pair = (sound, subject.codec(sound))
+        rows.setdefault(name, []).append(tuple(between_partials_db(s, hz, *HELD_SECONDS) for s in pair))
+    means = {name: np.mean(values, axis=0) for name, values in rows.items()}
+    means["all"] = np.mean(list(means.values()), axis=0)
+    cells = [[name, *(f"{value:.1f}" for value in values)] for name, values in means.items()]
+    return table(["between partials, dB", "original", "through the codec"], cells)
 
 
 def low_passed(sound: Sound) -> Sound:
@@ -139,6 +170,7 @@ def main(arguments: Sequence[str] | None = None, subject: Subject | None = None)
     text = markdown(examine(subject, heard))
     print(text)
     block(options.page, "codec", text)
+    block(options.page, "held", held_table(subject, options.count))
     by_kind = {kind: (name, sound) for kind, name, sound in reversed(heard)}
     shown = {f"{KINDS[kind]}: {by_kind[kind][0]}": by_kind[kind][1] for kind in KINDS if kind in by_kind}
     picture(options.page.parent / "pictures" / "codec.png", subject, shown)

@@ -10,6 +10,7 @@ RATE_HZ = 32_000
 RESOLUTIONS = (512, 1024, 2048, 4096)
 MAGNITUDE_FLOOR = 1e-4
 HIGH_HZ = 8000
+HELD_WINDOW = 16_384  # samples
 ENVELOPE_HOP, ENVELOPE_WINDOW = 64, 160  # 2 ms, 5 ms
 BEFORE_SECONDS, AFTER_SECONDS = 0.03, 0.08  # of an onset: where its attack is looked for
 
@@ -62,6 +63,22 @@ def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
             tenth, most = (int(np.argmax(climb >= share * climb[-1])) for share in (0.1, 0.9))
             times.append((most - tenth) * ENVELOPE_HOP / RATE_HZ * 1000)
     return float(np.median(times)) if times else float("nan")
+
+
+def between_partials_db(sound: Sound, hz: float, first_seconds: float, last_seconds: float) -> float:
+    """Energy up to 8 kHz that lies further than a quarter of `hz` from its multiples, over what lies nearer, in dB.
+
+    What a held note of that pitch has between its partials: breath, beats of several voices, or buzz. Windows of half a
+    second.
+    """
+    samples = sound.at(RATE_HZ)[round(first_seconds * RATE_HZ) : round(last_seconds * RATE_HZ)]
+    frames = np.lib.stride_tricks.sliding_window_view(samples, HELD_WINDOW)[:: HELD_WINDOW // 4]
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(HELD_WINDOW), axis=1))).mean(axis=0)
+    bins_hz = np.fft.rfftfreq(HELD_WINDOW, 1 / RATE_HZ)
+    counted = (bins_hz > hz / 2) & (bins_hz < HIGH_HZ)
+    is_near = np.abs(bins_hz - hz * np.round(bins_hz / hz)) < hz / 4
+    near, between = power[counted & is_near].sum(), power[counted & ~is_near].sum()
+    return float(10 * np.log10((between + 1e-20) / (near + 1e-20)))
 
 
 def magnitudes(sound: Sound, n_fft: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from evaluation import codec
 from evaluation.metrics import Sound
 from evaluation.page import block
-from evaluation.spectra import high_band_db, rise_ms, stft_distance
+from evaluation.spectra import between_partials_db, high_band_db, rise_ms, stft_distance
 
 RATE_HZ = 32_000
 
@@ -37,13 +37,24 @@ def test_a_slow_attack_takes_longer():
     assert np.isnan(rise_ms(clicks(0.001), np.array([])))
 
 
-def test_the_command_writes_table_and_picture(tmp_path, echo, stage):
+def test_noise_between_partials_is_told_from_partials():
+    time, noise = np.arange(4 * RATE_HZ) / RATE_HZ, np.random.default_rng(0).standard_normal(4 * RATE_HZ)
+    held = sum(np.sin(2 * np.pi * 196 * n * time) / n for n in range(1, 20))
+    clean, hoarse = (Sound((0.1 * (held + level * noise)).astype(np.float32), RATE_HZ) for level in (0, 0.1))
+    assert between_partials_db(clean, 196.0, 1.0, 3.0) < -70
+    # noise of 0.01 has half of its energy below 8 kHz, half of that between partials; partials have 0.8
+    assert between_partials_db(hoarse, 196.0, 1.0, 3.0) == pytest.approx(10 * np.log10(0.0025 / 0.8), abs=1)
+
+
+def test_the_command_writes_tables_and_picture(tmp_path, echo, stage):
     page = tmp_path / "codec.md"
-    page.write_text("before\n<!-- codec -->\nold\n<!-- /codec -->\nafter\n")
+    page.write_text("before\n<!-- codec -->\nold\n<!-- /codec -->\n<!-- held -->\n\n<!-- /held -->\nafter\n")
     assert codec.main(["--count", "1", "--page", str(page)], subject=echo) == 0
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "drum loops, unseen soundfont (1) | the codec | 0.000 ± 0.000" in text
+    original, copy = text.split("| all | ")[1].split(" |")[0:2]
+    assert float(original) == float(copy) < 0
     assert (tmp_path / "pictures" / "codec.png").exists()
 
 
