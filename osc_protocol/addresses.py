@@ -66,7 +66,7 @@ EDIT_KEYS = _by_name((
     Arg("seed", "i", low=-1, default=-1, help="-1: drawn below 2^24, so that Pd's floats can send it back"),
     Arg("strength", "f", low=0, high=2, default=None, help="how much the source is listened to (adapter scale)"),
     Arg("pooling", "i", low=1, high=8, default=None, help="how coarsely the source is heard: 1 fine, 8 coarse"),
-    Arg("fidelity", "f", low=0, high=2, default=None, help="how strictly the source's balance of notes is kept"),
+    Arg("fidelity", "f", low=0, high=2, default=None, help="how strictly its balance of notes and attacks are kept"),
     Arg("guidance", "f", low=0, high=10, default=None, help="how strictly the text is obeyed; 1: as it comes"),
     Arg("guidance_from", "f", low=0, high=1, default=None,
         help="guidance begins at this part of the way from noise (0) to sound (1); shorter is quicker"),

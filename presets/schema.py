@@ -48,7 +48,7 @@ class AudioPrompt(_Strict):
 
     pooling: int | None = Field(None, ge=1, le=8, description="frames per audio token (omega)")
     scale: float | None = Field(None, ge=0, le=2, description="weight of the audio prompt (alpha)")
-    fidelity: float | None = Field(None, ge=0, le=2, description="how strictly its balance of notes is kept")
+    fidelity: float | None = Field(None, ge=0, le=2, description="how strictly its notes and attacks are kept")
 
 
 class Preset(_Strict):

@@ -2,11 +2,11 @@
 
     words  -> text_encoder -> tokens ------------------------------+
     region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
-    seed   -> noise -----------------------------------------------+                                         -> balanced
+    seed   -> noise -----------------------------------------------+                            -> balanced -> sharpened
 
 Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, what is spoken
-in synthesis.py, how loud each note is in balance.py, how the flow is walked in sampler.py, what further stems are asked
-for in band.py. One thread at a time may call a family.
+in synthesis.py, how loud each note is in balance.py, how sharply it begins in attacks.py, how the flow is walked in
+sampler.py, what further stems are asked for in band.py. One thread at a time may call a family.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from engine.errors import Cancelled, EngineError
 from engine.knobs import Knobs
 from engine.arranging.wording import Wanted
 from engine.nano import features as F
+from engine.nano.attacks import sharpened
 from engine.nano.balance import balanced
 from engine.nano.band import Band, asked
 from engine.nano.pooling import pool
@@ -247,7 +248,8 @@ class NanoFamily:
         advance = lambda done: progress("decoding", GENERATED + (DECODED - GENERATED) * done)  # noqa: E731
         stem = self._decoded(latent, advance, cancelled)[: len(mono)]
         fidelity = knobs.fidelity * min(1.0, knobs.strength)  # who does not listen is not held to what was played
-        return balanced(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled) / gain
+        stem = balanced(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled)
+        return sharpened(stem, window[: len(mono)], fidelity / knobs.pooling, cancelled) / gain
 
     def _heard(self, window: np.ndarray, frames: int, cancelled: Callable[[], bool]) -> np.ndarray:
         """Audio tokens of every window: [W, 128, 384]."""

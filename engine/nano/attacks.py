@@ -1,0 +1,63 @@
+"""The attacks of a stem brought up to the region's: a note that begins sharply there begins sharply here.
+
+    region --> [T, 5] levels of octave-wide bands --> how far each moment is above what came before --+
+    stem   --> the same ------------------------------------------------------------------------------+--> gain [T, 5]
+
+Only half of what lacks is added, for some tens of milliseconds; how notes go on is the instrument's affair. Onsets of
+recordings went from F 0.767 to 0.780; of 148 unseen stems the judge knew 0.90 instead of 0.92. Numpy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from engine import spectra
+from engine.nano import features as F
+
+N_FFT = 1024  # 32 ms, every 8 ms
+BANDS_HZ = (200, 500, 1250, 3100, 8000)  # their middles; between two of them a bin belongs to both
+BEFORE_FRAMES = 15  # an attack is what stands out from the 0.12 s before it
+QUIETEST = 3e-3  # of the loudest band's loudest moment: below, nothing begins
+SHARE = 0.5  # of what is lacking that is added; at 1 a violin is now and then taken for a plucked string
+HIGHEST_DB = 6.0
+# What becomes of a gain of 1 at one frame: spread over five, and half of it taken away 40 ms before.
+SPREAD = np.convolve([-0.5, 0, 0, 0, 0, 1], np.array([1, 4, 6, 4, 1]) / 16)
+AHEAD_FRAMES = 5 + 2
+
+
+def sharpened(stem: np.ndarray, region: np.ndarray, fidelity: float, cancelled: Callable[[], bool]) -> np.ndarray:
+    """The stem [N] with attacks nearer to the region's [N], both mono at 32 kHz; `fidelity`: how far, 0 not at all.
+
+    Raises Cancelled.
+    """
+    if not fidelity:
+        return stem
+    wanted, played = (_attacks(samples, cancelled) for samples in (region, stem))
+    lacking = np.clip(SHARE * fidelity * (wanted - played), 0, HIGHEST_DB / 20 * np.log(10))
+    spread = [np.convolve(band, SPREAD)[AHEAD_FRAMES:][: len(band)] for band in lacking.T]
+    # a gain is 1 and what its bands add: their shapes add up to 1 everywhere
+    return spectra.filtered(stem, np.exp(np.stack(spread, axis=1)).astype(np.float32), _shapes(), cancelled, N_FFT)
+
+
+def _attacks(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:
+    """How far the logarithm of each band's level [T, 5] is above its mean of the frames before; at least 0."""
+    power = np.concatenate([np.square(np.abs(b)) @ _shapes().T for _, b in spectra.spectra(samples, cancelled, N_FFT)])
+    level = np.sqrt(power)
+    level = np.log(level + QUIETEST * level.max() + 1e-9)
+    sums = np.concatenate([np.zeros((1, level.shape[1])), np.cumsum(level, axis=0, dtype=np.float64)])
+    here = np.arange(len(level))
+    first = np.maximum(here - BEFORE_FRAMES, 0)
+    before = (sums[here] - sums[first]) / np.maximum(here - first, 1)[:, None]
+    before[0] = level[0]
+    return np.maximum(level - before, 0)
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> np.ndarray:
+    """How much of each bin belongs to each band: [5, 513]."""
+    octave = np.log2(np.maximum(np.arange(N_FFT // 2 + 1) * (F.SAMPLE_RATE_HZ / N_FFT), 1))
+    middles = np.log2(BANDS_HZ)
+    return np.stack([np.interp(octave, middles, row) for row in np.eye(len(middles))]).astype(np.float32)
