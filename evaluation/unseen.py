@@ -160,10 +160,11 @@ def played(stage: Stage, count: int, seed: int, held_out_words: bool = False) ->
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """row -> figure -> {mean, error}; `error` is the standard error of the mean."""
+    """row -> figure -> {mean, error}, of the figures that were asked for; `error` is the standard error of the mean."""
     rows = [row for row in ROWS if results and row in results[0]["rows"]]
+    asked = [figure for figure in FIGURES if any(figure in item["rows"]["stem"] for item in results)]
     return {
-        row: {figure: mean_and_error([item["rows"][row].get(figure, np.nan) for item in results]) for figure in FIGURES}
+        row: {figure: mean_and_error([item["rows"][row].get(figure, np.nan) for item in results]) for figure in asked}
         for row in rows
     }
 
