@@ -56,6 +56,12 @@ def filtered(
     return out.reshape(-1)[n_fft - hop :][: len(samples)]
 
 
+def means(rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The mean of rows[first[k] : last[k]] for every frame k: [frames, K], float64. No slice may be empty."""
+    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    return (sums[last] - sums[first]) / (last - first)[:, None]
+
+
 @lru_cache(maxsize=4)
 def _hann(n_fft: int) -> np.ndarray:
     return np.hanning(n_fft + 1)[:-1].astype(np.float32)

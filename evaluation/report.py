@@ -85,14 +85,11 @@ def _tables(report: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _unseen_table(part: Mapping[str, Any]) -> Any:
-    table = _table(
-        f"Unseen scores, unseen soundfont ({part['soundfont']}): {part['pairs']} pairs, mean ± standard error"
+    return figures_table(
+        f"Unseen scores, unseen soundfont ({part['soundfont']}): {part['pairs']} pairs, mean ± standard error",
+        {figure: unseen.FIGURES[figure] for figure in part["rows"]["stem"]},
+        {unseen.ROWS[row]: figures for row, figures in part["rows"].items()},
     )
-    shown = list(part["rows"]["stem"])
-    _columns(table, "", *(unseen.FIGURES[figure] for figure in shown))
-    for row, figures in part["rows"].items():
-        table.add_row(unseen.ROWS[row], *(cell(figures[figure]) for figure in shown))
-    return table
 
 
 def _missed_table(part: Mapping[str, Any]) -> Any:

@@ -293,8 +293,9 @@ def train_sharpened(options) -> None:
         first = int(torch.randint(made.shape[1] - CRITIC_SAMPLES + 1, ()))
         part = slice(first, first + CRITIC_SAMPLES)
         with torch.autocast("cpu", torch.bfloat16):
-            losses |= deceiving_losses(module.critic, made[:, part], wave[:, part])
-            losses["critic"] = critic_loss(module.critic, made[:, part], wave[:, part])
+            true = module.critic(wave[:, part])
+            losses |= deceiving_losses(module.critic, made[:, part], true)
+            losses["critic"] = critic_loss(module.critic, made[:, part], true)
         return {**losses, "loss": sum(weight * losses[name] for name, weight in SHARPENING.items())}
 
     run(

@@ -17,6 +17,8 @@ RESOLUTIONS = ((256, 64), (512, 128), (2048, 512))  # window and hop in samples:
 CHANNELS = (16, 24, 32, 32)
 DRAWN_TOGETHER = 0.3  # exponent of the magnitudes: what is soft counts, too
 
+Heard = list[tuple[Tensor, list[Tensor]]]  # at every resolution: scores, hidden maps
+
 
 class Critic(nn.Module):
     """Scores and hidden maps at every resolution."""
@@ -25,8 +27,8 @@ class Critic(nn.Module):
         super().__init__()
         self.critics = nn.ModuleList(SpectrogramCritic(*resolution) for resolution in RESOLUTIONS)
 
-    def forward(self, wave: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
-        """[B, N] -> for each resolution (scores, hidden maps)."""
+    def forward(self, wave: Tensor) -> Heard:
+        """Of sounds [B, N]."""
         return [critic(wave) for critic in self.critics]
 
 
@@ -56,21 +58,19 @@ class SpectrogramCritic(nn.Module):
         return self.score(x).float(), maps
 
 
-def critic_loss(critic: Critic, made: Tensor, true: Tensor) -> Tensor:
-    """Hinge loss: true sounds above 1, made ones below -1."""
-    pairs = zip(critic(made.detach()), critic(true), strict=True)
+def critic_loss(critic: Critic, made: Tensor, true: Heard) -> Tensor:
+    """Hinge loss: true sounds above 1, made ones below -1. `true`: what the critic heard in them, with gradients."""
+    pairs = zip(critic(made.detach()), true, strict=True)
     return _mean([functional.relu(1 + m).mean() + functional.relu(1 - t).mean() for (m, _), (t, _) in pairs])
 
 
-def deceiving_losses(critic: Critic, made: Tensor, true: Tensor) -> dict[str, Tensor]:
+def deceiving_losses(critic: Critic, made: Tensor, true: Heard) -> dict[str, Tensor]:
     """What the maker of `made` minimises, the critic held still: `deceiving`, and `maps`, the hidden maps' distance."""
     still = {name: value.detach() for name, value in critic.named_parameters()}
     heard = torch.func.functional_call(critic, still, (made,))
-    with torch.no_grad():
-        wanted = critic(true)
     maps = [
-        ((m.float() - t.float()).abs().mean() / t.float().abs().mean())
-        for (_, mine), (_, theirs) in zip(heard, wanted, strict=True)
+        (m.float() - t.detach().float()).abs().mean() / t.detach().float().abs().mean()
+        for (_, mine), (_, theirs) in zip(heard, true, strict=True)
         for m, t in zip(mine, theirs, strict=True)
     ]
     return {"deceiving": _mean([-scores.mean() for scores, _ in heard]), "maps": _mean(maps)}

@@ -38,7 +38,7 @@ def sharpened(stem: np.ndarray, region: np.ndarray, fidelity: float, cancelled: 
     wanted, played = (_attacks(samples, cancelled) for samples in (region, stem))
     lacking = np.clip(SHARE * fidelity * (wanted - played), 0, HIGHEST_DB / 20 * np.log(10))
     spread = [np.convolve(band, SPREAD)[AHEAD_FRAMES:][: len(band)] for band in lacking.T]
-    # a gain is 1 and what its bands add: their shapes add up to 1 everywhere
+    # a bin between two bands gets a mixture of their gains: the shapes add up to 1
     return spectra.filtered(stem, np.exp(np.stack(spread, axis=1)).astype(np.float32), _shapes(), cancelled, N_FFT)
 
 
@@ -47,11 +47,8 @@ def _attacks(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:
     power = np.concatenate([np.square(np.abs(b)) @ _shapes().T for _, b in spectra.spectra(samples, cancelled, N_FFT)])
     level = np.sqrt(power)
     level = np.log(level + QUIETEST * level.max() + 1e-9)
-    sums = np.concatenate([np.zeros((1, level.shape[1])), np.cumsum(level, axis=0, dtype=np.float64)])
     here = np.arange(len(level))
-    first = np.maximum(here - BEFORE_FRAMES, 0)
-    before = (sums[here] - sums[first]) / np.maximum(here - first, 1)[:, None]
-    before[0] = level[0]
+    before = spectra.means(level, np.maximum(here - BEFORE_FRAMES, 0), np.maximum(here, 1))  # nothing is before frame 0
     return np.maximum(level - before, 0)
 
 

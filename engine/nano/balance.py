@@ -63,10 +63,9 @@ def _relative(levels: np.ndarray) -> np.ndarray:
 
 def _mean_over(rows: np.ndarray, width: int) -> np.ndarray:
     """The moving mean of `width` rows, centred; fewer at both ends."""
-    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     index = np.arange(len(rows))
     first, last = np.maximum(index - width // 2, 0), np.minimum(index + (width + 1) // 2, len(rows))
-    return ((sums[last] - sums[first]) / (last - first)[:, None]).astype(np.float32)
+    return spectra.means(rows, first, last).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
