@@ -5,8 +5,10 @@ comes forward.
     stem   --> the same ---------------------------------------------------+--> gain [T, 36] --> the stem's spectrum
 
 A chord's notes are there in both, and which of them a listener takes for the tune hangs on their levels: on recordings
-the melody that pyin heard in the stem was the region's in 0.59 of the frames before and in 0.70 after. Octaves
-are folded because instruments differ in which partials they sound. Numpy alone.
+the melody that pyin heard in the stem was the region's in 0.65 of the frames before and in 0.71 after. Octaves
+are folded because instruments differ in which partials they sound. Only notes are balanced, not what they sound of: far
+above them partials fall on every pitch class, and gains up there gave a saw's the comb of whatever was played (of 370
+unseen stems the judge knew 0.91 with gains at all frequencies, 0.93 with these, 0.95 with none). Numpy alone.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ SMOOTHED_FRAMES = 3  # about 0.1 s; times the pooling, which asks for a looser e
 UNHEARD = 0.05  # of a frame's strongest class: what lies below in both is left alone
 SILENT = 0.01  # of the strongest frame: where the region is as soft, the stem is left alone
 LOWEST_DB, HIGHEST_DB = -18.0, 9.0
+NEPER = np.log(10) / 20  # of a decibel
 LOWEST_HZ = 60.0
 PITCHED_BINS = spectra.N_FFT // 8  # up to 4 kHz: above, nothing tells a pitch class
+WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0  # where gains count: there are notes, and partials that still stand apart
 
 
 def balanced(
@@ -40,8 +44,10 @@ def balanced(
     wanted, played = (_levels(samples, SMOOTHED_FRAMES * pooling, cancelled) for samples in (region, stem))
     loudest = wanted.max(axis=1, keepdims=True)
     presence = loudest / (loudest + SILENT * loudest.max() + 1e-9)
-    ratio = (_relative(wanted) + UNHEARD) / (_relative(played) + UNHEARD)
-    gains = np.clip(ratio**fidelity, 10 ** (LOWEST_DB / 20), 10 ** (HIGHEST_DB / 20)) ** presence
+    wanted, played = _relative(wanted), _relative(played)
+    lacking = fidelity * np.log((wanted + UNHEARD) / (played + UNHEARD))
+    lacking *= np.where(lacking > 0, wanted, 1)  # what is soft in the region need not come forward
+    gains = np.exp(np.clip(lacking, LOWEST_DB * NEPER, HIGHEST_DB * NEPER) * presence)
     unpitched = np.ones((len(gains), 1), np.float32)
     return spectra.filtered(stem, np.concatenate([gains, unpitched], axis=1), _shapes(), cancelled)
 
@@ -73,9 +79,10 @@ def _shapes() -> np.ndarray:
     """How much of each class's gain a bin gets, between two of them by its pitch; last: what has none. [37, 2049]."""
     hz = np.arange(spectra.N_FFT // 2 + 1) * (F.SAMPLE_RATE_HZ / spectra.N_FFT)
     place = (69 - F.PITCH_LOWEST_MIDI + 12 * np.log2(np.maximum(hz, 1) / 440)) * F.PITCH_BINS_PER_SEMITONE
-    below, has_pitch = np.floor(place).astype(int), hz >= LOWEST_HZ
+    share = np.interp(np.log(np.maximum(hz, 1)), np.log([WHOLE_BELOW_HZ, NONE_ABOVE_HZ]), [1, 0]) * (hz >= LOWEST_HZ)
+    below = np.floor(place).astype(int)
     shapes = np.zeros((CLASSES + 1, len(hz)), np.float32)
-    shapes[below % CLASSES, np.arange(len(hz))] = (1 - (place - below)) * has_pitch
-    shapes[(below + 1) % CLASSES, np.arange(len(hz))] += (place - below) * has_pitch
-    shapes[-1] = ~has_pitch
+    shapes[below % CLASSES, np.arange(len(hz))] = (1 - (place - below)) * share
+    shapes[(below + 1) % CLASSES, np.arange(len(hz))] += (place - below) * share
+    shapes[-1] = 1 - share
     return shapes
