@@ -54,6 +54,9 @@ _SNARE = Hit(330, 180, 0.5, 0.09, 900, 11_000, 0.6, 0.13)
 _TOM = Hit(190, 110, 0.9, 0.28, 200, 4_000, 0.12, 0.05)
 _CLOSED = Hit(0, 0, 0.0, 0.1, 6_500, 15_000, 0.4, 0.04)
 _CYMBAL = Hit(0, 0, 0.0, 0.1, 3_500, 15_000, 0.4, 0.9)
+# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands were heard as jazz (5
+# with the ring).
+_RIDE = Hit(2_600, 2_600, 0.3, 0.8, 5_000, 15_000, 0.3, 0.7)
 _BLOCK = Hit(1_100, 900, 0.5, 0.04, 1_000, 5_000, 0.1, 0.02)
 HITS = {  # by General MIDI's percussion keys; any other one sounds as a block
     35: Hit(120, 45, 1.0, 0.16, 800, 4_000, 0.08, 0.01),
@@ -72,14 +75,14 @@ HITS = {  # by General MIDI's percussion keys; any other one sounds as a block
     48: _TOM._replace(from_hz=230, to_hz=140),
     49: _CYMBAL,
     50: _TOM._replace(from_hz=270, to_hz=170),
-    51: _CYMBAL._replace(low_hz=5_000, noise=0.22, noise_decay_seconds=0.5),
+    51: _RIDE,
     52: _CYMBAL,
     53: Hit(2_600, 2_600, 0.25, 0.4, 5_000, 14_000, 0.1, 0.2),
     54: _CLOSED._replace(low_hz=5_000, noise_decay_seconds=0.09),
     55: _CYMBAL._replace(noise_decay_seconds=0.4),
     56: Hit(560, 560, 0.6, 0.12, 800, 5_000, 0.05, 0.03),
     57: _CYMBAL._replace(low_hz=3_000),
-    59: _CYMBAL._replace(low_hz=5_000, noise=0.22, noise_decay_seconds=0.5),
+    59: _RIDE,
     69: _CLOSED._replace(low_hz=4_000, noise=0.3, noise_decay_seconds=0.05),
     70: _CLOSED._replace(low_hz=4_500, noise=0.3, noise_decay_seconds=0.05),
     82: _CLOSED._replace(low_hz=4_000, noise=0.3, noise_decay_seconds=0.06),
