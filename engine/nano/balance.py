@@ -28,8 +28,8 @@ SILENT = 0.01  # of the strongest frame: where the region is as soft, the stem i
 LOWEST_DB, HIGHEST_DB = -18.0, 9.0
 NEPER = np.log(10) / 20  # of a decibel
 LOWEST_HZ = 60.0
-PITCHED_BINS = spectra.N_FFT // 8  # up to 4 kHz: above, nothing tells a pitch class
-WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0  # where gains count: there are notes, and partials that still stand apart
+PITCHED_BINS = spectra.N_FFT // 8  # heard up to 4 kHz; above, nothing tells a pitch class
+WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0  # gains count where notes and their first partials are
 
 
 def balanced(

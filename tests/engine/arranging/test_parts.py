@@ -104,7 +104,8 @@ def test_without_harmony_the_key_is_played():
 
 
 @pytest.mark.parametrize(
-    ("genre", "tempo_bpm", "expected"), [("techno", 70, 140), ("ambient", 150, 75), ("jazz", 120, 120)]
+    ("genre", "tempo_bpm", "expected"),
+    [("techno", 70, 140), ("ambient", 150, 75), ("jazz", 120, 120), ("hip-hop", 137, 68.5), ("reggae", 100, 100)],
 )
 @pytest.mark.parametrize("first_bar", [0, 1, 2, 3])
 def test_a_tempo_far_from_the_genre_is_felt_twice_or_half_as_fast(genre, tempo_bpm, expected, first_bar):

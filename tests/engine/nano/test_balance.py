@@ -41,6 +41,18 @@ def test_a_note_that_was_neglected_comes_forward():
     assert level_db(stem, G4) - level_db(stem, C4) > -20 + 12
 
 
+def test_what_is_soft_in_the_region_need_not_come_forward():
+    stem = balanced(chord(C4=0, G4=-40), chord(C4=0, G4=-20), 1.0, 1, never)
+    assert level_db(stem, G4) < -40 + 2
+
+
+def test_partials_far_above_the_notes_are_left_alone():
+    """The ninth partial of a C is a D, and no note."""
+    partial = np.sin(2 * np.pi * 9 * C4 * TIME).astype(np.float32)
+    stem = balanced(chord(C4=0) + partial, chord(C4=0), 1.0, 1, never)
+    assert abs(level_db(stem, 9 * C4)) < 0.1
+
+
 def test_other_octaves_of_the_region_s_notes_are_left_alone():
     low, high = chord(C4=0), np.sin(2 * np.pi * 2 * C4 * TIME).astype(np.float32)
     assert np.abs(balanced(high, low, 1.0, 1, never) - high)[4096:-4096].max() < 0.1
