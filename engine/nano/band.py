@@ -104,7 +104,10 @@ class Band:
 
     def _guide(self, part: Part, heard: Heard, genre: str, seed: int) -> np.ndarray:
         random = np.random.default_rng([0xBA2D, seed])
-        written = parts.write(part.role, heard.grid, GENRES[genre], random)
+        style = GENRES[genre]
+        if not self.wanted.genre:  # nobody asked for its tempi either
+            style = replace(style, tempo_bpm=(heard.grid.tempo_bpm, heard.grid.tempo_bpm))
+        written = parts.write(part.role, heard.grid, style, random)
         return guide.sound(part.role, written, heard.grid.seconds)
 
     @staticmethod

@@ -18,8 +18,8 @@ REGION = guide.tones(PIECE.parts["chords"], SECONDS) + guide.drums(PIECE.parts["
 KNOBS, _ = resolve("add something", {"seed": 3}, None, DEFAULTS)
 
 
-def perform(text, task=None, only="", knobs=KNOBS, region=REGION):
-    band, heard = Band(asked(text, {"task": task} if task else {}), only), []
+def perform(text, task=None, only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0):
+    band, heard = Band(asked(text, {"task": task} if task else {}), only, tempo_bpm), []
 
     def play(mono, knobs, progress):
         heard.append(knobs)
@@ -45,6 +45,15 @@ def test_the_bass_is_in_the_harmony_of_the_region():
     classes = np.round(pitch[lowest]).astype(int) % 12
     inside = np.isin(classes, PIECE.grid.key.pitch_classes)
     assert power[lowest][inside].sum() > 0.85 * power[lowest].sum()
+
+
+def test_only_a_genre_that_is_asked_for_counts_a_slow_region_in_its_own_tempo():
+    def strokes(text):
+        drums = perform(text, tempo_bpm=60.0)[0]["drums"]
+        level = np.abs(drums[: len(drums) // 320 * 320]).reshape(-1, 320).max(axis=1)  # 10 ms
+        return int((level[1:] > 2 * level[:-1] + 0.02 * level.max()).sum())
+
+    assert strokes("add rock drums") > 1.5 * strokes("add drums"), "rock is felt at 120, what nobody named at 60"
 
 
 def test_a_genre_is_the_tune_and_its_band_or_their_mix():
