@@ -3,8 +3,9 @@
     region --> [T, 5] levels of bands --> how far each moment is above what came before --+
     stem   --> the same ------------------------------------------------------------------+--> gain [T, 5] --> the stem
 
-Only half of what lacks is added, for some tens of milliseconds; how notes go on is the instrument's affair. Onsets of
-recordings went from F 0.767 to 0.780; of 148 unseen stems the judge knew 0.90 instead of 0.92. Numpy alone.
+Only a third of what lacks is added, for some tens of milliseconds; how notes go on is the instrument's affair. Onsets
+of recordings went from 0.859 to 0.867 of the codec's; of 370 unseen stems the judge knew 0.930 instead of 0.932. Numpy
+alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ N_FFT = 1024  # 32 ms, every 8 ms
 BANDS_HZ = (200, 500, 1250, 3100, 8000)  # their middles; between two of them a bin belongs to both
 BEFORE_FRAMES = 15  # an attack is what stands out from the 0.12 s before it
 QUIETEST = 3e-3  # of the loudest band's loudest moment: below, nothing begins
-SHARE = 0.35  # of what is lacking that is added; all of it, and up to 12 dB: F 0.793, but 0.89 are known
+SHARE = 0.35  # of what is lacking that is added; with 0.5 it is 0.869, but 0.927 are known
 HIGHEST_DB = 6.0
 # What becomes of a gain of 1 at one frame: spread over five, and half of it taken away 40 ms before.
 SPREAD = np.convolve([-0.5, 0, 0, 0, 0, 1], np.array([1, 4, 6, 4, 1]) / 16)
