@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _gain_row(label: str, rows: Sequence[Mapping[str, Any]]) -> str:
     from training.adapt_nano.example import PHRASE
 
     nearest = [row["nearest"] for row in rows]
-    wrong = sorted({name for name in nearest if name != PHRASE}, key=nearest.count, reverse=True)[:3]
+    wrong = [name for name, _ in Counter(name for name in nearest if name != PHRASE).most_common(3)]
     chroma = np.mean([row["chroma"] for row in rows])
     distance = _mean([row["log_mel"] for row in rows])
     hits = f"{nearest.count(PHRASE)} of {len(rows)}"
