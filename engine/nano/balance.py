@@ -26,7 +26,7 @@ SMOOTHED_FRAMES = 3  # about 0.1 s; times the pooling, which asks for a looser e
 UNHEARD = 0.05  # of a frame's strongest class: what lies below in both is left alone
 SILENT = 0.01  # of the strongest frame: where the region is as soft, the stem is left alone
 LOWEST_DB, HIGHEST_DB = -18.0, 9.0
-NEPER = np.log(10) / 20  # of a decibel
+NEPERS_PER_DB = np.log(10) / 20
 LOWEST_HZ = 60.0
 PITCHED_BINS = spectra.N_FFT // 8  # heard up to 4 kHz; above, nothing tells a pitch class
 WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0  # gains count where notes and their first partials are
@@ -47,7 +47,7 @@ def balanced(
     wanted, played = _relative(wanted), _relative(played)
     lacking = fidelity * np.log((wanted + UNHEARD) / (played + UNHEARD))
     lacking *= np.where(lacking > 0, wanted, 1)  # what is soft in the region need not come forward
-    gains = np.exp(np.clip(lacking, LOWEST_DB * NEPER, HIGHEST_DB * NEPER) * presence)
+    gains = np.exp(np.clip(lacking, LOWEST_DB * NEPERS_PER_DB, HIGHEST_DB * NEPERS_PER_DB) * presence)
     unpitched = np.ones((len(gains), 1), np.float32)
     return spectra.filtered(stem, np.concatenate([gains, unpitched], axis=1), _shapes(), cancelled)
 
