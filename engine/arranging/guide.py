@@ -54,7 +54,7 @@ _SNARE = Hit(330, 180, 0.5, 0.09, 900, 11_000, 0.6, 0.13)
 _TOM = Hit(190, 110, 0.9, 0.28, 200, 4_000, 0.12, 0.05)
 _CLOSED = Hit(0, 0, 0.0, 0.1, 6_500, 15_000, 0.4, 0.04)
 _CYMBAL = Hit(0, 0, 0.0, 0.1, 3_500, 15_000, 0.4, 0.9)
-# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands were heard as jazz (5
+# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands were heard as jazz (6
 # with the ring).
 _RIDE = Hit(2_600, 2_600, 0.3, 0.8, 5_000, 15_000, 0.3, 0.7)
 _BLOCK = Hit(1_100, 900, 0.5, 0.04, 1_000, 5_000, 0.1, 0.02)
