@@ -46,6 +46,7 @@ def filtered(
     samples: np.ndarray, weights: np.ndarray, shapes: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_FFT
 ) -> np.ndarray:
     """Samples [N] through the gains weights [frames, K] @ shapes [K, 2049], without delay: [N]. Raises Cancelled."""
+    weights = np.asarray(weights, np.float32)  # or every spectrum would become complex128
     hop, window = n_fft // PARTS, _hann(n_fft) / np.float32(1.5)
     out = np.zeros((len(weights) + PARTS - 1, hop), np.float32)
     for first, block in spectra(samples, cancelled, n_fft):

@@ -40,7 +40,7 @@ def sharpened(stem: np.ndarray, region: np.ndarray, fidelity: float, cancelled: 
     lacking = np.clip(SHARE * fidelity * (wanted - played), 0, HIGHEST_DB / 20 * np.log(10))
     spread = [np.convolve(band, SPREAD)[AHEAD_FRAMES:][: len(band)] for band in lacking.T]
     # a bin between two bands gets a mixture of their gains: the shapes add up to 1
-    return spectra.filtered(stem, np.exp(np.stack(spread, axis=1)).astype(np.float32), _shapes(), cancelled, N_FFT)
+    return spectra.filtered(stem, np.exp(np.stack(spread, axis=1)), _shapes(), cancelled, N_FFT)
 
 
 def _attacks(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:

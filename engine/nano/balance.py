@@ -13,6 +13,7 @@ unseen stems the judge knew 0.91 with gains at all frequencies, 0.93 with these,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -26,7 +27,7 @@ SMOOTHED_FRAMES = 3  # about 0.1 s; times the pooling, which asks for a looser e
 UNHEARD = 0.05  # of a frame's strongest class: what lies below in both is left alone
 SILENT = 0.01  # of the strongest frame: where the region is as soft, the stem is left alone
 LOWEST_DB, HIGHEST_DB = -18.0, 9.0
-NEPERS_PER_DB = np.log(10) / 20
+NEPERS_PER_DB = math.log(10) / 20
 LOWEST_HZ = 60.0
 PITCHED_BINS = spectra.N_FFT // 8  # heard up to 4 kHz; above, nothing tells a pitch class
 WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0  # gains count where notes and their first partials are
