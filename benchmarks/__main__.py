@@ -25,17 +25,20 @@ from importlib import metadata
 from pathlib import Path
 
 from retimbre_client import ClientError
-from server.status import version
 
 from benchmarks import figures, plot
 from benchmarks.figures import Figure
 from benchmarks.setting import QUICK, Setting, Sizes
+from server.status import version
 
-MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")  # in this order, by name
+# in this order, by name
+MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")
 LONG = ("load", "soak")  # only when named: they take many minutes
-MODELS = ("graphs", "scaling", "audioldm2", "musicgen")  # only when named: they need torch and the export extra
+# only when named: they need torch and the export extra
+MODELS = ("graphs", "scaling", "audioldm2", "musicgen")
 
-SIZES = ("long_seconds", "soak_seconds", "soak_pause_seconds", "model_steps", "window_seconds")  # options
+# options
+SIZES = ("long_seconds", "soak_seconds", "soak_pause_seconds", "model_steps", "window_seconds")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -50,7 +53,9 @@ def main(words: Sequence[str] | None = None) -> int:
     shown = [figure for rows in measured.values() for figure in rows]
     print(figures.table(shown))
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(setting), "figures": figures.as_rows(shown)}, indent=1))
+        options.json.write_text(
+            json.dumps({"machine": machine(setting), "figures": figures.as_rows(shown)}, indent=1)
+        )
     if options.plot:
         plot.draw(measured, options.plot)
     if options.out:
@@ -58,8 +63,12 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(bool(troubles))
 
 
-def measure_all(names: Sequence[str], setting: Setting) -> tuple[dict[str, list[Figure]], list[str]]:
-    """Module name -> figures, and what went wrong; one that fails does not keep the others from running."""
+def measure_all(
+    names: Sequence[str], setting: Setting
+) -> tuple[dict[str, list[Figure]], list[str]]:
+    """Module name -> figures, and what went wrong; one that fails does not keep the others from
+    running.
+    """
     measured, troubles = {}, []
     for name in names:
         began = time.monotonic()
@@ -90,8 +99,10 @@ def page(measured: dict[str, list[Figure]], setting: Setting) -> str:
     about = "\n".join(f"- {key}: {value}" for key, value in machine(setting).items())
     shown = figures.markdown(figure for rows in measured.values() for figure in rows)
     how = "\n".join(f"- **{name}**: {_how(name)}" for name in measured)
-    return (f"# Benchmarks\n\nWritten by `python -m benchmarks all --out docs/benchmarks.md`; run it again rather than "
-            f"edit it.\n\n{about}\n\n{shown}\n\n## How\n\n{how}\n")
+    return (
+        f"# Benchmarks\n\nWritten by `python -m benchmarks all --out docs/benchmarks.md`; run it again rather than "
+        f"edit it.\n\n{about}\n\n{shown}\n\n## How\n\n{how}\n"
+    )
 
 
 def _how(name: str) -> str:
@@ -115,21 +126,54 @@ def _version(package: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", choices=("all", *MODULES, *LONG, *MODELS), metavar="NAME",
-                        help=f"all, or some of {', '.join((*MODULES, *LONG, *MODELS))}")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it work? The figures mean nothing")
-    parser.add_argument("--threads", type=int, default=0, help="of the model (default: one per core)")
-    parser.add_argument("--long-seconds", type=float, default=0.0,
-                        help=f"of the upload and of the job that keeps the worker busy; {Sizes().long_seconds:g}")
-    parser.add_argument("--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}")
-    parser.add_argument("--soak-pause-seconds", type=float, default=0.0,
-                        help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}")
-    parser.add_argument("--steps", dest="model_steps", type=int, default=0, metavar="N",
-                        help=f"of audioldm2; {Sizes().model_steps}")
-    parser.add_argument("--window-seconds", type=float, default=0.0, metavar="S",
-                        help=f"of audioldm2's region; {Sizes().window_seconds:g}")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names",
+        nargs="+",
+        choices=("all", *MODULES, *LONG, *MODELS),
+        metavar="NAME",
+        help=f"all, or some of {', '.join((*MODULES, *LONG, *MODELS))}",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes: does it work? The figures mean nothing"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the model (default: one per core)"
+    )
+    parser.add_argument(
+        "--long-seconds",
+        type=float,
+        default=0.0,
+        help=f"of the upload and of the job that keeps the worker busy; {Sizes().long_seconds:g}",
+    )
+    parser.add_argument(
+        "--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}"
+    )
+    parser.add_argument(
+        "--soak-pause-seconds",
+        type=float,
+        default=0.0,
+        help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}",
+    )
+    parser.add_argument(
+        "--steps",
+        dest="model_steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"of audioldm2; {Sizes().model_steps}",
+    )
+    parser.add_argument(
+        "--window-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help=f"of audioldm2's region; {Sizes().window_seconds:g}",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures (SVG or PNG)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")

@@ -1,6 +1,8 @@
-"""From /edit to its /ack while the worker computes another job: the ack comes after the journal has the job on disk.
+"""From /edit to its /ack while the worker computes another job: the ack comes after the journal has
+the job on disk.
 
-Beside it what no ack can do without: a /ping, which touches no disk, and one fsync of the disk with the journal.
+Beside it what no ack can do without: a /ping, which touches no disk, and one fsync of the disk with
+the journal.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from osc_protocol import ROOT, decode_reply, encode
-
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.setting import TEXT, BenchmarkError, Running, Setting, running, write_region
+from osc_protocol import ROOT, decode_reply, encode
 
 GOAL_P99_MS = 10.0
 PATIENCE_SECONDS = 5.0
-APART_SECONDS = 0.02  # requests of people and patches do not come in one burst, nor while the last is written down
+# requests of people and patches do not come in one burst, nor while the last is written down
+APART_SECONDS = 0.02
 
 
 def measure(setting: Setting) -> list[Figure]:
@@ -37,7 +39,12 @@ def measure(setting: Setting) -> list[Figure]:
         Figure("ack, worker busy, p99", percentile(acks, 99), "ms", GOAL_P99_MS),
         Figure("ping, worker busy, p50", median(pings), "ms", notes="an ack without the disk"),
         Figure("ping, worker busy, p99", percentile(pings, 99), "ms"),
-        Figure("fsync, worker busy, p50", median(syncs), "ms", notes="4 KB appended: what one commit waits for"),
+        Figure(
+            "fsync, worker busy, p50",
+            median(syncs),
+            "ms",
+            notes="4 KB appended: what one commit waits for",
+        ),
         Figure("fsync, worker busy, p99", percentile(syncs, 99), "ms"),
     ]
 
@@ -68,14 +75,17 @@ class Wire:
             try:
                 message = decode_reply(self._socket.recv(65_507))
             except TimeoutError as error:
-                raise BenchmarkError(f"no /{reply} for {identity} within {PATIENCE_SECONDS:g} s") from error
+                raise BenchmarkError(
+                    f"no /{reply} for {identity} within {PATIENCE_SECONDS:g} s"
+                ) from error
             if message.address == f"{ROOT}/{reply}" and identity in message.args[:2]:
                 return 1000 * (time.perf_counter() - began)
 
 
 def _ack_ms(wire: Wire, path: str, identity: str) -> float:
     milliseconds = wire.ask_ms(encode(f"{ROOT}/edit", identity, path, "a flute"), "ack", identity)
-    wire.ask_ms(encode(f"{ROOT}/cancel", identity), "fail", identity)  # or the queue would fill; its end is on the disk
+    # or the queue would fill; its end is on the disk
+    wire.ask_ms(encode(f"{ROOT}/cancel", identity), "fail", identity)
     wire.send(encode(f"{ROOT}/got", identity))
     time.sleep(APART_SECONDS)
     return milliseconds
@@ -110,8 +120,10 @@ def _busy(server: Running, setting: Setting) -> Iterator[None]:
         state = observer.status()["state"]
         job.cancel()
         if state != "busy":
-            raise BenchmarkError(f"the worker was {state} at the end, so this was not measured beside a busy one; "
-                                 "give it more to do: --long-seconds")
+            raise BenchmarkError(
+                f"the worker was {state} at the end, so this was not measured beside a busy one; "
+                "give it more to do: --long-seconds"
+            )
 
 
 def _wait_until_busy(observer) -> None:

@@ -12,7 +12,9 @@ COLUMNS = ("what", "measured", "goal", "", "notes")
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; less is better, and `goal` is the most that would do. `parts`: what it is made of."""
+    """One measured value; less is better, and `goal` is the most that would do. `parts`: what it is
+    made of.
+    """
 
     name: str
     value: float
@@ -31,8 +33,14 @@ class Figure:
     def rows(self) -> list[tuple[str, ...]]:
         """Its lines of a table, as text, in the order of COLUMNS."""
         goal = "" if self.goal is None else f"≤ {_text(self.goal)} {self.unit}"
-        parts = [(f"  {name}", f"{_text(value)} {self.unit}", "", "", "") for name, value in self.parts.items()]
-        return [(self.name, f"{_text(self.value)} {self.unit}", goal, self.verdict, self.notes), *parts]
+        parts = [
+            (f"  {name}", f"{_text(value)} {self.unit}", "", "", "")
+            for name, value in self.parts.items()
+        ]
+        return [
+            (self.name, f"{_text(self.value)} {self.unit}", goal, self.verdict, self.notes),
+            *parts,
+        ]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -47,7 +55,9 @@ def median(values: Sequence[float]) -> float:
 
 
 def median_parts(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median of each part over all runs, longest first; a part that a run lacks took no time in it."""
+    """The median of each part over all runs, longest first; a part that a run lacks took no time in
+    it.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
     parts = {name: median([row.get(name, 0.0) for row in rows]) for name in names}
     return dict(sorted(parts.items(), key=lambda part: -part[1]))

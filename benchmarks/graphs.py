@@ -1,6 +1,7 @@
-"""nano's sampling step and its five seconds on the processor, side by side: torch on a net of the same size, the
-released graphs, the exported ones (what stays the same is done once) in two precisions, with styles of rank 16 and 64;
-the change of a style. Seconds are the process's own on one thread, so that other work on the machine does not count.
+"""nano's sampling step and its five seconds on the processor, side by side: torch on a net of the
+same size, the released graphs, the exported ones (what stays the same is done once) in two
+precisions, with styles of rank 16 and 64; the change of a style. Seconds are the process's own
+on one thread, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -36,15 +37,27 @@ def measure(setting: Setting) -> list[Figure]:
     released = family._runners["denoiser"]
     feed = _step_feed()
     compiled, trouble = _compiled_seconds(feed)
-    found += [Figure("nano, torch.compile: does not run here", 0.0, "", notes=trouble)] if trouble else []
-    rows = {"torch, eager": _torch_seconds(feed), **compiled, "released graph": _seconds(lambda: released(**feed))}
+    found += (
+        [Figure("nano, torch.compile: does not run here", 0.0, "", notes=trouble)]
+        if trouble
+        else []
+    )
+    rows = {
+        "torch, eager": _torch_seconds(feed),
+        **compiled,
+        "released graph": _seconds(lambda: released(**feed)),
+    }
     with tempfile.TemporaryDirectory() as folder:
         plan = exporting.plan(Path(folder), region)
         for precision in ("float32", "int8"):
             try:
                 place = build.build(plan, Path(folder), precision, open_for_parity(THREADS))
             except parity.ParityError as error:  # its first line says by how much
-                found.append(Figure(f"nano in {precision}: refused", 0.0, "", notes=str(error).partition(";")[0]))
+                found.append(
+                    Figure(
+                        f"nano in {precision}: refused", 0.0, "", notes=str(error).partition(";")[0]
+                    )
+                )
                 continue
             graphs: dict[str, ExportedRunner] = runners(place, manifest.read(place), THREADS)
             denoiser = graphs["denoiser"]
@@ -52,20 +65,36 @@ def measure(setting: Setting) -> list[Figure]:
             for rank in RANKS:
                 style = _style(denoiser, rank)
                 denoiser.take_style(style)
-                rows[f"exported, {precision}, style of rank {rank}"] = _seconds(lambda run=denoiser: run(**feed))
+                rows[f"exported, {precision}, style of rank {rank}"] = _seconds(
+                    lambda run=denoiser: run(**feed)
+                )
             denoiser.take_style(None)
-            found.append(_whole(setting, f"exported, {precision}", exporting._with(family, graphs), region))
+            found.append(
+                _whole(setting, f"exported, {precision}", exporting._with(family, graphs), region)
+            )
             if precision == "float32":
                 switch = _switch_ms(denoiser)
         found.insert(0, _whole(setting, "released", family, region))
-    steps = [Figure(f"nano, a guided step of 5.12 s, {name}", seconds, "CPU s") for name, seconds in rows.items()]
-    return [*steps, *found, Figure("change of a style", switch, "ms", GOAL_SWITCH_MS, f"worst of {SWITCHES}")]
+    steps = [
+        Figure(f"nano, a guided step of 5.12 s, {name}", seconds, "CPU s")
+        for name, seconds in rows.items()
+    ]
+    return [
+        *steps,
+        *found,
+        Figure("change of a style", switch, "ms", GOAL_SWITCH_MS, f"worst of {SWITCHES}"),
+    ]
 
 
 def _whole(setting: Setting, name: str, family: Any, region: np.ndarray) -> Figure:
     seconds = _seconds(lambda: family.transfer(region, TEXT, KNOBS))
-    return Figure(f"nano, {setting.sizes.region_seconds:g} s end to end, {name}", seconds, "CPU s", GOAL_SECONDS,
-                  "default knobs; without reading, fitting and writing the file")
+    return Figure(
+        f"nano, {setting.sizes.region_seconds:g} s end to end, {name}",
+        seconds,
+        "CPU s",
+        GOAL_SECONDS,
+        "default knobs; without reading, fitting and writing the file",
+    )
 
 
 def _seconds(run: Callable[[], Any]) -> float:
@@ -80,7 +109,9 @@ def _seconds(run: Callable[[], Any]) -> float:
 
 
 def _compiled_seconds(feed: dict[str, np.ndarray]) -> tuple[dict[str, float], str]:
-    """The row of torch.compile, or why there is none: it needs a C++ compiler, and knows not every machine."""
+    """The row of torch.compile, or why there is none: it needs a C++ compiler, and knows not every
+    machine.
+    """
     import torch
 
     try:
@@ -89,7 +120,9 @@ def _compiled_seconds(feed: dict[str, np.ndarray]) -> tuple[dict[str, float], st
         return {}, str(error).splitlines()[0]
 
 
-def _torch_seconds(feed: dict[str, np.ndarray], prepared: Callable[[Any], Any] = lambda net: net) -> float:
+def _torch_seconds(
+    feed: dict[str, np.ndarray], prepared: Callable[[Any], Any] = lambda net: net
+) -> float:
     """The same net with random weights, which take as long."""
     import torch
 
@@ -121,7 +154,9 @@ def _style(denoiser: Any, rank: int, seed: int = 0) -> Any:
 
     draw, layers = np.random.default_rng(seed), denoiser.row.lora
     normal = lambda *shape: (draw.standard_normal(shape) * 0.02).astype(np.float32)  # noqa: E731
-    factors = {each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out)) for each in layers}
+    factors = {
+        each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out)) for each in layers
+    }
     return pack(layers, [(Lora("style", factors), 1.0)])
 
 
@@ -129,11 +164,14 @@ def _step_feed() -> dict[str, np.ndarray]:
     draw = np.random.default_rng(0)
     normal = lambda *shape: draw.standard_normal((BATCH, *shape)).astype(np.float32)  # noqa: E731
     return {
-        "latent": normal(FRAMES, 48), "time_embedding": normal(256), "text": normal(WORDS, 384),
-        "text_bias": np.zeros((BATCH, WORDS), np.float32), "audio": normal(FRAMES, 384),
+        "latent": normal(FRAMES, 48),
+        "time_embedding": normal(256),
+        "text": normal(WORDS, 384),
+        "text_bias": np.zeros((BATCH, WORDS), np.float32),
+        "audio": normal(FRAMES, 384),
         "audio_position": np.tile(np.arange(FRAMES, dtype=np.float32), (BATCH, 1)),
         "audio_scale": np.ones(BATCH, np.float32),
-    }  # fmt: skip
+    }
 
 
 def _region(seconds: float) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""A thousand jobs of 64 clients in the queue: acks, turns, silence, memory, a stop in the middle of it, and idleness.
+"""A thousand jobs of 64 clients in the queue: acks, turns, silence, memory, a stop in the middle of
+it, and idleness.
 
-One greedy client sends half of all jobs before the others send theirs. Acks: `one at a time` is a person or a patch
-beside all that, `burst` is 64 clients that send as fast as they are answered. The stop is a ctrl-C: the running job
-ends, the others wait in the journal for the next start, on which everyone cancels what is left. Needs /proc: Linux.
+One greedy client sends half of all jobs before the others send theirs. Acks: `one at a time` is a
+person or a patch beside all that, `burst` is 64 clients that send as fast as they are answered. The
+stop is a ctrl-C: the running job ends, the others wait in the journal for the next start, on which
+everyone cancels what is left. Needs /proc: Linux.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.processes import sample, worker_of
-from benchmarks.setting import BenchmarkError, Running, Setting, fresh_folder, running, serving, write_region
+from benchmarks.setting import (
+    BenchmarkError,
+    Running,
+    Setting,
+    fresh_folder,
+    running,
+    serving,
+    write_region,
+)
 from benchmarks.swarm import Client, Sent, swarm
 
 GOAL_ACK_P99_MS = 10.0
@@ -52,7 +62,9 @@ class _Load:
         await asyncio.sleep(0.3)  # a file that was just written is watched until it is settled
         with serving(self.setting, self.folder, *self.flags) as server:
             self.flags.append(f"--port={server.address.port}")
-            async with swarm(server.address.port, self.setting.sizes.clients + 1, self._on_end) as clients:
+            async with swarm(
+                server.address.port, self.setting.sizes.clients + 1, self._on_end
+            ) as clients:
                 *clients, probe = clients
                 before = self._sample(server)
                 await self._fill(clients, region)
@@ -77,11 +89,19 @@ class _Load:
         each = -(-count // len(others))
         jobs = await asyncio.gather(*(_send(client, each, region) for client in others))
         acks = [job.ack_ms for sent in jobs for job in sent]
-        self._add("ack of the greedy client, one after the other, p99",
-                  percentile([job.ack_ms for job in greedy.jobs.values()], 99), "ms", GOAL_ACK_P99_MS,
-                  f"{count} jobs, {count / alone:.0f} a second")
-        self._add(f"ack in a burst of {len(others)} clients, p50", median(acks), "ms",
-                  notes=f"{len(acks)} jobs; each stands on the disk before its ack")
+        self._add(
+            "ack of the greedy client, one after the other, p99",
+            percentile([job.ack_ms for job in greedy.jobs.values()], 99),
+            "ms",
+            GOAL_ACK_P99_MS,
+            f"{count} jobs, {count / alone:.0f} a second",
+        )
+        self._add(
+            f"ack in a burst of {len(others)} clients, p50",
+            median(acks),
+            "ms",
+            notes=f"{len(acks)} jobs; each stands on the disk before its ack",
+        )
         self._add(f"ack in a burst of {len(others)} clients, p99", percentile(acks, 99), "ms")
 
     async def _probe(self, probe: Client, region: str) -> None:
@@ -108,34 +128,63 @@ class _Load:
             client = missing.pop()
             await client.ended(next(iter(client.jobs)))
         turns = sum(client is greedy for client in self.order[first:])
-        self._add("turns of the greedy client until each had one", turns, "jobs", GOAL_TURNS,
-                  f"{len(clients)} clients; first come, first served would give it {self.setting.sizes.queued // 2}")
+        self._add(
+            "turns of the greedy client until each had one",
+            turns,
+            "jobs",
+            GOAL_TURNS,
+            f"{len(clients)} clients; first come, first served would give it {self.setting.sizes.queued // 2}",
+        )
         silences = [job.longest_silence for client in clients for job in client.jobs.values()]
-        self._add("longest silence about a job that waits", max(silences), "s", GOAL_SILENCE_SECONDS,
-                  f"{len(silences)} jobs, p50 {median(silences):.2g} s")
+        self._add(
+            "longest silence about a job that waits",
+            max(silences),
+            "s",
+            GOAL_SILENCE_SECONDS,
+            f"{len(silences)} jobs, p50 {median(silences):.2g} s",
+        )
 
     def _sample(self, server: Running) -> list:
         return [sample(server.process.pid), sample(worker_of(server.process.pid))]
 
     def _grown(self, before: list, after: list) -> None:
         for who, old, new in zip(("server", "worker"), before, after, strict=True):
-            self._add(f"memory of the {who} under load", new.megabytes, "MB",
-                      notes=f"{old.megabytes:.0f} MB before; handles {old.handles} before, {new.handles} now; "
-                            f"{100 * (new.cpu_seconds - old.cpu_seconds) / (new.at - old.at):.0f} % of a core")
+            self._add(
+                f"memory of the {who} under load",
+                new.megabytes,
+                "MB",
+                notes=f"{old.megabytes:.0f} MB before; handles {old.handles} before, {new.handles} now; "
+                f"{100 * (new.cpu_seconds - old.cpu_seconds) / (new.at - old.at):.0f} % of a core",
+            )
 
     async def _stop(self, server: Running) -> None:
         """ctrl-C. The clients must go on reading meanwhile."""
         began = time.monotonic()
         server.process.send_signal(signal.SIGINT)
         await asyncio.to_thread(server.process.wait, STOP_SECONDS)
-        self._add("ctrl-C to the end of the process", time.monotonic() - began, "s",
-                  notes="the running job ends first")
+        self._add(
+            "ctrl-C to the end of the process",
+            time.monotonic() - began,
+            "s",
+            notes="the running job ends first",
+        )
 
     async def _resume(self, clients: list[Client]) -> None:
         """The same folder, the same port; then everyone cancels."""
-        living = [(client, identity) for client in clients for identity, job in client.jobs.items() if not job.ends]
+        living = [
+            (client, identity)
+            for client in clients
+            for identity, job in client.jobs.items()
+            if not job.ends
+        ]
         kept = _queued(self.folder / "data" / "journal.sqlite3")
-        self._add("jobs lost by the stop", abs(len(living) - kept), "jobs", 0, f"{kept} wait in the journal")
+        self._add(
+            "jobs lost by the stop",
+            abs(len(living) - kept),
+            "jobs",
+            0,
+            f"{kept} wait in the journal",
+        )
         with serving(self.setting, self.folder, *self.flags):
             ended = len(self.order)
             began = time.monotonic()
@@ -149,10 +198,17 @@ class _Load:
                 await client.ended(identity)
             await asyncio.sleep(2.0)  # for repeats that were on their way
         sent = [job for client in clients for job in client.jobs.values()]
-        self._add("jobs without exactly one end", sum(len(job.ends) != 1 for job in sent), "jobs", 0,
-                  f"of {len(sent)}; {sum('' in job.ends.values() for job in sent)} done, the others cancelled at last")
+        self._add(
+            "jobs without exactly one end",
+            sum(len(job.ends) != 1 for job in sent),
+            "jobs",
+            0,
+            f"of {len(sent)}; {sum('' in job.ends.values() for job in sent)} done, the others cancelled at last",
+        )
 
-    def _add(self, name: str, value: float, unit: str, goal: float | None = None, notes: str = "") -> None:
+    def _add(
+        self, name: str, value: float, unit: str, goal: float | None = None, notes: str = ""
+    ) -> None:
         self.figures.append(Figure(name, value, unit, goal, notes))
 
 
@@ -178,6 +234,13 @@ def _idle(setting: Setting) -> list[Figure]:
         seconds = after[who].at - before[who].at
         percent = 100 * (after[who].cpu_seconds - before[who].cpu_seconds) / seconds
         wake_ups = (after[who].wake_ups - before[who].wake_ups) / seconds
-        figures.append(Figure(f"idle {who}", percent, "% of a core", GOAL_IDLE_PERCENT,
-                              f"over {seconds:.0f} s; {wake_ups:.2g} wake-ups a second"))
+        figures.append(
+            Figure(
+                f"idle {who}",
+                percent,
+                "% of a core",
+                GOAL_IDLE_PERCENT,
+                f"over {seconds:.0f} s; {wake_ups:.2g} wake-ups a second",
+            )
+        )
     return figures

@@ -1,5 +1,6 @@
-"""A few seconds of MusicGen (-small, random weights): transformers' generate, ours on torch, and the exported graphs in
-float32 and int8, each in a fresh process. The floor: bytes of the weights that a step reads, over the machine's rate.
+"""A few seconds of MusicGen (-small, random weights): transformers' generate, ours on torch, and
+the exported graphs in float32 and int8, each in a fresh process. The floor: bytes of the weights
+that a step reads, over the machine's rate.
 """
 
 from __future__ import annotations
@@ -30,26 +31,45 @@ def measure(setting: Setting) -> list[Figure]:
         folder = Path(name)
         random_models.musicgen(folder, setting.sizes.is_quick)
         run = partial(taken, "musicgen", folder=folder, amount=seconds)
-        found, bytes_a_step = {"transformers": run(way="transformers"), "torch": run(way="torch")}, {}
+        found, bytes_a_step = (
+            {"transformers": run(way="transformers"), "torch": run(way="torch")},
+            {},
+        )
         for precision in PRECISIONS:
             taken("musicgen", f"export {precision}", folder, 1)
             found[f"exported in {precision}"] = run(way="exported")
-            bytes_a_step[precision] = max(_step_bytes(place) for place in folder.glob(f"exports/*-{precision}-*"))
+            bytes_a_step[precision] = max(
+                _step_bytes(place) for place in folder.glob(f"exports/*-{precision}-*")
+            )
     rate = reading_rate()
-    return [_figure(name, row, found, seconds, bytes_a_step["int8" if "int8" in name else "float32"] / rate)
-            for name, row in found.items()]
+    return [
+        _figure(
+            name, row, found, seconds, bytes_a_step["int8" if "int8" in name else "float32"] / rate
+        )
+        for name, row in found.items()
+    ]
 
 
-def _figure(name: str, row: Taken, found: dict[str, Taken], seconds: float, floor_a_step: float) -> Figure:
+def _figure(
+    name: str, row: Taken, found: dict[str, Taken], seconds: float, floor_a_step: float
+) -> Figure:
     steps = seconds * FRAMES_PER_SECOND + DELAY
-    notes = (f"{1e3 * row.seconds / steps:.0f} ms a step, floor {1e3 * floor_a_step:.0f} ms; {row.peak_mb:.0f} MB at "
-             f"most; {found['transformers'].seconds / row.seconds:.1f} times as fast as generate")
-    return Figure(f"MusicGen-small, {seconds:g} s, {name}", row.seconds, "CPU s", notes=notes, parts=row.parts)
+    notes = (
+        f"{1e3 * row.seconds / steps:.0f} ms a step, floor {1e3 * floor_a_step:.0f} ms; {row.peak_mb:.0f} MB at "
+        f"most; {found['transformers'].seconds / row.seconds:.1f} times as fast as generate"
+    )
+    return Figure(
+        f"MusicGen-small, {seconds:g} s, {name}", row.seconds, "CPU s", notes=notes, parts=row.parts
+    )
 
 
 def _step_bytes(export: Path) -> int:
     """Of the weights of a step: the file, and the one beside it where they are large."""
-    return sum(path.stat().st_size for path in (export / "step.onnx", export / "step.onnx.data") if path.is_file())
+    return sum(
+        path.stat().st_size
+        for path in (export / "step.onnx", export / "step.onnx.data")
+        if path.is_file()
+    )
 
 
 def _transformers(folder: Path, watch: Watch) -> Run:
@@ -60,14 +80,21 @@ def _transformers(folder: Path, watch: Watch) -> Run:
 
     parts = components.load(folder / CHECKPOINT)
     model = parts.model
-    ids = {name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [TEXT]).items()}
+    ids = {
+        name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [TEXT]).items()
+    }
     model.decoder.forward = watch.on("step", model.decoder.forward)
     model.audio_encoder.decode = watch.on("codec_decoder", model.audio_encoder.decode)
 
     def _run(seconds: float) -> Any:
         torch.manual_seed(SEED)
-        return model.generate(**ids, do_sample=True, guidance_scale=GUIDANCE, top_k=TOP_K,
-                              max_new_tokens=round(seconds * FRAMES_PER_SECOND) + DELAY)  # fmt: skip
+        return model.generate(
+            **ids,
+            do_sample=True,
+            guidance_scale=GUIDANCE,
+            top_k=TOP_K,
+            max_new_tokens=round(seconds * FRAMES_PER_SECOND) + DELAY,
+        )
 
     return _run
 
@@ -108,5 +135,9 @@ def _exported(folder: Path, watch: Watch) -> Run:
     return _made(Editor(parts))
 
 
-WAYS = {"transformers": _transformers, "torch": _torch, "exported": _exported,
-        **exporting("musicgen", PRECISIONS)}  # fmt: skip
+WAYS = {
+    "transformers": _transformers,
+    "torch": _torch,
+    "exported": _exported,
+    **exporting("musicgen", PRECISIONS),
+}

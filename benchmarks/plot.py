@@ -1,4 +1,6 @@
-"""A picture of figures: a bar for each that is measured in seconds, its parts in a row, a panel for each benchmark."""
+"""A picture of figures: a bar for each that is measured in seconds, its parts in a row, a panel for
+each benchmark.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,15 @@ def draw(measured: Mapping[str, Sequence[Figure]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = {name: rows for name, found in measured.items() if (rows := [row for row in found if _is_time(row)])}
+    panels = {
+        name: rows
+        for name, found in measured.items()
+        if (rows := [row for row in found if _is_time(row)])
+    }
     heights = [HEAD_INCHES + BAR_INCHES * len(rows) for rows in panels.values()]
-    figure, axes = pyplot.subplots(len(panels), figsize=(WIDTH_INCHES, sum(heights)), height_ratios=heights,
-                                   squeeze=False)
+    figure, axes = pyplot.subplots(
+        len(panels), figsize=(WIDTH_INCHES, sum(heights)), height_ratios=heights, squeeze=False
+    )
     for axis, (name, rows) in zip(axes[:, 0], panels.items(), strict=True):
         _panel(axis, name, rows)
     figure.tight_layout()

@@ -14,7 +14,10 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Sample:
-    """One process at one moment. `wake_ups`: how often any of its threads has waited, since its start."""
+    """One process at one moment.
+
+    `wake_ups`: how often any of its threads has waited, since its start.
+    """
 
     at: float
     megabytes: float
@@ -30,23 +33,40 @@ def sample(pid: int) -> Sample:
     try:
         status = _fields(folder / "status")
         times = (folder / "stat").read_text().rpartition(")")[2].split()
-        waits = [int(_fields(task / "status")["voluntary_ctxt_switches"]) for task in (folder / "task").iterdir()]
+        waits = [
+            int(_fields(task / "status")["voluntary_ctxt_switches"])
+            for task in (folder / "task").iterdir()
+        ]
         handles = len(list((folder / "fd").iterdir()))
     except OSError as error:
-        raise BenchmarkError(f"process {pid} cannot be looked at ({error}); this needs Linux") from error
+        raise BenchmarkError(
+            f"process {pid} cannot be looked at ({error}); this needs Linux"
+        ) from error
     ticks = int(times[11]) + int(times[12])
-    return Sample(time.monotonic(), int(status["VmRSS"].split()[0]) / 1000, handles, int(status["Threads"]),
-                  ticks / os.sysconf("SC_CLK_TCK"), sum(waits))
+    return Sample(
+        time.monotonic(),
+        int(status["VmRSS"].split()[0]) / 1000,
+        handles,
+        int(status["Threads"]),
+        ticks / os.sysconf("SC_CLK_TCK"),
+        sum(waits),
+    )
 
 
 def worker_of(pid: int) -> int:
     """The largest child of a server. Raises BenchmarkError."""
-    children = [child for task in (PROC / str(pid) / "task").iterdir()
-                for child in (task / "children").read_text().split()]
+    children = [
+        child
+        for task in (PROC / str(pid) / "task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
     if not children:
         raise BenchmarkError(f"process {pid} has no worker")
     return max(map(int, children), key=lambda child: sample(child).megabytes)
 
 
 def _fields(path: Path) -> dict[str, str]:
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in path.read_text().splitlines())}
+    return {
+        name: value.strip()
+        for name, _, value in (line.partition(":") for line in path.read_text().splitlines())
+    }

@@ -1,9 +1,10 @@
-"""A bad network on this machine: a UDP relay between clients and one server that loses, repeats and delays datagrams.
+"""A bad network on this machine: a UDP relay between clients and one server that loses, repeats and
+delays datagrams.
 
     client <-> front socket | relay | a back socket for each client <-> server
 
-The server sees each client at an address of its own, as it would without the relay. Datagrams that are delayed wait
-in a heap until they are due; those with different delays overtake each other.
+The server sees each client at an address of its own, as it would without the relay. Datagrams that
+are delayed wait in a heap until they are due; those with different delays overtake each other.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ REORDER_SECONDS = 0.03  # so much longer take those that are to be overtaken
 
 @dataclass(frozen=True)
 class Weather:
-    """What happens to datagrams, each way alike: fractions that are lost, come twice, are overtaken; added delay."""
+    """What happens to datagrams, each way alike: fractions that are lost, come twice, are
+    overtaken; added delay.
+    """
 
     loss: float = 0.0
     duplicate: float = 0.0
@@ -45,19 +48,27 @@ class Weather:
 
     def _delay(self, dice: random.Random) -> float:
         late = REORDER_SECONDS if self.reorder and dice.random() < self.reorder else 0.0
-        return self.delay_seconds + late + (dice.random() * self.jitter_seconds if self.jitter_seconds else 0.0)
+        return (
+            self.delay_seconds
+            + late
+            + (dice.random() * self.jitter_seconds if self.jitter_seconds else 0.0)
+        )
 
 
 class LossyRelay:
-    """Use with `with`. Loses the fraction `loss` of the datagrams each way, or has the `weather` that is given; the
-    same `seed` rolls the same dice."""
+    """Use with `with`. Loses the fraction `loss` of the datagrams each way, or has the `weather`
+    that is given; the same `seed` rolls the same dice.
+    """
 
-    def __init__(self, server_port: int, loss: float = 0.0, seed: int = 0, weather: Weather | None = None) -> None:
+    def __init__(
+        self, server_port: int, loss: float = 0.0, seed: int = 0, weather: Weather | None = None
+    ) -> None:
         self.weather = weather or Weather(loss)
         assert 0 <= self.weather.loss < 1
         self.passed = self.lost = self.doubled = 0
         self._server, self._dice = (HOST, server_port), random.Random(seed)
-        self._late: list[tuple[float, int, bytes, tuple, tuple | None]] = []  # a heap: due, number, what to forward
+        # a heap: due, number, what to forward
+        self._late: list[tuple[float, int, bytes, tuple, tuple | None]] = []
         self._numbers = itertools.count()
         self._front = _socket()
         self._front.bind((HOST, 0))
@@ -94,7 +105,8 @@ class LossyRelay:
                 packet, sender = source.recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
-            except ConnectionError:  # the server's port is closed; the client will notice the silence
+            except ConnectionError:
+                # the server's port is closed; the client will notice the silence
                 continue
             delays = self.weather.delays(self._dice)
             self.lost += not delays
@@ -104,7 +116,9 @@ class LossyRelay:
 
     def _send(self, delay: float, packet: bytes, sender: tuple, client: tuple | None) -> None:
         if delay:
-            heapq.heappush(self._late, (time.monotonic() + delay, next(self._numbers), packet, sender, client))
+            heapq.heappush(
+                self._late, (time.monotonic() + delay, next(self._numbers), packet, sender, client)
+            )
         else:
             self._forward(packet, sender, client)
 

@@ -1,5 +1,6 @@
-"""nano on its exported graphs (float32) for regions of 1 to 120 s, each length in a fresh process: CPU seconds on one
-thread, and the most memory that was held. Without reading, fitting and writing the file.
+"""nano on its exported graphs (float32) for regions of 1 to 120 s, each length in a fresh process:
+CPU seconds on one thread, and the most memory that was held. Without reading, fitting and
+writing the file.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ def measure(setting: Setting) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         taken("scaling", "export", Path(folder), 1)
         found = {seconds: taken("scaling", "nano", Path(folder), seconds) for seconds in lengths}
-    return [Figure(f"nano, {seconds} s", row.seconds, "CPU s", parts=row.parts,
-                   notes=f"{1e3 * row.seconds / seconds:.0f} ms for a second of audio; {row.peak_mb:.0f} MB at most")
-            for seconds, row in found.items()]
+    return [
+        Figure(
+            f"nano, {seconds} s",
+            row.seconds,
+            "CPU s",
+            parts=row.parts,
+            notes=f"{1e3 * row.seconds / seconds:.0f} ms for a second of audio; {row.peak_mb:.0f} MB at most",
+        )
+        for seconds, row in found.items()
+    ]
 
 
 def _nano(folder: Path, watch: Watch) -> Run:
@@ -36,7 +44,8 @@ def _nano(folder: Path, watch: Watch) -> Run:
     family.warm_up()
     for stage, runner in list(family._runners.items()):
         family._runners[stage] = watch.on(stage, runner)
-    draw = np.random.default_rng(0)  # every region is another one: what was heard before is remembered
+    # every region is another one: what was heard before is remembered
+    draw = np.random.default_rng(0)
     return lambda seconds: family.transfer(_region(seconds, draw), TEXT, KNOBS)
 
 

@@ -1,4 +1,6 @@
-"""What all measurements share: how large they are, the server that is measured, the region that it is sent."""
+"""What all measurements share: how large they are, the server that is measured, the region that it
+is sent.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
 from retimbre_client import Client
+
 from server.paths import REPOSITORY, Paths, ServerAddress, read_port_file
 
 TEXT = "turn this into a violin"
@@ -48,12 +50,26 @@ class Sizes:
     soak_seconds: float = 3600.0
     soak_pause_seconds: float = 0.5  # of a client between two jobs, on the average
     model_steps: int = 20  # of AudioLDM2
-    window_seconds: float = 5.12  # of AudioLDM2; 10.24 is the published one, and takes twice as long
+    # of AudioLDM2; 10.24 is the published one, and takes twice as long
+    window_seconds: float = 5.12
     is_quick: bool = False  # models of a few thousand weights, too
 
 
-QUICK = Sizes(acks=10, edits=1, long_seconds=2.0, uploads=1, starts=1, helps=1, clients=4, queued=24, probes=5,
-              idle_seconds=1.0, soak_seconds=10.0, model_steps=1, is_quick=True)  # does it work?
+QUICK = Sizes(
+    acks=10,
+    edits=1,
+    long_seconds=2.0,
+    uploads=1,
+    starts=1,
+    helps=1,
+    clients=4,
+    queued=24,
+    probes=5,
+    idle_seconds=1.0,
+    soak_seconds=10.0,
+    model_steps=1,
+    is_quick=True,
+)  # does it work?
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,9 @@ class Running:
 
     def client(self, transport: str = "udp", port: int = 0) -> Client:
         """A connection to it, or to a relay's `port` before it."""
-        return Client(port=port or self.address.port, transport=transport, audio_transport=transport)
+        return Client(
+            port=port or self.address.port, transport=transport, audio_transport=transport
+        )
 
 
 @contextlib.contextmanager
@@ -89,7 +107,9 @@ def running(setting: Setting, *flags: str) -> Iterator[Running]:
 @contextlib.contextmanager
 def fresh_folder() -> Iterator[Path]:
     """For the data and the audio of a server."""
-    with tempfile.TemporaryDirectory(prefix="retimbre-bench-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="retimbre-bench-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder, "data").mkdir()
         Path(folder, "audio").mkdir()
         yield Path(folder)
@@ -101,8 +121,18 @@ def serving(setting: Setting, folder: Path, *flags: str) -> Iterator[Running]:
     data_dir, audio = folder / "data", folder / "audio"
     with open(data_dir / "benchmark.log", "w+b") as log:
         began = time.monotonic()
-        command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data_dir}",
-                   f"--root={audio}", f"--threads={setting.threads}", *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "server",
+            "serve",
+            "--port=0",
+            "--http-port=0",
+            f"--data-dir={data_dir}",
+            f"--root={audio}",
+            f"--threads={setting.threads}",
+            *flags,
+        ]
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
         try:
             address = _until(lambda: read_port_file(Paths(data_dir).port_file), process, log)
@@ -115,16 +145,21 @@ def serving(setting: Setting, folder: Path, *flags: str) -> Iterator[Running]:
 
 
 def write_region(path: Path, seconds: float) -> Path:
-    """Stereo float at 48 kHz: a chord with vibrato; what is computed does not depend on what it hears."""
+    """Stereo float at 48 kHz: a chord with vibrato; what is computed does not depend on what it
+    hears.
+    """
     time_axis = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     vibrato = 0.003 * np.sin(2 * np.pi * 5 * time_axis)
     chord = sum(np.sin(2 * np.pi * hz * (time_axis + vibrato / 5)) for hz in (220.0, 277.2, 329.6))
-    soundfile.write(path, np.repeat(0.2 * chord[:, None], CHANNELS, axis=1), RATE_HZ, subtype="FLOAT")
+    soundfile.write(
+        path, np.repeat(0.2 * chord[:, None], CHANNELS, axis=1), RATE_HZ, subtype="FLOAT"
+    )
     return path
 
 
 def _is_ready(client: Client) -> bool:
-    if client.status()["state"] not in ("ready", "busy"):  # busy: with what an earlier life has left
+    # busy: with what an earlier life has left
+    if client.status()["state"] not in ("ready", "busy"):
         return False
     if not any(model["loaded"] for model in client.models()):
         raise BenchmarkError("the server runs without a model; `retimbre doctor` says why")
@@ -139,7 +174,9 @@ def _until(find: Callable, process: subprocess.Popen, log) -> object:
             return found
         time.sleep(POLL_SECONDS)
     log.seek(0)
-    raise BenchmarkError(f"the server did not start: {log.read()[-LOG_TAIL_BYTES:].decode('utf-8', 'replace')}")
+    raise BenchmarkError(
+        f"the server did not start: {log.read()[-LOG_TAIL_BYTES:].decode('utf-8', 'replace')}"
+    )
 
 
 def _stop(process: subprocess.Popen) -> None:

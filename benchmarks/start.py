@@ -1,4 +1,7 @@
-"""From the start of `retimbre serve` until its model is loaded and warm. The files are in the disk's cache by then."""
+"""From the start of `retimbre serve` until its model is loaded and warm.
+
+The files are in the disk's cache by then.
+"""
 
 from __future__ import annotations
 
@@ -15,5 +18,12 @@ def measure(setting: Setting) -> list[Figure]:
         with running(setting) as server:
             starts.append((server.ready_seconds, server.listening_seconds))
     ready, listening = zip(*starts, strict=True)
-    return [Figure("cold start to ready", median(ready), "s", GOAL_SECONDS,
-                   f"{len(starts)} starts, worst {max(ready):.3g} s; jobs are taken from {median(listening):.2g} s on")]
+    return [
+        Figure(
+            "cold start to ready",
+            median(ready),
+            "s",
+            GOAL_SECONDS,
+            f"{len(starts)} starts, worst {max(ready):.3g} s; jobs are taken from {median(listening):.2g} s on",
+        )
+    ]

@@ -1,4 +1,6 @@
-"""Many clients in one process: UDP sockets that send, remember what came and when, and acknowledge every end."""
+"""Many clients in one process: UDP sockets that send, remember what came and when, and acknowledge
+every end.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from osc_protocol import ROOT, decode_reply, encode
-
 from benchmarks.setting import BenchmarkError
+from osc_protocol import ROOT, decode_reply, encode
 
 AGAIN_SECONDS = 1.0  # a datagram may be lost: the same request again never starts a second job
 PATIENCE_SECONDS = 600.0  # sixty clients may have turns before
@@ -19,7 +20,9 @@ PATIENCE_SECONDS = 600.0  # sixty clients may have turns before
 
 @dataclass
 class Sent:
-    """One job, as its client saw it; times of time.perf_counter. `ends`: serial -> code, empty when done."""
+    """One job, as its client saw it; times of time.perf_counter. `ends`: serial -> code, empty when
+    done.
+    """
 
     sent_at: float
     acked_at: float = 0.0
@@ -80,14 +83,19 @@ class Client(asyncio.DatagramProtocol):
     async def edit(self, identity: str, path: str, text: str, **keys: Any) -> Sent:
         """Send a job and wait for its ack or its end. Raises BenchmarkError."""
         job = self.jobs[identity] = Sent(time.perf_counter())
-        await self._until(lambda: job.acked_at or job.ends, lambda: self.say("edit", identity, path, text, **keys),
-                          f"an ack of {identity}")
+        await self._until(
+            lambda: job.acked_at or job.ends,
+            lambda: self.say("edit", identity, path, text, **keys),
+            f"an ack of {identity}",
+        )
         return job
 
     async def ended(self, identity: str) -> Sent:
         """Wait for the end of a job. Raises BenchmarkError."""
         job = self.jobs[identity]
-        await self._until(lambda: job.ends, lambda: self.say("job/query", identity), f"an end of {identity}")
+        await self._until(
+            lambda: job.ends, lambda: self.say("job/query", identity), f"an end of {identity}"
+        )
         return job
 
     async def _until(self, is_there: Callable[[], Any], ask: Callable[[], None], what: str) -> None:
@@ -108,8 +116,9 @@ class Client(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def swarm(port: int, count: int, on_end: Callable[[Client, str], None] = lambda client, identity: None
-                ) -> AsyncIterator[list[Client]]:
+async def swarm(
+    port: int, count: int, on_end: Callable[[Client, str], None] = lambda client, identity: None
+) -> AsyncIterator[list[Client]]:
     """So many clients of the server on `port`."""
     async with contextlib.AsyncExitStack() as stack:
         clients = []
@@ -120,8 +129,11 @@ async def swarm(port: int, count: int, on_end: Callable[[Client, str], None] = l
         yield clients
 
 
-async def connected(port: int, on_end: Callable[[Client, str], None] = lambda client, identity: None) -> Client:
+async def connected(
+    port: int, on_end: Callable[[Client, str], None] = lambda client, identity: None
+) -> Client:
     """One client."""
     _, client = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Client(on_end), remote_addr=("127.0.0.1", port))
+        lambda: Client(on_end), remote_addr=("127.0.0.1", port)
+    )
     return client

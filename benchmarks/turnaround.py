@@ -1,4 +1,6 @@
-"""From /edit to /done with a warm model, and which stage takes how long: short and long regions, further stems."""
+"""From /edit to /done with a warm model, and which stage takes how long: short and long regions,
+further stems.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ def measure(setting: Setting) -> list[Figure]:
         Job(f"turnaround of {short:g} s, warm", TEXT, short, sizes.edits, 0.5),
         Job(f"turnaround of {long:g} s, warm", TEXT, long, few, 4.0),
         Job(f"turnaround of {short:g} s, a bass line added", "add a bass line", short, few, None),
-        Job(f"turnaround of {short:g} s, another genre, four stems", "as a bossa nova", short, few, None),
+        Job(
+            f"turnaround of {short:g} s, another genre, four stems",
+            "as a bossa nova",
+            short,
+            few,
+            None,
+        ),
     )
     with running(setting) as server, server.client() as client:
         return [_measured(client, server, job) for job in jobs]
@@ -40,11 +48,17 @@ def measure(setting: Setting) -> list[Figure]:
 
 def _measured(client: Client, server: Running, job: Job) -> Figure:
     regions = [  # each a frame longer: the worker remembers what it has just heard
-        write_region(server.folder / f"{job.seconds:g}s_{len(job.text)}_{index}.wav", job.seconds + index / RATE_HZ)
+        write_region(
+            server.folder / f"{job.seconds:g}s_{len(job.text)}_{index}.wav",
+            job.seconds + index / RATE_HZ,
+        )
         for index in range(WARM_EDITS + job.edits)
     ]
-    time.sleep(SETTLE_SECONDS)  # a file that has just changed is watched for a moment before it is read
-    kept = [_edit(client, region, job.text, seed) for seed, region in enumerate(regions)][WARM_EDITS:]
+    # a file that has just changed is watched for a moment before it is read
+    time.sleep(SETTLE_SECONDS)
+    kept = [_edit(client, region, job.text, seed) for seed, region in enumerate(regions)][
+        WARM_EDITS:
+    ]
     seconds = [taken for taken, _ in kept]
     notes = f"{len(kept)} edits with default knobs, worst {max(seconds):.3g} s"
     parts = median_parts([split(taken, manifest) for taken, manifest in kept])
@@ -55,8 +69,11 @@ def split(seconds: float, manifest: dict) -> dict[str, float]:
     """Stage -> seconds: what the engine says, the rest of its total, and what lies outside of it."""
     stages = dict(manifest.get("timings_seconds", {}))
     total = stages.pop("total", sum(stages.values()))
-    return {**stages, "engine, the rest": max(0.0, total - sum(stages.values())),
-            "server, pipe and sockets": max(0.0, seconds - total)}
+    return {
+        **stages,
+        "engine, the rest": max(0.0, total - sum(stages.values())),
+        "server, pipe and sockets": max(0.0, seconds - total),
+    }
 
 
 def _edit(client: Client, region: Path, text: str, seed: int) -> tuple[float, dict]:

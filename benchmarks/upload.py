@@ -1,6 +1,8 @@
-"""A minute of 48 kHz stereo float over TCP and in UDP chunks, also where every twentieth datagram is lost.
+"""A minute of 48 kHz stereo float over TCP and in UDP chunks, also where every twentieth datagram
+is lost.
 
-The relay runs in this process, beside the client: the row with a relay that loses nothing shows what it costs.
+The relay runs in this process, beside the client: the row with a relay that loses nothing shows
+what it costs.
 """
 
 from __future__ import annotations
@@ -19,16 +21,26 @@ def measure(setting: Setting) -> list[Figure]:
     """Seconds from /audio/open to the handle, the checksum compared by the server."""
     with running(setting) as server:
         source = write_region(server.folder / "long.wav", setting.sizes.long_seconds)
-        plain = [_figure(source, transport, [_upload(server, source, transport) for _ in range(setting.sizes.uploads)])
-                 for transport in ("tcp", "udp")]
+        plain = [
+            _figure(
+                source,
+                transport,
+                [_upload(server, source, transport) for _ in range(setting.sizes.uploads)],
+            )
+            for transport in ("tcp", "udp")
+        ]
         return plain + [_through_relay(server, source, loss) for loss in LOSSES]
 
 
 def _through_relay(server: Running, source: Path, loss: float) -> Figure:
     with LossyRelay(server.address.port, loss) as relay:
         seconds = _upload(server, source, "udp", relay.port)
-    return _figure(source, f"udp, relay, {loss:.0%} lost", [seconds],
-                   f"; {relay.lost} of {relay.lost + relay.passed} datagrams lost")
+    return _figure(
+        source,
+        f"udp, relay, {loss:.0%} lost",
+        [seconds],
+        f"; {relay.lost} of {relay.lost + relay.passed} datagrams lost",
+    )
 
 
 def _figure(source: Path, way: str, seconds: list[float], more: str = "") -> Figure:

@@ -1,9 +1,11 @@
-"""Several ways to the same sound, each in a fresh process: seconds of its parts, and the most memory it held.
+"""Several ways to the same sound, each in a fresh process: seconds of its parts, and the most
+memory it held.
 
-A way is a function (models folder, watch) -> run(amount); `amount` is a number of steps, or of seconds. It is run with
-the module's WARM_UP before. Seconds are the process's own, so that other work on the machine does not count, on as many
-threads as are asked. The floor: operations of the parts over the rate at which this machine multiplies matrices,
-or bytes over the rate at which it reads them.
+A way is a function (models folder, watch) -> run(amount); `amount` is a number of steps, or of
+seconds. It is run with the module's WARM_UP before. Seconds are the process's own, so that other
+work on the machine does not count, on as many threads as are asked. The floor: operations of the
+parts over the rate at which this machine multiplies matrices, or bytes over the rate at which it
+reads them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from server.paths import REPOSITORY
 
 Run = Callable[[float], Any]
@@ -40,7 +43,9 @@ class Taken:
 
 
 class Watch:
-    """CPU seconds of the parts of a run, by name; floating point operations while `counter` is there."""
+    """CPU seconds of the parts of a run, by name; floating point operations while `counter` is
+    there.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -64,14 +69,29 @@ class Watch:
 
 
 def taken(module: str, way: str, folder: Path, amount: float, threads: int = 1) -> Taken:
-    """Run a way of `benchmarks.<module>` in a process of its own. RuntimeError with what it said where it fails."""
+    """Run a way of `benchmarks.<module>` in a process of its own.
+
+    RuntimeError with what it said where it fails.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "benchmarks.ways", module, way, str(folder), str(amount), str(threads)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.ways",
+        module,
+        way,
+        str(folder),
+        str(amount),
+        str(threads),
+    ]
     found = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     if found.returncode:
         raise RuntimeError(f"{module}, {way}: {found.stderr[-2000:]}")
     row = Taken(**json.loads(found.stdout.splitlines()[-1]))
-    print(f"{module}, {way}: {row.seconds:.3g} CPU s, {row.peak_mb:.0f} MB {dict(row.parts)}", file=sys.stderr)
+    print(
+        f"{module}, {way}: {row.seconds:.3g} CPU s, {row.peak_mb:.0f} MB {dict(row.parts)}",
+        file=sys.stderr,
+    )
     return row
 
 
@@ -85,14 +105,18 @@ def exporting(family: str, precisions: Sequence[str]) -> dict[str, Way]:
 
         ours = FAMILIES[family].exporting()
         region = (0.1 * np.random.default_rng(0).standard_normal(ours.RATE_HZ)).astype(np.float32)
-        built = lru_cache(lambda: build.build(ours.plan(folder, region), folder, precision, open_for_parity(1)))
+        built = lru_cache(
+            lambda: build.build(ours.plan(folder, region), folder, precision, open_for_parity(1))
+        )
         return lambda amount: built()
 
     return {f"export {precision}": partial(_prepared, precision) for precision in precisions}
 
 
 def matrix_rate() -> float:
-    """Operations a second of one thread in float32, the best of a few products by torch, whose kernels are the best."""
+    """Operations a second of one thread in float32, the best of a few products by torch, whose
+    kernels are the best.
+    """
     import torch
 
     before, left = torch.get_num_threads(), torch.ones(MATRIX, MATRIX)
@@ -132,7 +156,9 @@ def _best(run: Callable[[], Any]) -> float:
 
 
 def main(module: str, way: str, folder: str, amount: str, threads: str) -> None:
-    """In the fresh process: print a Taken as JSON. Of the ways in the module's COUNTED, operations are counted."""
+    """In the fresh process: print a Taken as JSON. Of the ways in the module's COUNTED, operations
+    are counted.
+    """
     import importlib
 
     ours, watch = importlib.import_module(f"benchmarks.{module}"), Watch()

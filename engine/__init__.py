@@ -1,7 +1,10 @@
-"""How does a region become stems? Region contract, model families, conditioning, samplers, runtimes, the worker.
+"""How does a region become stems?
 
-`edit(EditRequest(...))` does the whole job; `python -m engine.worker` does it for the server. Importing this package
-loads neither a runtime nor a model, not even numpy: the names below are fetched when they are used.
+Region contract, model families, conditioning, samplers, runtimes, the worker.
+
+`edit(EditRequest(...))` does the whole job; `python -m engine.worker` does it for the server.
+Importing this package loads neither a runtime nor a model, not even numpy: the names below are
+fetched when they are used.
 """
 
 from __future__ import annotations

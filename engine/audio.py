@@ -1,8 +1,8 @@
 """Audio on disk and in memory: regions read to the frame, stems written whole or not at all.
 
 Axis convention of the whole repository: samples are float32 [frames, channels]; mono signals inside
-the models are [samples]. An input file is only ever read. A result is written under a temporary name,
-flushed to the disk and renamed; an existing file is never replaced.
+the models are [samples]. An input file is only ever read. A result is written under a temporary
+name, flushed to the disk and renamed; an existing file is never replaced.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ __all__ = [
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
-MAX_SAMPLES = 1 << 29  # of one region, 2 GiB: ten minutes of 8 channels at 96 kHz fit; a small FLAC may promise more
+# of one region, 2 GiB: ten minutes of 8 channels at 96 kHz fit; a small FLAC may promise more
+MAX_SAMPLES = 1 << 29
 FLAC_MAX_CHANNELS = 8
 FULL_BYTES = 10**6  # a disk with less room is full: no stem fits
 ABSURD = 1e6  # +120 dBFS: no recording, a broken file
@@ -60,7 +61,14 @@ CONTAINERS = {
     "flac": ("FLAC", ".flac", ("PCM_24", "PCM_16")),
     "aiff": ("AIFF", ".aiff", ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")),
 }
-SAME_CONTAINER = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "W64": "wav", "FLAC": "flac", "AIFF": "aiff"}
+SAME_CONTAINER = {
+    "WAV": "wav",
+    "WAVEX": "wav",
+    "RF64": "wav",
+    "W64": "wav",
+    "FLAC": "flac",
+    "AIFF": "aiff",
+}
 BITS = {"f32": "FLOAT", "s24": "PCM_24", "s16": "PCM_16"}
 INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
@@ -83,7 +91,9 @@ class Audio:
 
 @dataclass(frozen=True)
 class Identity:
-    """Which file it is, and in which state: its name may stand for another one by the time that it is opened."""
+    """Which file it is, and in which state: its name may stand for another one by the time that it
+    is opened.
+    """
 
     device: int
     inode: int
@@ -142,34 +152,54 @@ class StemFormat:
 
 
 def file_info(path: str | Path, expected: Identity | None = None) -> FileInfo:
-    """Header of an audio file, which must be the `expected` one if that is given. EngineError: no_file, bad_audio."""
+    """Header of an audio file, which must be the `expected` one if that is given.
+
+    EngineError: no_file, bad_audio.
+    """
     path = Path(path)
     with opened(path, expected) as stream, _decoded(stream, path) as sound:
-        info = FileInfo(path, sound.samplerate, sound.channels, sound.frames, sound.format, sound.subtype,
-                        _identity_of(stream))
+        info = FileInfo(
+            path,
+            sound.samplerate,
+            sound.channels,
+            sound.frames,
+            sound.format,
+            sound.subtype,
+            _identity_of(stream),
+        )
     if not MIN_RATE_HZ <= info.rate_hz <= MAX_RATE_HZ:
-        raise EngineError("bad_audio", f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, {path} has {info.rate_hz} Hz")
+        raise EngineError(
+            "bad_audio", f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, {path} has {info.rate_hz} Hz"
+        )
     if not 1 <= info.channels <= MAX_CHANNELS:
-        raise EngineError("bad_audio", f"expected 1 to {MAX_CHANNELS} channels, {path} has {info.channels}")
+        raise EngineError(
+            "bad_audio", f"expected 1 to {MAX_CHANNELS} channels, {path} has {info.channels}"
+        )
     return info
 
 
 @contextmanager
 def opened(path: str | Path, expected: Identity | None = None) -> Iterator[BinaryIO]:
-    """A regular file to read, compared after it was opened: then no swap of names can change it any more.
+    """A regular file to read, compared after it was opened: then no swap of names can change it any
+    more.
 
     EngineError: no_file; bad_audio where it is not the `expected` one.
     """
     try:
         stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below, in every case
     except OSError as error:
-        raise EngineError("no_file", f"expected an audio file at {path}: {error.strerror or error}") from error
+        raise EngineError(
+            "no_file", f"expected an audio file at {path}: {error.strerror or error}"
+        ) from error
     with stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise EngineError("no_file", f"expected an audio file, found none at {path}")
         if expected is not None and _identity_of(stream) != expected:
-            raise EngineError("bad_audio", f"{path} is not the file that was asked for any more: it was written to or "
-                              "swapped; render each region to a file of its own, and send the job again")
+            raise EngineError(
+                "bad_audio",
+                f"{path} is not the file that was asked for any more: it was written to or "
+                "swapped; render each region to a file of its own, and send the job again",
+            )
         yield stream
 
 
@@ -185,7 +215,10 @@ def _identity_of(stream: BinaryIO) -> Identity:
 
 @contextmanager
 def _decoded(stream: BinaryIO, path: Path) -> Iterator[SoundFile]:
-    """libsndfile on an open file. On Windows by name, which nobody can change there while the file is open."""
+    """libsndfile on an open file.
+
+    On Windows by name, which nobody can change there while the file is open.
+    """
     import soundfile
 
     try:
@@ -209,11 +242,12 @@ def read_region(
     context_seconds: float = 0.0,
     expected: Identity | None = None,
 ) -> RegionAudio:
-    """The region that starts at the frame nearest to `start_seconds`, with up to `context_seconds` on either side.
+    """The region that starts at the frame nearest to `start_seconds`, with up to `context_seconds`
+    on either side.
 
-    None: from the beginning, to the end. A region that runs past the end of the file ends there, with a note.
-    Samples that are not numbers become 0, with a note.
-    EngineError: no_file, bad_audio (also: not the `expected` file), bad_args, too_short, too_long.
+    None: from the beginning, to the end. A region that runs past the end of the file ends there,
+    with a note. Samples that are not numbers become 0, with a note. EngineError: no_file, bad_audio
+    (also: not the `expected` file), bad_args, too_short, too_long.
     """
     info = file_info(path, expected)
     start_frame, end_frame, notes = region_bounds(info, start_seconds, length_seconds)
@@ -221,7 +255,9 @@ def read_region(
     first = max(0, start_frame - context_frames)
     samples = _read_frames(info, first, min(info.frames, end_frame + context_frames))
     notes += _clean(samples)
-    return RegionAudio(info, start_frame, end_frame - start_frame, start_frame - first, samples, tuple(notes))
+    return RegionAudio(
+        info, start_frame, end_frame - start_frame, start_frame - first, samples, tuple(notes)
+    )
 
 
 def region_bounds(
@@ -243,11 +279,17 @@ def region_bounds(
     if end <= info.frames:
         return start, end, []
     beyond = (end - info.frames) / info.rate_hz
-    return start, info.frames, [f"region: ends {beyond:.3f} s after the file; the stem ends with the file"]
+    return (
+        start,
+        info.frames,
+        [f"region: ends {beyond:.3f} s after the file; the stem ends with the file"],
+    )
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Samples [n] or [n, channels] at another rate; sample 0 stays sample 0 (linear phase, delay compensated)."""
+    """Samples [n] or [n, channels] at another rate; sample 0 stays sample 0 (linear phase, delay
+    compensated).
+    """
     if from_hz == to_hz:
         return samples
     import soxr
@@ -255,21 +297,31 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(np.ascontiguousarray(samples, np.float32), from_hz, to_hz, quality="HQ")
 
 
-def stem_format(info: FileInfo, container: str | None = None, bits: str | None = None) -> StemFormat:
-    """Where a stem of this input goes: as the input, unless asked otherwise or the container cannot hold it."""
+def stem_format(
+    info: FileInfo, container: str | None = None, bits: str | None = None
+) -> StemFormat:
+    """Where a stem of this input goes: as the input, unless asked otherwise or the container cannot
+    hold it.
+    """
     notes: list[str] = []
     if container in (None, "same"):
         container = SAME_CONTAINER.get(info.container)
         if container is None:
             container = "wav"
-            notes.append(f"format: {info.container} input, WAV stem (stems are written without loss)")
+            notes.append(
+                f"format: {info.container} input, WAV stem (stems are written without loss)"
+            )
     elif container not in CONTAINERS:
-        raise EngineError("bad_args", f"format: expected one of {', '.join(CONTAINERS)}, got {container!r}")
+        raise EngineError(
+            "bad_args", f"format: expected one of {', '.join(CONTAINERS)}, got {container!r}"
+        )
     if container == "flac" and info.channels > FLAC_MAX_CHANNELS:
         message = f"format: flac holds {FLAC_MAX_CHANNELS} channels, the region has {info.channels}; ask for wav"
         raise EngineError("bad_args", message)
     if bits not in (None, "same", *BITS):
-        raise EngineError("bad_args", f"bits: expected one of same, {', '.join(BITS)}, got {bits!r}")
+        raise EngineError(
+            "bad_args", f"bits: expected one of same, {', '.join(BITS)}, got {bits!r}"
+        )
     wanted = BITS.get(bits or "same", info.subtype)
     held = CONTAINERS[container][2]
     if wanted in held:
@@ -278,8 +330,11 @@ def stem_format(info: FileInfo, container: str | None = None, bits: str | None =
     return StemFormat(container, held[0], tuple(notes))
 
 
-def write_audio(path: str | Path, audio: Audio, container: str = "wav", subtype: str = "FLOAT") -> Path:
-    """Write `audio`, then rename into place; returns the real path: `name-2.wav` where `name.wav` exists.
+def write_audio(
+    path: str | Path, audio: Audio, container: str = "wav", subtype: str = "FLOAT"
+) -> Path:
+    """Write `audio`, then rename into place; returns the real path: `name-2.wav` where `name.wav`
+    exists.
 
     Integers are rounded, not dithered: what was read from 16 bits is written back bit by bit.
     """
@@ -294,14 +349,18 @@ def write_audio(path: str | Path, audio: Audio, container: str = "wav", subtype:
             stream.flush()
             os.fsync(stream.fileno())
         return publish(temporary, path)
-    except (soundfile.SoundFileError, OSError, AssertionError) as error:  # its assert: fewer frames went out than came
+    except (soundfile.SoundFileError, OSError, AssertionError) as error:
+        # its assert: fewer frames went out than came
         raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def not_written(path: Path, error: Exception) -> EngineError:
-    """Why a file could not be written. libsndfile does not say that a disk is full, so the disk is asked."""
+    """Why a file could not be written.
+
+    libsndfile does not say that a disk is full, so the disk is asked.
+    """
     try:
         free_bytes = shutil.disk_usage(path.parent).free
     except OSError:
@@ -309,12 +368,17 @@ def not_written(path: Path, error: Exception) -> EngineError:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or free_bytes < FULL_BYTES:
         message = f"no room for {path} ({free_bytes / 1e6:.1f} MB are free); make room, then send the job again"
         return EngineError("disk_full", message)
-    return EngineError("write_failed", f"could not write {path}: {error}; may the server write to this folder, and is "
-                       "it still there?")
+    return EngineError(
+        "write_failed",
+        f"could not write {path}: {error}; may the server write to this folder, and is "
+        "it still there?",
+    )
 
 
 def publish(temporary: Path, path: Path) -> Path:
-    """Give a finished file its name, or the next free one (`name-2`, `name-3` ...); never replaces a file."""
+    """Give a finished file its name, or the next free one (`name-2`, `name-3` ...); never replaces
+    a file.
+    """
     for number in range(1, 10_000):
         target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:
@@ -327,7 +391,10 @@ def publish(temporary: Path, path: Path) -> Path:
 
 
 def sha256_of(path: str | Path, expected: Identity | None = None) -> str:
-    """Hex digest of a file's bytes. EngineError: no_file; bad_audio where it is not the `expected` file."""
+    """Hex digest of a file's bytes.
+
+    EngineError: no_file; bad_audio where it is not the `expected` file.
+    """
     digest = hashlib.sha256()
     with opened(path, expected) as stream:
         while block := stream.read(1 << 20):
@@ -338,8 +405,11 @@ def sha256_of(path: str | Path, expected: Identity | None = None) -> str:
 def _read_frames(info: FileInfo, first: int, last: int) -> np.ndarray:
     """Frames [first, last) as float32 [frames, channels]."""
     if (last - first) * info.channels > MAX_SAMPLES:
-        raise EngineError("too_long", f"{last - first} frames of {info.channels} channels are more than {MAX_SAMPLES} "
-                          "samples; select less, or render fewer channels")
+        raise EngineError(
+            "too_long",
+            f"{last - first} frames of {info.channels} channels are more than {MAX_SAMPLES} "
+            "samples; select less, or render fewer channels",
+        )
     with opened(info.path, info.identity) as stream, _decoded(stream, info.path) as sound:
         sound.seek(first)
         samples = sound.read(last - first, dtype="float32", always_2d=True)
@@ -355,7 +425,9 @@ def _clean(samples: np.ndarray) -> list[str]:
         return []
     broken = ~(np.abs(samples) < ABSURD)  # also true for NaN
     samples[broken] = 0.0
-    return [f"input: {int(broken.sum())} samples were not numbers (NaN, infinite or above 1e6); read as 0"]
+    return [
+        f"input: {int(broken.sum())} samples were not numbers (NaN, infinite or above 1e6); read as 0"
+    ]
 
 
 def _write_blocks(stream, audio: Audio, container: str, subtype: str) -> None:
@@ -369,17 +441,25 @@ def _write_blocks(stream, audio: Audio, container: str, subtype: str) -> None:
 
 
 def _quantised(samples: np.ndarray, subtype: str) -> np.ndarray:
-    """Integers for the integer formats: libsndfile scales up by 2^n - 1 and down by 2^n, which is not the identity."""
+    """Integers for the integer formats: libsndfile scales up by 2^n - 1 and down by 2^n, which is
+    not the identity.
+    """
     bits = INTEGER_BITS.get(subtype)
     if bits is None:
         return samples
     full = 2.0 ** (bits - 1)
     whole = np.clip(np.rint(samples * np.float64(full)), -full, full - 1)
-    return whole.astype(np.int16) if bits == 16 else (whole.astype(np.int64) << (32 - bits)).astype(np.int32)
+    return (
+        whole.astype(np.int16)
+        if bits == 16
+        else (whole.astype(np.int64) << (32 - bits)).astype(np.int32)
+    )
 
 
 def _clear_time_stamp(stream) -> None:
-    """Zero the time in libsndfile's PEAK chunk (id, size, version, time): equal audio gives equal files."""
+    """Zero the time in libsndfile's PEAK chunk (id, size, version, time): equal audio gives equal
+    files.
+    """
     stream.seek(0)
     at = stream.read(256).find(b"PEAK")
     if at >= 0:
@@ -388,7 +468,10 @@ def _clear_time_stamp(stream) -> None:
 
 
 def _rename_to_free_name(temporary: Path, target: Path) -> None:
-    """Rename unless `target` exists (FileExistsError). A hard link is the rename that refuses, where links exist."""
+    """Rename unless `target` exists (FileExistsError).
+
+    A hard link is the rename that refuses, where links exist.
+    """
     if os.name == "nt":
         os.rename(temporary, target)  # refuses by itself on Windows
         return
@@ -396,7 +479,9 @@ def _rename_to_free_name(temporary: Path, target: Path) -> None:
         os.link(temporary, target)
     except FileExistsError:
         raise
-    except OSError:  # exFAT and some network drives have no hard links: reserve the name, then replace our own file
+    except OSError:
+        # exFAT and some network drives have no hard links: reserve the name, then replace our own
+        # file
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         os.replace(temporary, target)
 

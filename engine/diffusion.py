@@ -1,7 +1,9 @@
-"""What the families on torch, transformers and diffusers share: where a repository lies, how its parts are read, how a
-stage runs as a torch module, how a flow is walked, how a scene becomes a window of latent frames.
+"""What the families on torch, transformers and diffusers share: where a repository lies, how its
+parts are read, how a stage runs as a torch module, how a flow is walked, how a scene becomes a
+window of latent frames.
 
-Rule: numpy alone at the top; torch and its friends are imported where a function needs them. Nothing is ever fetched.
+Rule: numpy alone at the top; torch and its friends are imported where a function needs them.
+Nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ def check_packages(family: str, packages: Iterable[str] = PACKAGES) -> None:
 
 
 def repository(folder: Path | None, owner: str, names: Iterable[str]) -> Path | None:
-    """The first repository that is there: of the models folder, then of the hub's cache (without the network)."""
+    """The first repository that is there: of the models folder, then of the hub's cache (without
+    the network).
+    """
     names = tuple(names)
     for name in names if folder else ():
         if (folder / name / INDEX).is_file():
@@ -62,8 +66,9 @@ def repository(folder: Path | None, owner: str, names: Iterable[str]) -> Path | 
 
 
 def files_of(base: Path) -> dict[str, Path]:
-    """The files of a repository that are read, by their names in it: weights (safetensors where there are any) and
-    configurations."""
+    """The files of a repository that are read, by their names in it: weights (safetensors where
+    there are any) and configurations.
+    """
     found = {}
     for folder in sorted(path for path in base.iterdir() if path.is_dir()):
         weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
@@ -96,8 +101,11 @@ def model(package: str, name: str) -> Callable[..., Any]:
 
     def read(folder: Path, **options: Any) -> Any:
         kind = getattr(importlib.import_module(package), name)
-        found, info = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True, **options)
-        if missing := sorted(info["missing_keys"]):  # the libraries would fill them with random numbers
+        found, info = kind.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, **options
+        )
+        # the libraries would fill them with random numbers
+        if missing := sorted(info["missing_keys"]):
             raise ValueError(f"{len(missing)} tensors are not in the file, {missing[0]} for one")
         return found
 
@@ -106,14 +114,18 @@ def model(package: str, name: str) -> Callable[..., Any]:
 
 def tokenizer(name: str) -> Callable[..., Any]:
     def read(folder: Path) -> Any:
-        return getattr(importlib.import_module("transformers"), name).from_pretrained(folder, local_files_only=True)
+        return getattr(importlib.import_module("transformers"), name).from_pretrained(
+            folder, local_files_only=True
+        )
 
     return read
 
 
 def scheduler_config(name: str) -> Callable[..., Any]:
     def read(folder: Path) -> Mapping[str, Any]:
-        return getattr(importlib.import_module("diffusers"), name).load_config(folder, local_files_only=True)
+        return getattr(importlib.import_module("diffusers"), name).load_config(
+            folder, local_files_only=True
+        )
 
     return read
 
@@ -126,9 +138,12 @@ def read_parts(
     cancelled: Callable[[], bool] = lambda: False,
     half: Any = None,
 ) -> dict[str, Any]:
-    """Every part by its field, on the CPU, in evaluation mode and without gradients. `half`: dtype of those that halve.
+    """Every part by its field, on the CPU, in evaluation mode and without gradients.
 
-    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two parts.
+    `half`: dtype of those that halve.
+
+    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two
+    parts.
     """
     found: dict[str, Any] = {}
     parts = tuple(parts)
@@ -147,8 +162,11 @@ def read_parts(
 def _read(title: str, part: Part, folder: Path, half: Any) -> Any:
     try:
         return part.read(folder, **({"torch_dtype": half} if half and part.halves else {}))
-    except (OSError, ValueError, KeyError) as error:  # what the libraries raise for absent, foreign or broken files
-        message = f"expected {title}'s {part.field} in {folder}: {error}; fetch the repository again"
+    except (OSError, ValueError, KeyError) as error:
+        # what the libraries raise for absent, foreign or broken files
+        message = (
+            f"expected {title}'s {part.field} in {folder}: {error}; fetch the repository again"
+        )
         raise EngineError("missing_weights", message) from error
 
 
@@ -169,7 +187,9 @@ def _quiet() -> Iterator[None]:
 
 
 class TorchRunner:
-    """A stage as a torch module: `runner(**inputs) -> tuple of outputs`, numpy in and out, as every runtime has it."""
+    """A stage as a torch module: `runner(**inputs) -> tuple of outputs`, numpy in and out, as every
+    runtime has it.
+    """
 
     def __init__(self, stage: Stage, module: Any, device: str, dtype: Any = None) -> None:
         import torch
@@ -181,7 +201,9 @@ class TorchRunner:
         """Outputs in the order of the stage table, in float32. EngineError out_of_memory."""
         import torch
 
-        feed = [self._placed(np.asarray(inputs[port.name], port.dtype)) for port in self.stage.inputs]
+        feed = [
+            self._placed(np.asarray(inputs[port.name], port.dtype)) for port in self.stage.inputs
+        ]
         try:
             with torch.inference_mode():
                 answer = self.module(*feed)
@@ -207,7 +229,10 @@ def runners(
     stages: Iterable[Stage], modules: Mapping[str, Any], device: str, dtypes: Mapping[str, Any] = {}
 ) -> dict[str, TorchRunner]:
     """A TorchRunner per stage; `dtypes` names stages that do not run in float32."""
-    return {stage.name: TorchRunner(stage, modules[stage.name], device, dtypes.get(stage.name)) for stage in stages}
+    return {
+        stage.name: TorchRunner(stage, modules[stage.name], device, dtypes.get(stage.name))
+        for stage in stages
+    }
 
 
 def device() -> str:
@@ -227,7 +252,9 @@ def free(device: str) -> None:
 
 
 def noise_for(seed: int, channels: int, frames: int) -> np.ndarray:
-    """Start of the sampling [frames, channels]; a longer region begins with the noise of a shorter one."""
+    """Start of the sampling [frames, channels]; a longer region begins with the noise of a shorter
+    one.
+    """
     return np.random.default_rng(seed).standard_normal((frames, channels), dtype=np.float32)
 
 
@@ -241,7 +268,8 @@ def flow(
 ) -> np.ndarray:
     """The latent at the end of a scheduler's timesteps; `predict(latent, time)` gives the velocity.
 
-    The seed is for schedulers that add noise on their way. `cancelled` is asked before every step. Raises Cancelled.
+    The seed is for schedulers that add noise on their way. `cancelled` is asked before every step.
+    Raises Cancelled.
     """
     import torch
 
@@ -270,7 +298,9 @@ class Window:
 
 
 def window_of(scene: Scene, frame_samples: int, least: int, most: int, multiple: int = 1) -> Window:
-    """The window of a scene: at least `least` samples, about `most`, in a multiple of `multiple` latent frames."""
+    """The window of a scene: at least `least` samples, about `most`, in a multiple of `multiple`
+    latent frames.
+    """
     spare = max(0, most - len(scene.region))
     after = scene.after[: max(spare // 2, spare - len(scene.before))]
     before = scene.before[max(0, len(scene.before) - (spare - len(after))) :]
@@ -279,7 +309,10 @@ def window_of(scene: Scene, frame_samples: int, least: int, most: int, multiple:
     step = frame_samples * multiple
     planned = -(-max(least, len(heard)) // step) * step
     first, last = len(before), len(before) + len(scene.region)
-    begin, end = first // frame_samples, last // frame_samples if len(after) else -(-last // frame_samples)
+    begin, end = (
+        first // frame_samples,
+        last // frame_samples if len(after) else -(-last // frame_samples),
+    )
     mask = np.zeros(planned // frame_samples, np.float32)
     mask[begin : max(begin + 1, end)] = 1.0
     return Window(reflected(heard, 0, planned), slice(first, last), mask)

@@ -12,7 +12,11 @@ from typing import Any
 from engine import tempo
 from engine.audio import (
     Audio,
+    FileInfo,
+    Identity,
+    RegionAudio,
     StemFormat,
+    file_info,
     loudness,
     peak,
     read_region,
@@ -21,7 +25,6 @@ from engine.audio import (
     stem_format,
     write_audio,
 )
-from engine.audio import FileInfo, Identity, RegionAudio, file_info
 from engine.errors import Cancelled, EngineError
 from engine.families import Family, Shelf, family_named
 from engine.knobs import resolve
@@ -35,7 +38,9 @@ FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 
 _TEXT, _NUMBER, _OBJECT = ((str,), "text"), ((float, int), "a number"), ((dict,), "an object")
 _FIELD_TYPES = {
-    **dict.fromkeys(("audio", "text", "output_dir", "model", "format", "bits", "level", "stem_prefix"), _TEXT),
+    **dict.fromkeys(
+        ("audio", "text", "output_dir", "model", "format", "bits", "level", "stem_prefix"), _TEXT
+    ),
     **dict.fromkeys(("start_seconds", "length_seconds"), _NUMBER),
     **dict.fromkeys(("preset", "knobs", "context", "audio_identity"), _OBJECT),
 }
@@ -59,7 +64,8 @@ class EditRequest:
     level: str = "match"
     stem_prefix: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)  # copied into the manifest
-    audio_identity: Mapping[str, int] | None = None  # fields of Identity: the file that the server has checked
+    # fields of Identity: the file that the server has checked
+    audio_identity: Mapping[str, int] | None = None
 
     @property
     def expected(self) -> Identity | None:
@@ -74,12 +80,20 @@ class EditRequest:
         """From decoded JSON; null means not given. EngineError bad_args."""
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise EngineError("bad_args", f"unknown field {unknown[0]!r}; there are {', '.join(sorted(known))}")
+            raise EngineError(
+                "bad_args", f"unknown field {unknown[0]!r}; there are {', '.join(sorted(known))}"
+            )
         given = {name: value for name, value in values.items() if value is not None}
         for name, (types, word) in _FIELD_TYPES.items():
             is_missing = name in _REQUIRED and name not in given
-            if is_missing or isinstance(given.get(name), bool) or not isinstance(given.get(name, types[0]()), types):
-                raise EngineError("bad_args", f"{name}: expected {word}, got {given.get(name)!r:.60}")
+            if (
+                is_missing
+                or isinstance(given.get(name), bool)
+                or not isinstance(given.get(name, types[0]()), types)
+            ):
+                raise EngineError(
+                    "bad_args", f"{name}: expected {word}, got {given.get(name)!r:.60}"
+                )
         return cls(**given)
 
 
@@ -90,9 +104,12 @@ def edit(
     cancelled: Callable[[], bool] = lambda: False,
     shelf: Shelf | None = None,
 ) -> Manifest:
-    """Make the stems of a request and write them with their manifest. Blocks; one call at a time for one shelf.
+    """Make the stems of a request and write them with their manifest.
 
-    `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES; then nothing is left.
+    Blocks; one call at a time for one shelf.
+
+    `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES;
+    then nothing is left.
     """
     clock = _StageClock(progress)
     shelf = shelf or default_shelf()
@@ -119,7 +136,11 @@ def edit(
         "preset": request.preset,
         "knobs": {**knobs.as_dict(), "level": request.level},
         "seed": knobs.seed,
-        "model": {"name": family.name, "licence": family.licence, "files": file_hashes(loaded.files())},
+        "model": {
+            "name": family.name,
+            "licence": family.licence,
+            "files": file_hashes(loaded.files()),
+        },
         "versions": versions(),
         "runtime": loaded.runtime,
         "device": f"{loaded.device}, {shelf.threads} threads",
@@ -173,9 +194,13 @@ def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat
     """Everything that can be refused before a model is loaded."""
     _check_preset(request.preset or {}, family)
     if request.level not in LEVELS:
-        raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {request.level!r}")
+        raise EngineError(
+            "bad_args", f"level: expected one of {', '.join(LEVELS)}, got {request.level!r}"
+        )
     if not Path(request.output_dir).is_dir():
-        raise EngineError("write_failed", f"expected the folder {request.output_dir}, it is not there; create it")
+        raise EngineError(
+            "write_failed", f"expected the folder {request.output_dir}, it is not there; create it"
+        )
     info = file_info(request.audio, request.expected)
     first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
     check_length(last - first, info.rate_hz, family.max_seconds)
@@ -186,10 +211,16 @@ def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
     """What this family cannot do is refused, never left out in silence."""
     task = preset.get("task", family.tasks[0])
     if task not in family.tasks:
-        raise EngineError("bad_preset", f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}")
+        raise EngineError(
+            "bad_preset",
+            f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}",
+        )
     for part in ("adapters", "soft_prompt"):
         if preset.get(part) and part not in family.takes:
-            raise EngineError("bad_preset", f"the preset brings {part}, {family.name} takes none; choose another model")
+            raise EngineError(
+                "bad_preset",
+                f"the preset brings {part}, {family.name} takes none; choose another model",
+            )
 
 
 def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:
@@ -198,7 +229,12 @@ def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:
     return [f"knobs: {', '.join(names)} mean nothing to {family.name}"] if names else []
 
 
-def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:
+def _loaded(
+    shelf: Shelf,
+    family: Family,
+    progress: Callable[[str, float], None],
+    cancelled: Callable[[], bool],
+) -> Any:
     if not shelf.is_loaded(family.name):
         progress("loading", -1.0)
     return shelf.warm(family.name, cancelled, progress)
@@ -207,11 +243,17 @@ def _loaded(shelf: Shelf, family: Family, progress: Callable[[str, float], None]
 def _read(request: EditRequest, info: FileInfo, port: ModelPort | ScenePort) -> RegionAudio:
     first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
     is_scene = isinstance(port, ScenePort)
-    context = port.context_seconds if is_scene else context_seconds(last - first, info.rate_hz, port)
-    return read_region(request.audio, request.start_seconds, request.length_seconds, context, info.identity)
+    context = (
+        port.context_seconds if is_scene else context_seconds(last - first, info.rate_hz, port)
+    )
+    return read_region(
+        request.audio, request.start_seconds, request.length_seconds, context, info.identity
+    )
 
 
-def _announcing(port: ModelPort | ScenePort, progress: Callable[[str, float], None]) -> ModelPort | ScenePort:
+def _announcing(
+    port: ModelPort | ScenePort, progress: Callable[[str, float], None]
+) -> ModelPort | ScenePort:
     """The port, with a word when the model is done."""
 
     def run(heard: Any) -> Any:
@@ -225,7 +267,9 @@ def _announcing(port: ModelPort | ScenePort, progress: Callable[[str, float], No
 def _told(stems: list[Stem]) -> list[str]:
     """What the stems have to say: once, where all say the same, otherwise with the stem's name."""
     shared = [note for note in stems[0].notes if all(note in stem.notes for stem in stems)]
-    return shared + [f"{stem.name}: {note}" for stem in stems for note in stem.notes if note not in shared]
+    return shared + [
+        f"{stem.name}: {note}" for stem in stems for note in stem.notes if note not in shared
+    ]
 
 
 def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat) -> dict[str, Any]:
@@ -233,9 +277,12 @@ def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat)
     prefix = request.stem_prefix or "stem"
     name = f"{prefix}_{stem.name}{kind.suffix}" if stem.name else f"{prefix}{kind.suffix}"
     audio = Audio(stem.samples, info.rate_hz)
-    path = write_audio(Path(request.output_dir).resolve() / name, audio, kind.container, kind.subtype)
+    path = write_audio(
+        Path(request.output_dir).resolve() / name, audio, kind.container, kind.subtype
+    )
     return {
-        "name": stem.name or (request.preset or {}).get("task", family_named(request.model).tasks[0]),
+        "name": stem.name
+        or (request.preset or {}).get("task", family_named(request.model).tasks[0]),
         "path": str(path),
         "sha256": sha256_of(path),
         "rate_hz": audio.rate_hz,

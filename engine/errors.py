@@ -1,4 +1,7 @@
-"""One error type for everything that a request can get wrong. The code is for machines, the message for people."""
+"""One error type for everything that a request can get wrong.
+
+The code is for machines, the message for people.
+"""
 
 from __future__ import annotations
 

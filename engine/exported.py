@@ -1,10 +1,12 @@
-"""Runs what `export` wrote: the graph of a step, what is held from step to step, and the style that is on.
+"""Runs what `export` wrote: the graph of a step, what is held from step to step, and the style that
+is on.
 
     held inputs (words, audio) -> first, once -> held --+
     style: packed LoRA factors (pointers) --------------+-> step -> outputs
     latent, time --------------------------------------+
 
-Called like any runner. Styles and adapters are exchanged between two calls: between two jobs, or two steps of one.
+Called like any runner. Styles and adapters are exchanged between two calls: between two jobs, or
+two steps of one.
 """
 
 from __future__ import annotations
@@ -34,18 +36,29 @@ class ExportedRunner:
     """One exported stage. One thread at a time."""
 
     def __init__(
-        self, folder: Path, row: StageRow, threads: int, sha256: Mapping[str, str] = {},
+        self,
+        folder: Path,
+        row: StageRow,
+        threads: int,
+        sha256: Mapping[str, str] = {},
         lengths: Mapping[str, int] = {},
-    ) -> None:  # fmt: skip
+    ) -> None:
         open_graph = lambda graph: OnnxRunner(  # noqa: E731
-            stage_of(graph), folder / graph.file, threads, sha256.get(graph.file, ""), keeps_optimised=bool(sha256)
+            stage_of(graph),
+            folder / graph.file,
+            threads,
+            sha256.get(graph.file, ""),
+            keeps_optimised=bool(sha256),
         )
         self.row = row
         self.step, self.first = open_graph(row.step), open_graph(row.first) if row.first else None
         self.engine = _engine(folder, row, sha256, lengths, self.step) if row.first else None
-        self._asked = [name for name, *_ in row.first.inputs if name not in row.weights] if row.first else []
+        self._asked = (
+            [name for name, *_ in row.first.inputs if name not in row.weights] if row.first else []
+        )
         self._adapter: dict[str, np.ndarray] = {}
-        self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []  # the last used at the end
+        # the last used at the end
+        self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
         self._style = no_style(row)
 
     @property
@@ -59,8 +72,12 @@ class ExportedRunner:
 
     def take_adapter(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Other weights for the layers that export left open, [fan_in, fan_out] each."""
-        assert set(tensors) == set(self.row.weights), "an adapter has exactly the tensors of the manifest"
-        self._adapter = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+        assert set(tensors) == set(self.row.weights), (
+            "an adapter has exactly the tensors of the manifest"
+        )
+        self._adapter = {
+            name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()
+        }
         self._held.clear()
 
     def take_style(self, style: PackedStyle | None) -> None:
@@ -88,12 +105,15 @@ class ExportedRunner:
 
 
 class PackedWardrobe:
-    """The LoRA styles of one model's graphs: packed once, then kept, so that a change is one of pointers.
+    """The LoRA styles of one model's graphs: packed once, then kept, so that a change is one of
+    pointers.
 
     The first of the `runners` has every layer that any of them has.
     """
 
-    def __init__(self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight = lambda path: None) -> None:
+    def __init__(
+        self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight = lambda path: None
+    ) -> None:
         self._runners, self._base_weight = runners, base_weight
         self._styles: dict[str, list[PackedStyle]] = {}
         self._worn: list[Path] = []
@@ -102,7 +122,9 @@ class PackedWardrobe:
         return {f"style {path.name}": path for path in self._worn}
 
     def wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError bad_preset."""
+        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError
+        bad_preset.
+        """
         self._worn = [Path(row["path"]) for row in rows]
         if not rows:
             self._put_on([None] * len(self._runners))
@@ -131,23 +153,34 @@ class PackedWardrobe:
 
 def stage_of(graph: Graph) -> Stage:
     """A graph of a manifest as a row of a stage table."""
-    return Stage(graph.file, *(tuple(Port(*port) for port in side) for side in (graph.inputs, graph.outputs)))
+    return Stage(
+        graph.file, *(tuple(Port(*port) for port in side) for side in (graph.inputs, graph.outputs))
+    )
 
 
 def runners(folder: Path, manifest: ExportManifest, threads: int) -> dict[str, ExportedRunner]:
     """Stage name -> runner, nothing loaded yet."""
     lengths = manifest.settings.get("lengths", {})
-    return {row.stage: ExportedRunner(folder, row, threads, manifest.graphs, lengths) for row in manifest.stages}
+    return {
+        row.stage: ExportedRunner(folder, row, threads, manifest.graphs, lengths)
+        for row in manifest.stages
+    }
 
 
 def _engine(
-    folder: Path, row: StageRow, sha256: Mapping[str, str], lengths: Mapping[str, int], otherwise: OnnxRunner
+    folder: Path,
+    row: StageRow,
+    sha256: Mapping[str, str],
+    lengths: Mapping[str, int],
+    otherwise: OnnxRunner,
 ) -> TensorRtRunner | None:
     """The TensorRT engine of a step, where one was built for this machine."""
     path = tensorrt_runtime.find(folder / row.step.file, sha256.get(row.step.file, ""), lengths)
     if path is None:
         return None
-    return TensorRtRunner(stage_of(row.step), path, tensorrt_engine.profiles(row.step, lengths), otherwise)
+    return TensorRtRunner(
+        stage_of(row.step), path, tensorrt_engine.profiles(row.step, lengths), otherwise
+    )
 
 
 def no_style(row: StageRow) -> dict[str, np.ndarray]:

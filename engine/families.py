@@ -1,7 +1,8 @@
 """Which model families are there, and of which stages is each made?
 
-A stage is one graph: named inputs and outputs with their types and axes. The table of a family's stages is the only
-description of its graphs: export writes them from it, a runtime checks them against it when it loads them.
+A stage is one graph: named inputs and outputs with their types and axes. The table of a family's
+stages is the only description of its graphs: export writes them from it, a runtime checks them
+against it when it loads them.
 """
 
 from __future__ import annotations
@@ -72,12 +73,19 @@ class LoadedFamily(Protocol):
     def files(self) -> Mapping[str, Path]: ...
 
     def warm_up(self, cancelled: Cancelled, progress: Progress) -> None:
-        """Read all that serving needs. Tells progress `loading` only while there is something to read."""
+        """Read all that serving needs.
+
+        Tells progress `loading` only while there is something to read.
+        """
 
     def prepare(self, preset: Mapping[str, Any], knobs: Any) -> list[str]:
-        """Take what the preset brings; notes for the manifest. EngineError bad_preset, missing_weights."""
+        """Take what the preset brings; notes for the manifest. EngineError bad_preset,
+        missing_weights.
+        """
 
-    def port(self, knobs: Any, progress: Progress, cancelled: Cancelled) -> ModelPort | ScenePort: ...
+    def port(
+        self, knobs: Any, progress: Progress, cancelled: Cancelled
+    ) -> ModelPort | ScenePort: ...
 
     def close(self) -> None:
         """Give memory back that does not go with the object by itself, such as a graphics card's."""
@@ -92,9 +100,11 @@ class Family:
     licence: str
     tasks: tuple[str, ...]
     max_seconds: float
-    module: str  # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
+    # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
+    module: str
     takes: tuple[str, ...] = ()  # of a preset's tensors: "adapters", "soft_prompt"
-    exports: bool = False  # `.exporting` has plan(models, region, advance), load(threads, models) or None, weight_files
+    # `.exporting` has plan(models, region, advance), load(threads, models) or None, weight_files
+    exports: bool = False
 
     @property
     def is_restricted(self) -> bool:
@@ -111,7 +121,9 @@ class Family:
         return self._family_module().defaults()
 
     def missing(self, models: Path | None = None) -> str:
-        """Why the family cannot serve, in words; empty when it can. `models`: the folder of fetched weights."""
+        """Why the family cannot serve, in words; empty when it can. `models`: the folder of fetched
+        weights.
+        """
         return self._family_module().missing(models)
 
     def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
@@ -122,12 +134,16 @@ class Family:
         return exported or self._family_module().load(threads, models)
 
     def passed_over(self, models: Path | None) -> list[str]:
-        """The exports in the models folder that are not taken: which, why, and the command that makes one anew."""
+        """The exports in the models folder that are not taken: which, why, and the command that
+        makes one anew.
+        """
         if not self._is_exported(models):
             return []
         found = passed_over(models, self.name, self.exporting().weight_files(models))
-        return [f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
-                for folder, reason in found]  # fmt: skip
+        return [
+            f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
+            for folder, reason in found
+        ]
 
     def _is_exported(self, models: Path | None) -> bool:
         return bool(self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*")))
@@ -135,7 +151,9 @@ class Family:
     def exporting(self) -> Any:
         """The module that hands the family to `export`. EngineError not_ready where there is none."""
         if not self.exports:
-            raise EngineError("not_ready", f"{self.name} runs on torch alone; it has no graphs to export yet")
+            raise EngineError(
+                "not_ready", f"{self.name} runs on torch alone; it has no graphs to export yet"
+            )
         return importlib.import_module(f"{self.module}.exporting")
 
     def _family_module(self) -> Any:
@@ -152,27 +170,55 @@ FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
         Family(
-            "nano", "nano: the embedded model", "Apache-2.0", ("timbre", "accompaniment", "genre"), 600.0,
-            "engine.nano", takes=("adapters", "soft_prompt"), exports=True,
+            "nano",
+            "nano: the embedded model",
+            "Apache-2.0",
+            ("timbre", "accompaniment", "genre"),
+            600.0,
+            "engine.nano",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
         ),
         Family(
-            "audioldm2", "AP-Adapter on AudioLDM2", AUDIOLDM2_LICENCE, ("timbre", "genre", "accompaniment"), 120.0,
-            "engine.audioldm2", takes=("adapters", "soft_prompt"), exports=True,
+            "audioldm2",
+            "AP-Adapter on AudioLDM2",
+            AUDIOLDM2_LICENCE,
+            ("timbre", "genre", "accompaniment"),
+            120.0,
+            "engine.audioldm2",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
         ),
         Family(
-            "musicgen", "MusicGen", MUSICGEN_LICENCE, ("generate", "continue", "accompaniment"), 300.0,
-            "engine.musicgen", takes=("adapters", "soft_prompt"), exports=True,
+            "musicgen",
+            "MusicGen",
+            MUSICGEN_LICENCE,
+            ("generate", "continue", "accompaniment"),
+            300.0,
+            "engine.musicgen",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
         ),
         Family(
-            "ace_step", "ACE-Step 1.5", "MIT", ("cover", "lego", "complete", "repaint", "extract"), 600.0,
-            "engine.ace_step", takes=("adapters",),
+            "ace_step",
+            "ACE-Step 1.5",
+            "MIT",
+            ("cover", "lego", "complete", "repaint", "extract"),
+            600.0,
+            "engine.ace_step",
+            takes=("adapters",),
         ),
         Family(
-            "stable_audio_3", "Stable Audio 3", STABLE_AUDIO_LICENCE, ("timbre", "genre", "repaint", "continue"), 380.0,
-            "engine.stable_audio_3", takes=("adapters",),
+            "stable_audio_3",
+            "Stable Audio 3",
+            STABLE_AUDIO_LICENCE,
+            ("timbre", "genre", "repaint", "continue"),
+            380.0,
+            "engine.stable_audio_3",
+            takes=("adapters",),
         ),
     )
-}  # fmt: skip
+}
 
 
 def family_named(name: str) -> Family:
@@ -195,7 +241,10 @@ class Shelf:
     """
 
     def __init__(
-        self, threads: int, models: Path | None = None, on_load: Callable[[Family], None] = show_licence
+        self,
+        threads: int,
+        models: Path | None = None,
+        on_load: Callable[[Family], None] = show_licence,
     ) -> None:
         self.threads, self.models, self._on_load = threads, models, on_load
         self._warm: set[str] = set()
@@ -213,7 +262,10 @@ class Shelf:
             return self._loaded[name], time.perf_counter() - began
 
     def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily:
-        """The family, ready to serve at once. One thread at a time. EngineError, among them Cancelled."""
+        """The family, ready to serve at once.
+
+        One thread at a time. EngineError, among them Cancelled.
+        """
         loaded, _ = self.get(name)
         loaded.warm_up(cancelled, progress)
         if name not in self._warm:

@@ -1,7 +1,7 @@
 """What a client may turn, and how knob, preset and the family's default become one value.
 
-Precedence: the client's knob, then the preset, then the family's default. A value out of range is an error that names
-the range; an unknown knob is an error that names the knobs.
+Precedence: the client's knob, then the preset, then the family's default. A value out of range is
+an error that names the range; an unknown knob is an error that names the knobs.
 """
 
 from __future__ import annotations
@@ -68,11 +68,14 @@ class Knobs:
     tempo: float = 0.0  # beats a minute, where the client knows it
 
     def guidance_at(self, done: float) -> float:
-        """Guidance where so much of the way from noise (0) to sound (1) is done: outside its interval there is none.
+        """Guidance where so much of the way from noise (0) to sound (1) is done: outside its
+        interval there is none.
 
         Source: Kynkäänniemi et al. 2024, "Applying guidance in a limited interval".
         """
-        return self.guidance if self.guidance_from - SLACK <= done < self.guidance_to - SLACK else 1.0
+        return (
+            self.guidance if self.guidance_from - SLACK <= done < self.guidance_to - SLACK else 1.0
+        )
 
     def as_dict(self) -> dict[str, Any]:
         values = asdict(self)
@@ -81,7 +84,10 @@ class Knobs:
 
 
 def resolve(
-    text: str, knobs: Mapping[str, Any], preset: Mapping[str, Any] | None, defaults: Mapping[str, Any]
+    text: str,
+    knobs: Mapping[str, Any],
+    preset: Mapping[str, Any] | None,
+    defaults: Mapping[str, Any],
 ) -> tuple[Knobs, list[str]]:
     """Every knob decided, and notes on what was not used. EngineError bad_args."""
     unknown = sorted(set(knobs) - set(KNOBS))
@@ -95,7 +101,9 @@ def resolve(
     return Knobs(**values, prompts=prompts), notes
 
 
-def _decided(name: str, knobs: Mapping[str, Any], preset: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
+def _decided(
+    name: str, knobs: Mapping[str, Any], preset: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Any:
     for source in (knobs.get(name), _at(preset, KNOBS[name].preset_path)):
         if source is not None and source != "":
             return _checked(name, source)
@@ -114,25 +122,38 @@ def _checked(name: str, value: Any) -> Any:
     if knob.kind is str:
         if isinstance(value, str) and len(value) <= knob.high:
             return value
-        raise EngineError("bad_args", f"{name}: expected text of at most {knob.high:.0f} letters, got {value!r:.60}")
+        raise EngineError(
+            "bad_args",
+            f"{name}: expected text of at most {knob.high:.0f} letters, got {value!r:.60}",
+        )
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise EngineError("bad_args", f"{name}: expected a number, got {value!r:.60}")
     if not knob.low <= value <= knob.high:
-        raise EngineError("bad_args", f"{name}: expected {knob.low:g} to {knob.high:g}, got {value:g}")
+        raise EngineError(
+            "bad_args", f"{name}: expected {knob.low:g} to {knob.high:g}, got {value:g}"
+        )
     if knob.kind is int and value != int(value):
         raise EngineError("bad_args", f"{name}: expected a whole number, got {value:g}")
     return knob.kind(value)
 
 
-def _prompts(text: str, preset: Mapping[str, Any]) -> tuple[tuple[tuple[str, float], ...], list[str]]:
-    """The words and their shares: a resolved preset's prompts (it has the user's words in them), or the words alone."""
+def _prompts(
+    text: str, preset: Mapping[str, Any]
+) -> tuple[tuple[tuple[str, float], ...], list[str]]:
+    """The words and their shares: a resolved preset's prompts (it has the user's words in them), or
+    the words alone.
+    """
     rows = preset.get("prompts") or [{"text": text, "weight": 1.0}]
     filled = [(" ".join(row["text"].split()), float(row.get("weight", 1.0))) for row in rows]
     kept = [(words, weight) for words, weight in filled if words and weight > 0]
     if not kept:
-        raise EngineError("bad_args", 'text: expected words such as "turn this into a violin", got none')
+        raise EngineError(
+            "bad_args", 'text: expected words such as "turn this into a violin", got none'
+        )
     total = sum(weight for _, weight in kept)
     notes = []
     if text and preset.get("prompts") and not preset.get("uses_text"):
-        notes.append(f"text: the preset {preset.get('name', '')} has its own words; {text!r:.80} was not used")
+        notes.append(
+            f"text: the preset {preset.get('name', '')} has its own words; {text!r:.80} was not used"
+        )
     return tuple((words, weight / total) for words, weight in kept), notes

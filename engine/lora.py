@@ -1,8 +1,10 @@
-"""LoRA files of any make as styles: peft, diffusers, kohya, ComfyUI, and the authors' own names for the layers.
+"""LoRA files of any make as styles: peft, diffusers, kohya, ComfyUI, and the authors' own names for
+the layers.
 
-Their alpha is honoured wherever a format keeps it: `<module>.alpha` tensors (kohya, ComfyUI), diffusers' metadata,
-adapter_config.json beside the file (peft). Without any, alpha is the rank, as diffusers has it, and a note says so. A
-tensor that finds no place in the model is an error: a style that silently does nothing is worse than none.
+Their alpha is honoured wherever a format keeps it: `<module>.alpha` tensors (kohya, ComfyUI),
+diffusers' metadata, adapter_config.json beside the file (peft). Without any, alpha is the rank, as
+diffusers has it, and a note says so. A tensor that finds no place in the model is an error: a style
+that silently does nothing is worse than none.
 """
 
 from __future__ import annotations
@@ -34,13 +36,17 @@ CONFIG_FILE, METADATA_KEY, OURS = "adapter_config.json", "lora_adapter_metadata"
 
 
 class Wardrobe:
-    """The styles that a preset brings, on one module. `renames`: ends of the authors' module names, and ours."""
+    """The styles that a preset brings, on one module.
+
+    `renames`: ends of the authors' module names, and ours.
+    """
 
     def __init__(self, module: torch.nn.Module, renames: Mapping[str, str] = {}) -> None:
         from engine.styles.rack import Rack
 
         self._rack, self._renames = Rack(module), renames
-        self._modules = [name for name, _ in module.named_modules() if name]  # before anything is put into it
+        # before anything is put into it
+        self._modules = [name for name, _ in module.named_modules() if name]
         self._read: dict[str, tuple[Style, list[str]]] = {}
         self._paths: list[Path] = []
 
@@ -49,7 +55,9 @@ class Wardrobe:
         return {f"adapter {path.name}": path for path in self._paths}
 
     def wear(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Exactly a preset's rows (path, weight, sha256) from now on; notes. EngineError bad_preset."""
+        """Exactly a preset's rows (path, weight, sha256) from now on; notes. EngineError
+        bad_preset.
+        """
         rows = list(rows)
         keys = [f"{row['path']} {row.get('sha256', '')}" for row in rows]
         for key, row in zip(keys, rows, strict=True):
@@ -57,14 +65,24 @@ class Wardrobe:
                 self._read[key] = read(Path(row["path"]), self._modules, self._renames)
         self._read = {key: self._read[key] for key in keys}
         weights = [float(row.get("weight", 1.0)) for row in rows]
-        self._rack.wear([(key, self._read[key][0], weight) for key, weight in zip(keys, weights, strict=True)])
+        self._rack.wear(
+            [(key, self._read[key][0], weight) for key, weight in zip(keys, weights, strict=True)]
+        )
         self._paths = [Path(row["path"]) for row in rows]
-        notes = [f"adapter: {path.name}, weight {weight:g}" for path, weight in zip(self._paths, weights, strict=True)]
+        notes = [
+            f"adapter: {path.name}, weight {weight:g}"
+            for path, weight in zip(self._paths, weights, strict=True)
+        ]
         return notes + [note for _, more in self._read.values() for note in more]
 
 
-def read(path: Path, modules: Iterable[str], renames: Mapping[str, str] = {}) -> tuple[Style, list[str]]:
-    """A file's style for a model with these modules, and what there is to say of it. EngineError bad_preset."""
+def read(
+    path: Path, modules: Iterable[str], renames: Mapping[str, str] = {}
+) -> tuple[Style, list[str]]:
+    """A file's style for a model with these modules, and what there is to say of it.
+
+    EngineError bad_preset.
+    """
     from safetensors import SafetensorError, safe_open
 
     from engine.styles.files import Style, read_style
@@ -90,7 +108,11 @@ def read(path: Path, modules: Iterable[str], renames: Mapping[str, str] = {}) ->
         "use_rslora": bool(config.get("use_rslora")),
         "use_dora": any("lora_magnitude_vector" in parts for parts in found.values()),
     }
-    named = {f"{module}.{part}": tensor for module, parts in found.items() for part, tensor in parts.items()}
+    named = {
+        f"{module}.{part}": tensor
+        for module, parts in found.items()
+        for part, tensor in parts.items()
+    }
     return Style("lora", settings, named, {}), notes
 
 
@@ -104,7 +126,9 @@ def _placed(path: Path, tensors: Mapping[str, Any], places: _Places) -> dict[str
         raise EngineError("bad_preset", f"{path.name} holds no LoRA tensors")
     for module, parts in found.items():
         if not {"lora_A.weight", "lora_B.weight"} <= set(parts):
-            raise EngineError("bad_preset", f"{path.name}: {module} has not both of lora_A and lora_B")
+            raise EngineError(
+                "bad_preset", f"{path.name}: {module} has not both of lora_A and lora_B"
+            )
     return found
 
 
@@ -122,9 +146,13 @@ class _Places:
             if pattern.search(name):
                 if module := self._module(pattern.sub("", name)):
                     return module, part
-                message = f"{path.name}: {name} has no place in this model; it was made for another one"
+                message = (
+                    f"{path.name}: {name} has no place in this model; it was made for another one"
+                )
                 raise EngineError("bad_preset", message)
-        raise EngineError("bad_preset", f"{path.name}: expected LoRA tensors, got {name}; convert the file first")
+        raise EngineError(
+            "bad_preset", f"{path.name}: expected LoRA tensors, got {name}; convert the file first"
+        )
 
     def _module(self, name: str) -> str:
         for prefix in KOHYA:
@@ -133,7 +161,9 @@ class _Places:
         while name:
             if (renamed := self._renamed(name, ".")) in self._modules:
                 return renamed
-            name = next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), "")
+            name = next(
+                (name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), ""
+            )
         return ""
 
     def _renamed(self, name: str, point: str) -> str:
@@ -150,11 +180,20 @@ def _config(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         return {name.removeprefix("transformer."): value for name, value in values.items()}
     if (beside := path.with_name(CONFIG_FILE)).is_file():
         return json.loads(beside.read_text(encoding="utf-8"))
-    alpha = next((metadata[name] for name in ("lora_alpha", "alpha", "ss_network_alpha") if name in metadata), None)
+    alpha = next(
+        (
+            metadata[name]
+            for name in ("lora_alpha", "alpha", "ss_network_alpha")
+            if name in metadata
+        ),
+        None,
+    )
     return {"lora_alpha": float(alpha)} if alpha else {}
 
 
-def _alphas(path: Path, found: dict[str, dict[str, Any]], config: Mapping[str, Any]) -> tuple[dict, list[str]]:
+def _alphas(
+    path: Path, found: dict[str, dict[str, Any]], config: Mapping[str, Any]
+) -> tuple[dict, list[str]]:
     """The alpha of every module, taken out of `found`; and a note where nobody says it."""
     from peft.utils.other import get_pattern_key
 
@@ -163,7 +202,9 @@ def _alphas(path: Path, found: dict[str, dict[str, Any]], config: Mapping[str, A
         if "alpha" in parts:
             alphas[module] = float(parts.pop("alpha"))
         elif "lora_alpha" in config:
-            alphas[module] = float(pattern.get(get_pattern_key(pattern.keys(), module), config["lora_alpha"]))
+            alphas[module] = float(
+                pattern.get(get_pattern_key(pattern.keys(), module), config["lora_alpha"])
+            )
         else:
             alphas[module] = float(parts["lora_A.weight"].shape[0])
             silent += 1

@@ -1,4 +1,5 @@
-"""How loud a region is (ITU-R BS.1770-4), and how a stem is brought to the same loudness without clipping.
+"""How loud a region is (ITU-R BS.1770-4), and how a stem is brought to the same loudness without
+clipping.
 
 Rule: numpy alone. The K-weighting filter is applied as a weight on the power spectrum of 100 ms
 segments instead of as a recursive filter: for loudness the phase does not matter, and a 5 s stereo
@@ -21,7 +22,8 @@ PEAK_CEILING = 1.0 - 2.0**-15  # the largest value that every format stores uncl
 LIMITER_BLOCK_SECONDS = 0.001
 LIMITER_REACH_BLOCKS = 5  # gain moves over 5 ms to either side of a peak
 MAX_MAKE_UP_DB = 60.0
-LIMITER_DRIVE_DB = 4.0  # how much harder a limited stem is pushed to be as loud as the region; more sounds squashed
+# how much harder a limited stem is pushed to be as loud as the region; more sounds squashed
+LIMITER_DRIVE_DB = 4.0
 LOUDNESS_TOLERANCE = 1.03  # a quarter of a decibel
 
 
@@ -29,7 +31,8 @@ def loudness(samples: np.ndarray, rate_hz: int) -> float:
     """Integrated loudness in LUFS of [frames] or [frames, channels]; -inf for silence.
 
     Every channel counts alike. Under 400 ms the whole region is one block; where gating would leave
-    nothing, all blocks count; where the K-weighting leaves nothing (a constant), the plain RMS counts.
+    nothing, all blocks count; where the K-weighting leaves nothing (a constant), the plain RMS
+    counts.
     """
     return _to_lufs(_gated_power(block_powers(samples, rate_hz)))
 
@@ -54,15 +57,21 @@ def block_powers(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         length, per_block = max(1, len(columns)), 1
     else:
         per_block = SEGMENTS_PER_BLOCK
-    segments = sum(_segment_powers(columns[:, channel], length, rate_hz) for channel in range(columns.shape[1]))
+    segments = sum(
+        _segment_powers(columns[:, channel], length, rate_hz) for channel in range(columns.shape[1])
+    )
     powers = np.convolve(segments, np.full(per_block, 1 / per_block), "valid")
     if powers.max(initial=0.0) > SILENT_POWER:
         return powers
     return np.array([columns.shape[1] * np.mean(np.square(columns, dtype=np.float64))])
 
 
-def match_loudness(stem: np.ndarray, rate_hz: int, target_powers: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """`stem` [frames, channels] at the loudness of a region with these block powers, peaks at most 1.0; and notes."""
+def match_loudness(
+    stem: np.ndarray, rate_hz: int, target_powers: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """`stem` [frames, channels] at the loudness of a region with these block powers, peaks at most
+    1.0; and notes.
+    """
     target = _gated_power(target_powers)
     powers = block_powers(stem, rate_hz)
     if target <= SILENT_POWER or powers.max(initial=0.0) <= SILENT_POWER:
@@ -98,7 +107,8 @@ def matching_gain(powers: np.ndarray, target_power: float) -> float:
 
 
 def limit(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """`samples` [frames, channels] with peaks at most 1.0: look-ahead limiter, one gain for all channels.
+    """`samples` [frames, channels] with peaks at most 1.0: look-ahead limiter, one gain for all
+    channels.
 
     Untouched (the same array) where nothing exceeds. Blocks of 1 ms; the gain at each block edge is
     the smallest need within 5 ms, averaged over 5 ms and drawn as straight lines between the edges:
@@ -143,7 +153,9 @@ def _from_lufs(lufs: float) -> float:
 
 
 def _segment_powers(samples: np.ndarray, length: int, rate_hz: int) -> np.ndarray:
-    """K-weighted power of each whole segment (at least one): [len // length]; in blocks to bound memory."""
+    """K-weighted power of each whole segment (at least one): [len // length]; in blocks to bound
+    memory.
+    """
     count = len(samples) // length
     weight = _k_weight(length, rate_hz)
     powers = np.empty(count)
@@ -157,7 +169,9 @@ def _segment_powers(samples: np.ndarray, length: int, rate_hz: int) -> np.ndarra
 
 @lru_cache(maxsize=16)
 def _k_weight(length: int, rate_hz: int) -> np.ndarray:
-    """|H(f)|^2 of the two BS.1770 filters, with Parseval's factors for an rfft of `length`: [length // 2 + 1]."""
+    """|H(f)|^2 of the two BS.1770 filters, with Parseval's factors for an rfft of `length`: [length
+    // 2 + 1].
+    """
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(length))
     response = np.ones_like(z)
     for numerator, denominator in (_shelf(rate_hz), _high_pass(rate_hz)):
@@ -171,11 +185,15 @@ def _k_weight(length: int, rate_hz: int) -> np.ndarray:
 
 
 def _shelf(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """The head filter (+4 dB above 1.7 kHz) for any rate: BS.1770's analogue prototype, as libebur128 derives it."""
+    """The head filter (+4 dB above 1.7 kHz) for any rate: BS.1770's analogue prototype, as
+    libebur128 derives it.
+    """
     k, q = np.tan(np.pi * 1681.974450955533 / rate_hz), 0.7071752369554196
     high = 10 ** (3.999843853973347 / 20)
     band = high**0.4996667741545416
-    numerator = np.array([high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k])
+    numerator = np.array(
+        [high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k]
+    )
     denominator = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
     return numerator, denominator
 

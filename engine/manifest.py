@@ -1,4 +1,6 @@
-"""The manifest: all that went into a stem, and what was measured on it. Written last: where it lies, all is done."""
+"""The manifest: all that went into a stem, and what was measured on it. Written last: where it
+lies, all is done.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,18 @@ from engine.audio import not_written, publish, sha256_of
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
-PACKAGES = ("retimbre", "numpy", "soundfile", "soxr", "tokenizers", "onnxruntime", "torch", "transformers", "diffusers",
-            "peft")
+PACKAGES = (
+    "retimbre",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "tokenizers",
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "diffusers",
+    "peft",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,10 @@ class Manifest:
 
 
 def write_manifest(folder: Path, values: Mapping[str, Any]) -> Manifest:
-    """Write `manifest.json` into a folder, whole or not at all. EngineError write_failed, disk_full."""
+    """Write `manifest.json` into a folder, whole or not at all.
+
+    EngineError write_failed, disk_full.
+    """
     temporary = folder / f".{FILE_NAME}.{os.getpid()}.part"
     values = _plain(values)
     try:
@@ -73,7 +88,10 @@ def versions() -> dict[str, str]:
 
 def file_hashes(files: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 of each file; a file that did not change is not read again."""
-    return {name: _hash_of(str(path), path.stat().st_mtime_ns, path.stat().st_size) for name, path in files.items()}
+    return {
+        name: _hash_of(str(path), path.stat().st_mtime_ns, path.stat().st_size)
+        for name, path in files.items()
+    }
 
 
 @lru_cache(maxsize=256)

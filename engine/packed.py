@@ -1,11 +1,13 @@
-"""LoRA files of any origin become the packed inputs of an exported graph; several styles become one.
+"""LoRA files of any origin become the packed inputs of an exported graph; several styles become
+one.
 
     W + sum of w_i s_i A_i B_i  =  W + [A_1 | A_2 | ...] [w_1 s_1 B_1; w_2 s_2 B_2; ...]          exact, ranks add
 
-Read: peft's, diffusers' and kohya's keys, with alpha per file, per layer or rank-stabilised. LoHa and LoKr become the
-nearest factors of a bounded rank, DoRA too where the base weights are at hand; their error is stated. What remains
-(convolutions, layers that the graph keeps closed) is refused with the reason. Needs numpy and safetensors, no torch:
-`engine.lora` puts the same files on a torch module.
+Read: peft's, diffusers' and kohya's keys, with alpha per file, per layer or rank-stabilised. LoHa
+and LoKr become the nearest factors of a bounded rank, DoRA too where the base weights are at hand;
+their error is stated. What remains (convolutions, layers that the graph keeps closed) is refused
+with the reason. Needs numpy and safetensors, no torch: `engine.lora` puts the same files on a torch
+module.
 """
 
 from __future__ import annotations
@@ -29,9 +31,16 @@ _KEY = re.compile(
     r"(?P<path>.+?)\.(?P<part>lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up|alpha|dora_scale|"
     r"lora_magnitude_vector|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](?:_[ab])?|lokr_t2)(?:\.default)?(?:\.weight)?"
 )
-_SAME = {"lora_down": "lora_A", "lora.down": "lora_A", "lora_up": "lora_B", "lora.up": "lora_B",
-         "lora_magnitude_vector": "dora_scale"}  # fmt: skip
-_PREFIXES = re.compile(r"^(?:base_model\.model\.|unet\.|transformer\.|denoiser\.|lora_unet_|lora_transformer_)+")
+_SAME = {
+    "lora_down": "lora_A",
+    "lora.down": "lora_A",
+    "lora_up": "lora_B",
+    "lora.up": "lora_B",
+    "lora_magnitude_vector": "dora_scale",
+}
+_PREFIXES = re.compile(
+    r"^(?:base_model\.model\.|unet\.|transformer\.|denoiser\.|lora_unet_|lora_transformer_)+"
+)
 
 BaseWeight = Callable[[str], "np.ndarray | None"]  # layer path -> W [fan_in, fan_out]
 
@@ -90,27 +99,38 @@ def read(path: Path, layers: Sequence[LoraLayer], base: BaseWeight = lambda path
     rows: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for name, values in tensors.items():
         if not (match := _KEY.fullmatch(name)):
-            raise LoraError(f"{path.name}: expected LoRA factors, found {name}; known are LoRA, LoHa, LoKr and DoRA")
+            raise LoraError(
+                f"{path.name}: expected LoRA factors, found {name}; known are LoRA, LoHa, LoKr and DoRA"
+            )
         rows[match["path"]][_SAME.get(match["part"], match["part"])] = values
     found, errors = {}, defaultdict(list)
     for name, parts in rows.items():
         layer = _open_layer(name, layers, path.name)
         found[layer.path] = _factors(name, parts, settings, layer, base, errors)
-    says_alpha = "lora_alpha" in settings or "alpha" in settings or any("alpha" in parts for parts in rows.values())
+    says_alpha = (
+        "lora_alpha" in settings
+        or "alpha" in settings
+        or any("alpha" in parts for parts in rows.values())
+    )
     notes = () if says_alpha else (f"adapter: {path.name} says no alpha; its rank was taken",)
     return Lora(path.stem, found, (*notes, *_conversions(errors)))
 
 
-def pack(layers: Sequence[LoraLayer], styles: Iterable[tuple[Lora, float]], rank: int = 0) -> PackedStyle:
-    """Styles with their weights as one: ranks in a row. `rank`: pad to this one with zeros, for graphs of fixed shape.
-    A style's layers that are not among `layers` lie in another graph of the same model.
+def pack(
+    layers: Sequence[LoraLayer], styles: Iterable[tuple[Lora, float]], rank: int = 0
+) -> PackedStyle:
+    """Styles with their weights as one: ranks in a row. `rank`: pad to this one with zeros, for
+    graphs of fixed shape. A style's layers that are not among `layers` lie in another graph of
+    the same model.
 
     Raises LoraError where the ranks do not fit.
     """
     kept = [(style, np.float32(weight)) for style, weight in styles if weight]
     total = sum(style.rank for style, _ in kept)
     if rank and total > rank:
-        raise LoraError(f"the styles' ranks add to {total}, this graph takes {rank}; blend fewer, or export with more")
+        raise LoraError(
+            f"the styles' ranks add to {total}, this graph takes {rank}; blend fewer, or export with more"
+        )
     rank = rank or total
     arrays = {
         name: np.zeros([rank if axis == RANK_AXIS else axis for axis in axes], np.float32)
@@ -128,16 +148,21 @@ def pack(layers: Sequence[LoraLayer], styles: Iterable[tuple[Lora, float]], rank
 
 
 def reduced(change: np.ndarray, most_rank: int = MOST_RANK) -> tuple[Factors, float]:
-    """The factors nearest to a change [fan_in, fan_out], of the lowest rank that is near enough, and their error."""
+    """The factors nearest to a change [fan_in, fan_out], of the lowest rank that is near enough,
+    and their error.
+    """
     left, sizes, right = np.linalg.svd(change, full_matrices=False)
-    rest = np.append(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0)  # energy that rank 0, 1, 2, ... leaves out
+    # energy that rank 0, 1, 2, ... leaves out
+    rest = np.append(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0)
     errors = np.sqrt(rest / max(float(rest[0]), 1e-30))
     rank = min(int(np.argmax(errors <= WANTED_ERROR)), most_rank)
     return Factors(left[:, :rank] * sizes[:rank], right[:rank]), float(errors[rank])
 
 
 def _tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The tensors as float32, and the settings: adapter_config.json beside the file, or the file's own metadata."""
+    """The tensors as float32, and the settings: adapter_config.json beside the file, or the file's
+    own metadata.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -147,8 +172,11 @@ def _tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         beside = path.with_name("adapter_config.json")
         own = metadata.get("lora_adapter_metadata", "{}")
         settings = json.loads(beside.read_text(encoding="utf-8") if beside.is_file() else own)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:  # TypeError: numpy has no bfloat16
-        raise LoraError(f"{path.name} cannot be read: {error}; save it as float32 or float16 safetensors") from error
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        # TypeError: numpy has no bfloat16
+        raise LoraError(
+            f"{path.name} cannot be read: {error}; save it as float32 or float16 safetensors"
+        ) from error
     return tensors, {name.rpartition(".")[2]: value for name, value in settings.items()}
 
 
@@ -167,11 +195,17 @@ def _open_layer(name: str, layers: Sequence[LoraLayer], file: str) -> LoraLayer:
 
 
 def _factors(
-    name: str, parts: Mapping[str, np.ndarray], settings: Mapping[str, Any], layer: LoraLayer, base: BaseWeight,
+    name: str,
+    parts: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    layer: LoraLayer,
+    base: BaseWeight,
     errors: dict[str, list[tuple[float, int]]],
-) -> Factors:  # fmt: skip
+) -> Factors:
     if any(values.ndim > 2 for values in parts.values()) or {"hada_t1", "lokr_t2"} & set(parts):
-        raise LoraError(f"{name} is a convolution's; only linear layers are open. Train the style without convolutions")
+        raise LoraError(
+            f"{name} is a convolution's; only linear layers are open. Train the style without convolutions"
+        )
     kind, change = _change(name, parts, settings)
     if isinstance(change, Factors) and "dora_scale" not in parts:
         return _fitting(name, change, layer)
@@ -195,19 +229,30 @@ def _conversions(errors: Mapping[str, list[tuple[float, int]]]) -> list[str]:
     ]
 
 
-def _change(name: str, parts: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> tuple[str, Any]:
-    """Kind, and the change: Factors, or a matrix [fan_in, fan_out] where it has no small rank by itself."""
+def _change(
+    name: str, parts: Mapping[str, np.ndarray], settings: Mapping[str, Any]
+) -> tuple[str, Any]:
+    """Kind, and the change: Factors, or a matrix [fan_in, fan_out] where it has no small rank by
+    itself.
+    """
     if {"lora_A", "lora_B"} <= set(parts):
         down, up = parts["lora_A"].T, parts["lora_B"].T
         return "LoRA", Factors(down, up * _scale(name, parts, settings, down.shape[1]))
     if {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"} <= set(parts):
-        product = (parts["hada_w1_a"] @ parts["hada_w1_b"]) * (parts["hada_w2_a"] @ parts["hada_w2_b"])
+        product = (parts["hada_w1_a"] @ parts["hada_w1_b"]) * (
+            parts["hada_w2_a"] @ parts["hada_w2_b"]
+        )
         return "LoHa", product.T * _scale(name, parts, settings, parts["hada_w1_b"].shape[0])
-    if (one := _half(parts, "lokr_w1")) is not None and (two := _half(parts, "lokr_w2")) is not None:
+    if (one := _half(parts, "lokr_w1")) is not None and (
+        two := _half(parts, "lokr_w2")
+    ) is not None:
         inner = [parts[key].shape[0] for key in ("lokr_w2_b", "lokr_w1_b") if key in parts]
-        scale = _scale(name, parts, settings, inner[0]) if inner else np.float32(1)  # as LyCORIS and peft do
+        # as LyCORIS and peft do
+        scale = _scale(name, parts, settings, inner[0]) if inner else np.float32(1)
         return "LoKr", np.kron(one, two).T * scale
-    raise LoraError(f"{name}: expected both factors of a LoRA, LoHa or LoKr, found {', '.join(sorted(parts))}")
+    raise LoraError(
+        f"{name}: expected both factors of a LoRA, LoHa or LoKr, found {', '.join(sorted(parts))}"
+    )
 
 
 def _half(parts: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
@@ -218,16 +263,33 @@ def _half(parts: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
     return None
 
 
-def _scale(name: str, parts: Mapping[str, np.ndarray], settings: Mapping[str, Any], rank: int) -> np.float32:
-    """alpha / rank, or alpha / sqrt(rank) where rank-stabilised; a file that names no alpha means alpha = rank."""
+def _scale(
+    name: str, parts: Mapping[str, np.ndarray], settings: Mapping[str, Any], rank: int
+) -> np.float32:
+    """alpha / rank, or alpha / sqrt(rank) where rank-stabilised; a file that names no alpha means
+    alpha = rank.
+    """
     patterns = settings.get("alpha_pattern") or {}
-    own = next((value for key, value in patterns.items() if re.fullmatch(rf"(?:.*\.)?{key}", name)), None)
-    alpha = parts["alpha"].item() if "alpha" in parts else own or settings.get("lora_alpha") or settings.get("alpha")
-    return np.float32(1 if alpha is None else alpha / (rank**0.5 if settings.get("use_rslora") else rank))
+    own = next(
+        (value for key, value in patterns.items() if re.fullmatch(rf"(?:.*\.)?{key}", name)), None
+    )
+    alpha = (
+        parts["alpha"].item()
+        if "alpha" in parts
+        else own or settings.get("lora_alpha") or settings.get("alpha")
+    )
+    return np.float32(
+        1 if alpha is None else alpha / (rank**0.5 if settings.get("use_rslora") else rank)
+    )
 
 
-def _dora(name: str, factors: Factors, magnitude: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """m (W + A B) / |W + A B| - W, the length taken over a neuron's inputs (Liu et al. 2024, equation 5)."""
+def _dora(
+    name: str, factors: Factors, magnitude: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """m (W + A B) / |W + A B| - W, the length taken over a neuron's inputs (Liu et al.
+
+    2024, equation 5).
+    """
     if weight is None:
         raise LoraError(
             f"{name} is a DoRA: its change depends on the weights that it was trained on, which are not at hand here; "

@@ -1,8 +1,9 @@
 """What computes the graphs on this machine, and why that?
 
-The table is in the order of preference. What is sure to win is taken at sight (a graphics card); where two could win,
-both run the same graph for a moment and the faster one is taken, if it also says the same. `choose` asks nobody's
-environment; the worker calls it once and `use`s the answer, everybody else computes on the processor with ONNX Runtime.
+The table is in the order of preference. What is sure to win is taken at sight (a graphics card);
+where two could win, both run the same graph for a moment and the faster one is taken, if it also
+says the same. `choose` asks nobody's environment; the worker calls it once and `use`s the answer,
+everybody else computes on the processor with ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Provider:
     name: str
     title: str
     trouble: Callable[[], str]  # "" when it can run
-    attach: Callable[[Any, int], list[Any]]  # session options, threads -> `providers` of the session
+    # session options, threads -> `providers` of the session
+    attach: Callable[[Any, int], list[Any]]
     is_sure: bool  # to beat the processor
 
 
@@ -56,7 +58,11 @@ def _offers(name: str, extra: str) -> Callable[[], str]:
     def trouble() -> str:
         import onnxruntime
 
-        return "" if name in onnxruntime.get_available_providers() else f"this ONNX Runtime has it not; {extra}"
+        return (
+            ""
+            if name in onnxruntime.get_available_providers()
+            else f"this ONNX Runtime has it not; {extra}"
+        )
 
     return trouble
 
@@ -70,11 +76,18 @@ def _openvino_devices() -> list[Any]:
         plugin = importlib.import_module(OPENVINO_PACKAGE)
         try:
             onnxruntime.register_execution_provider_library(OPENVINO_EP, plugin.get_library_path())
-        except Exception as error:  # registered already, or a library that does not load: told below as no device
+        except Exception as error:
+            # registered already, or a library that does not load: told below as no device
             if "already" not in str(error):
-                raise EngineError("not_ready", f"OpenVINO's plug-in does not load: {error}") from error
-        devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == OPENVINO_EP]
-    return [device for device in devices if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU]
+                raise EngineError(
+                    "not_ready", f"OpenVINO's plug-in does not load: {error}"
+                ) from error
+        devices = [
+            device for device in onnxruntime.get_ep_devices() if device.ep_name == OPENVINO_EP
+        ]
+    return [
+        device for device in devices if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU
+    ]
 
 
 def _openvino_trouble() -> str:
@@ -87,9 +100,17 @@ def _openvino_trouble() -> str:
 
 
 def _attach_openvino(options: Any, threads: int) -> list[Any]:
-    """bfloat16 where the processor has it: OpenVINO's own default there, said aloud so that every machine is alike."""
-    settings = {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads)}
-    options.add_provider_for_devices(_openvino_devices()[:1], {"load_config": json.dumps({"CPU": settings})})
+    """bfloat16 where the processor has it: OpenVINO's own default there, said aloud so that every
+    machine is alike.
+    """
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(threads),
+    }
+    options.add_provider_for_devices(
+        _openvino_devices()[:1], {"load_config": json.dumps({"CPU": settings})}
+    )
     return []
 
 
@@ -99,17 +120,28 @@ def _named(name: str) -> Callable[[Any, int], list[Any]]:
 
 PROVIDERS = (
     Provider(
-        "cuda", "ONNX Runtime CUDA",
+        "cuda",
+        "ONNX Runtime CUDA",
         _offers("CUDAExecutionProvider", "pip install 'retimbre[gpu]' with an NVIDIA card"),
-        _named("CUDAExecutionProvider"), is_sure=True,
+        _named("CUDAExecutionProvider"),
+        is_sure=True,
     ),
     Provider(
-        "coreml", "CoreML", _offers("CoreMLExecutionProvider", "only Apple's machines have it"),
-        _named("CoreMLExecutionProvider"), is_sure=False,
+        "coreml",
+        "CoreML",
+        _offers("CoreMLExecutionProvider", "only Apple's machines have it"),
+        _named("CoreMLExecutionProvider"),
+        is_sure=False,
     ),
     Provider("openvino", "OpenVINO bf16", _openvino_trouble, _attach_openvino, is_sure=False),
-    Provider("cpu", "ONNX Runtime CPU", lambda: "", lambda options, threads: ["CPUExecutionProvider"], is_sure=True),
-)  # fmt: skip
+    Provider(
+        "cpu",
+        "ONNX Runtime CPU",
+        lambda: "",
+        lambda options, threads: ["CPUExecutionProvider"],
+        is_sure=True,
+    ),
+)
 NAMES = ("auto", *(row.name for row in PROVIDERS))
 CPU = Choice("cpu", "ONNX Runtime CPU", "runs everywhere")
 
@@ -132,15 +164,19 @@ def attach(options: Any, threads: int) -> list[Any]:
     return _row(_used.name, PROVIDERS).attach(options, threads)
 
 
-Measure = Callable[[Provider], "tuple[float, Sequence[np.ndarray]]"]  # seconds of a run, its outputs
+# seconds of a run, its outputs
+Measure = Callable[[Provider], "tuple[float, Sequence[np.ndarray]]"]
 
 
 def choose(
-    asked: str = "auto", measure: Measure | None = None, record: Path | None = None,
+    asked: str = "auto",
+    measure: Measure | None = None,
+    record: Path | None = None,
     providers: Sequence[Provider] = PROVIDERS,
-) -> Choice:  # fmt: skip
-    """The provider that is asked for, or the fastest. `measure` decides contests; without it, or where `record` knows
-    the outcome, nothing is run. EngineError not_ready: what was asked for cannot run; bad_args.
+) -> Choice:
+    """The provider that is asked for, or the fastest. `measure` decides contests; without it, or
+    where `record` knows the outcome, nothing is run. EngineError not_ready: what was asked for
+    cannot run; bad_args.
     """
     if asked != "auto":
         row = _row(asked, providers)
@@ -154,7 +190,10 @@ def choose(
 
 
 def _first_winner(
-    able: Sequence[Provider], measure: Measure | None, record: Path | None, others: list[tuple[str, str]]
+    able: Sequence[Provider],
+    measure: Measure | None,
+    record: Path | None,
+    others: list[tuple[str, str]],
 ) -> tuple[Provider, str]:
     """The first in the table that wins; why the ones before it did not goes into `others`."""
     last = able[-1]
@@ -168,7 +207,9 @@ def _first_winner(
     return last, "nothing faster is here" if len(able) == 1 else "the fastest here"
 
 
-def _contest(row: Provider, last: Provider, measure: Measure | None, record: Path | None) -> dict[str, Any]:
+def _contest(
+    row: Provider, last: Provider, measure: Measure | None, record: Path | None
+) -> dict[str, Any]:
     """{wins, reason}: remembered, or measured now."""
     key = f"{row.name} on {processor()}, {_versions()}"
     known = _read(record)
@@ -206,7 +247,9 @@ def measure_graph(path: Path, threads: int) -> Measure:
 
         options = session_options(onnxruntime, threads)
         providers = row.attach(options, threads)
-        session = onnxruntime.InferenceSession(str(path), options, **({"providers": providers} if providers else {}))
+        session = onnxruntime.InferenceSession(
+            str(path), options, **({"providers": providers} if providers else {})
+        )
         feed = {port.name: _filled(port) for port in session.get_inputs()}
         taken = []
         for _ in range(MEASURED_RUNS + 1):  # the first one warms up
@@ -235,7 +278,10 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def _row(name: str, providers: Sequence[Provider]) -> Provider:

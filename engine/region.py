@@ -1,4 +1,5 @@
-"""The region contract: whatever a model does, the stem drops into the place that the region came from.
+"""The region contract: whatever a model does, the stem drops into the place that the region came
+from.
 
     file      ....ccccc|RRRRRRRRRRRR|ccccc......      c: real context, as much as the model's window has room for
     model         [ rr cccc RRRRRRRRRRRR cccc rr ]    r: reflection, only where the file has no more audio
@@ -34,7 +35,9 @@ LEVELS = ("match", "none")
 
 @dataclass(frozen=True)
 class Voice:
-    """One stem of a model: a re-drawn region, or new sound that has no place of its own in the region's channels."""
+    """One stem of a model: a re-drawn region, or new sound that has no place of its own in the
+    region's channels.
+    """
 
     name: str = ""  # empty: named by the task
     is_new: bool = False
@@ -43,7 +46,8 @@ class Voice:
 
 @dataclass(frozen=True)
 class ModelPort:
-    """What the region contract must know about a model: mono float32 samples in, as many out for each of its voices.
+    """What the region contract must know about a model: mono float32 samples in, as many out for
+    each of its voices.
 
     `run`: [N] -> [N], or [voices, N] where there are several.
     `window_samples(n)`: how many samples the model likes to get for a region of n (at least n).
@@ -93,13 +97,20 @@ def check_length(frames: int, rate_hz: int, max_seconds: float) -> None:
     """EngineError too_short or too_long; one frame of tolerance for rounded seconds."""
     seconds = frames / rate_hz
     if frames + 1 < MIN_SECONDS * rate_hz:
-        raise EngineError("too_short", f"expected at least {MIN_SECONDS} s, got {seconds:.4f} s; select more")
+        raise EngineError(
+            "too_short", f"expected at least {MIN_SECONDS} s, got {seconds:.4f} s; select more"
+        )
     if frames - 1 > max_seconds * rate_hz:
-        raise EngineError("too_long", f"expected at most {max_seconds:.0f} s, got {seconds:.1f} s; select less")
+        raise EngineError(
+            "too_long", f"expected at most {max_seconds:.0f} s, got {seconds:.1f} s; select less"
+        )
 
 
 def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> list[Stem]:
-    """The stems of a region, one for each voice. EngineError: too_short, too_long, bad_args, or the model's own."""
+    """The stems of a region, one for each voice.
+
+    EngineError: too_short, too_long, bad_args, or the model's own.
+    """
     check_length(region.frames, region.info.rate_hz, model.max_seconds)
     if level not in LEVELS:
         raise EngineError("bad_args", f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
@@ -118,18 +129,29 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> l
     stems = []
     for voice, answer in zip(model.voices, _answers(model, window), strict=True):
         own = notes + model.notes
-        stem = _in_channels(_from_model_rate(answer, region, place, model), voice, source, signs, region, own)
+        stem = _in_channels(
+            _from_model_rate(answer, region, place, model), voice, source, signs, region, own
+        )
         stem = faded(stem, source, region.info.rate_hz, own)
-        stem, more = levelled(stem, region.info.rate_hz, powers * 10 ** (voice.level_db / 10), level)
+        stem, more = levelled(
+            stem, region.info.rate_hz, powers * 10 ** (voice.level_db / 10), level
+        )
         after = _region_part(answer, region, place, model)
         stems.append(Stem(stem, before, after, model.rate_hz, own + more, voice.name))
     return stems
 
 
 def _in_channels(
-    stem: np.ndarray, voice: Voice, source: np.ndarray, signs: np.ndarray, region: RegionAudio, notes: list[str]
+    stem: np.ndarray,
+    voice: Voice,
+    source: np.ndarray,
+    signs: np.ndarray,
+    region: RegionAudio,
+    notes: list[str],
 ) -> np.ndarray:
-    """The mono stem [frames] on the client's channels: where the region's sound stands, or, if new, in the middle."""
+    """The mono stem [frames] on the client's channels: where the region's sound stands, or, if new,
+    in the middle.
+    """
     if voice.is_new:
         return np.repeat(stem[:, None], source.shape[1], axis=1)
     stem, how = upmix(stem, source, signs, region.info.rate_hz)
@@ -175,13 +197,17 @@ def _placement(region: RegionAudio, model: ModelPort) -> Placement:
 
 
 def _share(spare: int, before: int, after: int) -> int:
-    """Frames of the spare room that go before the region: half, or what real audio there is on either side."""
+    """Frames of the spare room that go before the region: half, or what real audio there is on
+    either side.
+    """
     real = min(spare, before + after)
     lead = min(before, max(real - after, real // 2))
     return lead + (spare - real) // 2
 
 
-def _to_model_rate(mono: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort) -> np.ndarray:
+def _to_model_rate(
+    mono: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort
+) -> np.ndarray:
     """The model's window [total_samples] of the mono signal at the client's rate."""
     first = region.lead_frames - place.lead_frames - place.margin_frames
     wide = reflected(mono, first, place.total_frames + 2 * place.margin_frames)
@@ -193,27 +219,38 @@ def _answers(model: ModelPort, window: np.ndarray) -> np.ndarray:
     """The model's outputs [voices, total_samples], its delay removed."""
     answers = np.atleast_2d(np.asarray(model.run(window), np.float32))
     expected = (len(model.voices), *window.shape)
-    assert answers.shape == expected, f"the model should answer {expected} samples and answered {answers.shape}"
+    assert answers.shape == expected, (
+        f"the model should answer {expected} samples and answered {answers.shape}"
+    )
     if not np.isfinite(answers).all():
-        raise EngineError("internal", "the model answered NaN or infinite samples; try another seed or fewer steps")
+        raise EngineError(
+            "internal",
+            "the model answered NaN or infinite samples; try another seed or fewer steps",
+        )
     return answers[:, model.delay_samples :]
 
 
-def _from_model_rate(answer: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort) -> np.ndarray:
+def _from_model_rate(
+    answer: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort
+) -> np.ndarray:
     """The region's frames [frames] of the model's output, at the client's rate."""
     wide = reflected(answer, -place.margin_samples, len(answer) + 2 * place.margin_samples)
     at_client_rate = resample(wide, model.rate_hz, region.info.rate_hz)
     return reflected(at_client_rate, place.margin_frames + place.lead_frames, region.frames)
 
 
-def _region_part(window: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort) -> np.ndarray:
+def _region_part(
+    window: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort
+) -> np.ndarray:
     """The region alone, at the model's rate."""
     scale = model.rate_hz / region.info.rate_hz
     return window[round(place.lead_frames * scale) :][: round(region.frames * scale)]
 
 
 def reflected(signal: np.ndarray, first: int, count: int) -> np.ndarray:
-    """`signal[first : first + count]`, mirrored as often as needed at the ends (the end sample is not repeated)."""
+    """`signal[first : first + count]`, mirrored as often as needed at the ends (the end sample is
+    not repeated).
+    """
     last, size = first + count, len(signal)
     if first >= 0 and last <= size:
         return signal[first:last]
@@ -231,12 +268,20 @@ def _mirrored(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
 def faded(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
     """Fade 3 ms at an edge where the stem would start or stop with a click that the input has not."""
     count = min(len(stem) // 4, max(1, round(FADE_SECONDS * rate_hz)))
-    scale = math.sqrt(_power(source) / max(_power(stem), 1e-20)) or 1.0  # compare at equal level, if there is one
-    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)[:, None]
-    for name, edge, fade in (("start", slice(0, count), ramp), ("end", slice(len(stem) - count, None), ramp[::-1])):
+    # compare at equal level, if there is one
+    scale = math.sqrt(_power(source) / max(_power(stem), 1e-20)) or 1.0
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)[
+        :, None
+    ]
+    for name, edge, fade in (
+        ("start", slice(0, count), ramp),
+        ("end", slice(len(stem) - count, None), ramp[::-1]),
+    ):
         if peak(stem[edge]) * scale > max(FADE_RATIO * peak(source[edge]), FADE_FLOOR):
             stem[edge] *= fade
-            notes.append(f"edges: the stem fades over {1000 * count / rate_hz:.0f} ms at the {name}")
+            notes.append(
+                f"edges: the stem fades over {1000 * count / rate_hz:.0f} ms at the {name}"
+            )
     return stem
 
 
@@ -245,8 +290,12 @@ def _power(samples: np.ndarray) -> float:
     return float(flat @ flat) / max(1, len(flat))
 
 
-def levelled(stem: np.ndarray, rate_hz: int, powers: np.ndarray, level: str) -> tuple[np.ndarray, list[str]]:
-    """The stem as loud as blocks of these powers, or with its peaks limited (`level` none); and notes."""
+def levelled(
+    stem: np.ndarray, rate_hz: int, powers: np.ndarray, level: str
+) -> tuple[np.ndarray, list[str]]:
+    """The stem as loud as blocks of these powers, or with its peaks limited (`level` none); and
+    notes.
+    """
     if level == "match":
         return match_loudness(stem, rate_hz, powers)
     limited = limit(stem, rate_hz)

@@ -1,7 +1,9 @@
-"""How a stage runs: one call signature, `runner(**inputs) -> tuple of outputs`, whatever is underneath.
+"""How a stage runs: one call signature, `runner(**inputs) -> tuple of outputs`, whatever is
+underneath.
 
-ONNX Runtime is the first implementation, on what `providers` has chosen; a torch module or a TensorRT engine is another
-class with the same call. Sampling loops see nothing else. A runner may be called by one thread at a time.
+ONNX Runtime is the first implementation, on what `providers` has chosen; a torch module or a
+TensorRT engine is another class with the same call. Sampling loops see nothing else. A runner may
+be called by one thread at a time.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from engine.errors import EngineError
 from engine.families import Stage
 from engine.manifest import file_hashes
 
-# Bytes of a weight that lies beside an optimised graph. What shapes are made of has to be inside, or ONNX Runtime
-# cannot read its own graph again: where it cuts packed LoRA factors of 384 layers at once, their lengths are 3 kB.
+# Bytes of a weight that lies beside an optimised graph. What shapes are made of has to be inside,
+# or ONNX Runtime cannot read its own graph again: where it cuts packed LoRA factors of 384 layers
+# at once, their lengths are 3 kB.
 LEAST_BESIDE = "65536"
 MAX_THREADS = 8  # above, the small matrices of one region only wait for each other
 CURE = 'pip install "retimbre[cpu]"'
@@ -36,10 +39,14 @@ class Runner(Protocol):
 
 
 def threads_for(asked: int = 0) -> int:
-    """Threads per stage: as asked; 0: the cores we may use, less one for the DAW if there are more than two."""
+    """Threads per stage: as asked; 0: the cores we may use, less one for the DAW if there are more
+    than two.
+    """
     if asked > 0:
         return asked
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(MAX_THREADS, cores if cores <= 2 else cores - 1))
 
 
@@ -49,14 +56,20 @@ def runtime_version() -> str:
 
 
 class OnnxRunner:
-    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it is built.
+    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it
+    is built.
 
-    `sha256`: of the file as it was released; empty: not known. `keeps_optimised`: the optimised graph is written
-    beside the file, so that the next session is built in half the time and memory.
+    `sha256`: of the file as it was released; empty: not known. `keeps_optimised`: the optimised
+    graph is written beside the file, so that the next session is built in half the time and memory.
     """
 
     def __init__(
-        self, stage: Stage, path: Path, threads: int, sha256: str = "", keeps_optimised: bool = False
+        self,
+        stage: Stage,
+        path: Path,
+        threads: int,
+        sha256: str = "",
+        keeps_optimised: bool = False,
     ) -> None:
         self.stage, self.path, self.threads, self.sha256 = stage, path, threads, sha256
         self.keeps_optimised = keeps_optimised
@@ -64,7 +77,10 @@ class OnnxRunner:
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Build the session. EngineError not_ready: file missing or of another signature; model_damaged."""
+        """Build the session.
+
+        EngineError not_ready: file missing or of another signature; model_damaged.
+        """
         with self._lock:
             if self._session is None:
                 self._session = self._build()
@@ -72,28 +88,43 @@ class OnnxRunner:
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         """Outputs in the order of the stage table. Inputs of the table's names and types."""
         self.load()
-        feed = {port.name: np.ascontiguousarray(inputs[port.name], port.dtype) for port in self.stage.inputs}
+        feed = {
+            port.name: np.ascontiguousarray(inputs[port.name], port.dtype)
+            for port in self.stage.inputs
+        }
         return tuple(self._session.run(self.stage.output_names, feed))
 
     def _build(self) -> Any:
         onnxruntime = _onnxruntime()
         if not self.path.is_file():
-            raise EngineError("not_ready", f"expected the graph {self.path}, it is not there; install retimbre again")
+            raise EngineError(
+                "not_ready",
+                f"expected the graph {self.path}, it is not there; install retimbre again",
+            )
         self._check_file()
         try:
             session = self._opened(onnxruntime)
-        except Exception as error:  # the runtime's own errors share no base class; all mean the same to the client
-            raise EngineError("model_damaged", f"{self.path} is not a graph this runtime reads: {error}; "
-                              f"{REINSTALL}") from error
+        except Exception as error:
+            # the runtime's own errors share no base class; all mean the same to the client
+            raise EngineError(
+                "model_damaged",
+                f"{self.path} is not a graph this runtime reads: {error}; {REINSTALL}",
+            ) from error
         self._check(session)
         return session
 
     def _opened(self, onnxruntime: Any) -> Any:
-        if self.keeps_optimised and providers.used().name == "cpu" and os.access(self.path.parent, os.W_OK):
+        if (
+            self.keeps_optimised
+            and providers.used().name == "cpu"
+            and os.access(self.path.parent, os.W_OK)
+        ):
             return optimised_session(onnxruntime, self.path, self.threads)
         options = session_options(onnxruntime, self.threads)
         named = providers.attach(options, self.threads)
-        return onnxruntime.InferenceSession(str(self.path), options, **({"providers": named} if named else {}))
+        return onnxruntime.InferenceSession(
+            str(self.path), options, **({"providers": named} if named else {})
+        )
 
     def _check_file(self) -> None:
         """A file that was cut off or swapped may load all the same, and sing something else."""
@@ -103,17 +134,21 @@ class OnnxRunner:
 
     def _check(self, session: Any) -> None:
         expected = (set(self.stage.input_names), set(self.stage.output_names))
-        found = ({port.name for port in session.get_inputs()}, {port.name for port in session.get_outputs()})
+        found = (
+            {port.name for port in session.get_inputs()},
+            {port.name for port in session.get_outputs()},
+        )
         if expected != found:
             message = f"{self.path.name} takes and gives {found}, the stage table says {expected}; export it again"
             raise EngineError("not_ready", message)
 
 
 def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
-    """A session on the processor from the graph as it was optimised last time; the first time it is written down.
+    """A session on the processor from the graph as it was optimised last time; the first time it is
+    written down.
 
-    Its weights lie in a file of their own, which is mapped and not copied. It is good for this processor and this
-    version only, which its name says.
+    Its weights lie in a file of their own, which is mapped and not copied. It is good for this
+    processor and this version only, which its name says.
     """
     about = f"{onnxruntime.__version__} {providers.processor()} {LEAST_BESIDE}"
     key = hashlib.sha256(about.encode()).hexdigest()[:8]
@@ -128,7 +163,9 @@ def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
         beside = "session.optimized_model_external_initializers"
         options.add_session_config_entry(f"{beside}_file_name", "weights.bin")
         options.add_session_config_entry(f"{beside}_min_size_in_bytes", LEAST_BESIDE)
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
         if not kept.parent.exists():  # another process may have been quicker
             os.replace(partial, kept.parent)
         return session
@@ -137,7 +174,9 @@ def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
 
 
 def session_options(onnxruntime: Any, threads: int) -> Any:
-    """What every session of ours has: so many threads that sleep when idle, quiet, all optimisations."""
+    """What every session of ours has: so many threads that sleep when idle, quiet, all
+    optimisations.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -153,7 +192,12 @@ def _onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise EngineError("not_ready", f"onnxruntime is not installed ({error}); run: {CURE}") from error
-    if not hasattr(onnxruntime, "InferenceSession"):  # the folder is left behind when one of two installs is removed
-        raise EngineError("not_ready", f"onnxruntime is installed but empty; run: {CURE} --force-reinstall")
+        raise EngineError(
+            "not_ready", f"onnxruntime is not installed ({error}); run: {CURE}"
+        ) from error
+    # the folder is left behind when one of two installs is removed
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise EngineError(
+            "not_ready", f"onnxruntime is installed but empty; run: {CURE} --force-reinstall"
+        )
     return onnxruntime

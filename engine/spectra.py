@@ -3,7 +3,8 @@
     samples  ....|----4096----|             the frame k ends with the sample 1024 (k + 1)
                       |----4096----|        1024 further; other windows have a quarter's hop, too
 
-In every frame the filter is a mixture of a few shapes, so minutes of it are a small array. Numpy alone, no state.
+In every frame the filter is a mixture of a few shapes, so minutes of it are a small array. Numpy
+alone, no state.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ def middles(count: int) -> np.ndarray:
     return HOP * (np.arange(count) + 1) - N_FFT // 2
 
 
-def spectra(samples: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_FFT) -> Iterator[tuple[int, np.ndarray]]:
-    """(first frame, spectra [frames, 2049]) of samples [N] in Hann windows. Raises Cancelled between two blocks."""
+def spectra(
+    samples: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_FFT
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(first frame, spectra [frames, 2049]) of samples [N] in Hann windows.
+
+    Raises Cancelled between two blocks.
+    """
     count, hop = frame_count(len(samples), n_fft), n_fft // PARTS
     padded = np.pad(np.asarray(samples, np.float32), (n_fft - hop, count * hop - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
@@ -43,9 +49,15 @@ def spectra(samples: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_F
 
 
 def filtered(
-    samples: np.ndarray, weights: np.ndarray, shapes: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_FFT
+    samples: np.ndarray,
+    weights: np.ndarray,
+    shapes: np.ndarray,
+    cancelled: Callable[[], bool],
+    n_fft: int = N_FFT,
 ) -> np.ndarray:
-    """Samples [N] through the gains weights [frames, K] @ shapes [K, 2049], without delay: [N]. Raises Cancelled."""
+    """Samples [N] through the gains weights [frames, K] @ shapes [K, 2049], without delay: [N].
+    Raises Cancelled.
+    """
     weights = np.asarray(weights, np.float32)  # or every spectrum would become complex128
     hop, window = n_fft // PARTS, _hann(n_fft) / np.float32(1.5)
     out = np.zeros((len(weights) + PARTS - 1, hop), np.float32)
@@ -58,7 +70,9 @@ def filtered(
 
 
 def means(rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The mean of rows[first[k] : last[k]] for every frame k: [frames, K], float64. No slice may be empty."""
+    """The mean of rows[first[k] : last[k]] for every frame k: [frames, K], float64. No slice may be
+    empty.
+    """
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     return (sums[last] - sums[first]) / (last - first)[:, None]
 

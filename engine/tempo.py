@@ -1,7 +1,10 @@
-"""How fast is it, and is the stem in time with its source? Cheap measurements for the manifest, numpy alone.
+"""How fast is it, and is the stem in time with its source?
 
-Onsets are jumps of the spectrum (log spectral flux at 100 frames a second); the tempo is the lag at which the flux
-resembles itself most, with a gentle preference for 120. Measured values, no promises: rubato has no tempo.
+Cheap measurements for the manifest, numpy alone.
+
+Onsets are jumps of the spectrum (log spectral flux at 100 frames a second); the tempo is the lag at
+which the flux resembles itself most, with a gentle preference for 120. Measured values, no
+promises: rubato has no tempo.
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ def tempo_bpm(strength: np.ndarray) -> float | None:
     power = np.abs(np.fft.rfft(centred, size)) ** 2
     likeness = np.fft.irfft(power, size)[: len(centred)]
     likeness /= likeness[0]
-    lags = np.arange(round(60 * FRAMES_PER_SECOND / FASTEST_BPM), round(60 * FRAMES_PER_SECOND / SLOWEST_BPM) + 1)
+    lags = np.arange(
+        round(60 * FRAMES_PER_SECOND / FASTEST_BPM), round(60 * FRAMES_PER_SECOND / SLOWEST_BPM) + 1
+    )
     lags = lags[lags < len(likeness) - 1]
     octaves = np.log2(60 * FRAMES_PER_SECOND / lags / LIKELY_BPM)
     best = int(lags[np.argmax(likeness[lags] * np.exp(-0.5 * (octaves / LIKELY_OCTAVES) ** 2))])
@@ -75,21 +80,29 @@ def onsets(strength: np.ndarray) -> np.ndarray:
         return np.zeros(0)
     inner = strength[1:-1]
     threshold = max(0.1 * float(strength.max()), float(strength.mean()))
-    peaks = np.flatnonzero((inner > strength[:-2]) & (inner >= strength[2:]) & (inner > threshold)) + 1
+    peaks = (
+        np.flatnonzero((inner > strength[:-2]) & (inner >= strength[2:]) & (inner > threshold)) + 1
+    )
     return np.array([_summit(strength, peak) for peak in peaks]) / FRAMES_PER_SECOND
 
 
 def onset_deviation_ms(source: np.ndarray, stem: np.ndarray) -> float | None:
-    """Mean distance of the source's onsets to the stem's nearest, where there is one within 70 ms; None: too few."""
+    """Mean distance of the source's onsets to the stem's nearest, where there is one within 70 ms;
+    None: too few.
+    """
     if not len(source) or not len(stem):
         return None
     after = np.searchsorted(stem, source).clip(1, max(1, len(stem) - 1))  # both are sorted
-    distance = np.minimum(np.abs(source - stem[after - 1]), np.abs(source - stem[np.minimum(after, len(stem) - 1)]))
+    distance = np.minimum(
+        np.abs(source - stem[after - 1]), np.abs(source - stem[np.minimum(after, len(stem) - 1)])
+    )
     matched = distance[distance < MATCH_SECONDS]
     return float(1000 * matched.mean()) if len(matched) >= MIN_MATCHES else None
 
 
-def compare(source_mono: np.ndarray, stem_mono: np.ndarray, rate_hz: int) -> dict[str, float | None]:
+def compare(
+    source_mono: np.ndarray, stem_mono: np.ndarray, rate_hz: int
+) -> dict[str, float | None]:
     """What the manifest says about time: both tempi and the deviation, rounded."""
     source, stem = flux(source_mono, rate_hz), flux(stem_mono, rate_hz)
     values = {
@@ -119,4 +132,6 @@ def _bands(size: int, rate_hz: int) -> np.ndarray:
     frequencies = np.fft.rfftfreq(size, 1 / rate_hz)
     centres = np.geomspace(60, 0.45 * rate_hz, BANDS)
     position = np.interp(np.log(np.maximum(frequencies, 1.0)), np.log(centres), np.arange(BANDS))
-    return np.maximum(0, 1 - np.abs(position[None, :] - np.arange(BANDS)[:, None])).astype(np.float32)
+    return np.maximum(0, 1 - np.abs(position[None, :] - np.arange(BANDS)[:, None])).astype(
+        np.float32
+    )

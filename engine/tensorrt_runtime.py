@@ -1,7 +1,8 @@
 """A stage in a TensorRT engine: the same call as every runner, the card's memory in torch's hands.
 
-For each set of input shapes the call is captured once as a CUDA graph and replayed: a step of many small kernels costs
-one launch. **Not run by us** (see export/tensorrt_engine.py): no card, no library.
+For each set of input shapes the call is captured once as a CUDA graph and replayed: a step of many
+small kernels costs one launch. **Not run by us** (see export/tensorrt_engine.py): no card, no
+library.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ def _trouble() -> str:
 
 
 class TensorRtRunner:
-    """An engine with its context; shapes outside its profile go to `otherwise`. One thread at a time."""
+    """An engine with its context; shapes outside its profile go to `otherwise`. One thread at a
+    time.
+    """
 
-    def __init__(self, stage: Stage, path: Path, shapes: Mapping[str, Profile], otherwise: Runner) -> None:
+    def __init__(
+        self, stage: Stage, path: Path, shapes: Mapping[str, Profile], otherwise: Runner
+    ) -> None:
         self.stage, self.path = stage, path
         self._shapes, self._otherwise = shapes, otherwise
         self._context: Any = None
@@ -52,7 +57,9 @@ class TensorRtRunner:
         runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
         engine = runtime.deserialize_cuda_engine(self.path.read_bytes())
         if engine is None:
-            message = f"{self.path} is no engine for this card; delete it and run retimbre export again"
+            message = (
+                f"{self.path} is no engine for this card; delete it and run retimbre export again"
+            )
             raise EngineError("model_damaged", message)
         self._keep = runtime, engine
         self._context = engine.create_execution_context()
@@ -75,16 +82,24 @@ class TensorRtRunner:
         torch.cuda.current_stream().synchronize()
         return tuple(answers[name].cpu().numpy() for name in self.stage.output_names)
 
-    def _capture(self, feed: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, Any], Any]:
+    def _capture(
+        self, feed: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """Buffers of these shapes, and the call on them as a CUDA graph."""
         import torch
 
         placed = {name: torch.from_numpy(values).cuda() for name, values in feed.items()}
         for name, tensor in placed.items():
-            assert self._context.set_input_shape(name, tuple(tensor.shape)), f"{name} lies in the profile"
+            assert self._context.set_input_shape(name, tuple(tensor.shape)), (
+                f"{name} lies in the profile"
+            )
         kinds = {port.name: getattr(torch, port.dtype) for port in self.stage.outputs}
-        answers = {name: torch.empty(tuple(self._context.get_tensor_shape(name)), dtype=kind, device="cuda")
-                   for name, kind in kinds.items()}  # fmt: skip
+        answers = {
+            name: torch.empty(
+                tuple(self._context.get_tensor_shape(name)), dtype=kind, device="cuda"
+            )
+            for name, kind in kinds.items()
+        }
         for name, tensor in (*placed.items(), *answers.items()):
             self._context.set_tensor_address(name, tensor.data_ptr())
         stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
@@ -99,13 +114,18 @@ class TensorRtRunner:
 def fits(feed: Mapping[str, np.ndarray], shapes: Mapping[str, Profile]) -> bool:
     """Whether all inputs lie within the engine's profile."""
     return all(
-        all(least <= size <= most for least, size, most in zip(shape.least, feed[name].shape, shape.most, strict=True))
+        all(
+            least <= size <= most
+            for least, size, most in zip(shape.least, feed[name].shape, shape.most, strict=True)
+        )
         for name, shape in shapes.items()
     )
 
 
 def prepared(stage: Stage, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs of the table's names and types; a style of rank 0 becomes zeros of rank 1, which engines can take."""
+    """Inputs of the table's names and types; a style of rank 0 becomes zeros of rank 1, which
+    engines can take.
+    """
     feed = {}
     for port in stage.inputs:
         values = np.ascontiguousarray(inputs[port.name], port.dtype)

@@ -1,13 +1,15 @@
-"""The engine as a process: `python -m engine.worker`. One JSON object a line; requests on stdin, events on stdout.
+"""The engine as a process: `python -m engine.worker`. One JSON object a line; requests on stdin,
+events on stdout.
 
 requests  {"op": "edit", "job", "request"}   {"op": "load" | "unload", "job", "model"}   {"op": "cancel", "job"}
           {"op": "inspect", "job", "audio", "start_seconds", "length_seconds"}           {"op": "shutdown"}
 events    hello, ready, progress, result, done, fail, info, unloaded;  not_ready: the first model could not be loaded;
           loaded: a model is in memory, maybe for the job that runs
 
-Threads: the reader takes lines from stdin and sets flags; the main thread computes, one job after the other; the
-ticker repeats the last progress of a silent job so that the server knows that we live. Events may come from any of
-them, lines never mix. A job that fails costs its own `fail`, never the worker. The end of stdin is a shutdown.
+Threads: the reader takes lines from stdin and sets flags; the main thread computes, one job after
+the other; the ticker repeats the last progress of a silent job so that the server knows that we
+live. Events may come from any of them, lines never mix. A job that fails costs its own `fail`,
+never the worker. The end of stdin is a shutdown.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from export.manifest import FOLDER
 
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
 HEARTBEAT_SECONDS = 1.5  # the protocol promises one at least every 2 s
-STUCK_SECONDS = 900.0  # a step that takes longer will not end: we fall silent, and the server takes us for hung
+# a step that takes longer will not end: we fall silent, and the server takes us for hung
+STUCK_SECONDS = 900.0
 SWEEP_AFTER_SECONDS = 0.2  # without work; the jobs of a queue follow each other within milliseconds
 ETA_FROM_FRACTION = 0.05  # earlier there is nothing to extrapolate
 REGION_FIELDS = ("start_seconds", "length_seconds")
@@ -63,9 +66,13 @@ class EventPipe:
 
 
 class Job:
-    """One request while it runs: its cancel flag and its progress. `report` belongs to the main thread."""
+    """One request while it runs: its cancel flag and its progress. `report` belongs to the main
+    thread.
+    """
 
-    def __init__(self, name: str, pipe: EventPipe, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, name: str, pipe: EventPipe, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = name
         self.is_cancelled = threading.Event()
         self._pipe, self._clock = pipe, clock
@@ -78,7 +85,11 @@ class Job:
     def report(self, stage: str, fraction: float) -> None:
         """Progress never goes back, and is sent at most five times a second (a new stage at once)."""
         with self._lock:
-            self._stage, self._fraction, self._last_report = stage, max(self._fraction, fraction), self._clock()
+            self._stage, self._fraction, self._last_report = (
+                stage,
+                max(self._fraction, fraction),
+                self._clock(),
+            )
             is_due = self._clock() - self._last_sent >= MIN_GAP_SECONDS
             if is_due or stage != self._sent_stage:
                 self._send()
@@ -117,15 +128,19 @@ class Worker:
 
     def __init__(self, pipe: EventPipe, shelf: Shelf, runtime: str = "auto") -> None:
         self._pipe, self._shelf, self._runtime = pipe, shelf, runtime
-        self._trouble: EngineError | None = None  # with the runtime that was asked for: every edit tells it
+        # with the runtime that was asked for: every edit tells it
+        self._trouble: EngineError | None = None
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], Job] | None] = queue.SimpleQueue()
         self._jobs: list[Job] = []  # the one that runs and those that wait
         self._lock = threading.Lock()  # of _jobs
         self._should_stop = threading.Event()
         self._is_busy = threading.Event()  # there are jobs: the ticker sleeps without them
         self._operations = {
-            "edit": self._edit, "load": self._load, "unload": self._unload, "inspect": self._inspect,
-        }  # fmt: skip
+            "edit": self._edit,
+            "load": self._load,
+            "unload": self._unload,
+            "inspect": self._inspect,
+        }
 
     def hello(self) -> None:
         models = [
@@ -156,7 +171,10 @@ class Worker:
             self._pipe.send("not_ready", model=model, code=error.code, message=error.message)
 
     def _choose_runtime(self) -> str:
-        """What the graphs run on from now on, in words. EngineError not_ready: asked for, and not there."""
+        """What the graphs run on from now on, in words.
+
+        EngineError not_ready: asked for, and not there.
+        """
         from engine.nano.family import WEIGHTS
 
         measure = providers.measure_graph(WEIGHTS / "denoiser.onnx", self._shelf.threads)
@@ -209,7 +227,10 @@ class Worker:
             self._answer(*item)
 
     def _next(self) -> tuple[dict[str, Any], Job] | None:
-        """The next request. Memory is swept while nobody waits: with torch loaded that takes 0.25 s."""
+        """The next request.
+
+        Memory is swept while nobody waits: with torch loaded that takes 0.25 s.
+        """
         try:
             return self._requests.get(timeout=SWEEP_AFTER_SECONDS)
         except queue.Empty:
@@ -231,7 +252,8 @@ class Worker:
             event, values = "fail", {"code": error.code, "message": error.message}
         except MemoryError:
             event, values = _out_of_memory()
-        except Exception as error:  # the boundary: whatever went wrong is this job's answer, not the worker's end
+        except Exception as error:
+            # the boundary: whatever went wrong is this job's answer, not the worker's end
             traceback.print_exc()
             event, values = _out_of_memory() if _is_allocation(error) else _internal(error)
         job.close()
@@ -250,16 +272,23 @@ class Worker:
             raise self._trouble
         began = time.perf_counter()
         wanted = EditRequest.from_dict(_object(request, "request"))
-        manifest = edit(wanted, progress=job.report, cancelled=job.is_cancelled.is_set, shelf=self._shelf)
+        manifest = edit(
+            wanted, progress=job.report, cancelled=job.is_cancelled.is_set, shelf=self._shelf
+        )
         for index, stem in enumerate(manifest.stems):
-            self._pipe.send("result", job=job.name, index=index, **result_row(manifest.values["input"], stem))
+            self._pipe.send(
+                "result", job=job.name, index=index, **result_row(manifest.values["input"], stem)
+            )
         seconds = round(time.perf_counter() - began, 4)
         return "done", {"seed": manifest.seed, "manifest": str(manifest.path), "seconds": seconds}
 
     def _load(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         job.report("loading", -1.0)
         model = str(request.get("model"))
-        return "ready", {"model": model, "seconds": self._warm(model, job.is_cancelled.is_set, job.report)}
+        return "ready", {
+            "model": model,
+            "seconds": self._warm(model, job.is_cancelled.is_set, job.report),
+        }
 
     def _unload(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
         self._shelf.drop(str(request.get("model")))
@@ -269,15 +298,26 @@ class Worker:
         from engine.audio import file_info, region_bounds
 
         info = file_info(str(request.get("audio")))
-        bounds = [None if request.get(name) is None else float(request[name]) for name in REGION_FIELDS]
+        bounds = [
+            None if request.get(name) is None else float(request[name]) for name in REGION_FIELDS
+        ]
         first, last, notes = region_bounds(info, *bounds)
         return "info", {
-            "path": str(info.path), "rate_hz": info.rate_hz, "channels": info.channels, "frames": info.frames,
-            "seconds": info.seconds, "container": info.container, "subtype": info.subtype,
-            "start_frame": first, "region_frames": last - first, "notes": notes,
-        }  # fmt: skip
+            "path": str(info.path),
+            "rate_hz": info.rate_hz,
+            "channels": info.channels,
+            "frames": info.frames,
+            "seconds": info.seconds,
+            "container": info.container,
+            "subtype": info.subtype,
+            "start_frame": first,
+            "region_frames": last - first,
+            "notes": notes,
+        }
 
-    def _warm(self, model: str, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> float:
+    def _warm(
+        self, model: str, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
+    ) -> float:
         """Load a family and its graphs; seconds that it took."""
         if self._trouble:
             raise self._trouble
@@ -296,9 +336,13 @@ def _object(request: dict[str, Any], name: str) -> dict[str, Any]:
 def result_row(source: dict[str, Any], stem: dict[str, Any]) -> dict[str, Any]:
     """What `result` says of a stem, from the manifest's rows of it and of its input."""
     return {
-        "stem": stem["name"], "path": stem["path"], "rate_hz": stem["rate_hz"], "channels": stem["channels"],
-        "frames": stem["frames"], "start_seconds": source["start_frame"] / source["rate_hz"],
-    }  # fmt: skip
+        "stem": stem["name"],
+        "path": stem["path"],
+        "rate_hz": stem["rate_hz"],
+        "channels": stem["channels"],
+        "frames": stem["frames"],
+        "start_seconds": source["start_frame"] / source["rate_hz"],
+    }
 
 
 def _out_of_memory() -> tuple[str, dict[str, Any]]:
@@ -340,7 +384,9 @@ def _tick_for_ever(worker: Worker) -> None:
 
 
 def _private_stdout() -> TextIO:
-    """The real stdout for events; file descriptor 1 itself then goes where the log goes, for libraries that print."""
+    """The real stdout for events; file descriptor 1 itself then goes where the log goes, for
+    libraries that print.
+    """
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -349,22 +395,41 @@ def _private_stdout() -> TextIO:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the end of stdin or a shutdown."""
-    parser = argparse.ArgumentParser(prog="engine.worker", description="Edit regions for the retimbre server.")
+    parser = argparse.ArgumentParser(
+        prog="engine.worker", description="Edit regions for the retimbre server."
+    )
     parser.add_argument("--model", default="nano", help="family to load at once")
-    parser.add_argument("--threads", type=int, default=0, help="threads per stage; 0: as many as the machine can spare")
-    parser.add_argument("--models-dir", type=Path, help="folder of weights that the user has fetched")
-    parser.add_argument("--runtime", choices=providers.NAMES, default="auto", help="what computes; auto: the fastest")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        help="threads per stage; 0: as many as the machine can spare",
+    )
+    parser.add_argument(
+        "--models-dir", type=Path, help="folder of weights that the user has fetched"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=providers.NAMES,
+        default="auto",
+        help="what computes; auto: the fastest",
+    )
     options = parser.parse_args(arguments)
     if hasattr(os, "nice"):  # Windows has none
         os.nice(NICENESS)
     faulthandler.enable()  # a crash in a driver says where it was, in the server's log
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C in a terminal is for the server, which drains us
+    # ctrl-C in a terminal is for the server, which drains us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = EventPipe(_private_stdout())
     tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731
-    worker = Worker(pipe, Shelf(threads_for(options.threads), options.models_dir, tell), options.runtime)
+    worker = Worker(
+        pipe, Shelf(threads_for(options.threads), options.models_dir, tell), options.runtime
+    )
     worker.hello()
     requests = open(0, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115 (open as long as the process)
-    threading.Thread(target=read_requests, args=(requests, worker), daemon=True, name="reader").start()
+    threading.Thread(
+        target=read_requests, args=(requests, worker), daemon=True, name="reader"
+    ).start()
     threading.Thread(target=_tick_for_ever, args=(worker,), daemon=True, name="ticker").start()
     worker.load_first(options.model)
     worker.run()

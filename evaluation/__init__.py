@@ -16,6 +16,6 @@
     page.py      measured tables between marks in docs/
 
 Rule 1: metrics and judge know nothing of the model under examination.
-Rule 2: only the examination scripts (timbre, accompaniment, genre, hearing, codec, compare) sit above engine and
-training and import them.
+Rule 2: only the examination scripts (timbre, accompaniment, genre, hearing, codec, compare) sit
+above engine and training and import them.
 """

@@ -1,8 +1,9 @@
-"""Judge accompaniment: is a new stem in key, on the beat and in tempo, is it free of its source, is it the instrument?
+"""Judge accompaniment: is a new stem in key, on the beat and in tempo, is it free of its source, is
+it the instrument?
 
-Unseen pieces by the arranger are truly played by a soundfont that training never heard; some parts of each go to the
-model with words that ask for another. Beside every figure stands that of the true part. Definitions:
-docs/evaluation.md.
+Unseen pieces by the arranger are truly played by a soundfont that training never heard; some parts
+of each go to the model with words that ask for another. Beside every figure stands that of the true
+part. Definitions: docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -66,33 +67,60 @@ FIGURES = {
     "chroma": "chroma to source",
     "accuracy": "instrument",
 }
-ROWS = {"stem": "stem", "true": "true part", "shifted": "true part, 0.3 beats late", "copy": "the source itself"}
+ROWS = {
+    "stem": "stem",
+    "true": "true part",
+    "shifted": "true part, 0.3 beats late",
+    "copy": "the source itself",
+}
 
 
 def main(argv: Sequence[str] | None = None, subject: Band | None = None) -> int:
-    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if not told what."""
+    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if
+    not told what.
+    """
     options = parser("accompaniment", __doc__, "arrangements", 36).parse_args(argv)
     return examined("accompaniment", options, subject, _examine)
 
 
-def parser(name: str, description: str | None, counted: str, default: int) -> argparse.ArgumentParser:
+def parser(
+    name: str, description: str | None, counted: str, default: int
+) -> argparse.ArgumentParser:
     """The options of both examinations of arrangements."""
     parser = argparse.ArgumentParser(
-        f"retimbre eval {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"retimbre eval {name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        f"--{counted}", dest="count", type=int, default=default, metavar="N", help=f"0 for none (default {default})"
+        f"--{counted}",
+        dest="count",
+        type=int,
+        default=default,
+        metavar="N",
+        help=f"0 for none (default {default})",
     )
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder of real recordings")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of a region (default {SECONDS:g})")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"of a region (default {SECONDS:g})"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of pieces and stems (default 0)")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="weights of nano (default: those that are shipped)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there ('-': to stdout)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="weights of nano (default: those that are shipped)",
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all figures there ('-': to stdout)"
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
     return parser
 
 
-def examined(name: str, options: argparse.Namespace, subject: Band | None, examine: Callable) -> int:
+def examined(
+    name: str, options: argparse.Namespace, subject: Band | None, examine: Callable
+) -> int:
     """The frame of both examinations: load, examine, print, write; the exit code."""
     from rich.console import Console
 
@@ -102,9 +130,14 @@ def examined(name: str, options: argparse.Namespace, subject: Band | None, exami
 
     warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
     if options.recordings and not options.recordings.is_dir():
-        print(f"retimbre eval {name}: {options.recordings} is not a folder: give one with audio files", file=sys.stderr)
+        print(
+            f"retimbre eval {name}: {options.recordings} is not a folder: give one with audio files",
+            file=sys.stderr,
+        )
         return 2
-    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else TABLE_WIDTH)
+    console = Console(
+        stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else TABLE_WIDTH
+    )
     try:
         subject = subject or Nano(options.weights)
         report = {"schema": 1, "seed": options.seed, "model": subject.describe(), "skipped": []}
@@ -116,7 +149,9 @@ def examined(name: str, options: argparse.Namespace, subject: Band | None, exami
     console.print(goals_table(report["goals"]))
     if options.json:
         text = json.dumps(plain(report), indent=1)
-        print(text) if str(options.json) == "-" else options.json.write_text(text + "\n", encoding="utf-8")
+        print(text) if str(options.json) == "-" else options.json.write_text(
+            text + "\n", encoding="utf-8"
+        )
     return 1 if options.check and not all(goal.is_reached for goal in goals) else 0
 
 
@@ -124,19 +159,30 @@ def _examine(report: dict[str, Any], options, subject: Band, judges, console) ->
     judge = judges.load()
     goals: list[Goal] = []
     if options.count:
-        results = list(tracked(console, _unseen(options, subject, judge), options.count, "arrangements"))
+        results = list(
+            tracked(console, _unseen(options, subject, judge), options.count, "arrangements")
+        )
         report["unseen"] = {"results": results, **summaries(results)}
         goals += _goals(report["unseen"]["rows"])
         title = f"{len(results)} unseen arrangements, unseen soundfont, mean ± standard error"
-        console.print(figures_table(title, FIGURES, {ROWS[row]: own for row, own in report["unseen"]["rows"].items()}))
+        console.print(
+            figures_table(
+                title, FIGURES, {ROWS[row]: own for row, own in report["unseen"]["rows"].items()}
+            )
+        )
         console.print(figures_table("By what was asked", FIGURES, report["unseen"]["by_ask"]))
         console.print(figures_table("By what was heard", FIGURES, report["unseen"]["by_source"]))
     if options.recordings:
         rows = list(tracked(console, _recorded(options, subject, judge), None, "recordings"))
-        means = {f"{kind}, {row}": _means([item[row] for item in rows if item["asked"] == kind])
-                 for kind in dict.fromkeys(item["asked"] for item in rows) for row in ("stem", "source")}  # fmt: skip
+        means = {
+            f"{kind}, {row}": _means([item[row] for item in rows if item["asked"] == kind])
+            for kind in dict.fromkeys(item["asked"] for item in rows)
+            for row in ("stem", "source")
+        }
         report["recordings"] = {"results": rows, "rows": means}
-        console.print(figures_table("Real recordings, key and beats as librosa hears them", FIGURES, means))
+        console.print(
+            figures_table("Real recordings, key and beats as librosa hears them", FIGURES, means)
+        )
     return goals
 
 
@@ -157,23 +203,47 @@ def _unseen(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
 
 
 def examine_piece(
-    players: Players, piece: Arrangement, ask: Ask, kind: str, subject: Band, judge: Judge, seed: int
+    players: Players,
+    piece: Arrangement,
+    ask: Ask,
+    kind: str,
+    subject: Band,
+    judge: Judge,
+    seed: int,
 ) -> dict[str, Any]:
-    """Figures of the stem, of the true part, of that part beside the beat, and of the source taken for the stem."""
+    """Figures of the stem, of the true part, of that part beside the beat, and of the source taken
+    for the stem.
+    """
     roles = [role for role in SOURCES[kind] if role != ask.role]
-    played = perform(players, piece, [role for role in roles if role != TUNE], np.random.default_rng(seed))
+    played = perform(
+        players, piece, [role for role in roles if role != TUNE], np.random.default_rng(seed)
+    )
     source = Sound(played.mix(*roles), RATE_HZ)
     text = f"{ask.text}, {piece.genre}"
     (stem,) = subject.perform(source, text, {"seed": seed}).values()
     true = Sound(players.play(piece.parts[ask.role], ask.words, piece.grid.seconds), RATE_HZ)
     late = round(FLOOR_SHIFT_BEATS * 60 / piece.grid.tempo_bpm * RATE_HZ)
-    sounds = {"stem": stem, "true": true, "shifted": Sound(np.roll(true.samples, late), RATE_HZ), "copy": source}
+    sounds = {
+        "stem": stem,
+        "true": true,
+        "shifted": Sound(np.roll(true.samples, late), RATE_HZ),
+        "copy": source,
+    }
     rows = {row: piece_figures(sound, source, piece, ask, judge) for row, sound in sounds.items()}
     named = judge.name(stem)
-    return {"genre": piece.genre, "asked": ask.text, "heard": kind, "text": text, "named": named, "rows": rows}
+    return {
+        "genre": piece.genre,
+        "asked": ask.text,
+        "heard": kind,
+        "text": text,
+        "named": named,
+        "rows": rows,
+    }
 
 
-def piece_figures(sound: Sound, source: Sound, piece: Arrangement, ask: Ask, judge: Judge) -> dict[str, float]:
+def piece_figures(
+    sound: Sound, source: Sound, piece: Arrangement, ask: Ask, judge: Judge
+) -> dict[str, float]:
     """Beside the truth that the piece was written from. Drums have no key, pads no beat."""
     grid, is_pitched, has_beat = piece.grid, ask.role != "drums", ask.role != "pad"
     inside = grid.beats_seconds[(grid.beats_seconds >= 0) & (grid.beats_seconds < grid.seconds)]
@@ -205,7 +275,9 @@ def _recorded(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
         for ask in ASKS[:3]:
             (stem,) = subject.perform(source, ask.text, {"seed": options.seed}).values()
             sounds = {"stem": stem, "source": source}
-            rows = {row: recorded_figures(sound, source, ask, judge) for row, sound in sounds.items()}
+            rows = {
+                row: recorded_figures(sound, source, ask, judge) for row, sound in sounds.items()
+            }
             yield {"recording": name, "asked": ask.text, **rows}
 
 
@@ -229,17 +301,25 @@ def summaries(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def split(by: str) -> dict[str, Any]:
         names = dict.fromkeys(item[by] for item in results)
         return {
-            f"{name}: {ROWS[row]}": _means([item["rows"][row] for item in results if item[by] == name])
-            for name in names for row in ("stem", "true")
-        }  # fmt: skip
+            f"{name}: {ROWS[row]}": _means(
+                [item["rows"][row] for item in results if item[by] == name]
+            )
+            for name in names
+            for row in ("stem", "true")
+        }
 
     rows = {row: _means([item["rows"][row] for item in results]) for row in ROWS}
     return {"rows": rows, "by_ask": split("asked"), "by_source": split("heard")}
 
 
-def means_of(figures: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def means_of(
+    figures: Iterable[str], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
     """Figure -> mean and error over the rows that have it."""
-    return {figure: mean_and_error([row.get(figure, float("nan")) for row in rows]) for figure in figures}
+    return {
+        figure: mean_and_error([row.get(figure, float("nan")) for row in rows])
+        for figure in figures
+    }
 
 
 _means = partial(means_of, FIGURES)
@@ -258,9 +338,20 @@ def _goals(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Goal]:
 
 def tracked(console, rows: Iterator[Any], count: int | None, title: str) -> Iterator[Any]:
     """The rows, with a bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         yield from progress.track(rows, total=count, description=title)
 

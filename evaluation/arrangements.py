@@ -1,6 +1,7 @@
 """Pieces by the arranger, truly played: every part by a sampler, on sounds that its genre names.
 
-Seeds are those of tests (or of the judge): no training has met these pieces, nor, with TimGM6mb, these sounds.
+Seeds are those of tests (or of the judge): no training has met these pieces, nor, with TimGM6mb,
+these sounds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from engine.nano.features import level_gain
 
 RATE_HZ = 32_000
 GENRE_ROLES = ("bass", "chords", "drums")  # beside the tune: what nano's genre task gives
-LEVELS_DB = {TUNE: 0.0, "bass": -3.0, "drums": -3.0, "counter": -4.0, "chords": -6.0, "arpeggio": -8.0, "pad": -9.0}
+LEVELS_DB = {
+    TUNE: 0.0,
+    "bass": -3.0,
+    "drums": -3.0,
+    "counter": -4.0,
+    "chords": -6.0,
+    "arpeggio": -8.0,
+    "pad": -9.0,
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,9 @@ def programs() -> dict[str, tuple[int, int]]:
     return {word: (sound.program, sound.bank) for sound in SOUNDS for word in sound.words}
 
 
-def perform(players: Players, piece: Arrangement, roles: Sequence[str], random: np.random.Generator) -> Performance:
+def perform(
+    players: Players, piece: Arrangement, roles: Sequence[str], random: np.random.Generator
+) -> Performance:
     """The tune and these roles on sounds that the piece's genre names."""
     instruments = GENRES[piece.genre].instruments
     parts = {}
@@ -72,7 +83,9 @@ def perform(players: Players, piece: Arrangement, roles: Sequence[str], random: 
     return Performance(piece, at_levels(parts))
 
 
-def rearranged(players: Players, piece: Arrangement, genre: str, random: np.random.Generator) -> Performance:
+def rearranged(
+    players: Players, piece: Arrangement, genre: str, random: np.random.Generator
+) -> Performance:
     """The same tune over the same chords, its band written and played in another genre."""
     written = {role: write(role, piece.grid, GENRES[genre], random) for role in GENRE_ROLES}
     return perform(players, replace(piece, genre=genre, parts=written), GENRE_ROLES, random)
@@ -81,7 +94,8 @@ def rearranged(players: Players, piece: Arrangement, genre: str, random: np.rand
 def at_levels(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each part brought to -20 dBFS and then to its LEVELS_DB; silence stays silence."""
     return {
-        role: sound * np.float32(level_gain(sound) * 10 ** (LEVELS_DB[role] / 20)) for role, sound in parts.items()
+        role: sound * np.float32(level_gain(sound) * 10 ** (LEVELS_DB[role] / 20))
+        for role, sound in parts.items()
     }
 
 

@@ -1,12 +1,14 @@
-"""What AP-Adapter is compared with: editors of AudioLDM2 that need no training, on the very same loaded stages.
+"""What AP-Adapter is compared with: editors of AudioLDM2 that need no training, on the very same
+loaded stages.
 
     sdedit           noise over the source, half way; then the words take it from there        (Meng et al. 2108.01073)
     ddim_inversion   the noise that DDIM would have begun with for this source; then the words (Song et al. 2010.02502)
     ddpm_inversion   the noise of every step that would have led to this source; then the words, with that noise
                      (edit-friendly: Huberman-Spiegelglas et al. 2304.06140; for audio ZETA, Manor et al. 2402.10009)
 
-All begin from the VAE's latent of the source and hear no audio: alpha is 0, which is AudioLDM2 itself. Values are those
-of the published code. Every latent here is [1, C, T, F]; a long source is denoised in joint windows, as everywhere.
+All begin from the VAE's latent of the source and hear no audio: alpha is 0, which is AudioLDM2
+itself. Values are those of the published code. Every latent here is [1, C, T, F]; a long source is
+denoised in joint windows, as everywhere.
 """
 
 from __future__ import annotations
@@ -32,10 +34,12 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Ask:
-    """`source_text` says what the source is (may be empty); `share` is how much of the noise schedule is walked.
+    """`source_text` says what the source is (may be empty); `share` is how much of the noise
+    schedule is walked.
 
-    `refinements`: of each step up of ddim_inversion, by fixed-point iteration (Pan et al. 2309.04907). 0, the published
-    method, takes the noise of the level below for that of the level above, which returns only near the source.
+    `refinements`: of each step up of ddim_inversion, by fixed-point iteration (Pan et al.
+    2309.04907). 0, the published method, takes the noise of the level below for that of the level
+    above, which returns only near the source.
     """
 
     text: str
@@ -53,13 +57,18 @@ DEFAULTS: Mapping[str, Ask] = {
     # fundwotsai2001/SDEdit-AudioLDM2, AP-Adapter's own baseline: noise_scale 0.55
     "sdedit": Ask("", negative="Low quality", guidance=7.5, steps=50, share=0.55),
     "ddim_inversion": Ask("", guidance=7.5, source_guidance=1.0, steps=200),
-    # HilaManor/AudioEditingCode: 200 steps, 100 of them walked, guidance 3 for the source and 12 for the target
+    # HilaManor/AudioEditingCode: 200 steps, 100 of them walked, guidance 3 for the source and 12
+    # for the target
     "ddpm_inversion": Ask("", guidance=12.0, source_guidance=3.0, steps=200, share=0.5),
 }
 
 
 def edited(
-    editor: Editor, mono: np.ndarray, method: str, ask: Ask, advance: Advance = lambda fraction: None
+    editor: Editor,
+    mono: np.ndarray,
+    method: str,
+    ask: Ask,
+    advance: Advance = lambda fraction: None,
 ) -> np.ndarray:
     """Mono 16 kHz samples in and out, the same length and level. `method` is a name of DEFAULTS."""
     window = reflected(np.asarray(mono, np.float32), 0, editor.planned_samples(len(mono)))
@@ -68,13 +77,18 @@ def edited(
 
 
 def encoded(editor: Editor, samples: np.ndarray) -> torch.Tensor:
-    """The VAE's latent [1, C, T, F] of samples that fill whole windows, brought to the level it was trained on."""
+    """The VAE's latent [1, C, T, F] of samples that fill whole windows, brought to the level it was
+    trained on.
+    """
     import torch
 
     from engine.audioldm2 import features
 
     mel = features.log_mel(samples * _gain(samples))[: len(samples) // features.HOP_SAMPLES]
-    windows = [editor.runners["vae_encoder"](mel=part[None])[0][0] for part in editor.sizes.mel_windows.cut(mel)]
+    windows = [
+        editor.runners["vae_encoder"](mel=part[None])[0][0]
+        for part in editor.sizes.mel_windows.cut(mel)
+    ]
     return torch.from_numpy(editor.sizes.windows.joined(np.stack(windows)))[None]
 
 
@@ -84,7 +98,9 @@ def decoded(editor: Editor, latent: torch.Tensor, like: np.ndarray) -> np.ndarra
 
 
 class _Walk:
-    """One edit: a scheduler of diffusers up and down the noise levels, with the noise that AudioLDM2 predicts."""
+    """One edit: a scheduler of diffusers up and down the noise levels, with the noise that
+    AudioLDM2 predicts.
+    """
 
     def __init__(self, editor: Editor, ask: Ask, advance: Advance) -> None:
         import torch
@@ -93,7 +109,8 @@ class _Walk:
         self.ask, self._editor, self._advance = ask, editor, advance
         self.scheduler = DDIMScheduler.from_config(_own(editor.scheduler_config))
         self.scheduler.set_timesteps(ask.steps)
-        self.times = self.scheduler.timesteps[ask.steps - max(1, int(ask.steps * ask.share)) :]  # the last ones
+        # the last ones
+        self.times = self.scheduler.timesteps[ask.steps - max(1, int(ask.steps * ask.share)) :]
         self.random = torch.Generator().manual_seed(ask.seed)
         self._done, self._calls = 0, len(self.times) * 2
 
@@ -110,11 +127,15 @@ class _Walk:
         """Predicted noise on the way up: of what the source is said to be."""
         return self._noise(frames, self.ask.source_text, self.ask.source_guidance, "")
 
-    def _noise(self, frames: int, text: str, guidance: float, negative: str) -> Callable[[torch.Tensor, Any], Any]:
+    def _noise(
+        self, frames: int, text: str, guidance: float, negative: str
+    ) -> Callable[[torch.Tensor, Any], Any]:
         import torch
 
         editor, windows = self._editor, self._editor.sizes.windows
-        knobs = Knobs(0.0, 8, guidance, negative, self.ask.steps, self.ask.seed, prompts=((text, 1.0),))
+        knobs = Knobs(
+            0.0, 8, guidance, negative, self.ask.steps, self.ask.seed, prompts=((text, 1.0),)
+        )
         silence = np.repeat(editor.null_audio(), len(windows.starts(frames)), axis=0)
         predict = editor.predictor(knobs, silence, alpha=0.0)
 
@@ -142,7 +163,9 @@ def _ddim_inversion(walk: _Walk, source: torch.Tensor) -> torch.Tensor:
     from diffusers import DDIMInverseScheduler
 
     known = inspect.signature(DDIMInverseScheduler).parameters
-    upwards = DDIMInverseScheduler.from_config({k: v for k, v in walk.scheduler.config.items() if k in known})
+    upwards = DDIMInverseScheduler.from_config(
+        {k: v for k, v in walk.scheduler.config.items() if k in known}
+    )
     upwards.set_timesteps(walk.ask.steps)
     latent, noise = source, walk.of_source(source.shape[-2])
     for time in upwards.timesteps[: len(walk.times)]:
@@ -157,8 +180,12 @@ def _ddim_inversion(walk: _Walk, source: torch.Tensor) -> torch.Tensor:
 
 
 def _ddpm_inversion(walk: _Walk, source: torch.Tensor) -> torch.Tensor:
-    """Every level's latent is noised independently, so the noise between two of them is large and keeps the source."""
-    noised = [walk.scheduler.add_noise(source, walk.normal(source), time[None]) for time in walk.times]
+    """Every level's latent is noised independently, so the noise between two of them is large and
+    keeps the source.
+    """
+    noised = [
+        walk.scheduler.add_noise(source, walk.normal(source), time[None]) for time in walk.times
+    ]
     noise, extracted = walk.of_source(source.shape[-2]), []
     for index, time in enumerate(walk.times):
         mean, deviation = _step(walk.scheduler, noise(noised[index], time), time, noised[index])
@@ -171,8 +198,12 @@ def _ddpm_inversion(walk: _Walk, source: torch.Tensor) -> torch.Tensor:
     return latent
 
 
-def _step(scheduler: Any, noise: torch.Tensor, time: Any, latent: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Mean and deviation of one DDPM step: diffusers' step with eta 1, whose variance noise is ours."""
+def _step(
+    scheduler: Any, noise: torch.Tensor, time: Any, latent: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Mean and deviation of one DDPM step: diffusers' step with eta 1, whose variance noise is
+    ours.
+    """
     import torch
 
     def step(z: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,10 @@
-"""The codec alone: what is lost between hearing a sound and speaking it, before any network changes a note.
+"""The codec alone: what is lost between hearing a sound and speaking it, before any network changes
+a note.
 
     python -m evaluation.codec --recordings DIR
 
-Writes the tables between the marks of docs/codec.md, and its picture. Needs FluidSynth, TimGM6mb and the train extra.
+Writes the tables between the marks of docs/codec.md, and its picture. Needs FluidSynth, TimGM6mb
+and the train extra.
 """
 
 from __future__ import annotations
@@ -41,15 +43,26 @@ FIGURES = {  # name -> (heading, digits)
     "rise_ms_original": ("of the original", 1),
 }
 HELD = (
-    "accordion", "violin", "cello", "string ensemble", "choir", "trumpet", "oboe", "clarinet", "flute", "pan flute",
-)  # fmt: skip
+    "accordion",
+    "violin",
+    "cello",
+    "string ensemble",
+    "choir",
+    "trumpet",
+    "oboe",
+    "clarinet",
+    "flute",
+    "pan flute",
+)
 HELD_PITCHES_MIDI = (55, 64, 72)
 HELD_SECONDS = (1.0, 4.0)  # where a held note is looked at: after its attack, before its end
 FIRST_SCORE, FIRST_LOOP = 96_000, 97_000  # places in the seeds of tests
 
 
 def sounds(recordings: Path | None, count: int) -> Iterator[tuple[str, str, Sound]]:
-    """(kind, name, sound): every target instrument of nano once, a drum loop of every genre, each recording."""
+    """(kind, name, sound): every target instrument of nano once, a drum loop of every genre, each
+    recording.
+    """
     from evaluation.arrangements import Players, drum_loop
     from training.instruments import INSTRUMENTS
     from training.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
@@ -57,7 +70,9 @@ def sounds(recordings: Path | None, count: int) -> Iterator[tuple[str, str, Soun
 
     renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
     for index, instrument in enumerate(INSTRUMENTS[:count]):
-        samples = renderer.render(make_score(TEST_SEEDS[FIRST_SCORE + index], SECONDS), instrument.program)
+        samples = renderer.render(
+            make_score(TEST_SEEDS[FIRST_SCORE + index], SECONDS), instrument.program
+        )
         if np.abs(samples).max() > 1e-3:
             yield "unseen", instrument.name, Sound(samples, RATE_HZ)
     renderer.close()
@@ -65,7 +80,11 @@ def sounds(recordings: Path | None, count: int) -> Iterator[tuple[str, str, Soun
 
     players = Players(UNSEEN_SOUNDFONT)
     for index, genre in enumerate(list(GENRES)[:count]):
-        yield "drums", genre, Sound(drum_loop(players, TEST_SEEDS[FIRST_LOOP + index], genre, SECONDS), RATE_HZ)
+        yield (
+            "drums",
+            genre,
+            Sound(drum_loop(players, TEST_SEEDS[FIRST_LOOP + index], genre, SECONDS), RATE_HZ),
+        )
     players.close()
     if recordings:
         from evaluation.recordings import read_recordings
@@ -88,7 +107,9 @@ def figures(copy: Sound, original: Sound) -> dict[str, float]:
 
 
 def held_notes(count: int) -> Iterator[tuple[str, float, Sound]]:
-    """(instrument, Hz, one long note), every instrument of HELD at HELD_PITCHES_MIDI by the unseen soundfont."""
+    """(instrument, Hz, one long note), every instrument of HELD at HELD_PITCHES_MIDI by the unseen
+    soundfont.
+    """
     from engine.arranging.music import Note
     from evaluation.arrangements import Players
     from training.render import UNSEEN_SOUNDFONT
@@ -96,7 +117,11 @@ def held_notes(count: int) -> Iterator[tuple[str, float, Sound]]:
     players = Players(UNSEEN_SOUNDFONT)
     for name, pitch in itertools.product(HELD[:count], HELD_PITCHES_MIDI):
         note = Note(0.3, HELD_SECONDS[1], pitch, 90)
-        yield name, 440 * 2 ** ((pitch - 69) / 12), Sound(players.play([note], name, SECONDS), RATE_HZ)
+        yield (
+            name,
+            440 * 2 ** ((pitch - 69) / 12),
+            Sound(players.play([note], name, SECONDS), RATE_HZ),
+        )
     players.close()
 
 
@@ -105,7 +130,9 @@ def held_table(subject: Subject, count: int) -> str:
     rows: dict[str, list[tuple[float, float]]] = {}
     for name, hz, sound in held_notes(count):
         pair = (sound, subject.codec(sound))
-        rows.setdefault(name, []).append(tuple(between_partials_db(s, hz, *HELD_SECONDS) for s in pair))
+        rows.setdefault(name, []).append(
+            tuple(between_partials_db(s, hz, *HELD_SECONDS) for s in pair)
+        )
     means = {name: np.mean(values, axis=0) for name, values in rows.items()}
     means["all"] = np.mean(list(means.values()), axis=0)
     cells = [[name, *(f"{value:.1f}" for value in values)] for name, values in means.items()]
@@ -117,7 +144,9 @@ def low_passed(sound: Sound) -> Sound:
     return Sound(Sound(sound.at(16_000), 16_000).at(RATE_HZ)[: len(sound.samples)], RATE_HZ)
 
 
-def examine(subject: Subject, heard: Sequence[tuple[str, str, Sound]]) -> dict[str, dict[str, list[dict[str, float]]]]:
+def examine(
+    subject: Subject, heard: Sequence[tuple[str, str, Sound]]
+) -> dict[str, dict[str, list[dict[str, float]]]]:
     """kind -> way -> figures of each sound."""
     from tqdm import tqdm
 
@@ -135,7 +164,13 @@ def markdown(found: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -
         for way, results in ways.items():
             means = {name: mean_and_error([row[name] for row in results]) for name in FIGURES}
             title = f"{KINDS[kind]} ({len(results)})" if way == "codec" else ""
-            rows.append([title, WAYS[way], *(cell(means[name], digits) for name, (_, digits) in FIGURES.items())])
+            rows.append(
+                [
+                    title,
+                    WAYS[way],
+                    *(cell(means[name], digits) for name, (_, digits) in FIGURES.items()),
+                ]
+            )
     return table(["", "", *(heading for heading, _ in FIGURES.values())], rows)
 
 
@@ -156,7 +191,9 @@ def picture(path: Path, subject: Subject, shown: Mapping[str, Sound]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, subject: Subject | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="also these real recordings")
     parser.add_argument("--count", type=int, default=37, help="of instruments and of loops at most")
     parser.add_argument("--page", type=Path, default=Path("docs/codec.md"))
@@ -172,7 +209,9 @@ def main(arguments: Sequence[str] | None = None, subject: Subject | None = None)
     block(options.page, "codec", text)
     block(options.page, "held", held_table(subject, options.count))
     by_kind = {kind: (name, sound) for kind, name, sound in reversed(heard)}
-    shown = {f"{KINDS[kind]}: {by_kind[kind][0]}": by_kind[kind][1] for kind in KINDS if kind in by_kind}
+    shown = {
+        f"{KINDS[kind]}: {by_kind[kind][0]}": by_kind[kind][1] for kind in KINDS if kind in by_kind
+    }
     picture(options.page.parent / "pictures" / "codec.png", subject, shown)
     return 0
 

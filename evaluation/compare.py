@@ -1,8 +1,10 @@
-"""Let several methods edit the same sources, so that `retimbre eval folder` and `listen` can judge them side by side.
+"""Let several methods edit the same sources, so that `retimbre eval folder` and `listen` can judge
+them side by side.
 
-ASKED is a CSV file with the columns source and text, and if you like name, negative, source_text (what the source is:
-the inversions want it) and target. Results go to OUT/METHOD/NAME.wav and are listed in OUT/pairs.csv. What is there is
-not made again, so an interrupted run goes on. Then: retimbre eval folder OUT --clap laion/larger_clap_music
+ASKED is a CSV file with the columns source and text, and if you like name, negative, source_text
+(what the source is: the inversions want it) and target. Results go to OUT/METHOD/NAME.wav and are
+listed in OUT/pairs.csv. What is there is not made again, so an interrupted run goes on. Then:
+retimbre eval folder OUT --clap laion/larger_clap_music
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ Edit = Callable[[Sound, Wish], Sound]
 
 @dataclass(frozen=True)
 class Method:
-    """`load` reads the weights and gives (edit, values for the record). EngineError where weights are missing."""
+    """`load` reads the weights and gives (edit, values for the record).
+
+    EngineError where weights are missing.
+    """
 
     title: str
     load: Callable[[argparse.Namespace, Mapping[str, Any]], tuple[Edit, Mapping[str, Any]]]
@@ -55,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(argv)
     if unknown := sorted(set(options.methods) - set(METHODS)):
-        print(f"retimbre eval compare: no method {unknown[0]!r}; there are {', '.join(METHODS)}", file=sys.stderr)
+        print(
+            f"retimbre eval compare: no method {unknown[0]!r}; there are {', '.join(METHODS)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         compare(read_wishes(options.asked), options)
@@ -75,9 +83,13 @@ def read_wishes(path: Path) -> list[Wish]:
         raise PairsError(f"{path} cannot be read: {error}") from error
     wishes = [_wish(row, path, number) for number, row in enumerate(rows, start=2)]
     if len({wish.name for wish in wishes}) < len(wishes):
-        raise PairsError(f"{path}: two rows have the same name; give each its own in the column name")
+        raise PairsError(
+            f"{path}: two rows have the same name; give each its own in the column name"
+        )
     if not wishes:
-        raise PairsError(f"{path}: nothing is asked for; expected a line source,text and at least one more")
+        raise PairsError(
+            f"{path}: nothing is asked for; expected a line source,text and at least one more"
+        )
     return wishes
 
 
@@ -92,14 +104,23 @@ def compare(wishes: Sequence[Wish], options: argparse.Namespace) -> None:
             output = options.out / name / f"{wish.name}.wav"
             if not output.is_file():
                 _write(output, edit(sound_of(Clip(wish.source)), wish))
-            rows.append({"name": wish.name, "method": name, "text": wish.text, "source": wish.source.resolve(),
-                         "output": output.relative_to(options.out),
-                         "target": wish.target.resolve() if wish.target else ""})  # fmt: skip
+            rows.append(
+                {
+                    "name": wish.name,
+                    "method": name,
+                    "text": wish.text,
+                    "source": wish.source.resolve(),
+                    "output": output.relative_to(options.out),
+                    "target": wish.target.resolve() if wish.target else "",
+                }
+            )
     with open(options.out / LIST_NAME, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    (options.out / "methods.json").write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+    (options.out / "methods.json").write_text(
+        json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8"
+    )
 
 
 def _source(_: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[Edit, Mapping[str, Any]]:
@@ -107,15 +128,21 @@ def _source(_: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[Edit, M
     return (lambda sound, wish: sound), {}
 
 
-def _nano(options: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[Edit, Mapping[str, Any]]:
+def _nano(
+    options: argparse.Namespace, settings: Mapping[str, Any]
+) -> tuple[Edit, Mapping[str, Any]]:
     from evaluation.subject import Nano
 
     nano, knobs = Nano(threads=options.threads), {"seed": options.seed, **settings}
     return (lambda sound, wish: nano.stem(sound, wish.text, knobs)), {**nano.describe(), **knobs}
 
 
-def _ap_adapter(options: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[Edit, Mapping[str, Any]]:
-    """The paper's values, except what --set says; the preset's adapter is the one in the models folder."""
+def _ap_adapter(
+    options: argparse.Namespace, settings: Mapping[str, Any]
+) -> tuple[Edit, Mapping[str, Any]]:
+    """The paper's values, except what --set says; the preset's adapter is the one in the models
+    folder.
+    """
     from engine.knobs import resolve
 
     family = _audioldm2(options)
@@ -131,8 +158,12 @@ def _ap_adapter(options: argparse.Namespace, settings: Mapping[str, Any]) -> tup
     return edit, {**defaults, **settings, "files": family.files()}
 
 
-def _baseline(name: str) -> Callable[[argparse.Namespace, Mapping[str, Any]], tuple[Edit, Mapping[str, Any]]]:
-    def load(options: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[Edit, Mapping[str, Any]]:
+def _baseline(
+    name: str,
+) -> Callable[[argparse.Namespace, Mapping[str, Any]], tuple[Edit, Mapping[str, Any]]]:
+    def load(
+        options: argparse.Namespace, settings: Mapping[str, Any]
+    ) -> tuple[Edit, Mapping[str, Any]]:
         from evaluation.baselines import DEFAULTS, edited
 
         values = DEFAULTS[name]
@@ -141,8 +172,15 @@ def _baseline(name: str) -> Callable[[argparse.Namespace, Mapping[str, Any]], tu
         family = _audioldm2(options)
 
         def edit(sound: Sound, wish: Wish) -> Sound:
-            ask = replace(asked, text=wish.text, source_text=wish.source_text, negative=wish.negative or asked.negative)
-            return Sound(edited(family.editor, sound.at(AUDIOLDM2_RATE_HZ), name, ask), AUDIOLDM2_RATE_HZ)
+            ask = replace(
+                asked,
+                text=wish.text,
+                source_text=wish.source_text,
+                negative=wish.negative or asked.negative,
+            )
+            return Sound(
+                edited(family.editor, sound.at(AUDIOLDM2_RATE_HZ), name, ask), AUDIOLDM2_RATE_HZ
+            )
 
         return edit, {**asdict(asked), "files": family.files()}
 
@@ -177,11 +215,15 @@ def _defaults() -> Mapping[str, Any]:
 
 def _all_known(method: str, settings: Mapping[str, Any], known: Sequence[str]) -> None:
     if unknown := sorted(set(settings) - set(known)):
-        raise PairsError(f"--set {method}.{unknown[0]}: {method} has {', '.join(known) or 'nothing to set'}")
+        raise PairsError(
+            f"--set {method}.{unknown[0]}: {method} has {', '.join(known) or 'nothing to set'}"
+        )
 
 
 def _wish(row: Mapping[str, str], path: Path, number: int) -> Wish:
-    cells = {column: value.strip() for column, value in row.items() if column and value and value.strip()}
+    cells = {
+        column: value.strip() for column, value in row.items() if column and value and value.strip()
+    }
     if absent := [column for column in ("source", "text") if column not in cells]:
         raise PairsError(f"{path}:{number}: expected something in the column {absent[0]}")
     files = {role: path.parent / cells.pop(role) for role in ("source", "target") if role in cells}
@@ -214,17 +256,30 @@ def _track(items: Sequence[Wish], title: str) -> Iterator[Wish]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "retimbre eval compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "retimbre eval compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("asked", type=Path, metavar="ASKED")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--methods", type=lambda text: text.split(","), default=list(METHODS), metavar="NAME,…",
+        "--methods",
+        type=lambda text: text.split(","),
+        default=list(METHODS),
+        metavar="NAME,…",
         help=f"of {', '.join(METHODS)} (default: all)",
-    )  # fmt: skip
-    parser.add_argument("--models", type=Path, metavar="DIR", help="folder with AudioLDM2, AudioMAE and the adapter")
-    parser.add_argument("--set", action="append", default=[], type=_setting, metavar="METHOD.KEY=VALUE",
-                        help="other values than the published ones, such as sdedit.share=0.4")  # fmt: skip
+    )
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder with AudioLDM2, AudioMAE and the adapter"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="METHOD.KEY=VALUE",
+        help="other values than the published ones, such as sdedit.share=0.4",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser

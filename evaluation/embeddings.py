@@ -1,8 +1,10 @@
-"""Sounds as vectors, for CLAP similarity and FAD. Weights come from a local folder or the hub's cache, never the net.
+"""Sounds as vectors, for CLAP similarity and FAD.
 
-Every embedding is taken over fixed windows: the first begins at 0, the next where the last one ended, and the last one
-ends where the sound ends. CLAP's own feature extractor would cut a random 10 s out of anything longer, so that
-the same file gets another score each time.
+Weights come from a local folder or the hub's cache, never the net.
+
+Every embedding is taken over fixed windows: the first begins at 0, the next where the last one
+ended, and the last one ends where the sound ends. CLAP's own feature extractor would cut a random
+10 s out of anything longer, so that the same file gets another score each time.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ class MissingWeights(Exception):
 class MelStatistics:
     """Mean and deviation of AudioLDM2's log-mel over 1 s: 128 numbers, no weights.
 
-    It hears level, colour and unrest of the spectrum and nothing that has to be learned. Good for telling two versions
-    of one system apart where no learned embedding is at hand; not comparable to any published FAD.
+    It hears level, colour and unrest of the spectrum and nothing that has to be learned. Good for
+    telling two versions of one system apart where no learned embedding is at hand; not comparable
+    to any published FAD.
     """
 
     name = "mel statistics (64 bands, 1 s)"
@@ -62,9 +65,13 @@ class Clap:
         self._model.to(device).eval()
 
     def windows(self, sound: Sound) -> np.ndarray:
-        """[windows of 10 s, 512], each of length 1; a shorter sound is repeated, as CLAP's extractor does."""
+        """[windows of 10 s, 512], each of length 1; a shorter sound is repeated, as CLAP's
+        extractor does.
+        """
         rate_hz = self._extractor.sampling_rate
-        return np.concatenate([self._window(part) for part in fixed_windows(sound, rate_hz, CLAP_WINDOW_SECONDS)])
+        return np.concatenate(
+            [self._window(part) for part in fixed_windows(sound, rate_hz, CLAP_WINDOW_SECONDS)]
+        )
 
     def text(self, text: str) -> np.ndarray:
         """[512] of length 1."""
@@ -79,17 +86,21 @@ class Clap:
         return float(_unit(self.windows(sound).mean(axis=0, keepdims=True))[0] @ self.text(text))
 
     def _window(self, samples: np.ndarray) -> np.ndarray:
-        # One at a time: of a batch in which no sound is longer than 10 s, the extractor of a fused CLAP marks a random
-        # one as longer.
+        # One at a time: of a batch in which no sound is longer than 10 s, the extractor of a fused
+        # CLAP marks a random one as longer.
         import torch
 
-        values = self._extractor(samples, sampling_rate=self._extractor.sampling_rate, return_tensors="pt")
+        values = self._extractor(
+            samples, sampling_rate=self._extractor.sampling_rate, return_tensors="pt"
+        )
         with torch.inference_mode():
             return _unit(_vector(self._model.get_audio_features(**values.to(self._device))))
 
 
 class Encoder:
-    """Any audio encoder of transformers (AST, wav2vec 2, HuBERT, WavLM, …): the last layer's mean over 10 s."""
+    """Any audio encoder of transformers (AST, wav2vec 2, HuBERT, WavLM, …): the last layer's mean
+    over 10 s.
+    """
 
     def __init__(self, folder: str, device: str = "cpu") -> None:
         """A folder or a name in the hub's cache. MissingWeights."""
@@ -103,15 +114,21 @@ class Encoder:
 
         rate_hz, found = self._extractor.sampling_rate, []
         for samples in fixed_windows(sound, rate_hz, CLAP_WINDOW_SECONDS):
-            values = self._extractor(samples, sampling_rate=rate_hz, return_tensors="pt").to(self._device)
+            values = self._extractor(samples, sampling_rate=rate_hz, return_tensors="pt").to(
+                self._device
+            )
             with torch.inference_mode():
-                found.append(self._model(**values).last_hidden_state.mean(dim=1).float().cpu().numpy())
+                found.append(
+                    self._model(**values).last_hidden_state.mean(dim=1).float().cpu().numpy()
+                )
         return np.concatenate(found)
 
 
 @lru_cache(maxsize=4)
 def load(name: str, device: str = "cpu") -> Embedding:
-    """By name: mel, or the folder (or cached hub name) of a CLAP or of another audio encoder. MissingWeights."""
+    """By name: mel, or the folder (or cached hub name) of a CLAP or of another audio encoder.
+    MissingWeights.
+    """
     if name == "mel":
         return MelStatistics()
     config = _pretrained(name, "AutoConfig")[0]
@@ -119,7 +136,9 @@ def load(name: str, device: str = "cpu") -> Embedding:
 
 
 def window_starts(length: int, window: int) -> list[int]:
-    """Where windows of `window` begin in `length`: one behind the other, the last one moved back to the end."""
+    """Where windows of `window` begin in `length`: one behind the other, the last one moved back to
+    the end.
+    """
     if length <= window:
         return [0]
     starts = list(range(0, length - window + 1, window))
@@ -127,7 +146,9 @@ def window_starts(length: int, window: int) -> list[int]:
 
 
 def fixed_windows(sound: Sound, rate_hz: int, seconds: float) -> Sequence[np.ndarray]:
-    """The sound at `rate_hz`, cut by `window_starts`; a sound shorter than a window stays as short as it is."""
+    """The sound at `rate_hz`, cut by `window_starts`; a sound shorter than a window stays as short
+    as it is.
+    """
     samples, window = sound.at(rate_hz), int(seconds * rate_hz)
     return [samples[start : start + window] for start in window_starts(len(samples), window)]
 
@@ -139,7 +160,10 @@ def _pretrained(folder: str, *classes: str) -> list[Any]:
     except ImportError as error:
         raise MissingWeights("needs transformers; run: pip install 'retimbre[torch]'") from error
     try:
-        return [getattr(transformers, name).from_pretrained(folder, local_files_only=True) for name in classes]
+        return [
+            getattr(transformers, name).from_pretrained(folder, local_files_only=True)
+            for name in classes
+        ]
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MissingWeights(

@@ -1,7 +1,9 @@
-"""Judge finished results: a CSV file or folder of (source, text, output[, target]), one column of figures a method.
+"""Judge finished results: a CSV file or folder of (source, text, output[, target]), one column of
+figures a method.
 
-Nothing is fetched: CLAP and other learned embeddings are read from --clap and --embedding, a folder or a name in the
-hub's cache. A figure that cannot be had is left blank, with the reason below the table.
+Nothing is fetched: CLAP and other learned embeddings are read from --clap and --embedding, a folder
+or a name in the hub's cache. A figure that cannot be had is left blank, with the reason below the
+table.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.catalogue import CATALOGUE, NAMES, Metric
+from evaluation.pairs import FORMS, Clip, PairsError, Row, read_rows, sound_of, sounds_in
 from evaluation.report import plain
 from evaluation.unseen import mean_and_error
-from evaluation.pairs import FORMS, Clip, PairsError, Row, read_rows, sound_of, sounds_in
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 TABLE_WIDTH = 140  # in files and pipes
@@ -60,20 +62,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(argv)
     if unknown := sorted(set(options.only) - set(NAMES)):
-        print(f"retimbre eval folder: no figure {unknown[0]!r}; there are {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"retimbre eval folder: no figure {unknown[0]!r}; there are {', '.join(NAMES)}",
+            file=sys.stderr,
+        )
         return 2
     warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
     try:
         report = judge(
-            read_rows(options.place), only=options.only, clap=options.clap, embedding=options.embedding,
-            reference=options.reference, device=options.device, track=_bar,
-        )  # fmt: skip
+            read_rows(options.place),
+            only=options.only,
+            clap=options.clap,
+            embedding=options.embedding,
+            reference=options.reference,
+            device=options.device,
+            track=_bar,
+        )
     except PairsError as error:
         print(f"retimbre eval folder: {error}", file=sys.stderr)
         return 1
     _print(report)
     if options.json:
-        options.json.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     if options.csv:
         _write_csv(options.csv, report)
     return 0
@@ -91,8 +103,9 @@ def judge(
 ) -> dict[str, Any]:
     """Every figure of every row and method. PairsError.
 
-    `embedding`: mel, clap, or a folder; none: clap where `clap` is given, else mel. The reference set of FAD and KLD
-    is the folder `reference`; without one the rows' targets if all have one, else their sources.
+    `embedding`: mel, clap, or a folder; none: clap where `clap` is given, else mel. The reference
+    set of FAD and KLD is the folder `reference`; without one the rows' targets if all have one,
+    else their sources.
     """
     wanted = [metric for metric in CATALOGUE if not only or metric.name in only]
     loaded = _load(wanted, clap, embedding, device)
@@ -106,8 +119,15 @@ def judge(
     for name, part in methods.items():
         mine = [result["figures"] for result in results if result["method"] == name]
         part["results"] = len(mine)
-        part["figures"] = {m.name: _mean([f[m.name] for f in mine]) for m in wanted if m.against != "set"}
-    report = {"schema": 1, "methods": methods, "blank": _blank(rows, wanted, loaded), "results": results}
+        part["figures"] = {
+            m.name: _mean([f[m.name] for f in mine]) for m in wanted if m.against != "set"
+        }
+    report = {
+        "schema": 1,
+        "methods": methods,
+        "blank": _blank(rows, wanted, loaded),
+        "results": results,
+    }
     if needs_sets:
         report["reference"] = _judge_sets(rows, wanted, loaded, outputs, reference, methods, track)
     return report
@@ -124,7 +144,9 @@ def _figures(row: Row, wanted: Sequence[Metric], loaded: Embeddings) -> dict[str
     for metric in wanted:
         if metric.against == "text":
             has = loaded.clap is not None and row.text
-            found[metric.name] = metric.function(loaded.clap, output, row.text) if has else float("nan")
+            found[metric.name] = (
+                metric.function(loaded.clap, output, row.text) if has else float("nan")
+            )
         elif metric.against in ("source", "target"):
             clip = getattr(row, metric.against)
             found[metric.name] = metric.function(output, sound_of(clip)) if clip else float("nan")
@@ -143,7 +165,9 @@ def _judge_sets(rows, wanted, loaded, outputs, folder, methods, track) -> dict[s
     for method, ours in outputs.items() if clips else ():
         figures, count = methods[method]["figures"], len(ours.features)
         divergences = feature_divergences(ours.features, reference.features)
-        found = {f"kld_{family}": {"value": value, "n": count} for family, value in divergences.items()}
+        found = {
+            f"kld_{family}": {"value": value, "n": count} for family, value in divergences.items()
+        }
         if loaded.fad and min(len(ours.rows), len(reference.rows)) > 1:
             windows = len(ours.rows)
             limit = frechet_infinity(ours.rows, reference.rows)
@@ -151,9 +175,11 @@ def _judge_sets(rows, wanted, loaded, outputs, folder, methods, track) -> dict[s
             found["fad_infinity"] = {"value": limit.value, "fit": limit.fit, "n": windows}
         figures.update({name: figure for name, figure in found.items() if name in names})
     return {
-        "set": title, "sounds": len(clips), "windows": len(reference.rows) if reference.windows else 0,
+        "set": title,
+        "sounds": len(clips),
+        "windows": len(reference.rows) if reference.windows else 0,
         "embedding": loaded.fad.name if loaded.fad else None,
-    }  # fmt: skip
+    }
 
 
 def _reference(rows: Sequence[Row], folder: Path | None) -> tuple[str, list[Clip]]:
@@ -163,7 +189,9 @@ def _reference(rows: Sequence[Row], folder: Path | None) -> tuple[str, list[Clip
     return f"the {role}s", list(dict.fromkeys(clip for row in rows if (clip := getattr(row, role))))
 
 
-def _load(wanted: Sequence[Metric], clap: str | None, embedding: str | None, device: str) -> Embeddings:
+def _load(
+    wanted: Sequence[Metric], clap: str | None, embedding: str | None, device: str
+) -> Embeddings:
     from evaluation import embeddings
 
     names, blank = {metric.name for metric in wanted}, {}
@@ -181,7 +209,9 @@ def _load(wanted: Sequence[Metric], clap: str | None, embedding: str | None, dev
         if model and not isinstance(model, embeddings.Clap):
             blank["clap"], model = f"{clap} is no CLAP model", None
     elif "clap" in names:
-        blank["clap"] = "no CLAP given: hf download laion/larger_clap_music, then --clap laion/larger_clap_music"
+        blank["clap"] = (
+            "no CLAP given: hf download laion/larger_clap_music, then --clap laion/larger_clap_music"
+        )
     fad = None
     if figures := names & {"fad", "fad_infinity"}:
         name = embedding or ("clap" if clap else "mel")
@@ -203,23 +233,40 @@ def _blank(rows: Sequence[Row], wanted: Sequence[Metric], loaded: Embeddings) ->
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "retimbre eval folder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "retimbre eval folder",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("place", type=Path, metavar="CSV_OR_FOLDER", help=FORMS)
-    parser.add_argument("--clap", metavar="DIR", help="a ClapModel: folder, or name in the hub's cache")
     parser.add_argument(
-        "--embedding", metavar="NAME", help="of FAD: mel, clap or the folder of another audio encoder (default: clap "
+        "--clap", metavar="DIR", help="a ClapModel: folder, or name in the hub's cache"
+    )
+    parser.add_argument(
+        "--embedding",
+        metavar="NAME",
+        help="of FAD: mel, clap or the folder of another audio encoder (default: clap "
         "where --clap is given, else mel)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--reference", type=Path, metavar="DIR", help="sounds for FAD and KLD (default: the targets, else the sources)"
     )
     parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=[], metavar="NAME,…", help=", ".join(NAMES)
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="sounds for FAD and KLD (default: the targets, else the sources)",
     )
-    parser.add_argument("--device", default="cpu", help="of the learned embeddings, such as cuda (default cpu)")
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAME,…",
+        help=", ".join(NAMES),
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="of the learned embeddings, such as cuda (default cpu)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the figures of each result there")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write the figures of each result there"
+    )
     return parser
 
 
@@ -266,7 +313,10 @@ def _write_csv(path: Path, report: Mapping[str, Any]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = None
         for result in report["results"]:
-            figures = {name: value if math.isfinite(value) else "" for name, value in result["figures"].items()}
+            figures = {
+                name: value if math.isfinite(value) else ""
+                for name, value in result["figures"].items()
+            }
             cells = {**{key: value for key, value in result.items() if key != "figures"}, **figures}
             if writer is None:
                 writer = csv.DictWriter(stream, fieldnames=list(cells))

@@ -12,7 +12,9 @@ LOWEST_DB = -80.0
 
 
 def hang(folder: Path, name: str, title: str, sounds: Mapping[str, Sound]) -> None:
-    """Writes `name`.png with spectrograms side by side (0 to 16 kHz, 80 dB), and `name`_<sound>.wav."""
+    """Writes `name`.png with spectrograms side by side (0 to 16 kHz, 80 dB), and
+    `name`_<sound>.wav.
+    """
     import soundfile
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,12 @@ def draw(axis, title: str, sound: Sound) -> None:
     )
     level_db = 20 * np.log10(np.abs(bins) + 1e-9)
     axis.pcolormesh(
-        seconds, hz / 1000, level_db - level_db.max(), vmin=LOWEST_DB, vmax=0, cmap="magma", rasterized=True
+        seconds,
+        hz / 1000,
+        level_db - level_db.max(),
+        vmin=LOWEST_DB,
+        vmax=0,
+        cmap="magma",
+        rasterized=True,
     )
     axis.set(title=title)

@@ -1,9 +1,9 @@
 """Judge genre: is the result the genre that was asked for, and is it still the same music?
 
-Unseen pieces by the arranger, truly played by a soundfont that training never heard, go to the model with the name of
-another genre; the mix of what comes back is judged, by a judge that learned from true renderings alone. Beside every
-figure stands that of a true re-arrangement: the same tune and chords, written and played in that genre. Definitions:
-docs/evaluation.md.
+Unseen pieces by the arranger, truly played by a soundfont that training never heard, go to the
+model with the name of another genre; the mix of what comes back is judged, by a judge that learned
+from true renderings alone. Beside every figure stands that of a true re-arrangement: the same tune
+and chords, written and played in that genre. Definitions: docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation.accompaniment import SOURCES, allowed_classes, examined, means_of, parser, tracked
-from evaluation.arrangements import LEVELS_DB, RATE_HZ, TUNE, Players, at_levels, perform, rearranged
+from evaluation.arrangements import (
+    LEVELS_DB,
+    RATE_HZ,
+    TUNE,
+    Players,
+    at_levels,
+    perform,
+    rearranged,
+)
 from evaluation.metrics import Sound, chroma_similarity
 from evaluation.musical import harmony_share
 from evaluation.report import Goal, figures_table
@@ -43,25 +51,37 @@ ROWS = {
 
 
 def main(argv: Sequence[str] | None = None, subject: Band | None = None) -> int:
-    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if not told what."""
-    return examined("genre", parser("genre", __doc__, "arrangements", 30).parse_args(argv), subject, _examine)
+    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if
+    not told what.
+    """
+    return examined(
+        "genre", parser("genre", __doc__, "arrangements", 30).parse_args(argv), subject, _examine
+    )
 
 
 def _examine(report: dict[str, Any], options, subject: Band, judges, console) -> list[Goal]:
     judge = judges.load(name="genre")
     report["judge"] = judge.card
     own = judge.card["held_out_accuracy"]
-    console.print("the judge of genres, on true renderings that it never heard: "
-                  + ", ".join(f"{font} {share:.0%}" for font, share in own.items()))  # fmt: skip
+    console.print(
+        "the judge of genres, on true renderings that it never heard: "
+        + ", ".join(f"{font} {share:.0%}" for font, share in own.items())
+    )
     goals: list[Goal] = []
     if options.count:
-        results = list(tracked(console, _unseen(options, subject, judge), options.count, "arrangements"))
+        results = list(
+            tracked(console, _unseen(options, subject, judge), options.count, "arrangements")
+        )
         rows = {row: _means([item["rows"][row] for item in results]) for row in ROWS}
-        kinds = {kind: _means([item["rows"]["stem"] for item in results if item["source"] == kind])
-                 for kind in dict.fromkeys(item["source"] for item in results)}  # fmt: skip
+        kinds = {
+            kind: _means([item["rows"]["stem"] for item in results if item["source"] == kind])
+            for kind in dict.fromkeys(item["source"] for item in results)
+        }
         report["unseen"] = {"results": results, "rows": rows, "by_source": kinds}
-        goals += [Goal("genre accuracy", rows["stem"]["accuracy"]["mean"], 0.8),
-                  Goal("chroma to the source", rows["stem"]["chroma"]["mean"], 0.8)]  # fmt: skip
+        goals += [
+            Goal("genre accuracy", rows["stem"]["accuracy"]["mean"], 0.8),
+            Goal("chroma to the source", rows["stem"]["chroma"]["mean"], 0.8),
+        ]
         title = f"{len(results)} unseen arrangements, unseen soundfont, mean ± standard error"
         console.print(figures_table(title, FIGURES, {ROWS[row]: own for row, own in rows.items()}))
         console.print(figures_table("Stems by what was heard", FIGURES, kinds))
@@ -84,12 +104,26 @@ def _unseen(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
         asked = genres[index % len(genres)]
         of = genres[(index + 1 + index // len(genres) * 3) % len(genres)]
         piece = compose(TEST_SEEDS[FIRST_SEED + 1000 * options.seed + index], options.seconds, of)
-        yield examine_piece(players, piece, asked, sources[index % len(sources)], subject, judge, options.seed + index)
+        yield examine_piece(
+            players,
+            piece,
+            asked,
+            sources[index % len(sources)],
+            subject,
+            judge,
+            options.seed + index,
+        )
     players.close()
 
 
 def examine_piece(
-    players: Players, piece: Arrangement, asked: str, kind: str, subject: Band, judge: Judge, seed: int
+    players: Players,
+    piece: Arrangement,
+    asked: str,
+    kind: str,
+    subject: Band,
+    judge: Judge,
+    seed: int,
 ) -> dict[str, Any]:
     """Figures of what comes back, of a true re-arrangement, and of the source left alone."""
     random = np.random.default_rng([0x6E4E, seed])
@@ -123,7 +157,9 @@ def heard_as(heard: str, asked: str, before: str) -> dict[str, float]:
 
 
 def mixed(stems: Mapping[str, Sound]) -> Sound:
-    """The stems at one loudness and then at LEVELS_DB; one that has no such level (a mix already) as it is."""
+    """The stems at one loudness and then at LEVELS_DB; one that has no such level (a mix already)
+    as it is.
+    """
     if not set(stems) <= set(LEVELS_DB):
         return next(iter(stems.values()))
     parts = at_levels({name: stem.at(RATE_HZ) for name, stem in stems.items()})
@@ -141,11 +177,13 @@ def _recorded(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
             stems = subject.perform(source, f"turn this into {asked}", {"seed": options.seed})
             mix, tune = mixed(stems), stems.get(TUNE)
             yield {
-                "recording": name, "asked": asked, "heard": judge.name(mix),
+                "recording": name,
+                "asked": asked,
+                "heard": judge.name(mix),
                 "accuracy": float(judge.name(mix) == asked),
                 "chroma": chroma_similarity(mix, source),
                 "tune": chroma_similarity(tune, source) if tune else float("nan"),
-            }  # fmt: skip
+            }
 
 
 _means = partial(means_of, FIGURES)

@@ -1,11 +1,14 @@
-"""Is the region heard rightly? The arranger's pieces, whose beats, bars, key and chords are known, heard again.
+"""Is the region heard rightly?
+
+The arranger's pieces, whose beats, bars, key and chords are known, heard again.
 
     python -m evaluation.hearing --count 20            a table: mix, chords alone, tune alone; 5, 10 and 30 seconds
     python -m evaluation.hearing --count 20 --librosa  librosa's beat tracker beside ours
     python -m evaluation.hearing --fit 100             the tables of engine/arranging/bars.py and harmony.py, learned
 
-Figures are on unseen seeds and the unseen soundfont. F of beats and bar lines as mir_eval.beat.f_measure's definition;
-the key's weighted score as in MIREX (fifth 0.5, relative 0.3, parallel 0.2).
+Figures are on unseen seeds and the unseen soundfont. F of beats and bar lines as
+mir_eval.beat.f_measure's definition; the key's weighted score as in MIREX (fifth 0.5, relative 0.3,
+parallel 0.2).
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ KINDS = ("mix", "chords", "tune")
 MINOR_MODES = tuple(mode for mode, steps in MODES.items() if steps[2] == 3)
 SAME_BEAT_SECONDS = 0.06
 STEPS, RATE = 200, 0.04
-KEY_SCALE = np.tile(np.repeat((6.0, 3.0), 12), len(harmony.PROFILES))  # shares of notes, of the bass
+# shares of notes, of the bass
+KEY_SCALE = np.tile(np.repeat((6.0, 3.0), 12), len(harmony.PROFILES))
 HEADINGS = {
     "f50": "beat F ±50 ms",
     "f70": "±70 ms",
@@ -73,7 +77,9 @@ class Excerpt(NamedTuple):
 
 
 def excerpts(seeds: range, soundfont: str) -> Iterator[Excerpt]:
-    """Each seed's piece as mix, chords alone and tune alone, cut to each of CUTS; silent ones are passed over."""
+    """Each seed's piece as mix, chords alone and tune alone, cut to each of CUTS; silent ones are
+    passed over.
+    """
     from training.render import Renderer, find_soundfont
 
     renderer = Renderer(find_soundfont(soundfont))
@@ -81,15 +87,23 @@ def excerpts(seeds: range, soundfont: str) -> Iterator[Excerpt]:
         arrangement = compose(seed, SECONDS)
         stems = _stems(arrangement, renderer, np.random.default_rng([0x4EA2, seed]))
         for kind in KINDS:
-            whole = sum(stems.values()) if kind == "mix" else stems.get(kind, np.zeros(1, np.float32))
+            whole = (
+                sum(stems.values()) if kind == "mix" else stems.get(kind, np.zeros(1, np.float32))
+            )
             for seconds, start in CUTS:
-                mono = whole[round(start * SAMPLE_RATE_HZ) : round((start + seconds) * SAMPLE_RATE_HZ)]
+                mono = whole[
+                    round(start * SAMPLE_RATE_HZ) : round((start + seconds) * SAMPLE_RATE_HZ)
+                ]
                 if len(mono) and np.abs(mono).max() > 1e-3:
-                    yield Excerpt(arrangement, kind, seconds, cut_grid(arrangement.grid, start, seconds), mono)
+                    yield Excerpt(
+                        arrangement, kind, seconds, cut_grid(arrangement.grid, start, seconds), mono
+                    )
     renderer.close()
 
 
-def _stems(arrangement: Arrangement, renderer, random: np.random.Generator) -> dict[str, np.ndarray]:
+def _stems(
+    arrangement: Arrangement, renderer, random: np.random.Generator
+) -> dict[str, np.ndarray]:
     """role -> float32 [samples] at its level in the mix."""
     from training.scores import Score
 
@@ -115,7 +129,10 @@ def beat_f(true: np.ndarray, heard: np.ndarray, within: float) -> float:
 
 def figures(truth: Grid, heard: Grid) -> dict[str, float]:
     """All of HEADINGS for one excerpt."""
-    beats_true, beats_heard = _inside(truth, truth.beats_seconds), _inside(truth, heard.beats_seconds)
+    beats_true, beats_heard = (
+        _inside(truth, truth.beats_seconds),
+        _inside(truth, heard.beats_seconds),
+    )
     ratio = heard.tempo_bpm / truth.tempo_bpm
     return {
         "f50": beat_f(beats_true, beats_heard, 0.05),
@@ -132,7 +149,9 @@ def figures(truth: Grid, heard: Grid) -> dict[str, float]:
 
 
 def key_score(true: Key, heard: Key) -> float:
-    """1 the same tonic and kind of third, 0.5 a fifth away, 0.3 the relative key, 0.2 the parallel one, else 0."""
+    """1 the same tonic and kind of third, 0.5 a fifth away, 0.3 the relative key, 0.2 the parallel
+    one, else 0.
+    """
     away, minor = (heard.tonic - true.tonic) % 12, true.mode in MINOR_MODES
     if minor != (heard.mode in MINOR_MODES):
         return 0.2 if away == 0 else 0.3 if away == (3 if minor else 9) else 0.0
@@ -142,19 +161,23 @@ def key_score(true: Key, heard: Key) -> float:
 def _chord_figures(truth: Grid, heard: Grid) -> dict[str, float]:
     """Shares of the true beats."""
     rows = []
-    for middle, chord in zip((truth.beats_seconds[:-1] + truth.beats_seconds[1:]) / 2, truth.chords, strict=True):
+    for middle, chord in zip(
+        (truth.beats_seconds[:-1] + truth.beats_seconds[1:]) / 2, truth.chords, strict=True
+    ):
         index = int(np.searchsorted(heard.beats_seconds, middle)) - 1
         if chord is None or not 0 <= middle < truth.seconds or not 0 <= index < len(heard.chords):
             continue
         root = heard.chords[index].root if heard.chords[index] else -1
-        rows.append((root == chord.root, root in chord.pitch_classes, root in truth.key.pitch_classes))
+        rows.append(
+            (root == chord.root, root in chord.pitch_classes, root in truth.key.pitch_classes)
+        )
     means = np.mean(rows, axis=0) if rows else (np.nan,) * 3
     return dict(zip(("root", "tone", "in_key"), map(float, means), strict=True))
 
 
 def bass_figures(excerpt: Excerpt, heard: Grid) -> dict[str, float]:
-    """A bass line that the arranger writes on a grid: shares of its notes in the true key, and of its onsets within
-    50 ms of a true half beat.
+    """A bass line that the arranger writes on a grid: shares of its notes in the true key, and of
+    its onsets within 50 ms of a true half beat.
     """
     line = write("bass", heard, GENRES[excerpt.arrangement.genre], np.random.default_rng(0))
     if not line:
@@ -163,7 +186,9 @@ def bass_figures(excerpt: Excerpt, heard: Grid) -> dict[str, float]:
     halves = np.interp(np.arange(0, len(times) - 0.99, 0.5), np.arange(len(times)), times)
     onsets = np.unique([note.start_seconds for note in line])
     return {
-        "bass_key": float(np.mean([note.pitch_midi % 12 in excerpt.truth.key.pitch_classes for note in line])),
+        "bass_key": float(
+            np.mean([note.pitch_midi % 12 in excerpt.truth.key.pitch_classes for note in line])
+        ),
         "bass_pulse": float(np.mean(np.abs(onsets[:, None] - halves).min(axis=1) < 0.05)),
     }
 
@@ -205,10 +230,14 @@ def table(seeds: range, soundfont: str, with_librosa: bool) -> str:
         "| region | heard by | n | " + " | ".join(HEADINGS.values()) + " |",
         "|---|---|---|" + "---|" * len(HEADINGS),
     ]
-    for (seconds, kind, who), rows in sorted(found.items(), key=lambda item: (item[0][0], KINDS.index(item[0][1]))):
+    for (seconds, kind, who), rows in sorted(
+        found.items(), key=lambda item: (item[0][0], KINDS.index(item[0][1]))
+    ):
         known = [[row[name] for row in rows if name in row] for name in HEADINGS]
         cells = [f"{np.nanmean(values):.2f}" if values else "" for values in known]
-        lines.append(f"| {seconds:.0f} s {kind} | {who} | {len(rows)} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {seconds:.0f} s {kind} | {who} | {len(rows)} | " + " | ".join(cells) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -231,10 +260,14 @@ def learned(seeds: range, soundfont: str) -> str:
             key_targets.append(modes.index(excerpt.truth.key.mode) * 12 + excerpt.truth.key.tonic)
     weights = _most_likely(readings, bar_targets, _bar_prior(), 0.02)
     lines, size = [], len(bars.CLUES)
-    for metre, rows in zip(bars.METRES, np.split(weights[: 14 * size].reshape(14, size), [8]), strict=True):
+    for metre, rows in zip(
+        bars.METRES, np.split(weights[: 14 * size].reshape(14, size), [8]), strict=True
+    ):
         lines += [f"WEIGHTS[{metre}]:", *(_row(row, 2) for row in rows)]
     lines += ["GENERAL_WEIGHTS:", _row(weights[14 * size :], 2)]
-    profiles = _most_likely(key_rows, key_targets, np.zeros(key_rows[0].shape[1]), 0.001) * KEY_SCALE
+    profiles = (
+        _most_likely(key_rows, key_targets, np.zeros(key_rows[0].shape[1]), 0.001) * KEY_SCALE
+    )
     for mode, pair in zip(modes, profiles.reshape(len(modes), 2, 12), strict=True):
         lines += [f"PROFILES[{mode!r}]:", *(_row(row, 1) for row in pair)]
     return "\n".join(lines)
@@ -248,10 +281,15 @@ def _true_reading(read: list[bars.Reading], truth: Grid) -> int | None:
         return None
     errors = []
     for reading in read:
-        right = reading.beats_per_bar == metre and abs(reading.period_seconds * truth.tempo_bpm / 60 - 1) < 0.06
+        right = (
+            reading.beats_per_bar == metre
+            and abs(reading.period_seconds * truth.tempo_bpm / 60 - 1) < 0.06
+        )
         for first in range(2 * reading.beats_per_bar):
             times = reading.halves_seconds[first :: 2 * metre] if right else np.zeros(0)
-            errors.append(np.abs(times[:, None] - lines).min(axis=1).mean() if len(times) else np.inf)
+            errors.append(
+                np.abs(times[:, None] - lines).min(axis=1).mean() if len(times) else np.inf
+            )
     best = int(np.argmin(errors))
     return best if errors[best] < SAME_BEAT_SECONDS else None
 
@@ -262,7 +300,9 @@ def _placed(reading: bars.Reading, scores: np.ndarray) -> np.ndarray:
     clues = bars.clues(reading, scores)
     before, after = (0, three) if reading.beats_per_bar == 4 else (four, 0)
     own = clues[:, : four + three - before - after]
-    return np.hstack([np.pad(own, ((0, 0), (before, after))), clues[:, own.shape[1] :]]).astype(np.float32)
+    return np.hstack([np.pad(own, ((0, 0), (before, after))), clues[:, own.shape[1] :]]).astype(
+        np.float32
+    )
 
 
 def _bar_prior() -> np.ndarray:
@@ -282,8 +322,12 @@ def _key_rows(shares: np.ndarray, modes: tuple[str, ...]) -> np.ndarray:
     return np.kron(np.eye(len(modes)), turned).astype(np.float32)
 
 
-def _most_likely(groups: list[np.ndarray], targets: list[int], prior: np.ndarray, pull: float) -> np.ndarray:
-    """Weights under which the target row of each group stands out (softmax, Adam), pulled towards `prior`."""
+def _most_likely(
+    groups: list[np.ndarray], targets: list[int], prior: np.ndarray, pull: float
+) -> np.ndarray:
+    """Weights under which the target row of each group stands out (softmax, Adam), pulled towards
+    `prior`.
+    """
     rows, sizes = np.concatenate(groups), [len(group) for group in groups]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     owner, right = np.repeat(np.arange(len(sizes)), sizes), starts + np.array(targets)
@@ -308,11 +352,16 @@ def main() -> None:
     from training.render import TRAINING_SOUNDFONTS, UNSEEN_SOUNDFONT
     from training.scores import JUDGE_SEEDS, TEST_SEEDS
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=20, help="pieces to hear (default 20)")
     parser.add_argument("--librosa", action="store_true", help="librosa's beat tracker, too")
     parser.add_argument(
-        "--fit", type=int, metavar="PIECES", help="learn the tables from so many pieces, and print them"
+        "--fit",
+        type=int,
+        metavar="PIECES",
+        help="learn the tables from so many pieces, and print them",
     )
     options = parser.parse_args()
     if options.fit:

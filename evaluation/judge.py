@@ -1,8 +1,9 @@
 """Which instrument is it? A small classifier that learned from true renderings alone.
 
-Trained by `python -m training.judge` on three soundfonts and scores that neither the model's training
-nor the examination uses. It chooses among the model's target sounds and knows no others: of a foreign
-sound it names the likest. Runs on onnxruntime; torch is needed to train it, not to ask it.
+Trained by `python -m training.judge` on three soundfonts and scores that neither the model's
+training nor the examination uses. It chooses among the model's target sounds and knows no others:
+of a foreign sound it names the likest. Runs on onnxruntime; torch is needed to train it, not to ask
+it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def normalised(log_mel: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Judge:
-    """`names` in the order of the classifier's outputs (instruments, or genres); `card` holds its own figures."""
+    """`names` in the order of the classifier's outputs (instruments, or genres); `card` holds its
+    own figures.
+    """
 
     names: tuple[str, ...]
     card: dict[str, Any]
@@ -47,7 +50,9 @@ class Judge:
         """`name`: a key of TRAINED_BY. Raises FileNotFoundError that says how to train it."""
         card_path, model_path = folder / f"{name}.json", folder / f"{name}.onnx"
         if not (card_path.is_file() and model_path.is_file()):
-            raise FileNotFoundError(f"no {name}.onnx in {folder}: train it with '{TRAINED_BY[name]}'")
+            raise FileNotFoundError(
+                f"no {name}.onnx in {folder}: train it with '{TRAINED_BY[name]}'"
+            )
         card = json.loads(card_path.read_text(encoding="utf-8"))
         return cls(tuple(card["names"]), card, model_path)
 
@@ -57,11 +62,16 @@ class Judge:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(str(self.model_path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(self.model_path), options, providers=["CPUExecutionProvider"]
+        )
 
     def probabilities(self, sound: Sound) -> np.ndarray:
         """[names]; the mean over windows of 5.12 s."""
-        windows = [self._session.run(None, {"log_mel": window[None]})[0][0] for window in _windows(features(sound))]
+        windows = [
+            self._session.run(None, {"log_mel": window[None]})[0][0]
+            for window in _windows(features(sound))
+        ]
         logits = np.stack(windows)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (odds / odds.sum(axis=1, keepdims=True)).mean(axis=0)
@@ -73,7 +83,10 @@ class Judge:
     def ranking(self, sound: Sound, count: int = 3) -> Sequence[tuple[str, float]]:
         """The likeliest instruments with their probabilities."""
         probabilities = self.probabilities(sound)
-        return [(self.names[index], float(probabilities[index])) for index in probabilities.argsort()[::-1][:count]]
+        return [
+            (self.names[index], float(probabilities[index]))
+            for index in probabilities.argsort()[::-1][:count]
+        ]
 
 
 def _windows(frames: np.ndarray) -> list[np.ndarray]:

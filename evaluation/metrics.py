@@ -46,17 +46,23 @@ class Sound:
 
     @cached_property
     def chroma(self) -> np.ndarray:
-        """CQT chroma [12, frames of 512 samples at 22 050 Hz], librosa.feature.chroma_cqt's defaults."""
+        """CQT chroma [12, frames of 512 samples at 22 050 Hz], librosa.feature.chroma_cqt's
+        defaults.
+        """
         import librosa
 
-        return librosa.feature.chroma_cqt(y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP)
+        return librosa.feature.chroma_cqt(
+            y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP
+        )
 
     @cached_property
     def onset_strength(self) -> np.ndarray:
         """librosa.onset.onset_strength's defaults, hop 512."""
         import librosa
 
-        return librosa.onset.onset_strength(y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP)
+        return librosa.onset.onset_strength(
+            y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP
+        )
 
     @cached_property
     def onsets_seconds(self) -> np.ndarray:
@@ -76,7 +82,11 @@ class Sound:
 
         if not np.any(self.samples):
             return float("nan")
-        return float(librosa.feature.tempo(onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP)[0])
+        return float(
+            librosa.feature.tempo(
+                onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP
+            )[0]
+        )
 
     @cached_property
     def beats_seconds(self) -> np.ndarray:
@@ -91,7 +101,9 @@ class Sound:
 
     @cached_property
     def key(self) -> tuple[int, bool] | None:
-        """(tonic's pitch class, minor?): the Krumhansl profile that the mean chroma resembles most; None: no pitch."""
+        """(tonic's pitch class, minor?): the Krumhansl profile that the mean chroma resembles most;
+        None: no pitch.
+        """
         mean = self.chroma.mean(axis=1)
         if np.ptp(mean) < 1e-6:
             return None
@@ -105,23 +117,33 @@ class Sound:
     @cached_property
     def key_name(self) -> str:
         """For people: "A minor"."""
-        return f"{PITCH_CLASSES[self.key[0]]} {'minor' if self.key[1] else 'major'}" if self.key else "no key"
+        return (
+            f"{PITCH_CLASSES[self.key[0]]} {'minor' if self.key[1] else 'major'}"
+            if self.key
+            else "no key"
+        )
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
-        """Frames of seed 1's four families, [values, frames]: librosa's defaults at 22 050 Hz, hop 512.
+        """Frames of seed 1's four families, [values, frames]: librosa's defaults at 22 050 Hz, hop
+        512.
 
-        mfcc 2 to 13 (the first is loudness), chroma, spectral (centroid, bandwidth, rolloff in Hz), zero_crossing rate.
+        mfcc 2 to 13 (the first is loudness), chroma, spectral (centroid, bandwidth, rolloff in Hz),
+        zero_crossing rate.
         """
         import librosa
 
         samples = self.at(ANALYSIS_RATE_HZ)
         magnitude = np.abs(librosa.stft(samples, hop_length=HOP))
         spectral = (
-            librosa.feature.spectral_centroid, librosa.feature.spectral_bandwidth, librosa.feature.spectral_rolloff
-        )  # fmt: skip
+            librosa.feature.spectral_centroid,
+            librosa.feature.spectral_bandwidth,
+            librosa.feature.spectral_rolloff,
+        )
         return {
-            "mfcc": librosa.feature.mfcc(y=samples, sr=ANALYSIS_RATE_HZ, n_mfcc=13, hop_length=HOP)[1:],
+            "mfcc": librosa.feature.mfcc(y=samples, sr=ANALYSIS_RATE_HZ, n_mfcc=13, hop_length=HOP)[
+                1:
+            ],
             "chroma": self.chroma,
             "spectral": np.concatenate([of(S=magnitude, sr=ANALYSIS_RATE_HZ) for of in spectral]),
             "zero_crossing": librosa.feature.zero_crossing_rate(samples, hop_length=HOP),
@@ -129,13 +151,19 @@ class Sound:
 
     @cached_property
     def pitch(self) -> tuple[np.ndarray, np.ndarray]:
-        """(Hz, voiced?) by frame of 512 samples: librosa.pyin, C2 to C7, a guess in unvoiced frames too."""
+        """(Hz, voiced?) by frame of 512 samples: librosa.pyin, C2 to C7, a guess in unvoiced frames
+        too.
+        """
         import librosa
 
         hz, voiced, _ = librosa.pyin(
-            self.at(ANALYSIS_RATE_HZ), fmin=LOWEST_PITCH_HZ, fmax=HIGHEST_PITCH_HZ, sr=ANALYSIS_RATE_HZ,
-            hop_length=HOP, fill_na=None,
-        )  # fmt: skip
+            self.at(ANALYSIS_RATE_HZ),
+            fmin=LOWEST_PITCH_HZ,
+            fmax=HIGHEST_PITCH_HZ,
+            sr=ANALYSIS_RATE_HZ,
+            hop_length=HOP,
+            fill_na=None,
+        )
         return hz, voiced
 
     @cached_property
@@ -145,7 +173,8 @@ class Sound:
 
 
 def chroma_similarity(sound: Sound, reference: Sound) -> float:
-    """Mean over frames of the cosine between CQT chroma vectors; 1 = the same notes at the same times.
+    """Mean over frames of the cosine between CQT chroma vectors; 1 = the same notes at the same
+    times.
 
     librosa.feature.chroma_cqt (36 bins an octave from C1, 7 octaves, max norm), 22 050 Hz, hop 512,
     equal length. Frames silent in both do not count; silent in one alone count 0. Chroma are never
@@ -161,10 +190,11 @@ def chroma_similarity(sound: Sound, reference: Sound) -> float:
 
 
 def mean_chroma_similarity(sound: Sound, reference: Sound) -> float:
-    """Cosine between the two chroma vectors averaged over time; which notes, not when (MuseCPEval, arXiv 2512.14629).
+    """Cosine between the two chroma vectors averaged over time; which notes, not when (MuseCPEval,
+    arXiv 2512.14629).
 
-    The chroma of `chroma_similarity`. Blind to order: a tune played backwards scores 1. Unrelated music easily reaches
-    0.8, so this figure is always the higher of the two.
+    The chroma of `chroma_similarity`. Blind to order: a tune played backwards scores 1. Unrelated
+    music easily reaches 0.8, so this figure is always the higher of the two.
     """
     a, b = sound.chroma.mean(axis=1), reference.chroma.mean(axis=1)
     norms = float(np.linalg.norm(a)), float(np.linalg.norm(b))
@@ -176,7 +206,8 @@ def mean_chroma_similarity(sound: Sound, reference: Sound) -> float:
 def onset_f(sound: Sound, reference: Sound) -> float:
     """F-measure of note onsets within 50 ms, each matched once (mir_eval.onset.f_measure).
 
-    Onsets by librosa.onset.onset_detect. Two sounds without any onset agree: 1, where mir_eval says 0.
+    Onsets by librosa.onset.onset_detect. Two sounds without any onset agree: 1, where mir_eval says
+    0.
     """
     import mir_eval
 
@@ -189,10 +220,11 @@ def onset_f(sound: Sound, reference: Sound) -> float:
 
 
 def beat_f(sound: Sound, reference: Sound) -> float:
-    """F-measure of beats within 70 ms, each matched once (mir_eval.beat.f_measure), from the first beat on.
+    """F-measure of beats within 70 ms, each matched once (mir_eval.beat.f_measure), from the first
+    beat on.
 
-    Beats by librosa.beat.beat_track. mir_eval's usual cut of the first 5 s is left out: regions are short. Two sounds
-    without any beat agree: 1.
+    Beats by librosa.beat.beat_track. mir_eval's usual cut of the first 5 s is left out: regions are
+    short. Two sounds without any beat agree: 1.
     """
     import mir_eval
 
@@ -205,9 +237,11 @@ def beat_f(sound: Sound, reference: Sound) -> float:
 
 
 def key_distance(sound: Sound, reference: Sound) -> float:
-    """Steps between two keys round the circle of fifths, 0 to 6; nan if one has no pitch (MuseCPEval).
+    """Steps between two keys round the circle of fifths, 0 to 6; nan if one has no pitch
+    (MuseCPEval).
 
-    A minor key stands where its relative major does: C major and A minor are 0 apart, C major and C minor 3.
+    A minor key stands where its relative major does: C major and A minor are 0 apart, C major and C
+    minor 3.
     """
     if sound.key is None or reference.key is None:
         return float("nan")
@@ -218,8 +252,8 @@ def key_distance(sound: Sound, reference: Sound) -> float:
 def feature_distance(sound: Sound, reference: Sound) -> float:
     """Audio Feature Distance: 1 - cosine between feature vectors, 0 to 2 (seed 3 says no more).
 
-    Ours: the mean over the four families of `Sound.features`, each as the vector of its means and deviations over
-    time, so that no unit (Hz, dB) outweighs another family. nan for silence.
+    Ours: the mean over the four families of `Sound.features`, each as the vector of its means and
+    deviations over time, so that no unit (Hz, dB) outweighs another family. nan for silence.
     """
     if not (np.any(sound.samples) and np.any(reference.samples)):
         return float("nan")
@@ -228,7 +262,9 @@ def feature_distance(sound: Sound, reference: Sound) -> float:
 
 
 def spectral_distance(sound: Sound, reference: Sound) -> float:
-    """Mean squared difference of log-mel spectrograms (seed 3); the mel of `log_mel_distance`, in squared nepers."""
+    """Mean squared difference of log-mel spectrograms (seed 3); the mel of `log_mel_distance`, in
+    squared nepers.
+    """
     a, b = _same_length(sound.log_mel, reference.log_mel)
     return float(np.square(a - b).mean())
 
@@ -272,8 +308,8 @@ def tempo_delta_bpm(sound: Sound, reference: Sound) -> float:
 def log_mel(samples_16k: np.ndarray) -> np.ndarray:
     """AudioLDM2's log-mel, [64, 1 + N // 160]: log(max(mel @ |STFT|, 1e-5)), natural log.
 
-    16 kHz, n_fft 1024, hop 160, Hann, centred with reflection; 64 Slaney bands, 0 to 8 kHz, area norm;
-    magnitude, not power.
+    16 kHz, n_fft 1024, hop 160, Hann, centred with reflection; 64 Slaney bands, 0 to 8 kHz, area
+    norm; magnitude, not power.
     """
     half = MEL_N_FFT // 2
     padded = np.pad(samples_16k, half, mode="reflect" if len(samples_16k) > half else "symmetric")
@@ -285,7 +321,11 @@ def log_mel(samples_16k: np.ndarray) -> np.ndarray:
 def at_level(samples: np.ndarray) -> np.ndarray:
     """Brought to -20 dBFS RMS; silence stays silence."""
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-    return (samples * (MEL_LEVEL_RMS / rms)).astype(np.float32) if rms > 1e-7 else np.asarray(samples, np.float32)
+    return (
+        (samples * (MEL_LEVEL_RMS / rms)).astype(np.float32)
+        if rms > 1e-7
+        else np.asarray(samples, np.float32)
+    )
 
 
 def _fifths(tonic: int, is_minor: bool) -> int:

@@ -1,4 +1,7 @@
-"""Does a stem keep to key, beat and tempo, and is it free of its source? Each docstring is the definition."""
+"""Does a stem keep to key, beat and tempo, and is it free of its source?
+
+Each docstring is the definition.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ SOURCE_RATE_HZ = 32_000
 
 
 def key_share(sound: Sound, pitch_classes: Collection[int]) -> float:
-    """Share of a sound that lies in a key: of each CQT chroma frame the pitch classes of at least 0.6 of the strongest,
-    weighted by their strength and by the frame's level (RMS). nan for silence.
+    """Share of a sound that lies in a key: of each CQT chroma frame the pitch classes of at least
+    0.6 of the strongest, weighted by their strength and by the frame's level (RMS). nan for
+    silence.
     """
     strong, level = _strong_chroma(sound)
     inside = np.isin(np.arange(12), list(pitch_classes))[:, None]
@@ -28,30 +32,40 @@ def key_share(sound: Sound, pitch_classes: Collection[int]) -> float:
 def harmony_share(sound: Sound, allowed: Sequence[tuple[float, Collection[int]]]) -> float:
     """`key_share` with other pitch classes from each time on: (seconds, pitch classes), ascending.
 
-    What counts is the key and the chord of the moment: a secondary dominant leaves the key, and rightly so.
+    What counts is the key and the chord of the moment: a secondary dominant leaves the key, and
+    rightly so.
     """
     strong, level = _strong_chroma(sound)
     times = np.arange(strong.shape[1]) * HOP / ANALYSIS_RATE_HZ
-    place = np.clip(np.searchsorted([start for start, _ in allowed], times, side="right") - 1, 0, None)
+    place = np.clip(
+        np.searchsorted([start for start, _ in allowed], times, side="right") - 1, 0, None
+    )
     masks = np.array([np.isin(np.arange(12), list(classes)) for _, classes in allowed])  # [n, 12]
     return _share(strong * masks[place].T, strong, level)
 
 
 def beat_onset_f(sound: Sound, beats_seconds: np.ndarray) -> float:
-    """F-measure of a sound's onsets against given beats, 50 ms, each matched once (mir_eval.onset.f_measure).
+    """F-measure of a sound's onsets against given beats, 50 ms, each matched once
+    (mir_eval.onset.f_measure).
 
-    Onsets between beats count against it, so even a perfect drummer has no 1: compare with the true part's own figure.
+    Onsets between beats count against it, so even a perfect drummer has no 1: compare with the true
+    part's own figure.
     """
     import mir_eval
 
     if not len(sound.onsets_seconds):
         return 0.0
-    return float(mir_eval.onset.f_measure(beats_seconds, sound.onsets_seconds, window=ONSET_WINDOW_SECONDS)[0])
+    return float(
+        mir_eval.onset.f_measure(beats_seconds, sound.onsets_seconds, window=ONSET_WINDOW_SECONDS)[
+            0
+        ]
+    )
 
 
 def tempo_error_bpm(sound: Sound, tempo_bpm: float) -> float:
-    """How far the sound's own tempo lies from the true one: the rate within 8 % at which its onset strength is most
-    periodic (magnitude of its Fourier sum at 1, 2 and 4 times the beat). Without a beat, any value up to 8 %.
+    """How far the sound's own tempo lies from the true one: the rate within 8 % at which its onset
+    strength is most periodic (magnitude of its Fourier sum at 1, 2 and 4 times the beat).
+    Without a beat, any value up to 8 %.
     """
     strength = sound.onset_strength - sound.onset_strength.mean()
     if not np.any(strength):
@@ -65,10 +79,12 @@ def tempo_error_bpm(sound: Sound, tempo_bpm: float) -> float:
 
 
 def source_db(stem: Sound, source: Sound) -> float:
-    """Energy of the source in the stem, dB of the stem's: what the best complex gain in each of 8 bands explains.
+    """Energy of the source in the stem, dB of the stem's: what the best complex gain in each of 8
+    bands explains.
 
-    STFT of 64 ms, bands equal on the mel scale. Two parts of one piece agree by chance at about -29 dB (narrower bands
-    find more of that), a true part with the source 20 dB below it gives -19, a copy 0.
+    STFT of 64 ms, bands equal on the mel scale. Two parts of one piece agree by chance at about -29
+    dB (narrower bands find more of that), a true part with the source 20 dB below it gives -19, a
+    copy 0.
     """
     from librosa import mel_frequencies
 
@@ -76,7 +92,9 @@ def source_db(stem: Sound, source: Sound) -> float:
     frames = min(len(mine), len(theirs))
     mine, theirs = mine[:frames], theirs[:frames]
     hz = np.fft.rfftfreq(SOURCE_N_FFT, 1 / SOURCE_RATE_HZ)
-    edges = np.searchsorted(hz, mel_frequencies(n_mels=SOURCE_BANDS + 1, fmin=0, fmax=SOURCE_RATE_HZ / 2))
+    edges = np.searchsorted(
+        hz, mel_frequencies(n_mels=SOURCE_BANDS + 1, fmin=0, fmax=SOURCE_RATE_HZ / 2)
+    )
     explained = 0.0
     for first, last in zip(edges[:-1], edges[1:], strict=True):
         if last > first:

@@ -1,4 +1,5 @@
-"""Tables between marks in a page of docs/: what is measured is written by a command, what it means by hand.
+"""Tables between marks in a page of docs/: what is measured is written by a command, what it means
+by hand.
 
     <!-- steps -->            block(page, "steps", table) replaces
     | steps | ... |           what stands between the marks
@@ -17,13 +18,17 @@ def block(page: Path, name: str, text: str) -> None:
     before, opened, rest = page.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not (opened and closed):
-        raise ValueError(f"{page}: expected the lines {begin.strip()} and {end.strip()}; put them where the table goes")
+        raise ValueError(
+            f"{page}: expected the lines {begin.strip()} and {end.strip()}; put them where the table goes"
+        )
     page.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)
+    )
 
 
 def save_picture(figure, path: Path) -> None:

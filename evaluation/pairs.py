@@ -1,4 +1,6 @@
-"""What is to be judged: rows of (source, text, output[, target]), read from a CSV file, a folder or finished takes."""
+"""What is to be judged: rows of (source, text, output[, target]), read from a CSV file, a folder or
+finished takes.
+"""
 
 from __future__ import annotations
 
@@ -105,24 +107,44 @@ def _from_csv(path: Path) -> Iterator[Row]:
     with open(path, newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         if "output" not in (reader.fieldnames or ()):
-            raise PairsError(f"{path}: expected a first line with the column output, got {reader.fieldnames}")
+            raise PairsError(
+                f"{path}: expected a first line with the column output, got {reader.fieldnames}"
+            )
         for number, cells in enumerate(reader, start=2):
             cells = {column: (value or "").strip() for column, value in cells.items() if column}
-            clips = {role: _clip(path.parent / cells[role], f"{path}:{number}") for role in ROLES if cells.get(role)}
+            clips = {
+                role: _clip(path.parent / cells[role], f"{path}:{number}")
+                for role in ROLES
+                if cells.get(role)
+            }
             if "output" not in clips:
                 raise PairsError(f"{path}:{number}: the cell output is empty")
             name = cells.get("name") or clips["output"].path.stem
-            yield Row(name=name, text=cells.get("text", ""), method=cells.get("method") or ONE_METHOD, **clips)
+            yield Row(
+                name=name,
+                text=cells.get("text", ""),
+                method=cells.get("method") or ONE_METHOD,
+                **clips,
+            )
 
 
 def _from_names(folder: Path) -> Iterator[Row]:
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
-    by_role = {(path.stem.rpartition(".")[0], path.stem.rpartition(".")[2]): path for path in files.values()}
+    files = {
+        path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES
+    }
+    by_role = {
+        (path.stem.rpartition(".")[0], path.stem.rpartition(".")[2]): path
+        for path in files.values()
+    }
     for (name, role), path in by_role.items():
         if role == "output" and name:
             words = folder / f"{name}.txt"
             text = words.read_text(encoding="utf-8").strip() if words.is_file() else ""
-            others = {other: Clip(by_role[name, other]) for other in ("source", "target") if (name, other) in by_role}
+            others = {
+                other: Clip(by_role[name, other])
+                for other in ("source", "target")
+                if (name, other) in by_role
+            }
             yield Row(name, Clip(path), text, **others)
 
 
@@ -132,13 +154,18 @@ def _from_takes(folder: Path) -> Iterator[Row]:
         for stem in take.get("stems", ()):
             output = path.parent / Path(stem["path"]).name  # takes may have moved since
             yield Row(
-                f"{path.parent.name}/{output.stem}", _clip(output, str(path)), take["text"],
-                _region(take["input"], str(path)), method=_method(take),
-            )  # fmt: skip
+                f"{path.parent.name}/{output.stem}",
+                _clip(output, str(path)),
+                take["text"],
+                _region(take["input"], str(path)),
+                method=_method(take),
+            )
 
 
 def _region(row: Mapping[str, Any], where: str) -> Clip:
-    return _clip(Path(row["path"]), where)._replace(start_frame=row["start_frame"], frames=row["region_frames"])
+    return _clip(Path(row["path"]), where)._replace(
+        start_frame=row["start_frame"], frames=row["region_frames"]
+    )
 
 
 def _method(take: Mapping[str, Any]) -> str:

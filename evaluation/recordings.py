@@ -1,4 +1,6 @@
-"""Real recordings asked to become six instruments: there is no true rendering, only the source and the codec."""
+"""Real recordings asked to become six instruments: there is no true rendering, only the source and
+the codec.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,19 @@ def read_recordings(folder: Path) -> Iterator[tuple[str, Sound]]:
 
     for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
         with soundfile.SoundFile(path) as file:
-            samples = file.read(int(LONGEST_SECONDS * file.samplerate), dtype="float32", always_2d=True).mean(axis=1)
+            samples = file.read(
+                int(LONGEST_SECONDS * file.samplerate), dtype="float32", always_2d=True
+            ).mean(axis=1)
             yield path.stem, Sound(soxr.resample(samples, file.samplerate, RATE_HZ), RATE_HZ)
 
 
 def examine_recording(
-    subject: Subject, judge: Judge, name: str, source: Sound, knobs: Mapping[str, Any], advance: Callable[[], None]
+    subject: Subject,
+    judge: Judge,
+    name: str,
+    source: Sound,
+    knobs: Mapping[str, Any],
+    advance: Callable[[], None],
 ) -> dict[str, Any]:
     """Figures of one source: through the codec, and as each target."""
     codec = subject.codec(source)
@@ -59,17 +68,24 @@ def examine_recording(
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """`all`, each target, each source and `codec`: figure -> {mean, error}; `lowest_chroma` of all stems."""
+    """`all`, each target, each source and `codec`: figure -> {mean, error}; `lowest_chroma` of all
+    stems.
+    """
 
     def over(stems: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         return {figure: mean_and_error([stem[figure] for stem in stems]) for figure in FIGURES}
 
     stems = [stem for item in results for stem in item["targets"].values()]
     melodic = [item["codec"]["melody"] for item in results if item["has_melody"]]
-    codec = {figure: mean_and_error([item["codec"][figure] for item in results]) for figure in ("chroma", "onset_f")}
+    codec = {
+        figure: mean_and_error([item["codec"][figure] for item in results])
+        for figure in ("chroma", "onset_f")
+    }
     return {
         "all": over(stems),
-        "by_target": {target: over([item["targets"][target] for item in results]) for target in TARGETS},
+        "by_target": {
+            target: over([item["targets"][target] for item in results]) for target in TARGETS
+        },
         "by_source": {item["source"]: over(list(item["targets"].values())) for item in results},
         "codec": {**codec, "melody": mean_and_error(melodic)},
         "melodic_sources": [item["source"] for item in results if item["has_melody"]],
@@ -77,10 +93,14 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _figures(sound: Sound, source: Sound, target: str, judge: Judge, with_melody: bool = True) -> dict[str, float]:
+def _figures(
+    sound: Sound, source: Sound, target: str, judge: Judge, with_melody: bool = True
+) -> dict[str, float]:
     return {
         "accuracy": float(judge.name(sound) == target) if target else float("nan"),
         "chroma": chroma_similarity(sound, source),
         "onset_f": onset_f(sound, source),
-        "melody": raw_chroma_accuracy(sound, source) if with_melody and np.any(source.pitch[1]) else float("nan"),
+        "melody": raw_chroma_accuracy(sound, source)
+        if with_melody and np.any(source.pitch[1])
+        else float("nan"),
     }

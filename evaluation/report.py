@@ -22,7 +22,12 @@ class Goal(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         bound = "below" if self.below else "at_least"
-        return {"name": self.name, "value": self.value, bound: self.at_least, "reached": self.is_reached}
+        return {
+            "name": self.name,
+            "value": self.value,
+            bound: self.at_least,
+            "reached": self.is_reached,
+        }
 
 
 def goals(report: Mapping[str, Any]) -> list[Goal]:
@@ -34,12 +39,22 @@ def goals(report: Mapping[str, Any]) -> list[Goal]:
         found += [
             Goal("unseen (a) instrument accuracy", rows["stem"]["accuracy"]["mean"], 0.92),
             Goal("unseen (b) chroma, share of the true rendering's", ratio("chroma", "true"), 0.97),
-            Goal("unseen (c) onset F, share of the true rendering's", ratio("onset_f", "true"), 0.93),
-            Goal("unseen (d) log-mel distance, share of the source's", ratio("log_mel", "source"), 0.35, below=True),
+            Goal(
+                "unseen (c) onset F, share of the true rendering's", ratio("onset_f", "true"), 0.93
+            ),
+            Goal(
+                "unseen (d) log-mel distance, share of the source's",
+                ratio("log_mel", "source"),
+                0.35,
+                below=True,
+            ),
         ]
     if report.get("recordings"):
         summary = report["recordings"]["summary"]
-        figures, onsets = summary["all"], _share(summary["all"]["onset_f"], summary["codec"]["onset_f"])
+        figures, onsets = (
+            summary["all"],
+            _share(summary["all"]["onset_f"], summary["codec"]["onset_f"]),
+        )
         found += [
             Goal("recordings (a) instrument accuracy", figures["accuracy"]["mean"], 0.88),
             Goal("recordings (b) chroma to source", figures["chroma"]["mean"], 0.83),
@@ -97,7 +112,9 @@ def _missed_table(part: Mapping[str, Any]) -> Any:
     _columns(table, "target", "heard / asked", "heard instead")
     for target, entry in part["per_target"].items():
         if entry["instead"]:
-            table.add_row(target, f"{entry['heard']} / {entry['asked']}", ", ".join(entry["instead"]))
+            table.add_row(
+                target, f"{entry['heard']} / {entry['asked']}", ", ".join(entry["instead"])
+            )
     return table
 
 
@@ -105,14 +122,22 @@ def _held_out_table(part: Mapping[str, Any]) -> Any:
     table = _table(f"Words that training never said: {part['pairs']} pairs")
     _columns(table, "words", "asked for", "heard")
     for item in part["results"]:
-        table.add_row(item["text"], item["target"], item["heard"] if item["heard"] != item["target"] else "yes")
-    table.add_row("accuracy", "", f"{part['accuracy']['mean']:.0%} ± {part['accuracy']['error']:.0%}")
+        table.add_row(
+            item["text"],
+            item["target"],
+            item["heard"] if item["heard"] != item["target"] else "yes",
+        )
+    table.add_row(
+        "accuracy", "", f"{part['accuracy']['mean']:.0%} ± {part['accuracy']['error']:.0%}"
+    )
     return table
 
 
 def _recordings_table(part: Mapping[str, Any]) -> Any:
     summary = part["summary"]
-    table = _table(f"{len(part['results'])} real recordings; (f) on {', '.join(summary['melodic_sources']) or 'none'}")
+    table = _table(
+        f"{len(part['results'])} real recordings; (f) on {', '.join(summary['melodic_sources']) or 'none'}"
+    )
     _columns(table, "", *recordings.FIGURES.values())
     for title, figures in (
         ("all", summary["all"]),
@@ -129,11 +154,15 @@ def _knobs_table(part: Mapping[str, Any]) -> Any:
     shown = list(part["rows"][0]["figures"])
     _columns(table, "knob", "value", *(unseen.FIGURES[figure] for figure in shown))
     for row in part["rows"]:
-        table.add_row(row["knob"], f"{row['value']:g}", *(cell(row["figures"][figure]) for figure in shown))
+        table.add_row(
+            row["knob"], f"{row['value']:g}", *(cell(row["figures"][figure]) for figure in shown)
+        )
     return table
 
 
-def figures_table(title: str, headings: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]) -> Any:
+def figures_table(
+    title: str, headings: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]
+) -> Any:
     """Named rows of means; `headings`: figure -> its heading."""
     table = _table(title)
     _columns(table, "", *headings.values())
@@ -148,7 +177,9 @@ def goals_table(rows: list[Mapping[str, Any]]) -> Any:
     _columns(table, "", "is", "should be", "")
     for row in rows:
         bound = f"< {row['below']:g}" if "below" in row else f">= {row['at_least']:g}"
-        table.add_row(row["name"], f"{row['value']:.3f}", bound, "reached" if row["reached"] else "missed")
+        table.add_row(
+            row["name"], f"{row['value']:.3f}", bound, "reached" if row["reached"] else "missed"
+        )
     return table
 
 

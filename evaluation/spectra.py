@@ -16,10 +16,13 @@ BEFORE_SECONDS, AFTER_SECONDS = 0.03, 0.08  # of an onset: where its attack is l
 
 
 def stft_distance(copy: Sound, original: Sound) -> dict[str, float]:
-    """Multi-resolution STFT distance (Yamamoto et al. 2020, arXiv 1910.11480), the mean over n_fft 512 to 4096.
+    """Multi-resolution STFT distance (Yamamoto et al.
 
-    convergence: Frobenius norm of the difference of magnitudes by that of the original's; log_magnitude: mean absolute
-    difference of log(max(|X|, 1e-4)), in nepers. Hann, hop n_fft / 4; a sine's magnitude is its amplitude.
+    2020, arXiv 1910.11480), the mean over n_fft 512 to 4096.
+
+    convergence: Frobenius norm of the difference of magnitudes by that of the original's;
+    log_magnitude: mean absolute difference of log(max(|X|, 1e-4)), in nepers. Hann, hop n_fft / 4;
+    a sine's magnitude is its amplitude.
     """
     convergence, log_magnitude = [], []
     for n_fft in RESOLUTIONS:
@@ -29,11 +32,16 @@ def stft_distance(copy: Sound, original: Sound) -> dict[str, float]:
         convergence.append(np.linalg.norm(one - two) / max(float(np.linalg.norm(two)), 1e-9))
         logs = (np.log(np.maximum(part, MAGNITUDE_FLOOR)) for part in (one, two))
         log_magnitude.append(np.abs(next(logs) - next(logs)).mean())
-    return {"convergence": float(np.mean(convergence)), "log_magnitude": float(np.mean(log_magnitude))}
+    return {
+        "convergence": float(np.mean(convergence)),
+        "log_magnitude": float(np.mean(log_magnitude)),
+    }
 
 
 def high_band_db(copy: Sound, original: Sound) -> float:
-    """Energy from 8 to 16 kHz, copy over original, in dB; nan if the original has next to none there (-70 dB)."""
+    """Energy from 8 to 16 kHz, copy over original, in dB; nan if the original has next to none
+    there (-70 dB).
+    """
     energies = []
     for sound in (copy, original):
         power = np.abs(np.fft.rfft(sound.at(RATE_HZ))) ** 2
@@ -44,10 +52,11 @@ def high_band_db(copy: Sound, original: Sound) -> float:
 
 
 def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
-    """How long attacks take: from a tenth to nine tenths of the way up, in ms, the median over onsets; nan for none.
+    """How long attacks take: from a tenth to nine tenths of the way up, in ms, the median over
+    onsets; nan for none.
 
-    Envelope: RMS over 5 ms, every 2 ms. The top is the loudest place from 30 ms before an onset to 80 ms after it, the
-    bottom the softest one before the top.
+    Envelope: RMS over 5 ms, every 2 ms. The top is the loudest place from 30 ms before an onset to
+    80 ms after it, the bottom the softest one before the top.
     """
     envelope = _envelope(sound.at(RATE_HZ))
     times = []
@@ -65,11 +74,14 @@ def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
     return float(np.median(times)) if times else float("nan")
 
 
-def between_partials_db(sound: Sound, hz: float, first_seconds: float, last_seconds: float) -> float:
-    """Energy up to 8 kHz that lies further than a quarter of `hz` from its multiples, over what lies nearer, in dB.
+def between_partials_db(
+    sound: Sound, hz: float, first_seconds: float, last_seconds: float
+) -> float:
+    """Energy up to 8 kHz that lies further than a quarter of `hz` from its multiples, over what
+    lies nearer, in dB.
 
-    What a held note of that pitch has between its partials: breath, beats of several voices, or buzz. Windows of half a
-    second.
+    What a held note of that pitch has between its partials: breath, beats of several voices, or
+    buzz. Windows of half a second.
     """
     samples = sound.at(RATE_HZ)[round(first_seconds * RATE_HZ) : round(last_seconds * RATE_HZ)]
     frames = np.lib.stride_tricks.sliding_window_view(samples, HELD_WINDOW)[:: HELD_WINDOW // 4]

@@ -57,5 +57,7 @@ class Nano:
         files = self._family.files()
         return {
             "name": "nano",
-            "files": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
+            "files": {
+                name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()
+            },
         }

@@ -1,4 +1,5 @@
-"""Scores that training never met, played by a soundfont that it never met: figures beside their ceilings.
+"""Scores that training never met, played by a soundfont that it never met: figures beside their
+ceilings.
 
 source (timgm) --model, words--> stem      compared with the source and with the true rendering
 same score     --target, timgm-> true      what a perfect model would play
@@ -42,7 +43,8 @@ FIGURES = {  # name -> (heading, unit of comparison)
     "tempo": "tempo BPM",
     "melody": "(f) melody",
 }
-MELODY_KEPT_BY_CODEC = 0.8  # (f) is asked only of sources whose own pass through the codec keeps it above this
+# (f) is asked only of sources whose own pass through the codec keeps it above this
+MELODY_KEPT_BY_CODEC = 0.8
 QUIETEST_PEAK = 1e-3  # a soundfont may lack the notes of a score: such a pair is passed over
 OTHER_SOUNDFONT = "fluid"
 
@@ -59,7 +61,8 @@ class Pair:
 
 
 def make_pairs(count: int, seed: int, held_out_words: bool = False) -> list[Pair]:
-    """`count` pairs, the same for the same seed; targets come round in turn, so all are asked equally often.
+    """`count` pairs, the same for the same seed; targets come round in turn, so all are asked
+    equally often.
 
     `held_out_words`: ask with words that training never said, for the sounds that have some.
     """
@@ -67,7 +70,9 @@ def make_pairs(count: int, seed: int, held_out_words: bool = False) -> list[Pair
     from training.scores import TEST_SEEDS
 
     random = np.random.default_rng([0xE7A1, seed])
-    targets = [instrument for instrument in INSTRUMENTS if instrument.held_out_words or not held_out_words]
+    targets = [
+        instrument for instrument in INSTRUMENTS if instrument.held_out_words or not held_out_words
+    ]
     programs = [instrument.program for instrument in INSTRUMENTS] + list(SOURCE_ONLY_PROGRAMS)
     order, pairs = [], []
     for index in range(count):
@@ -88,7 +93,9 @@ def make_pairs(count: int, seed: int, held_out_words: bool = False) -> list[Pair
 
 
 class Stage:
-    """Plays pairs with real soundfonts; raises FileNotFoundError naming the package of a missing one."""
+    """Plays pairs with real soundfonts; raises FileNotFoundError naming the package of a missing
+    one.
+    """
 
     def __init__(self) -> None:
         from training.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
@@ -98,7 +105,9 @@ class Stage:
         self._other = _optional(lambda: Renderer(find_soundfont(OTHER_SOUNDFONT)))
 
     def play(self, pair: Pair) -> dict[str, Sound] | None:
-        """source, true and, where that soundfont is installed, other; None if one of them is silent."""
+        """source, true and, where that soundfont is installed, other; None if one of them is
+        silent.
+        """
         from training.scores import make_score
 
         score = make_score(pair.score_seed)
@@ -127,7 +136,11 @@ def examine_pair(
 ) -> dict[str, Any]:
     """Figures of every row for one pair; `with_melody`: (f), too, for seconds more a sound."""
     source = sounds["source"]
-    rows = {**sounds, "stem": subject.stem(source, pair.text, knobs), "codec": subject.codec(sounds["true"])}
+    rows = {
+        **sounds,
+        "stem": subject.stem(source, pair.text, knobs),
+        "codec": subject.codec(sounds["true"]),
+    }
     figures = {row: _figures(rows[row], rows, judge, pair.target) for row in ROWS if row in rows}
     if with_melody and raw_chroma_accuracy(subject.codec(source), source) > MELODY_KEPT_BY_CODEC:
         for row, entry in figures.items():
@@ -142,7 +155,9 @@ def stem_figures(
     return _figures(subject.stem(sounds["source"], pair.text, knobs), sounds, judge, pair.target)
 
 
-def _figures(sound: Sound, rows: Mapping[str, Sound], judge: Judge, target: str) -> dict[str, float]:
+def _figures(
+    sound: Sound, rows: Mapping[str, Sound], judge: Judge, target: str
+) -> dict[str, float]:
     return {
         "accuracy": float(judge.name(sound) == target),
         "chroma": chroma_similarity(sound, rows["source"]),
@@ -153,18 +168,27 @@ def _figures(sound: Sound, rows: Mapping[str, Sound], judge: Judge, target: str)
     }
 
 
-def played(stage: Stage, count: int, seed: int, held_out_words: bool = False) -> list[tuple[Pair, dict[str, Sound]]]:
+def played(
+    stage: Stage, count: int, seed: int, held_out_words: bool = False
+) -> list[tuple[Pair, dict[str, Sound]]]:
     """`count` pairs that can be heard, with their sounds; silent ones are replaced by the next."""
     heard = ((pair, stage.play(pair)) for pair in make_pairs(2 * count + 8, seed, held_out_words))
     return list(islice(((pair, sounds) for pair, sounds in heard if sounds is not None), count))
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """row -> figure -> {mean, error}, of the figures that were asked for; `error` is the standard error of the mean."""
+    """row -> figure -> {mean, error}, of the figures that were asked for; `error` is the standard
+    error of the mean.
+    """
     rows = [row for row in ROWS if results and row in results[0]["rows"]]
-    asked = [figure for figure in FIGURES if any(figure in item["rows"]["stem"] for item in results)]
+    asked = [
+        figure for figure in FIGURES if any(figure in item["rows"]["stem"] for item in results)
+    ]
     return {
-        row: {figure: mean_and_error([item["rows"][row].get(figure, np.nan) for item in results]) for figure in asked}
+        row: {
+            figure: mean_and_error([item["rows"][row].get(figure, np.nan) for item in results])
+            for figure in asked
+        }
         for row in rows
     }
 

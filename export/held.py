@@ -3,9 +3,9 @@
     step(latent, time, text, audio)   becomes   first(text, audio) -> held     keys and values of words and of audio
                                                 step(latent, time, text, audio, held)
 
-The cut goes through the products of linear layers that depend on nothing but held inputs: the same nodes run on the
-same numbers, so the result is the same to the bit. What a step still reads of the held inputs (shapes, positions, LoRA
-branches) stays where it was.
+The cut goes through the products of linear layers that depend on nothing but held inputs: the same
+nodes run on the same numbers, so the result is the same to the bit. What a step still reads of the
+held inputs (shapes, positions, LoRA branches) stays where it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from export.onnx_layers import constants, linears, needed
 if TYPE_CHECKING:
     import onnx
 
-SAME_SHAPE = ("Add", "Mul", "Div", "Cast", "Identity", "Tanh", "Sigmoid", "LayerNormalization")  # as their first input
+# as their first input
+SAME_SHAPE = ("Add", "Mul", "Div", "Cast", "Identity", "Tanh", "Sigmoid", "LayerNormalization")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -31,7 +33,8 @@ class Split:
 
 
 def weights_as_inputs(model: onnx.ModelProto, pattern: str) -> dict[str, tuple[int, int]]:
-    """Let the weights of the layers whose path ends as `pattern` says be inputs `<path>.weight` [fan_in, fan_out].
+    """Let the weights of the layers whose path ends as `pattern` says be inputs `<path>.weight`
+    [fan_in, fan_out].
 
     Changes `model`. So an adapter is exchanged by handing in another one's tensors.
     """
@@ -50,7 +53,9 @@ def weights_as_inputs(model: onnx.ModelProto, pattern: str) -> dict[str, tuple[i
 
 
 def split(model: onnx.ModelProto, same: Collection[str]) -> Split | None:
-    """Cut at the linear layers that depend on the inputs named `same` alone; None where there is none."""
+    """Cut at the linear layers that depend on the inputs named `same` alone; None where there is
+    none.
+    """
     from onnx import TensorProto, helper
 
     graph = model.graph
@@ -75,7 +80,11 @@ def _cuts(graph: onnx.GraphProto, same: set[str]) -> dict[str, tuple[int | str, 
             continue
         steady |= set(node.output)
         source = node.input[0] if node.input else ""
-        if node.op_type == "MatMul" and source in shapes.keys() - fixed and len(shapes.get(node.input[1], ())) == 2:
+        if (
+            node.op_type == "MatMul"
+            and source in shapes.keys() - fixed
+            and len(shapes.get(node.input[1], ())) == 2
+        ):
             shapes[node.output[0]] = (*shapes[source][:-1], shapes[node.input[1]][-1])
             cuts[node.output[0]] = shapes[node.output[0]]
         elif node.op_type == "Add" and (before := cuts.keys() & set(node.input)):  # its bias
@@ -89,7 +98,9 @@ def _cuts(graph: onnx.GraphProto, same: set[str]) -> dict[str, tuple[int | str, 
 
 
 def _axes(graph: onnx.GraphProto) -> dict[str, tuple[int | str, ...]]:
-    shapes: dict[str, tuple[int | str, ...]] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    shapes: dict[str, tuple[int | str, ...]] = {
+        tensor.name: tuple(tensor.dims) for tensor in graph.initializer
+    }
     for port in graph.input:
         dims = port.type.tensor_type.shape.dim
         shapes[port.name] = tuple(dim.dim_param or dim.dim_value for dim in dims)
@@ -102,10 +113,15 @@ def _model(model: onnx.ModelProto, nodes, reads, outputs, more_inputs=()) -> onn
 
     graph = model.graph
     made = helper.make_graph(
-        nodes, graph.name, [*(port for port in graph.input if port.name in reads), *more_inputs], list(outputs),
+        nodes,
+        graph.name,
+        [*(port for port in graph.input if port.name in reads), *more_inputs],
+        list(outputs),
         [tensor for tensor in graph.initializer if tensor.name in reads],
-    )  # fmt: skip
-    return helper.make_model(made, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    )
+    return helper.make_model(
+        made, opset_imports=list(model.opset_import), ir_version=model.ir_version
+    )
 
 
 def _prune(graph: onnx.GraphProto, outputs: set[str]) -> None:

@@ -4,10 +4,11 @@
                   | scale of x        ^ scale of y
                   +----- x gain ------+
 
-ONNX Runtime multiplies int8 convolutions four times as fast as float32 where the processor has VNNI, but wants to know
-the range of the result beforehand. It is the range of the input, measured at every call, times the layer's gain,
-measured once at export. A range that is fixed at export cannot be had so: on AudioLDM2's VAE it was right (4 % off) for
-latents like those it was measured on and useless (100 %) for others.
+ONNX Runtime multiplies int8 convolutions four times as fast as float32 where the processor has
+VNNI, but wants to know the range of the result beforehand. It is the range of the input, measured
+at every call, times the layer's gain, measured once at export. A range that is fixed at export
+cannot be had so: on AudioLDM2's VAE it was right (4 % off) for latents like those it was measured
+on and useless (100 %) for others.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     import onnx
 
 LEAST_CHANNELS = 16  # on either side; below, moving the numbers costs more than multiplying them
-MARGIN = 1.05  # for other sound, whose gains may be greater; what is above is cut off, and all else gets coarser by it
+# for other sound, whose gains may be greater; what is above is cut off, and all else gets coarser
+# by it
+MARGIN = 1.05
 CODES = 255
 MIDDLE = "int8_middle"  # the code of zero in a result
 
@@ -36,10 +39,14 @@ def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [node for node in graph.node if node.op_type == "Conv" and _pays(node, weights)]
 
 
-def gains(model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], scratch: Path) -> dict[str, float]:
-    """Name of a convolution's result -> the most that it (without bias) reached, over the range of its input.
+def gains(
+    model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], scratch: Path
+) -> dict[str, float]:
+    """Name of a convolution's result -> the most that it (without bias) reached, over the range of
+    its input.
 
-    Runs the graph, which is written to the folder `scratch` with a figure of every layer as its outputs.
+    Runs the graph, which is written to the folder `scratch` with a figure of every layer as its
+    outputs.
     """
     import onnx
     import onnxruntime
@@ -51,12 +58,17 @@ def gains(model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], scr
     del watched
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(scratch / "watched.onnx"), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(scratch / "watched.onnx"), options, providers=["CPUExecutionProvider"]
+    )
     for feed in feeds:
         values = np.array(session.run(None, dict(feed)), np.float64).reshape(len(names), 4)
         span = np.maximum(values[:, 1], 0) - np.minimum(values[:, 0], 0)
         reached = np.abs(values[:, 2:]).max(axis=1) / np.maximum(span, 1e-30)
-        found = {name: max(found.get(name, 0.0), float(gain)) for name, gain in zip(names, reached, strict=True)}
+        found = {
+            name: max(found.get(name, 0.0), float(gain))
+            for name, gain in zip(names, reached, strict=True)
+        }
     return found
 
 
@@ -81,24 +93,38 @@ def quantise_convolutions(model: onnx.ModelProto, gain_of: Mapping[str, float]) 
 
 
 def _in_int8(
-    node: onnx.NodeProto, weights: Mapping[str, np.ndarray], gain: float, graph: onnx.GraphProto, seen: set[str]
+    node: onnx.NodeProto,
+    weights: Mapping[str, np.ndarray],
+    gain: float,
+    graph: onnx.GraphProto,
+    seen: set[str],
 ) -> list[onnx.NodeProto]:
     from onnx import helper, numpy_helper
 
     x, y = node.input[0], node.output[0]
     codes, scale = quantise(weights[node.input[1]], axis=0)
-    step = np.float32(gain * MARGIN * CODES / (CODES // 2))  # scales are of a code: the whole range has 255, half 127
-    given = {"weight": codes, "scale": scale.reshape(-1), "zero": np.zeros(len(codes), np.int8), "gain": step}
+    # scales are of a code: the whole range has 255, half 127
+    step = np.float32(gain * MARGIN * CODES / (CODES // 2))
+    given = {
+        "weight": codes,
+        "scale": scale.reshape(-1),
+        "zero": np.zeros(len(codes), np.int8),
+        "gain": step,
+    }
     if is_biased := len(node.input) > 2:
         given["bias"] = weights[node.input[2]].reshape(1, -1, *[1] * (codes.ndim - 2))
-    graph.initializer.extend(numpy_helper.from_array(values, f"{y}.{name}") for name, values in given.items())
+    graph.initializer.extend(
+        numpy_helper.from_array(values, f"{y}.{name}") for name, values in given.items()
+    )
     heard = [f"{x}.heard", f"{x}.heard_step", f"{x}.heard_zero"]
     made = [] if x in seen else [helper.make_node("DynamicQuantizeLinear", [x], heard)]
     seen.add(x)
     product = helper.make_node(
         "QLinearConv",
-        [*heard, f"{y}.weight", f"{y}.scale", f"{y}.zero", f"{y}.step", MIDDLE], [f"{y}.codes"], node.name,
-    )  # fmt: skip
+        [*heard, f"{y}.weight", f"{y}.scale", f"{y}.zero", f"{y}.step", MIDDLE],
+        [f"{y}.codes"],
+        node.name,
+    )
     product.attribute.extend(node.attribute)
     plain = f"{y}.plain" if is_biased else y
     made += [
@@ -110,7 +136,9 @@ def _in_int8(
 
 
 def _watch(graph: onnx.GraphProto) -> list[str]:
-    """Let the graph give, for every convolution, the ends of its input and of its result without bias, nothing else."""
+    """Let the graph give, for every convolution, the ends of its input and of its result without
+    bias, nothing else.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     weights, names, outputs = _constants(graph), [], []
@@ -121,13 +149,22 @@ def _watch(graph: onnx.GraphProto) -> list[str]:
         if len(node.input) > 2:
             plain, bias = f"{y}.plain", weights[node.input[2]]
             rank = weights[node.input[1]].ndim
-            graph.initializer.append(numpy_helper.from_array(bias.reshape(1, -1, *[1] * (rank - 2)), f"{y}.bias"))
+            graph.initializer.append(
+                numpy_helper.from_array(bias.reshape(1, -1, *[1] * (rank - 2)), f"{y}.bias")
+            )
             graph.node.append(helper.make_node("Sub", [y, f"{y}.bias"], [plain]))
-        for source, kind in ((x, "ReduceMin"), (x, "ReduceMax"), (plain, "ReduceMin"), (plain, "ReduceMax")):
+        for source, kind in (
+            (x, "ReduceMin"),
+            (x, "ReduceMax"),
+            (plain, "ReduceMin"),
+            (plain, "ReduceMax"),
+        ):
             outputs.append(f"{y}.{len(outputs)}")
             graph.node.append(helper.make_node(kind, [source], [outputs[-1]], keepdims=0))
     del graph.output[:]
-    graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, ()) for name in outputs)
+    graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ()) for name in outputs
+    )
     return names
 
 
@@ -145,4 +182,8 @@ def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     copies = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
     source = {name: copies.get(name, name) for name in read}
     known = {tensor.name: tensor for tensor in graph.initializer}
-    return {name: numpy_helper.to_array(known[origin]) for name, origin in source.items() if origin in known}
+    return {
+        name: numpy_helper.to_array(known[origin])
+        for name, origin in source.items()
+        if origin in known
+    }

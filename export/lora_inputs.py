@@ -3,8 +3,9 @@
     y = x W      becomes      y = x W + (x A[i]) B[j]          A: lora_a_<fan_in>   [layers of that width, fan_in, R]
                                                                B: lora_b_<fan_out>  [layers of that width, R, fan_out]
 
-Some fifteen inputs instead of one for each of 384 layers' factors: switching is a matter of pointers. R is a dynamic
-axis; factors that are zero are the base model. One style's weight is folded into its B, a blend stacks ranks.
+Some fifteen inputs instead of one for each of 384 layers' factors: switching is a matter of
+pointers. R is a dynamic axis; factors that are zero are the base model. One style's weight is
+folded into its B, a blend stacks ranks.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def ports(layers: tuple[LoraLayer, ...]) -> dict[str, tuple[int | str, ...]]:
 
 
 def add_lora_inputs(model: onnx.ModelProto, pattern: str) -> tuple[LoraLayer, ...]:
-    """Give the linear layers whose path ends as `pattern` says their factors as inputs. Changes `model`.
+    """Give the linear layers whose path ends as `pattern` says their factors as inputs.
+
+    Changes `model`.
 
     Raises ValueError where no layer is called so.
     """
@@ -67,10 +70,15 @@ def add_lora_inputs(model: onnx.ModelProto, pattern: str) -> tuple[LoraLayer, ..
         layers.append(layer)
         extra[found.node.name] = _branch(found.node, layer)
     if not layers:
-        raise ValueError(f"expected linear layers whose names end as {pattern!r} says, this graph has none")
+        raise ValueError(
+            f"expected linear layers whose names end as {pattern!r} says, this graph has none"
+        )
     nodes = [each for node in graph.node for each in (node, *extra.get(node.name, ()))]
     used = {index for layer in layers for index in (layer.a_index, layer.b_index)}
-    indices = [helper.make_tensor(f"lora_row_{index}", TensorProto.INT64, (), [index]) for index in sorted(used)]
+    indices = [
+        helper.make_tensor(f"lora_row_{index}", TensorProto.INT64, (), [index])
+        for index in sorted(used)
+    ]
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend(indices)
@@ -86,14 +94,18 @@ def _branch(node: onnx.NodeProto, layer: LoraLayer) -> list[onnx.NodeProto]:
     result, name = node.output[0], f"{node.name}/lora"
     node.output[0] = f"{name}/base"
     rows = (("a", layer.a, layer.a_index), ("b", layer.b, layer.b_index))
-    gathers = [helper.make_node("Gather", [source, f"lora_row_{index}"], [f"{name}/{side}"], f"{name}/{side}", axis=0)
-               for side, source, index in rows]
+    gathers = [
+        helper.make_node(
+            "Gather", [source, f"lora_row_{index}"], [f"{name}/{side}"], f"{name}/{side}", axis=0
+        )
+        for side, source, index in rows
+    ]
     return [
         *gathers,
         helper.make_node("MatMul", [node.input[0], f"{name}/a"], [f"{name}/down"], f"{name}/down"),
         helper.make_node("MatMul", [f"{name}/down", f"{name}/b"], [f"{name}/up"], f"{name}/up"),
         helper.make_node("Add", [node.output[0], f"{name}/up"], [result], f"{name}/sum"),
-    ]  # fmt: skip
+    ]
 
 
 def _rows(found: dict[str, tuple[int | str, ...]], name: str) -> int:

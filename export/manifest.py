@@ -1,7 +1,9 @@
-"""What stands beside exported graphs: of which weights they are, how they are asked, how well they were checked.
+"""What stands beside exported graphs: of which weights they are, how they are asked, how well they
+were checked.
 
-exports/<family>-<precision>-<key>/manifest.json, graphs beside it. Written last and the folder renamed into place, so a
-folder that is there is whole. Needs neither torch nor onnx: this is what a server reads.
+exports/<family>-<precision>-<key>/manifest.json, graphs beside it. Written last and the folder
+renamed into place, so a folder that is there is whole. Needs neither torch nor onnx: this is what a
+server reads.
 """
 
 from __future__ import annotations
@@ -59,8 +61,12 @@ class ExportManifest:
         return next(row for row in self.stages if row.stage == stage)
 
     def is_of(self, files: Mapping[str, Path]) -> bool:
-        """Whether `files` are the weights that were exported: same size, and same time or same contents."""
-        return set(files) == set(self.weights) and all(_is_same(files[name], row) for name, row in self.weights.items())
+        """Whether `files` are the weights that were exported: same size, and same time or same
+        contents.
+        """
+        return set(files) == set(self.weights) and all(
+            _is_same(files[name], row) for name, row in self.weights.items()
+        )
 
 
 def write(folder: Path, manifest: ExportManifest) -> None:
@@ -72,15 +78,21 @@ def read(folder: Path) -> ExportManifest:
     """Raises OSError, ValueError where there is none that this version understands."""
     values = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     if values.get("schema") != SCHEMA:
-        raise ValueError(f"{folder}: expected an export of schema {SCHEMA}, got {values.get('schema')}; export again")
+        raise ValueError(
+            f"{folder}: expected an export of schema {SCHEMA}, got {values.get('schema')}; export again"
+        )
     try:
         stages = tuple(_stage_row(row) for row in values.pop("stages"))
         return ExportManifest(stages=stages, **values)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder / FILE_NAME} is not as it was written: {error}; export again") from error
+        raise ValueError(
+            f"{folder / FILE_NAME} is not as it was written: {error}; export again"
+        ) from error
 
 
-def find(models: Path | None, family: str, files: Mapping[str, Path]) -> Iterator[tuple[Path, ExportManifest]]:
+def find(
+    models: Path | None, family: str, files: Mapping[str, Path]
+) -> Iterator[tuple[Path, ExportManifest]]:
     """The exports of these very weights in a models folder, the latest first."""
     found = []
     for folder in (models / FOLDER).glob(f"{family}-*") if models else ():
@@ -96,7 +108,9 @@ def find(models: Path | None, family: str, files: Mapping[str, Path]) -> Iterato
 def passed_over(
     models: Path, family: str, weights: Sequence[Mapping[str, Path]]
 ) -> Iterator[tuple[Path, str]]:
-    """The exports in a models folder that fit none of the `weights` at hand (files by name), each with the reason."""
+    """The exports in a models folder that fit none of the `weights` at hand (files by name), each
+    with the reason.
+    """
     for folder in sorted((models / FOLDER).glob(f"{family}-*")):
         try:
             manifest = read(folder)
@@ -109,8 +123,14 @@ def passed_over(
 
 def weight_rows(files: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """What a manifest says of the weights."""
-    return {name: {"bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns, "sha256": hashes[name]}
-            for name, path in files.items()}  # fmt: skip
+    return {
+        name: {
+            "bytes": path.stat().st_size,
+            "mtime_ns": path.stat().st_mtime_ns,
+            "sha256": hashes[name],
+        }
+        for name, path in files.items()
+    }
 
 
 def key(*parts: Any) -> str:
@@ -148,5 +168,8 @@ def _stage_row(row: Mapping[str, Any]) -> StageRow:
 
 
 def _graph(row: Mapping[str, Any]) -> Graph:
-    ports = [tuple((name, tuple(axes), kind) for name, axes, kind in row[side]) for side in ("inputs", "outputs")]
+    ports = [
+        tuple((name, tuple(axes), kind) for name, axes, kind in row[side])
+        for side in ("inputs", "outputs")
+    ]
     return Graph(row["file"], *ports)

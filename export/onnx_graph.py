@@ -1,7 +1,9 @@
-"""One torch module to one ONNX file, and that file made small without asking anything of the runtime.
+"""One torch module to one ONNX file, and that file made small without asking anything of the
+runtime.
 
-Weights are stored as int8 with one scale a channel, followed by Cast and Mul; a runtime folds the two into a float
-constant when it loads the graph. So the file is a quarter of the size and the arithmetic stays float32.
+Weights are stored as int8 with one scale a channel, followed by Cast and Mul; a runtime folds the
+two into a float constant when it loads the graph. So the file is a quarter of the size and the
+arithmetic stays float32.
 """
 
 from __future__ import annotations
@@ -22,11 +24,17 @@ CHANNEL_AXIS = {"MatMul": 1, "Gather": 0, "Conv": 0}
 
 
 def export_stage(
-    module: torch.nn.Module, arguments: tuple, path: Path, inputs: list[str], outputs: list[str], dynamic_axes: dict
+    module: torch.nn.Module,
+    arguments: tuple,
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    dynamic_axes: dict,
 ) -> None:
     """Trace `module` with `arguments` and write float32 ONNX to `path`.
 
-    The tracing exporter is used on purpose: with every axis dynamic the newer one needs minutes and gains no speed.
+    The tracing exporter is used on purpose: with every axis dynamic the newer one needs minutes and
+    gains no speed.
     """
     import torch
 
@@ -57,13 +65,23 @@ def shrink(path: Path) -> None:
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         axis = axes.get(tensor.name)
-        if axis is None or values.dtype != np.float32 or values.size < SMALLEST_QUANTISED or values.ndim < 2:
+        if (
+            axis is None
+            or values.dtype != np.float32
+            or values.size < SMALLEST_QUANTISED
+            or values.ndim < 2
+        ):
             kept.append(tensor)
             continue
         codes, scale = quantise(values, axis)
         name = tensor.name
-        kept += [numpy_helper.from_array(codes, name + ".int8"), numpy_helper.from_array(scale, name + ".scale")]
-        dequantise.append(helper.make_node("Cast", [name + ".int8"], [name + ".float"], to=onnx.TensorProto.FLOAT))
+        kept += [
+            numpy_helper.from_array(codes, name + ".int8"),
+            numpy_helper.from_array(scale, name + ".scale"),
+        ]
+        dequantise.append(
+            helper.make_node("Cast", [name + ".int8"], [name + ".float"], to=onnx.TensorProto.FLOAT)
+        )
         dequantise.append(helper.make_node("Mul", [name + ".float", name + ".scale"], [name]))
     del graph.initializer[:]
     graph.initializer.extend(kept)
@@ -75,14 +93,19 @@ def shrink(path: Path) -> None:
 
 
 def shorten_names(graph: onnx.GraphProto) -> None:
-    """Number what lies between the layers: paths of modules take half a megabyte in a graph of 3 000 nodes.
+    """Number what lies between the layers: paths of modules take half a megabyte in a graph of 3
+    000 nodes.
 
     Parameters and products keep theirs: by these, layers are found again (onnx_layers).
     """
     kept = {port.name for port in (*graph.input, *graph.output)}
     parameters = {tensor.name.removesuffix(".int8") for tensor in graph.initializer}
     # Of equal parameters the exporter keeps one, the others are its copies.
-    copies = {node.output[0] for node in graph.node if node.op_type == "Identity" and node.input[0] in parameters}
+    copies = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Identity" and node.input[0] in parameters
+    }
     kept |= parameters | copies
     inner = {name for node in graph.node for name in node.output} - kept
     short = {name: f"{index:x}" for index, name in enumerate(sorted(inner))}

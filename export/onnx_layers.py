@@ -1,7 +1,7 @@
 """Where are the linear layers of an exported graph, and what depends on what?
 
-The tracing exporter names a node after the module that made it: /unet/attn2/processor/to_q/MatMul. So a layer is found
-in any graph by the name that it has in its checkpoint, without the module.
+The tracing exporter names a node after the module that made it: /unet/attn2/processor/to_q/MatMul.
+So a layer is found in any graph by the name that it has in its checkpoint, without the module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-MOST_BYTES_INSIDE = 1_500_000_000  # protobuf ends at 2 GB; above, the weights lie in a file of their own
+# protobuf ends at 2 GB; above, the weights lie in a file of their own
+MOST_BYTES_INSIDE = 1_500_000_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Linear:
 
 
 def module_path(node_name: str) -> str:
-    """'/unet/attn2/processor/to_q/MatMul' -> 'unet.attn2.to_q': a processor is no part of a layer's name."""
+    """'/unet/attn2/processor/to_q/MatMul' -> 'unet.attn2.to_q': a processor is no part of a layer's
+    name.
+    """
     return ".".join(part for part in node_name.strip("/").split("/")[:-1] if part != "processor")
 
 
@@ -43,16 +46,26 @@ def constants(graph: onnx.GraphProto) -> set[str]:
 
 
 def linears(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
-    """The linear layers whose path ends as `pattern` (a regular expression) says, in the order in which they run."""
+    """The linear layers whose path ends as `pattern` (a regular expression) says, in the order in
+    which they run.
+    """
     fixed, shapes = constants(graph), _weight_shapes(graph)
     wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
     for node in graph.node:
-        if node.op_type == "MatMul" and node.input[1] in fixed and wanted.fullmatch(module_path(node.name)):
+        if (
+            node.op_type == "MatMul"
+            and node.input[1] in fixed
+            and wanted.fullmatch(module_path(node.name))
+        ):
             yield Linear(module_path(node.name), node, *shapes[node.input[1]])
 
 
-def needed(graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] = ()) -> tuple[list, set[str]]:
-    """The nodes that make `outputs` from what is `given`, in order, and every tensor that they read."""
+def needed(
+    graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] = ()
+) -> tuple[list, set[str]]:
+    """The nodes that make `outputs` from what is `given`, in order, and every tensor that they
+    read.
+    """
     wanted, nodes = set(outputs), []
     given = set(given)
     for node in reversed(graph.node):
@@ -63,7 +76,10 @@ def needed(graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] 
 
 
 def unfold(graph: onnx.GraphProto) -> None:
-    """Give weights that `onnx_graph.shrink` stored as int8 their float32 values back. Changes `graph`."""
+    """Give weights that `onnx_graph.shrink` stored as int8 their float32 values back.
+
+    Changes `graph`.
+    """
     from onnx import numpy_helper
 
     known = {tensor.name: tensor for tensor in graph.initializer}

@@ -1,7 +1,8 @@
 """Does a graph say what its model says? Every stage is asked the same, the whole pipeline too.
 
-The figure is the root mean square of the difference over that of the model's answer, the worst of all outputs; whole
-numbers (masks) must be equal. What is over its bound is refused: a fast graph that sings something else is no graph.
+The figure is the root mean square of the difference over that of the model's answer, the worst of
+all outputs; whole numbers (masks) must be equal. What is over its bound is refused: a fast graph
+that sings something else is no graph.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ STEM_BOUND = {"float32": 1e-3, "int8": 0.3, "float16": 0.1}
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. `shapes` of the inputs; `error` is relative, infinite where shapes or whole numbers differ."""
+    """One comparison.
+
+    `shapes` of the inputs; `error` is relative, infinite where shapes or whole numbers differ.
+    """
 
     stage: str
     kind: str  # random, real, zero style, pipeline
@@ -39,12 +43,17 @@ class Row:
 
     def __str__(self) -> str:
         verdict = "ok" if self.is_within else "OVER ITS BOUND"
-        shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in self.shapes.items())
+        shapes = ", ".join(
+            f"{name} {'x'.join(map(str, shape))}" for name, shape in self.shapes.items()
+        )
         return f"{self.stage:16} {self.kind:10} {self.error:9.2e} of {self.bound:.0e} {verdict}  {shapes}"
 
 
 class ParityError(Exception):
-    """A graph differs from its model by more than its bound. `rows`: every comparison that was made."""
+    """A graph differs from its model by more than its bound.
+
+    `rows`: every comparison that was made.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = tuple(rows)
@@ -55,13 +64,17 @@ class ParityError(Exception):
         )
 
 
-def compare(stage: str, kind: str, model: Runner, graph: Runner, feeds: Iterable[Feed], bound: float) -> list[Row]:
+def compare(
+    stage: str, kind: str, model: Runner, graph: Runner, feeds: Iterable[Feed], bound: float
+) -> list[Row]:
     """One row for each set of inputs."""
     rows = []
     for feed in feeds:
         expected, found = model(**feed), graph(**feed)
         shapes = {name: values.shape for name, values in feed.items()}
-        error = max(relative_error(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+        error = max(
+            relative_error(ours, theirs) for ours, theirs in zip(found, expected, strict=True)
+        )
         rows.append(Row(stage, kind, shapes, error, bound))
     return rows
 
@@ -89,7 +102,9 @@ def report(rows: Iterable[Row]) -> str:
 
 
 class Recorder:
-    """A runner that remembers what it was asked: the real inputs of a stage, while a pipeline runs once."""
+    """A runner that remembers what it was asked: the real inputs of a stage, while a pipeline runs
+    once.
+    """
 
     def __init__(self, run: Runner, most: int = 2) -> None:
         self._run, self._most = run, most

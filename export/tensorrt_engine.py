@@ -1,10 +1,13 @@
-"""An exported graph becomes a TensorRT engine beside it: `<graph>.<key>.engine`, the key from card, version and graph.
+"""An exported graph becomes a TensorRT engine beside it: `<graph>.<key>.engine`, the key from card,
+version and graph.
 
-Networks are strongly typed: the precision is the graph's (export in float16). TensorRT 10.13 and later, and 11, which
-knows no other networks. The library is imported when an engine is built, never before.
+Networks are strongly typed: the precision is the graph's (export in float16). TensorRT 10.13 and
+later, and 11, which knows no other networks. The library is imported when an engine is built, never
+before.
 
-**Not run by us**: it cannot be installed where only PyPI is reachable, and no card was at hand. What needs neither is
-tested; `retimbre export MODEL --to tensorrt` on a machine with both builds, compares and times every engine.
+**Not run by us**: it cannot be installed where only PyPI is reachable, and no card was at hand.
+What needs neither is tested; `retimbre export MODEL --to tensorrt` on a machine with both builds,
+compares and times every engine.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ CURE = "pip install tensorrt torch, with NVIDIA's driver"
 TIMING_CACHE = "timing.cache"
 WORKSPACE_BYTES = 4 << 30
 
-# Axis -> least, usual and most; an axis that is not here is fixed by the family (latent frames of its window).
+# Axis -> least, usual and most; an axis that is not here is fixed by the family (latent frames of
+# its window).
 AXES: Mapping[str, tuple[int, int, int]] = {
     "B": (1, 2, 8),  # guidance doubles the windows of a call
     "L": (1, 16, 512),  # words; several prompts in a row
@@ -48,7 +52,9 @@ class Profile:
 
 
 def profiles(graph: Graph, lengths: Mapping[str, int]) -> dict[str, Profile]:
-    """Shapes of every input. `lengths`: axes that are fixed, such as T to the frames of a window: one engine each.
+    """Shapes of every input.
+
+    `lengths`: axes that are fixed, such as T to the frames of a window: one engine each.
 
     Raises TensorRtError for an axis that nobody knows.
     """
@@ -75,7 +81,9 @@ def trouble() -> str:
     return ""
 
 
-def engine_path(onnx: Path, onnx_sha256: str, lengths: Mapping[str, int], card: str, version: str) -> Path:
+def engine_path(
+    onnx: Path, onnx_sha256: str, lengths: Mapping[str, int], card: str, version: str
+) -> Path:
     """Where the engine of a graph for these lengths, this card and this version of TensorRT lies."""
     said = f"{onnx_sha256} {sorted(lengths.items())} {card} {version} {sorted(AXES.items())}"
     return onnx.with_name(f"{onnx.stem}.{hashlib.sha256(said.encode()).hexdigest()[:12]}.engine")
@@ -97,7 +105,9 @@ def build(
     advance: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Write the engine of a graph; minutes. Raises TensorRtError, also where it was cancelled; then nothing is left."""
+    """Write the engine of a graph; minutes. Raises TensorRtError, also where it was cancelled; then
+    nothing is left.
+    """
     import tensorrt as trt
 
     logger = trt.Logger(trt.Logger.WARNING)
@@ -105,7 +115,9 @@ def build(
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx)):
-        raise TensorRtError(f"{onnx.name}: {_errors(parser)}; send this with `retimbre doctor --bundle`")
+        raise TensorRtError(
+            f"{onnx.name}: {_errors(parser)}; send this with `retimbre doctor --bundle`"
+        )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.add_optimization_profile(_filled(builder.create_optimization_profile(), shapes))
@@ -115,7 +127,11 @@ def build(
     config.progress_monitor = monitor = _monitor(trt, advance, cancelled)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        reason = "cancelled" if monitor.was_cancelled else "no engine was built; the log above has TensorRT's reasons"
+        reason = (
+            "cancelled"
+            if monitor.was_cancelled
+            else "no engine was built; the log above has TensorRT's reasons"
+        )
         raise TensorRtError(f"{onnx.name}: {reason}")
     timings.write_bytes(bytes(config.get_timing_cache().serialize()))
     partial = target.with_suffix(".part")
@@ -136,7 +152,8 @@ class Phases:
         self._open.append((name, steps))
 
     def step(self, name: str, index: int) -> bool:
-        if self._open and self._open[0][0] == name:  # inner phases come and go; the outer one is the work
+        # inner phases come and go; the outer one is the work
+        if self._open and self._open[0][0] == name:
             self._fraction = max(self._fraction, min(1.0, (index + 1) / max(1, self._open[0][1])))
             self._advance(self._fraction)
         self.was_cancelled = self.was_cancelled or self._cancelled()
@@ -179,12 +196,16 @@ def _range(name: str, axis: int | str, lengths: Mapping[str, int]) -> Sequence[i
     if fixed is not None:
         return (fixed, fixed, fixed)
     if axis not in AXES:
-        raise TensorRtError(f"{name}: nobody says how long its axis {axis} gets; fix it with --seconds")
+        raise TensorRtError(
+            f"{name}: nobody says how long its axis {axis} gets; fix it with --seconds"
+        )
     return AXES[axis]
 
 
 def _errors(parser: Any) -> str:
-    return "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors)) or "not read"
+    return (
+        "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors)) or "not read"
+    )
 
 
 def _version() -> tuple[int, ...]:

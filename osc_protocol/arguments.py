@@ -1,4 +1,7 @@
-"""One atom against one Arg: taken as the kind of value that the table wants, or refused with a reason."""
+"""One atom against one Arg: taken as the kind of value that the table wants, or refused with a
+reason.
+"""
+
 from __future__ import annotations
 
 import difflib
@@ -8,13 +11,21 @@ from collections.abc import Callable, Iterable
 from osc_protocol.rows import Arg
 from osc_protocol.wire import Atom
 
-FLOAT_MAX = 3.4028234663852886e38       # the largest float that four bytes hold; NaN and infinity fail its range
-UNSENDABLE = re.compile("[\0\ud800-\udfff]")     # NUL ends an OSC string; a surrogate is half a character
+# the largest float that four bytes hold; NaN and infinity fail its range
+FLOAT_MAX = 3.4028234663852886e38
+# NUL ends an OSC string; a surrogate is half a character
+UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
-RANGES = {"i": (-2**31, 2**31 - 1), "f": (-FLOAT_MAX, FLOAT_MAX)}
-KINDS = {"i": "an integer", "f": "a number", "s": "text", "b": "a blob", "id": "an integer or a short string",
-         "any": "a number, text or blob"}
+RANGES = {"i": (-(2**31), 2**31 - 1), "f": (-FLOAT_MAX, FLOAT_MAX)}
+KINDS = {
+    "i": "an integer",
+    "f": "a number",
+    "s": "text",
+    "b": "a blob",
+    "id": "an integer or a short string",
+    "any": "a number, text or blob",
+}
 
 
 class BadArgument(ValueError):
@@ -24,7 +35,9 @@ class BadArgument(ValueError):
 def expected(arg: Arg) -> str:
     """What the argument wants, in words: `a number from 0 to 2`."""
     if arg.choices:
-        return " or ".join(arg.choices) if len(arg.choices) < 4 else "one of " + " ".join(arg.choices)
+        return (
+            " or ".join(arg.choices) if len(arg.choices) < 4 else "one of " + " ".join(arg.choices)
+        )
     if arg.type not in RANGES:
         return f"{KINDS[arg.type]} of at most {arg.limit_bytes} bytes"
     if arg.low is None and arg.high is None:
@@ -47,17 +60,21 @@ def take(arg: Arg, atom: Atom) -> Atom:
     """
     value = TAKERS[arg.type](atom)
     if value is None or not _is_allowed(arg, value):
-        raise BadArgument(f"{arg.name}: expected {expected(arg)}, came {shown(atom)}{_hint(arg, atom)}")
+        raise BadArgument(
+            f"{arg.name}: expected {expected(arg)}, came {shown(atom)}{_hint(arg, atom)}"
+        )
     return value
 
 
-# Pd has only floats, Max and oscsend may send numbers as text, Python and TouchOSC send flags: see the design's rule
-# "be strict in what leaves, generous in what comes". Each taker returns None for what it cannot take.
+# Pd has only floats, Max and oscsend may send numbers as text, Python and TouchOSC send flags: see
+# the design's rule "be strict in what leaves, generous in what comes". Each taker returns None for
+# what it cannot take.
+
 
 def _number(atom: Atom) -> float | int | None:
     if isinstance(atom, str) and NUMBER.fullmatch(atom.strip()):
         return float(atom.strip())  # float itself leaves \x1c to \x1f
-    return atom + 0 if isinstance(atom, (int, float)) else None     # True + 0 is 1
+    return atom + 0 if isinstance(atom, (int, float)) else None  # True + 0 is 1
 
 
 def _integer(atom: Atom) -> int | None:
@@ -76,7 +93,8 @@ def _text(atom: Atom) -> str | None:
     if isinstance(atom, str):
         return atom
     integer = _integer(atom)
-    return f"{atom:.7g}" if integer is None else str(integer)      # Pd's 808.0 drums are "808 drums"
+    # Pd's 808.0 drums are "808 drums"
+    return f"{atom:.7g}" if integer is None else str(integer)
 
 
 def _blob(atom: Atom) -> bytes | None:
@@ -92,7 +110,12 @@ def _any(atom: Atom) -> Atom | None:
 
 
 TAKERS: dict[str, Callable[[Atom], Atom | None]] = {
-    "i": _integer, "f": _float, "s": _text, "b": _blob, "id": _id, "any": _any,
+    "i": _integer,
+    "f": _float,
+    "s": _text,
+    "b": _blob,
+    "id": _id,
+    "any": _any,
 }
 
 
@@ -128,8 +151,10 @@ def _hint(arg: Arg, atom: Atom) -> str:
 
 
 def clipped(text: str, limit_bytes: int) -> str:
-    """The text, cut to fit and ended with an ellipsis; what UTF-8 cannot carry becomes a question mark."""
+    """The text, cut to fit and ended with an ellipsis; what UTF-8 cannot carry becomes a question
+    mark.
+    """
     data = text.replace("\0", " ").encode("utf-8", "replace")
     if len(data) <= limit_bytes:
         return data.decode("utf-8")
-    return data[:limit_bytes - 3].decode("utf-8", "ignore") + "…"      # the ellipsis is three bytes
+    return data[: limit_bytes - 3].decode("utf-8", "ignore") + "…"  # the ellipsis is three bytes

@@ -9,13 +9,16 @@
       /audio/close id chunks crc32                ->
                                                   <-  /audio/missing id index…      until none is
 
-An upload ends with /done /audio/close id handle, or /fail; a download with an empty /audio/missing, or /cancel.
+An upload ends with /done /audio/close id handle, or /fail; a download with an empty /audio/missing,
+or /cancel.
 
 Rule 1: methods return the packets to send; `now` is any clock that goes forward, in seconds.
-Rule 2: every message may be lost, doubled or late. The sender repeats, the receiver answers each repeat again.
+Rule 2: every message may be lost, doubled or late. The sender repeats, the receiver answers each
+repeat again.
 
 Why windows: 1000 datagrams of 8000 bytes sent unpaced over loopback, 15 arrive.
 """
+
 from __future__ import annotations
 
 import zlib
@@ -29,18 +32,21 @@ from osc_protocol.addresses import CHUNK_BYTES, MISSING_AT_MOST
 from osc_protocol.messages import ReplyMessage, Request, encode
 from osc_protocol.rows import ROOT
 
-UDP_CHUNK_BYTES = 3840          # its packet stays under 4 KB, the smallest buffer met in OSC libraries
+# its packet stays under 4 KB, the smallest buffer met in OSC libraries
+UDP_CHUNK_BYTES = 3840
 TCP_CHUNK_BYTES = CHUNK_BYTES
 WINDOW = 8
-EXPIRES_SECONDS = 60.0          # a silent upload is forgotten
-# What may wait behind a gap; later chunks are not acknowledged, so they come again. Counted too: tiny ones cost more
-# than their bytes.
+EXPIRES_SECONDS = 60.0  # a silent upload is forgotten
+# What may wait behind a gap; later chunks are not acknowledged, so they come again. Counted too:
+# tiny ones cost more than their bytes.
 EARLY_BYTES = 4 << 20
 EARLY_CHUNKS = 4096
 
-PATIENCE_SECONDS = 10.0         # silence means the other side is gone (the protocol's watchdog)
-RESEND_SECONDS = (0.02, 1.0)    # bounds of the wait for an answer; measured round trips choose within
-OVERTAKEN_BY = 3                # acks of chunks sent later: by then it is lost, not late (TCP's fast retransmit)
+PATIENCE_SECONDS = 10.0  # silence means the other side is gone (the protocol's watchdog)
+# bounds of the wait for an answer; measured round trips choose within
+RESEND_SECONDS = (0.02, 1.0)
+# acks of chunks sent later: by then it is lost, not late (TCP's fast retransmit)
+OVERTAKEN_BY = 3
 
 AnyMessage = Request | ReplyMessage
 
@@ -65,18 +71,27 @@ class Sliceable(Protocol):
 class UploadReceiver:
     """The server's end of one upload. Call `take` after each message and store what it returns."""
 
-    def __init__(self, id: int | str, handle: str, *, now: float, limit_bytes: int,
-                 chunk_bytes: int = UDP_CHUNK_BYTES, window: int = WINDOW) -> None:
+    def __init__(
+        self,
+        id: int | str,
+        handle: str,
+        *,
+        now: float,
+        limit_bytes: int,
+        chunk_bytes: int = UDP_CHUNK_BYTES,
+        window: int = WINDOW,
+    ) -> None:
         self.id, self.handle = id, handle
         self.chunk_bytes, self.window, self.limit_bytes = chunk_bytes, window, limit_bytes
-        self.state = "open"                     # open, done, failed
-        self.received = 0                       # different chunks
-        self.size_bytes = 0                     # their bytes
-        self._next = 0                          # the first chunk that is not here: all before are in order
-        self._early: dict[int, bytes] = {}      # chunks behind a gap
+        self.state = "open"  # open, done, failed
+        self.received = 0  # different chunks
+        self.size_bytes = 0  # their bytes
+        # the first chunk that is not here: all before are in order
+        self._next = 0
+        self._early: dict[int, bytes] = {}  # chunks behind a gap
         self._early_bytes = 0
-        self._ordered: list[bytes] = []         # not yet taken
-        self._crc32 = 0                         # of all bytes before _next
+        self._ordered: list[bytes] = []  # not yet taken
+        self._crc32 = 0  # of all bytes before _next
         self._heard_at = now
 
     def on_message(self, message: AnyMessage, now: float) -> list[bytes]:
@@ -106,12 +121,17 @@ class UploadReceiver:
     def _on_data(self, values: dict) -> list[bytes]:
         index, chunk = values["index"], values["bytes"]
         if index < self._next or index in self._early:
-            return [encode(ACK, self.id, index, self.received)]     # our ack was lost
+            return [encode(ACK, self.id, index, self.received)]  # our ack was lost
         if self.state != "open":
-            return self._failed(DATA, "stale_chunk", f"chunk {index} came after the end of this transfer")
+            return self._failed(
+                DATA, "stale_chunk", f"chunk {index} came after the end of this transfer"
+            )
         if len(chunk) > self.chunk_bytes:
-            return self._failed(DATA, "bad_args", f"bytes: at most {self.chunk_bytes} as /audio/ready said, "
-                                f"{len(chunk)} came")
+            return self._failed(
+                DATA,
+                "bad_args",
+                f"bytes: at most {self.chunk_bytes} as /audio/ready said, {len(chunk)} came",
+            )
         if self.size_bytes + len(chunk) > self.limit_bytes:
             self.state = "failed"
             return self._failed(DATA, "too_large", f"at most {self.limit_bytes} bytes are taken")
@@ -144,8 +164,12 @@ class UploadReceiver:
             return [encode(MISSING, self.id, *missing)]
         if chunks != self.received or values["crc32"].lower() != expected:
             self.state = "failed"
-            return self._failed(CLOSE, "bad_audio", f"{self.received} chunks with crc32 {expected} came, "
-                                f"/audio/close says {chunks} with {values['crc32']}; send it again under a new id")
+            return self._failed(
+                CLOSE,
+                "bad_audio",
+                f"{self.received} chunks with crc32 {expected} came, "
+                f"/audio/close says {chunks} with {values['crc32']}; send it again under a new id",
+            )
         self.state = "done"
         return self._completed()
 
@@ -171,30 +195,41 @@ class _Flight:
     """A chunk on its way."""
 
     sent_at: float
-    order: int          # counts all sendings, so that overtaking can be seen
-    is_repeat: bool     # its ack may answer either sending, so it measures no round trip (Karn)
+    order: int  # counts all sendings, so that overtaking can be seen
+    is_repeat: bool  # its ack may answer either sending, so it measures no round trip (Karn)
 
 
 class UploadSender:
-    """The end that has the audio, client or server: `start`, then `on_reply` for each answer and `on_tick` in between.
+    """The end that has the audio, client or server: `start`, then `on_reply` for each answer and
+    `on_tick` in between.
 
-    `data` has a length and slices of bytes: bytes, a memory map, or what reads a file where it is asked to. It is read
-    once, in order, but for what must be sent again. `state` goes through opening, sending, closing to done or failed.
+    `data` has a length and slices of bytes: bytes, a memory map, or what reads a file where it is
+    asked to. It is read once, in order, but for what must be sent again. `state` goes through
+    opening, sending, closing to done or failed.
     """
 
-    def __init__(self, id: int | str, data: Sliceable, format: str = "wav", *, rate_hz: int = 0,
-                 channels: int = 0, frames: int = 0, most_chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self,
+        id: int | str,
+        data: Sliceable,
+        format: str = "wav",
+        *,
+        rate_hz: int = 0,
+        channels: int = 0,
+        frames: int = 0,
+        most_chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         self.id, self.data = id, data
         self.open_args = (rate_hz, channels, frames, format)
         self.state = "new"
-        self.handle = ""                # the other side's name for it, from /audio/ready
-        self.error = ("", "")           # code and message, when failed
+        self.handle = ""  # the other side's name for it, from /audio/ready
+        self.error = ("", "")  # code and message, when failed
         self.chunk_bytes = most_chunk_bytes
         self.window = 1
-        self.sent = 0                   # chunk messages, repeats too
+        self.sent = 0  # chunk messages, repeats too
         self._heard_at = self._asked_at = 0.0
-        self._next = 0                  # the first chunk that was never sent
-        self._crc32 = 0                 # of all before it
+        self._next = 0  # the first chunk that was never sent
+        self._crc32 = 0  # of all before it
         self._again: deque[int] = deque()
         self._flights: dict[int, _Flight] = {}
         self._acked: set[int] = set()
@@ -232,7 +267,10 @@ class UploadSender:
         if self.is_over or self.state == "new":
             return []
         if now - self._heard_at > PATIENCE_SECONDS:
-            return self._fail("timed_out", f"nothing was heard for {PATIENCE_SECONDS:g} s; is the other side running?")
+            return self._fail(
+                "timed_out",
+                f"nothing was heard for {PATIENCE_SECONDS:g} s; is the other side running?",
+            )
         if self.state == "sending":
             return self._repeat_late(now)
         return self._repeat_question(now)
@@ -263,7 +301,9 @@ class UploadSender:
         self._acked.add(values["index"])
         if not flight.is_repeat:
             self._wait.measure(now - flight.sent_at)
-        overtaken = [i for i, other in self._flights.items() if other.order + OVERTAKEN_BY <= flight.order]
+        overtaken = [
+            i for i, other in self._flights.items() if other.order + OVERTAKEN_BY <= flight.order
+        ]
         return self._send_again(overtaken, now) + self._fill(now)
 
     def _on_missing(self, values: dict, now: float) -> list[bytes]:
@@ -282,13 +322,23 @@ class UploadSender:
         return []
 
     def _on_fail(self, values: dict, now: float) -> list[bytes]:
-        return self._fail(values["code"], values["message"]) if values["command"].startswith(_address("")) else []
+        return (
+            self._fail(values["code"], values["message"])
+            if values["command"].startswith(_address(""))
+            else []
+        )
 
     def _on_cancel(self, values: dict, now: float) -> list[bytes]:
         return self._fail("cancelled", "the other side gave this transfer up")
 
     _ANSWERS: dict[str, Callable] = {
-        READY: _on_ready, ACK: _on_ack, MISSING: _on_missing, DONE: _on_done, FAIL: _on_fail, CANCEL: _on_cancel}
+        READY: _on_ready,
+        ACK: _on_ack,
+        MISSING: _on_missing,
+        DONE: _on_done,
+        FAIL: _on_fail,
+        CANCEL: _on_cancel,
+    }
 
     # ---- sending
 
@@ -297,7 +347,9 @@ class UploadSender:
         return []
 
     def _ask(self, now: float) -> list[bytes]:
-        """/audio/open or /audio/close: the two that wait for an answer before anything else goes on."""
+        """/audio/open or /audio/close: the two that wait for an answer before anything else goes
+        on.
+        """
         self._asked_at = now
         if self.state == "opening":
             return [encode(OPEN, self.id, *self.open_args)]
@@ -317,7 +369,7 @@ class UploadSender:
         self.sent += 1
         self._flights[index] = _Flight(now, self.sent, is_repeat)
         start = index * self.chunk_bytes
-        chunk = bytes(self.data[start:start + self.chunk_bytes])
+        chunk = bytes(self.data[start : start + self.chunk_bytes])
         if index == self._next:
             self._next, self._crc32 = index + 1, zlib.crc32(chunk, self._crc32)
         return [encode(DATA, self.id, index, chunk)]
@@ -326,8 +378,13 @@ class UploadSender:
         return [packet for index in indexes for packet in self._send(index, now, is_repeat=True)]
 
     def _repeat_late(self, now: float) -> list[bytes]:
-        # The same sum as in next_tick: a difference could round to just below the wait, and never be late.
-        late = [index for index, flight in self._flights.items() if now >= flight.sent_at + self._wait.seconds]
+        # The same sum as in next_tick: a difference could round to just below the wait, and never
+        # be late.
+        late = [
+            index
+            for index, flight in self._flights.items()
+            if now >= flight.sent_at + self._wait.seconds
+        ]
         if late:
             self._wait.back_off()
         return self._send_again(late, now)
@@ -340,7 +397,9 @@ class UploadSender:
 
 
 class _Wait:
-    """How long to wait for an answer: TCP's estimate (RFC 6298), the mean round trip and four mean deviations."""
+    """How long to wait for an answer: TCP's estimate (RFC 6298), the mean round trip and four mean
+    deviations.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.25

@@ -1,8 +1,10 @@
 """Packets to checked messages and back, by the table.
 
-Rule 1: what a peer sent never raises; it becomes a BadRequest that says what was expected, what came, what to do.
+Rule 1: what a peer sent never raises; it becomes a BadRequest that says what was expected, what
+came, what to do.
 Rule 2: what we send and the table does not allow raises ProtocolError: that is our mistake.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +16,8 @@ from osc_protocol.arguments import BadArgument, clipped, nearest, shown, take
 from osc_protocol.rows import NAME_BYTES, REQUIRED, ROOT, Address, Arg, Reply
 from osc_protocol.wire import Atom, Message, read_packet, write_message
 
-MAX_DATAGRAM_BYTES = 1400       # of what the server sends over UDP: stays whole on Ethernet and Wi-Fi
+# of what the server sends over UDP: stays whole on Ethernet and Wi-Fi
+MAX_DATAGRAM_BYTES = 1400
 
 ID = Arg("id", "id")
 DONE = f"{ROOT}/done"
@@ -30,9 +33,9 @@ class Request:
 
     address: str
     values: dict[str, Any] = field(default_factory=dict)
-    keys: dict[str, Any] = field(default_factory=dict)      # only those that were sent
+    keys: dict[str, Any] = field(default_factory=dict)  # only those that were sent
     warnings: tuple[str, ...] = ()
-    id: int | str | None = None                        # None: this address has no id
+    id: int | str | None = None  # None: this address has no id
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class BadRequest:
     """A message that is not one of ours: the arguments of the /fail that answers it."""
 
     address: str
-    id: int | str         # 0 when none could be read
+    id: int | str  # 0 when none could be read
     code: str
     message: str
 
@@ -54,7 +57,9 @@ class ReplyMessage:
     args: tuple[Atom, ...]
 
 
-# ------------------------------------------------------------------------------------------------- client to server
+# -------------------------------------------------------------------------------------------------
+# client to server
+
 
 def decode_packet(data: bytes) -> list[Request | BadRequest]:
     """Every message of a packet, checked. Bundles are flattened and their time tags ignored."""
@@ -78,7 +83,11 @@ def decode_message(message: Message) -> Request | BadRequest:
 
 def usage(row: Address) -> str:
     """The row in one line, `/retimbre/edit id audio text [key value]*`."""
-    words = [row.path, *(_usage_of(arg) for arg in row.args), *(["[key value]*"] if row.keys else [])]
+    words = [
+        row.path,
+        *(_usage_of(arg) for arg in row.args),
+        *(["[key value]*"] if row.keys else []),
+    ]
     return " ".join(words)
 
 
@@ -92,7 +101,9 @@ def _bad(message: Message, row: Address | None, code: str, error: str) -> BadReq
 
 
 def _legible_id(message: Message, row: Address | None) -> int | str:
-    """The id of a message that is otherwise wrong; of an unknown one, its first argument if that may be an id."""
+    """The id of a message that is otherwise wrong; of an unknown one, its first argument if that
+    may be an id.
+    """
     names = [arg.name for arg in row.args] if row else ["id"]
     at = names.index("id") if "id" in names else len(message.atoms)
     try:
@@ -108,7 +119,9 @@ def _unknown_address(address: str) -> str:
         return f"{address} is what the server sends"
     names = {row.name: row.path for row in ADDRESSES.values()}
     near = names.get(nearest(address.replace(f"{ROOT}/", "").strip("/"), names))
-    return f"no address {clipped(address, NAME_BYTES)}; " + (f"did you mean {near}?" if near else f"all start {ROOT}/")
+    return f"no address {clipped(address, NAME_BYTES)}; " + (
+        f"did you mean {near}?" if near else f"all start {ROOT}/"
+    )
 
 
 def _take_args(args: Sequence[Arg], atoms: Sequence[Atom]) -> tuple[dict[str, Any], Sequence[Atom]]:
@@ -137,7 +150,9 @@ def _take_rest(arg: Arg, atoms: Sequence[Atom]) -> Any:
     return take(arg, " ".join(take(one, atom) for atom in atoms))
 
 
-def _take_keys(row: Address, values: dict, atoms: Sequence[Atom]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _take_keys(
+    row: Address, values: dict, atoms: Sequence[Atom]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The pairs that row knows, and a warning for each that it does not."""
     _refuse_what_cannot_be_pairs(row, values, atoms)
     keys, warnings = {}, []
@@ -155,8 +170,11 @@ def _refuse_what_cannot_be_pairs(row: Address, values: dict, atoms: Sequence[Ato
     if row.keys and not row.args and not atoms:
         raise BadArgument("no key and no value")
     if atoms and " " not in values.get("text", " ") and not nearest(str(atoms[0]), row.keys):
-        # Pd and Max break a sentence into words: "turn" as the text, then "this into" as key and value.
-        raise BadArgument(f"no key {shown(atoms[0])}. Words must be one string here; {ROOT}/say joins them")
+        # Pd and Max break a sentence into words: "turn" as the text, then "this into" as key and
+        # value.
+        raise BadArgument(
+            f"no key {shown(atoms[0])}. Words must be one string here; {ROOT}/say joins them"
+        )
     if len(atoms) % 2:
         raise BadArgument(f"a key and a value each: {shown(atoms[-1])} has none")
 
@@ -166,13 +184,17 @@ def _key_hint(row: Address, name: Atom) -> str:
     return f"did you mean {near}?" if near else "there are " + " ".join(row.keys)
 
 
-# ------------------------------------------------------------------------------------------------- server to client
+# -------------------------------------------------------------------------------------------------
+# server to client
+
 
 def encode(address: str, *args: Any, **keys: Any) -> bytes:
-    """The packet for one message, with only i, f, s and b in it; absent arguments travel as their default.
+    """The packet for one message, with only i, f, s and b in it; absent arguments travel as their
+    default.
 
-    After a row's arguments come its key/value pairs, as more `args` or as `keys`. A string that is too long is cut
-    where the row says clip (text for people), and an error where it does not (names, paths).
+    After a row's arguments come its key/value pairs, as more `args` or as `keys`. A string that is
+    too long is cut where the row says clip (text for people), and an error where it does not
+    (names, paths).
 
     Raises:
       ProtocolError: the table does not allow it.
@@ -188,7 +210,8 @@ def encode(address: str, *args: Any, **keys: Any) -> bytes:
 
 
 def decode_reply(data: bytes) -> ReplyMessage:
-    """One message from the server, for clients; arguments that a newer server adds are left in `args`.
+    """One message from the server, for clients; arguments that a newer server adds are left in
+    `args`.
 
     Raises:
       ProtocolError: it is not one message of the table.
@@ -216,7 +239,9 @@ def _args_of(row: Address | Reply, atoms: Sequence[Atom]) -> tuple[Arg, ...]:
 
 def _checked(row: Address | Reply, atoms: Sequence[Any]) -> list[Atom]:
     args = _args_of(row, atoms)
-    atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms, strict=False)] + list(atoms[len(args):])
+    atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms, strict=False)] + list(
+        atoms[len(args) :]
+    )
     values, left = _take_args(args, atoms)
     return _flat(values.values()) + _checked_pairs(row, values, left)
 

@@ -1,4 +1,5 @@
 """The reference page, from the table: `python -m osc_protocol.reference > docs/osc.md`."""
+
 from __future__ import annotations
 
 import sys
@@ -67,7 +68,10 @@ def page() -> str:
     parts += [_section(title, rows) for title, rows in REQUESTS_BY_SECTION.items()]
     parts += ["## Keys\n", _key_table(EDIT_KEYS.values()), "## What the server sends\n"]
     parts += [_section(title, rows) for title, rows in REPLIES_BY_SECTION.items()]
-    parts += ["## Codes of /fail\n", _table(("Code", "Meaning"), ((f"`{c}`", m) for c, m in ERROR_CODES.items()))]
+    parts += [
+        "## Codes of /fail\n",
+        _table(("Code", "Meaning"), ((f"`{c}`", m) for c, m in ERROR_CODES.items())),
+    ]
     return "\n".join(parts)
 
 
@@ -113,7 +117,10 @@ def _args(args: Iterable[Arg]) -> list[str]:
 
 
 def _key_table(keys: Iterable[Arg]) -> str:
-    rows = ((f"`{arg.name}`", f"`{arg.type}`", _allowed(arg), arg.unit, _default(arg), arg.help) for arg in keys)
+    rows = (
+        (f"`{arg.name}`", f"`{arg.type}`", _allowed(arg), arg.unit, _default(arg), arg.help)
+        for arg in keys
+    )
     return _table(("Key", "Type", "Allowed", "Unit", "Default", ""), rows)
 
 
@@ -141,4 +148,4 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(page().encode("utf-8"))     # the same bytes on Windows too
+    sys.stdout.buffer.write(page().encode("utf-8"))  # the same bytes on Windows too

@@ -1,4 +1,5 @@
 """What a row of the table is made of: Arg, Address (client to server), Reply (server to client)."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -6,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ROOT = "/retimbre"
-NAME_BYTES = 64     # ids, names, codes: the limit of every string that states no other
+NAME_BYTES = 64  # ids, names, codes: the limit of every string that states no other
 
 
 class _Required:
@@ -14,23 +15,28 @@ class _Required:
         return "REQUIRED"
 
 
-REQUIRED = _Required()      # the default of an argument that has none
+REQUIRED = _Required()  # the default of an argument that has none
 
 
 @dataclass(frozen=True)
 class Arg:
-    """One argument. `type`: i, f, s, b as in OSC; id (integer or string, echoed as it came); any (kept as it came)."""
+    """One argument.
+
+    `type`: i, f, s, b as in OSC; id (integer or string, echoed as it came); any (kept as it came).
+    """
 
     name: str
     type: str
     unit: str = ""
     low: float | None = None
-    high: float | None = None       # of a string or blob: most bytes, see limit_bytes
+    high: float | None = None  # of a string or blob: most bytes, see limit_bytes
     choices: tuple[str, ...] = ()
     default: Any = REQUIRED
     help: str = ""
-    rest: int = 0                   # takes all that is left, at most so many: words are joined, others make a tuple
-    clip: bool = False              # we shorten a longer string when we send it; without it, that is an error
+    # takes all that is left, at most so many: words are joined, others make a tuple
+    rest: int = 0
+    # we shorten a longer string when we send it; without it, that is an error
+    clip: bool = False
 
     @property
     def limit_bytes(self) -> int:
@@ -45,10 +51,13 @@ class Address:
     name: str
     help: str = ""
     args: tuple[Arg, ...] = ()
-    keys: Mapping[str, Arg] = field(default_factory=dict)   # optional key/value pairs after the arguments
+    # optional key/value pairs after the arguments
+    keys: Mapping[str, Arg] = field(default_factory=dict)
     replies: tuple[str, ...] = ()
-    done: tuple[Arg, ...] | None = None     # what its /done carries after command and id; None: it has no /done
-    critical: bool = False                  # losing one matters (OSCQuery's word): a client should resend or use TCP
+    # what its /done carries after command and id; None: it has no /done
+    done: tuple[Arg, ...] | None = None
+    # losing one matters (OSCQuery's word): a client should resend or use TCP
+    critical: bool = False
     loopback_only: bool = False
 
     @property

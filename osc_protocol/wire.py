@@ -1,8 +1,12 @@
-"""OSC bytes to atoms and back. Knows nothing of our addresses, and never raises for what a peer sent.
+"""OSC bytes to atoms and back.
+
+Knows nothing of our addresses, and never raises for what a peer sent.
 
 Rule 1: reading returns every message that can be read; damage becomes a Message with an `error`.
-Rule 2: nesting, messages and atoms are counted, so that one datagram cannot cost more than it is worth.
+Rule 2: nesting, messages and atoms are counted, so that one datagram cannot cost more than it is
+worth.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +18,15 @@ from pythonosc.parsing import osc_types
 Atom = int | float | bool | str | bytes
 
 MAX_BUNDLE_DEPTH = 8
-MAX_MESSAGES = 256          # in one packet, all bundles together
-MAX_ATOMS = 256             # in one message; Max's own lists end there too
+MAX_MESSAGES = 256  # in one packet, all bundles together
+MAX_ATOMS = 256  # in one message; Max's own lists end there too
 
-# N and I stand for nothing at all: what a button sends that has no value (OSCQuery clients, where TYPE says N).
+# N and I stand for nothing at all: what a button sends that has no value (OSCQuery clients, where
+# TYPE says N).
 WITHOUT_VALUE = str.maketrans("", "", "NI")
 
 BUNDLE = b"#bundle\0"
-BUNDLE_HEADER_BYTES = 16    # the marker and a time tag, which we ignore as Pd does
+BUNDLE_HEADER_BYTES = 16  # the marker and a time tag, which we ignore as Pd does
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,17 @@ class Message:
 
     address: str
     atoms: tuple[Atom, ...] = ()
-    code: str = ""              # bad_packet or bad_args when damaged
+    code: str = ""  # bad_packet or bad_args when damaged
     error: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Text that was not UTF-8 has been replaced: says where."""
-        return tuple(f"argument {n} is not UTF-8; what could not be read became \N{REPLACEMENT CHARACTER}"
-                     for n, atom in enumerate(self.atoms, 1)
-                     if isinstance(atom, str) and "\N{REPLACEMENT CHARACTER}" in atom)
+        return tuple(
+            f"argument {n} is not UTF-8; what could not be read became \N{REPLACEMENT CHARACTER}"
+            for n, atom in enumerate(self.atoms, 1)
+            if isinstance(atom, str) and "\N{REPLACEMENT CHARACTER}" in atom
+        )
 
 
 class _Damage(Exception):
@@ -47,13 +54,17 @@ class _Damage(Exception):
         self.code = code
 
 
-# ------------------------------------------------------------------------------------------------------------ reading
+# ------------------------------------------------------------------------------------------------------------
+# reading
+
 
 def read_packet(packet: bytes) -> list[Message]:
     """All messages of a packet, those of nested bundles in their order."""
     messages = list(islice(_walk(packet, depth=0), MAX_MESSAGES + 1))
     if len(messages) > MAX_MESSAGES:
-        messages[MAX_MESSAGES] = _broken(f"more than {MAX_MESSAGES} messages in one packet; the rest was not read")
+        messages[MAX_MESSAGES] = _broken(
+            f"more than {MAX_MESSAGES} messages in one packet; the rest was not read"
+        )
     return messages
 
 
@@ -75,10 +86,12 @@ def _walk(packet: bytes, depth: int) -> Iterator[Message]:
 def _walk_elements(bundle: bytes, depth: int) -> Iterator[Message]:
     at = BUNDLE_HEADER_BYTES
     while at < len(bundle):
-        size = int.from_bytes(bundle[at:at + 4], "big", signed=True)
+        size = int.from_bytes(bundle[at : at + 4], "big", signed=True)
         start, at = at + 4, at + 4 + size
         if size <= 0 or at > len(bundle):
-            yield _broken(f"a bundle element of {size} bytes, where {max(0, len(bundle) - start)} are left")
+            yield _broken(
+                f"a bundle element of {size} bytes, where {max(0, len(bundle) - start)} are left"
+            )
             return
         yield from _walk(bundle[start:at], depth + 1)
 
@@ -100,14 +113,16 @@ def _read_message(packet: bytes) -> Message:
 
 def _read_address(packet: bytes) -> tuple[str, int]:
     if not packet.startswith(b"/"):
-        raise _Damage(f"an OSC message starts with '/', a bundle with '#bundle'; came {bytes(packet[:16])!r}")
+        raise _Damage(
+            f"an OSC message starts with '/', a bundle with '#bundle'; came {bytes(packet[:16])!r}"
+        )
     return _read_string(packet, 0)
 
 
 def _read_tags(packet: bytes, at: int) -> tuple[str, int]:
     if at == len(packet):
-        return "", at       # old senders leave an empty type tag string out
-    if packet[at:at + 1] != b",":
+        return "", at  # old senders leave an empty type tag string out
+    if packet[at : at + 1] != b",":
         raise _Damage("no type tags: a ',' should follow the address")
     tags, at = _read_string(packet, at)
     if len(tags) > MAX_ATOMS + 1:
@@ -118,7 +133,7 @@ def _read_tags(packet: bytes, at: int) -> tuple[str, int]:
 def _read_string(packet: bytes, at: int) -> tuple[str, int]:
     # Not osc_types.get_string: it raises on text that is not UTF-8, and walks byte by byte.
     end = packet.find(b"\0", at)
-    after = (end | 3) + 1       # the next multiple of four behind the NUL
+    after = (end | 3) + 1  # the next multiple of four behind the NUL
     if end < 0 or after > len(packet):
         raise _Damage("a string that does not end")
     return packet[at:end].decode("utf-8", "replace"), after
@@ -130,16 +145,17 @@ def _read_blob(packet: bytes, at: int) -> tuple[bytes, int]:
     after = at + size + -size % 4
     if size < 0 or after > len(packet):
         raise _Damage(f"a blob of {size} bytes, where {len(packet) - at} are left")
-    return packet[at:at + size], after
+    return packet[at : at + size], after
 
 
 def _fixed(read: Callable, size_bytes: int) -> Callable:
     def read_fixed(packet: bytes, at: int) -> tuple[Atom, int]:
         # A slice, because osc_types' readers copy all that follows.
-        piece = packet[at:at + size_bytes]
+        piece = packet[at : at + size_bytes]
         if len(piece) < size_bytes:
             raise _Damage("a number that is cut off")
         return read(piece, 0)[0], at + size_bytes
+
     return read_fixed
 
 
@@ -154,7 +170,8 @@ READERS: dict[str, Callable[[bytes, int], tuple[Atom, int]]] = {
     "f": _fixed(osc_types.get_float, 4),
     "s": _read_string,
     "b": _read_blob,
-    # never sent by us, but met: 64 bit numbers (Max, Python), symbols (liblo), flags (Python, TouchOSC)
+    # never sent by us, but met: 64 bit numbers (Max, Python), symbols (liblo), flags (Python,
+    # TouchOSC)
     "h": _fixed(osc_types.get_int64, 8),
     "d": _fixed(osc_types.get_double, 8),
     "S": _read_string,
@@ -169,9 +186,11 @@ def _reader(tag: str) -> Callable:
     return READERS[tag]
 
 
-# ------------------------------------------------------------------------------------------------------------ writing
+# ------------------------------------------------------------------------------------------------------------
+# writing
 
-# By the value's exact type: python-osc's own guess makes T, N, h and arrays, which Pd and sclang do not know.
+# By the value's exact type: python-osc's own guess makes T, N, h and arrays, which Pd and sclang do
+# not know.
 WRITERS: dict[type, tuple[str, Callable[..., bytes]]] = {
     int: ("i", osc_types.write_int),
     float: ("f", osc_types.write_float),

@@ -14,14 +14,16 @@ Part = tuple[Preset, float]
 def blend(parts: Sequence[Part], name: str = "") -> Preset:
     """One preset out of several with weights; 0.7 and 0.3, or 7 and 3: only ratios count.
 
-    Prompts: each style's sum to its share. Numeric knobs: weighted mean over the styles that
-    state them. Adapters: all of them, weights scaled (equal to adding the scaled updates).
-    Soft prompts: all of them, weights scaled. Raises PresetError(bad_preset) for different models or tasks.
+    Prompts: each style's sum to its share. Numeric knobs: weighted mean over the styles that state
+    them. Adapters: all of them, weights scaled (equal to adding the scaled updates). Soft prompts:
+    all of them, weights scaled. Raises PresetError(bad_preset) for different models or tasks.
     """
     parts = _shares(parts)
     _check_one_of("model", parts)
     _check_one_of("task", parts)
-    learned = _scaled(parts, lambda preset: [*filter(None, [preset.soft_prompt]), *preset.soft_prompts])
+    learned = _scaled(
+        parts, lambda preset: [*filter(None, [preset.soft_prompt]), *preset.soft_prompts]
+    )
     heaviest = max(parts, key=lambda part: part[1])[0]
     recipe = [f"{preset.name} {share:.3g}" for preset, share in parts]
     return Preset(
@@ -59,7 +61,10 @@ def resolve(preset: Preset, user_text: str = "") -> dict[str, Any]:
     is a list where there are several.
     """
     words = " ".join(user_text.split())
-    filled = [(" ".join(prompt.text.replace(USER_TEXT, words).split()), prompt.weight) for prompt in preset.prompts]
+    filled = [
+        (" ".join(prompt.text.replace(USER_TEXT, words).split()), prompt.weight)
+        for prompt in preset.prompts
+    ]
     plain = preset.model_dump(mode="json", exclude={"description", "notes", "prompts"})
     learned = [*filter(None, [plain["soft_prompt"]]), *plain.pop("soft_prompts")]
     return {
@@ -73,10 +78,16 @@ def resolve(preset: Preset, user_text: str = "") -> dict[str, Any]:
 def _shares(parts: Sequence[Part]) -> list[Part]:
     """Weights made to sum to 1; a style at 0 takes no part."""
     if any(not 0 <= weight < float("inf") for _, weight in parts):
-        raise PresetError("bad_preset", f"blend weights: expected 0 or more, got {[weight for _, weight in parts]}")
+        raise PresetError(
+            "bad_preset",
+            f"blend weights: expected 0 or more, got {[weight for _, weight in parts]}",
+        )
     total = sum(weight for _, weight in parts)
     if not total:
-        raise PresetError("bad_preset", "blend: expected at least one style with a weight above 0, as in 'a 0.7 b 0.3'")
+        raise PresetError(
+            "bad_preset",
+            "blend: expected at least one style with a weight above 0, as in 'a 0.7 b 0.3'",
+        )
     return [(preset, weight / total) for preset, weight in parts if weight]
 
 
@@ -85,7 +96,8 @@ def _check_one_of(field: str, parts: Sequence[Part]) -> None:
     if len(owners) > 1:
         found = ", ".join(f"{name} has {value}" for value, name in owners.items())
         raise PresetError(
-            "bad_preset", f"blend: expected styles of one {field}, but {found}: blend styles that share it"
+            "bad_preset",
+            f"blend: expected styles of one {field}, but {found}: blend styles that share it",
         )
 
 
@@ -99,13 +111,17 @@ def _prompts(parts: Sequence[Part]) -> tuple[Prompt, ...]:
     return tuple(Prompt(text=text, weight=weight) for text, weight in weights.items())
 
 
-def _scaled(parts: Sequence[Part], read: Callable[[Preset], Sequence[TensorFile]]) -> tuple[TensorFile, ...]:
+def _scaled(
+    parts: Sequence[Part], read: Callable[[Preset], Sequence[TensorFile]]
+) -> tuple[TensorFile, ...]:
     """All tensor files with their weights: for adapters exactly w1 * update1 + w2 * update2."""
     scaled: dict[str, TensorFile] = {}
     for preset, share in parts:
         for tensor in read(preset):
             before = scaled[tensor.path].weight if tensor.path in scaled else 0.0
-            scaled[tensor.path] = tensor.model_copy(update={"weight": before + share * tensor.weight})
+            scaled[tensor.path] = tensor.model_copy(
+                update={"weight": before + share * tensor.weight}
+            )
     return tuple(scaled.values())
 
 

@@ -82,9 +82,14 @@ class Library:
         if len(words) == 1:
             return self.get(words[0])
         if len(words) % 2:
-            raise PresetError("bad_preset", f"blend: expected names and weights in turn, {EXAMPLE}, got {mixture!r}")
+            raise PresetError(
+                "bad_preset",
+                f"blend: expected names and weights in turn, {EXAMPLE}, got {mixture!r}",
+            )
         weights = [_weight(word) for word in words[1::2]]
-        return blend([(self.get(name), weight) for name, weight in zip(words[::2], weights, strict=True)])
+        return blend(
+            [(self.get(name), weight) for name, weight in zip(words[::2], weights, strict=True)]
+        )
 
     def __len__(self) -> int:
         return len(self._now.by_name)
@@ -113,17 +118,28 @@ class Library:
             except PresetError as error:
                 errors += error.problems
             except OSError as error:
-                errors.append(Problem(path.name, 0, "", f"cannot be read ({error.strerror}): check its permissions"))
+                errors.append(
+                    Problem(
+                        path.name,
+                        0,
+                        "",
+                        f"cannot be read ({error.strerror}): check its permissions",
+                    )
+                )
             if path not in by_path and path in before.by_path:
                 by_path[path] = before.by_path[path]
                 kept.append(by_path[path].name)
         errors += _twins(by_path)
         found = {preset.name: preset for preset in by_path.values()}
         by_name = {name: found[name] for name in sorted(found)}
-        return _Snapshot(by_name, by_path, stamps, ReloadReport(tuple(by_name), tuple(errors), tuple(kept)))
+        return _Snapshot(
+            by_name, by_path, stamps, ReloadReport(tuple(by_name), tuple(errors), tuple(kept))
+        )
 
     def _stamps(self) -> dict[Path, Stamp]:
-        """All that a reload would read; tensors that no style names yet too, as one may be waited for."""
+        """All that a reload would read; tensors that no style names yet too, as one may be waited
+        for.
+        """
         tensors = [path for folder in self.folders for path in folder.rglob("*.safetensors")]
         return {path: _stamp(path) for path in (*self._files(), *tensors)}
 
@@ -141,7 +157,12 @@ class Library:
 def _twins(by_path: Mapping[Path, Preset]) -> list[Problem]:
     """a.yaml and a.yml in one folder: the latter is used, and that is told."""
     return [
-        Problem(path.name, 0, "", f"{path.with_suffix('.yml').name} beside it is used instead: remove one of the two")
+        Problem(
+            path.name,
+            0,
+            "",
+            f"{path.with_suffix('.yml').name} beside it is used instead: remove one of the two",
+        )
         for path in by_path
         if path.suffix == ".yaml" and path.with_suffix(".yml") in by_path
     ]
@@ -156,7 +177,9 @@ def _weight(word: str) -> float:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """Sorted, without hidden files (editors' swap files end in .yaml too); NAME/NAME.yaml is a style with a folder."""
+    """Sorted, without hidden files (editors' swap files end in .yaml too); NAME/NAME.yaml is a
+    style with a folder.
+    """
     try:
         entries = [entry for entry in sorted(os.listdir(folder)) if not entry.startswith(".")]
     except OSError:

@@ -19,7 +19,8 @@ from presets.errors import PresetError, Problem
 from presets.schema import AudioPrompt, Preset, Prompt, TensorFile
 
 MAX_FILE_BYTES = 64 * 1024  # the largest shipped style has about 1 KiB
-MAX_BRACKETS = 256  # for each that is open, YAML's scanner looks through all others: the time grows as their square
+# for each that is open, YAML's scanner looks through all others: the time grows as their square
+MAX_BRACKETS = 256
 
 Location = tuple[Any, ...]  # ("prompts", 0, "text")
 _MODELS: dict[str, type[BaseModel]] = {
@@ -60,9 +61,17 @@ def load_preset(path: Path, sha256_of: Callable[[Path], str] | None = None) -> P
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _error(path.name, 0, "", f"expected at most {MAX_FILE_BYTES} bytes; keep tensors in .safetensors files")
+        raise _error(
+            path.name,
+            0,
+            "",
+            f"expected at most {MAX_FILE_BYTES} bytes; keep tensors in .safetensors files",
+        )
     preset, lines = _parse(data, path.name)
-    problems = [*_name_problems(preset, path, lines), *_tensor_problems(preset, path, lines, sha256_of or file_sha256)]
+    problems = [
+        *_name_problems(preset, path, lines),
+        *_tensor_problems(preset, path, lines, sha256_of or file_sha256),
+    ]
     if problems:
         raise PresetError.from_problems(problems)
     return _with_absolute_paths(preset, path.parent)
@@ -95,7 +104,12 @@ def _parse(text: str | bytes, file: str) -> tuple[Preset, dict[Location, int]]:
 
 def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], list[Problem]]:
     if sum(map(text.count, "[{" if isinstance(text, str) else (b"[", b"{"))) > MAX_BRACKETS:
-        raise _error(file, 0, "", f"more than {MAX_BRACKETS} brackets ([ and {{): a style has a few short lists")
+        raise _error(
+            file,
+            0,
+            "",
+            f"more than {MAX_BRACKETS} brackets ([ and {{): a style has a few short lists",
+        )
     try:
         loader = yaml.SafeLoader(text)
         try:
@@ -103,7 +117,10 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
             repeated = _first_repeated_node(node)
             if repeated:
                 raise _error(
-                    file, _line(repeated), "", "anchors and aliases (& and *) are not used here: write the value out"
+                    file,
+                    _line(repeated),
+                    "",
+                    "anchors and aliases (& and *) are not used here: write the value out",
                 )
             if not isinstance(node, yaml.MappingNode):
                 raise _error(file, 1, "", "expected 'field: value' lines, as in the shipped styles")
@@ -115,11 +132,15 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
     except yaml.YAMLError as error:
         raise PresetError.from_problems([_yaml_problem(error, file)]) from None
     except RecursionError:
-        raise _error(file, 0, "", "lists within lists within lists: a style has two levels") from None
+        raise _error(
+            file, 0, "", "lists within lists within lists: a style has two levels"
+        ) from None
     except (UnicodeDecodeError, ValueError) as error:
         if isinstance(error, PresetError):
             raise
-        raise _error(file, 0, "", f"not a readable YAML file ({error}): save it as UTF-8 text") from None
+        raise _error(
+            file, 0, "", f"not a readable YAML file ({error}): save it as UTF-8 text"
+        ) from None
 
 
 def _first_repeated_node(root: yaml.Node | None) -> yaml.Node | None:
@@ -138,13 +159,20 @@ def _first_repeated_node(root: yaml.Node | None) -> yaml.Node | None:
     return None
 
 
-def _walk(node: yaml.Node, where: Location, lines: dict[Location, int], file: str) -> Iterator[Problem]:
+def _walk(
+    node: yaml.Node, where: Location, lines: dict[Location, int], file: str
+) -> Iterator[Problem]:
     """Notes the line of every field, and yields keys written twice (YAML would keep the last)."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*where, key.value if isinstance(key, yaml.ScalarNode) else str(key.tag))
             if here in lines:
-                yield Problem(file, _line(key), _dotted(here), f"written twice (also in line {lines[here]}): keep one")
+                yield Problem(
+                    file,
+                    _line(key),
+                    _dotted(here),
+                    f"written twice (also in line {lines[here]}): keep one",
+                )
             lines[here] = _line(key)
             yield from _walk(value, here, lines, file)
     elif isinstance(node, yaml.SequenceNode):
@@ -174,7 +202,11 @@ def _saying(item: Any, where: Location) -> str:
 def _unknown_field(where: Location) -> str:
     fields = list(_owner(where).model_fields)
     near = difflib.get_close_matches(str(where[-1]), fields, n=1)
-    return f"unknown field: did you mean {near[0]}?" if near else f"unknown field: known are {', '.join(fields)}"
+    return (
+        f"unknown field: did you mean {near[0]}?"
+        if near
+        else f"unknown field: known are {', '.join(fields)}"
+    )
 
 
 def _owner(where: Location) -> type[BaseModel]:
@@ -190,7 +222,9 @@ def _help(where: Location) -> str:
 def _name_problems(preset: Preset, path: Path, lines: dict[Location, int]) -> Iterator[Problem]:
     """The name is the file's stem, so that two files of one folder cannot claim one name."""
     if preset.name != path.stem:
-        message = f"expected {path.stem!r} as the file is called, got {preset.name!r}: rename one of them"
+        message = (
+            f"expected {path.stem!r} as the file is called, got {preset.name!r}: rename one of them"
+        )
         yield Problem(path.name, lines.get(("name",), 0), "name", message)
 
 
@@ -213,30 +247,42 @@ def _tensor_problems(
             yield Problem(path.name, _nearest_line(here, lines), _dotted(here), message)
 
 
-def _tensor_problem(tensor: TensorFile, folder: Path, sha256_of: Callable[[Path], str]) -> tuple[str, str]:
+def _tensor_problem(
+    tensor: TensorFile, folder: Path, sha256_of: Callable[[Path], str]
+) -> tuple[str, str]:
     """(field, what is wrong); the message is empty when all is well."""
     if not _stays_inside(tensor.path):
-        return "path", f"expected a path inside the style's own folder, got {tensor.path!r}: move the file beside it"
+        return (
+            "path",
+            f"expected a path inside the style's own folder, got {tensor.path!r}: move the file beside it",
+        )
     target = folder / tensor.path
     if not target.is_file():
         return "path", f"no such file: {target}: put it there or correct the path"
     actual = sha256_of(target)
     if actual != tensor.sha256:
-        return "sha256", f"expected {tensor.sha256}, the file has {actual}: fetch the file again or correct the hash"
+        return (
+            "sha256",
+            f"expected {tensor.sha256}, the file has {actual}: fetch the file again or correct the hash",
+        )
     return "", ""
 
 
 def _stays_inside(path: str) -> bool:
     """Judged the same on every system, so that a style that loads here loads elsewhere."""
     windows = PureWindowsPath(path)
-    return not (windows.drive or windows.root or PurePosixPath(path).is_absolute() or ".." in windows.parts)
+    return not (
+        windows.drive or windows.root or PurePosixPath(path).is_absolute() or ".." in windows.parts
+    )
 
 
 def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
     def absolute(tensor: TensorFile) -> TensorFile:
         return tensor.model_copy(update={"path": str((folder / tensor.path).absolute())})
 
-    lists = {name: tuple(map(absolute, getattr(preset, name))) for name in ("adapters", "soft_prompts")}
+    lists = {
+        name: tuple(map(absolute, getattr(preset, name))) for name in ("adapters", "soft_prompts")
+    }
     soft_prompt = absolute(preset.soft_prompt) if preset.soft_prompt else None
     return preset.model_copy(update={**lists, "soft_prompt": soft_prompt})
 
@@ -245,7 +291,10 @@ def _yaml_problem(error: yaml.YAMLError, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     return Problem(
-        file, mark.line + 1 if mark else 0, "", f"not valid YAML: {what}: check indentation and quotes there"
+        file,
+        mark.line + 1 if mark else 0,
+        "",
+        f"not valid YAML: {what}: check indentation and quotes there",
     )
 
 
@@ -262,7 +311,9 @@ def _nearest_line(where: Location, lines: dict[Location, int]) -> int:
 
 def _dotted(where: Location) -> str:
     """("prompts", 0, "text") -> prompts[0].text"""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(
+        "."
+    )
 
 
 def _line(node: yaml.Node) -> int:

@@ -12,9 +12,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 TASKS = (
-    "timbre", "accompaniment", "genre", "continue", "generate", "repaint",
-    "cover", "lego", "complete", "extract",  # as ACE-Step calls them
-)  # fmt: skip
+    "timbre",
+    "accompaniment",
+    "genre",
+    "continue",
+    "generate",
+    "repaint",
+    "cover",
+    "lego",
+    "complete",
+    "extract",  # as ACE-Step calls them
+)
 MAX_SEED = 2**31 - 1  # OSC integers are signed 32 bit
 USER_TEXT = "{text}"  # stands for the user's words in a prompt
 
@@ -32,7 +40,9 @@ class Prompt(_Strict):
     """Words for the text condition, and how much they count beside the other prompts."""
 
     text: OneLine = Field(description="words; {text} is replaced by the user's own")
-    weight: float = Field(1.0, gt=0, le=100, description="share among the prompts; only ratios count")
+    weight: float = Field(
+        1.0, gt=0, le=100, description="share among the prompts; only ratios count"
+    )
 
 
 class TensorFile(_Strict):
@@ -48,7 +58,9 @@ class AudioPrompt(_Strict):
 
     pooling: int | None = Field(None, ge=1, le=8, description="frames per audio token (omega)")
     scale: float | None = Field(None, ge=0, le=2, description="weight of the audio prompt (alpha)")
-    fidelity: float | None = Field(None, ge=0, le=2, description="how strictly its notes and attacks are kept")
+    fidelity: float | None = Field(
+        None, ge=0, le=2, description="how strictly its notes and attacks are kept"
+    )
 
 
 class Preset(_Strict):
@@ -71,15 +83,24 @@ class Preset(_Strict):
     )
     soft_prompt: TensorFile | None = Field(None, description="learned text tokens")
     soft_prompts: tuple[TensorFile, ...] = Field(
-        (), max_length=16, strict=False, description="several of them, mixed by weight: what a blend makes"
+        (),
+        max_length=16,
+        strict=False,
+        description="several of them, mixed by weight: what a blend makes",
     )
     audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")
     guidance: float | None = Field(None, ge=0, le=10, description="push towards the words (lambda)")
-    guidance_from: float | None = Field(None, ge=0, le=1, description="guidance begins there: 0 noise, 1 sound")
+    guidance_from: float | None = Field(
+        None, ge=0, le=1, description="guidance begins there: 0 noise, 1 sound"
+    )
     guidance_to: float | None = Field(None, ge=0, le=1, description="guidance ends there")
     steps: int | None = Field(None, ge=1, le=100, description="sampling steps")
-    temperature: float | None = Field(None, ge=0, le=4, description="of a language model: more is bolder")
-    top_k: int | None = Field(None, ge=1, le=2048, description="of a language model: the likeliest so many are drawn")
+    temperature: float | None = Field(
+        None, ge=0, le=4, description="of a language model: more is bolder"
+    )
+    top_k: int | None = Field(
+        None, ge=1, le=2048, description="of a language model: the likeliest so many are drawn"
+    )
     seed: int | None = Field(None, ge=-1, le=MAX_SEED, description="-1 = a new one each time")
     licence: OneLine = Field(description="of this style and its tensors")
     notes: str = Field("", max_length=4000, description="anything else, for people")
@@ -128,5 +149,17 @@ def _parameter(preset: Preset, knob: str, path: tuple[str, ...], kind: str) -> P
     for part in path[:-1]:
         owner = getattr(owner, part)
     field = type(owner).model_fields[path[-1]]
-    limit = {key: getattr(item, key) for item in field.metadata for key in ("ge", "le") if hasattr(item, key)}
-    return Parameter(knob, kind, limit.get("ge"), limit.get("le"), getattr(owner, path[-1]), field.description or "")
+    limit = {
+        key: getattr(item, key)
+        for item in field.metadata
+        for key in ("ge", "le")
+        if hasattr(item, key)
+    }
+    return Parameter(
+        knob,
+        kind,
+        limit.get("ge"),
+        limit.get("le"),
+        getattr(owner, path[-1]),
+        field.description or "",
+    )

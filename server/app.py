@@ -1,10 +1,10 @@
 """The server's life: start, serve, drain, stop. Everything is built here and used elsewhere.
 
-    async with Server(config) as server:        # tests and programs
-        await server.ready.wait()
-        print(server.port)
+async with Server(config) as server:        # tests and programs
+    await server.ready.wait()
+    print(server.port)
 
-    serve(config)                               # the command line: blocks until ctrl-C
+serve(config)                               # the command line: blocks until ctrl-C
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
-
 from server import delivery, discovery, logs, retention, status, verbs
 from server.config import ServeConfig
 from server.delivery import Delivery
@@ -54,14 +53,18 @@ log = logging.getLogger(__name__)
 
 FILE_HANDLES = 4096  # 256 connections, uploads, downloads, presets; a few are enough for most
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
-PRESET_WATCH_SECONDS = 1.0  # while somebody listens; and verbs that need styles look, if nobody did for so long
+# while somebody listens; and verbs that need styles look, if nobody did for so long
+PRESET_WATCH_SECONDS = 1.0
 UPLOAD_WATCH_SECONDS = 5.0  # while one is open
 SPOOL_WATCH_SECONDS = 60.0
 REMEMBER_CLIENTS_SECONDS = 7 * 24 * 3600.0
 
 
 class Server:
-    """One server. All methods belong to the event loop's thread, but for `request_stop_from_thread`."""
+    """One server.
+
+    All methods belong to the event loop's thread, but for `request_stop_from_thread`.
+    """
 
     def __init__(self, config: ServeConfig, executor: Executor | None = None) -> None:
         self.config = config
@@ -71,7 +74,8 @@ class Server:
         self.port = self.http_port = 0
         self.is_stopping = False
         self._should_stop, self._should_force = asyncio.Event(), asyncio.Event()
-        self._has_resumed = asyncio.Event()  # before that a job of an earlier life is nowhere, and would be begun again
+        # before that a job of an earlier life is nowhere, and would be begun again
+        self._has_resumed = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self.metrics = Metrics()
         self._told_state = ""
@@ -81,11 +85,16 @@ class Server:
         self.announcement: discovery.Announcement | None = None
 
     def _engine(self) -> Executor:
-        """Whoever computes by the options. Raises ConfigError where that needs what is not installed."""
+        """Whoever computes by the options.
+
+        Raises ConfigError where that needs what is not installed.
+        """
         config = self.config
         if config.executor == "local":
             models = self.paths.models(config.models_dir)
-            return LocalExecutor(worker_command(config.model, config.threads, models, config.runtime))
+            return LocalExecutor(
+                worker_command(config.model, config.threads, models, config.runtime)
+            )
         from server.cluster.executor import Cluster, RayExecutor
 
         return RayExecutor(Cluster.of(config))
@@ -102,7 +111,10 @@ class Server:
         await self.stop()
 
     async def start(self) -> None:
-        """Open everything. Raises OSError (no port), JournalError (data folder in use), sqlite3.Error (disk full)."""
+        """Open everything.
+
+        Raises OSError (no port), JournalError (data folder in use), sqlite3.Error (disk full).
+        """
         self._loop = asyncio.get_running_loop()
         self.paths.create()
         self.journal_lane, self.file_lane = Lane("journal"), Lane("files", FILE_THREADS)
@@ -123,14 +135,18 @@ class Server:
         self._has_resumed.set()
         await self.executor.start(self._on_event)
         self.dispatcher.start()
-        await self._open_http()  # last: importing it takes a while, in which OSC is answered and the model loads
+        # last: importing it takes a while, in which OSC is answered and the model loads
+        await self._open_http()
         if discovery.is_wanted(self.config.announce, self.config.host):
             self.announcement = discovery.Announcement(self)
             self.spawn(self.announcement.open(), "announcement")
         self.spawn(self._watch_presets(), "preset watch")
         self.spawn(self._watch_uploads(), "upload watch")
         self.spawn(self._watch_takes(), "take watch")
-        write_port_file(self.paths.port_file, ServerAddress(self.config.host, self.port, self.http_port, os.getpid()))
+        write_port_file(
+            self.paths.port_file,
+            ServerAddress(self.config.host, self.port, self.http_port, os.getpid()),
+        )
         log.info("listening, UDP and TCP", extra={"port": self.port})
 
     async def _build(self) -> None:
@@ -148,12 +164,29 @@ class Server:
         self.sessions = Sessions(config.reply_port, needs_password=bool(password))
         self.delivery = Delivery(self.sessions)
         self.book = Book()
-        self.dispatcher = Dispatcher(self.book, self.delivery, self.executor, self.journal, self.journal_lane,
-                                     self.file_lane, paths.takes, config.queue_limit, self.quiet_seconds,
-                                     self._push_state, self.metrics)
+        self.dispatcher = Dispatcher(
+            self.book,
+            self.delivery,
+            self.executor,
+            self.journal,
+            self.journal_lane,
+            self.file_lane,
+            paths.takes,
+            config.queue_limit,
+            self.quiet_seconds,
+            self._push_state,
+            self.metrics,
+        )
         self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
-        self.retention = Retention(self.journal, self.journal_lane, self.file_lane, paths.takes, config.keep_days,
-                                   config.keep_gb, self._spared)
+        self.retention = Retention(
+            self.journal,
+            self.journal_lane,
+            self.file_lane,
+            paths.takes,
+            config.keep_days,
+            config.keep_gb,
+            self._spared,
+        )
         self._uploads_folder = os.path.realpath(self.uploads.folder)
         self.downloads = Downloads(self.file_lane, self._fail_download)
         self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
@@ -161,7 +194,10 @@ class Server:
         self.metrics.watch(self)
 
     async def _open_http(self) -> None:
-        """The HTTP twin, unless it is off. Without a free port the server goes on: its clients speak OSC."""
+        """The HTTP twin, unless it is off.
+
+        Without a free port the server goes on: its clients speak OSC.
+        """
         if not self.config.http_port:
             return
         twin = (await self.file_lane(importlib.import_module, "server.http.app")).HttpTwin(self)
@@ -174,8 +210,10 @@ class Server:
 
     async def _resume(self, recovery: Recovery) -> None:
         """Take up what an earlier life of this server left."""
-        self.sessions.restore(await self.journal_lane(self.journal.clients, REMEMBER_CLIENTS_SECONDS),
-                              await self.journal_lane(self.journal.sessions))
+        self.sessions.restore(
+            await self.journal_lane(self.journal.clients, REMEMBER_CLIENTS_SECONDS),
+            await self.journal_lane(self.journal.sessions),
+        )
         await self.uploads.prepare(record.spec["audio"]["path"] for record in recovery.resumed)
         for record, results, end in recovery.ended:
             job = Job(record, self._peer_of(record.client), state=ENDED, results=results, end=end)
@@ -191,13 +229,17 @@ class Server:
         await self.stop()
 
     def request_stop(self) -> None:
-        """The first call drains: the running job ends, what waits is resumed at the next start. The second forces."""
+        """The first call drains: the running job ends, what waits is resumed at the next start. The
+        second forces.
+        """
         if self._should_stop.is_set():
             self._should_force.set()
         self._should_stop.set()
         if not self.dispatcher.is_draining:
             self.dispatcher.is_draining = True
-            self.dispatcher.tell_waiting("the server stops; this job waits in its journal and runs at the next start")
+            self.dispatcher.tell_waiting(
+                "the server stops; this job waits in its journal and runs at the next start"
+            )
         self._push_state()
 
     def request_stop_from_thread(self) -> None:
@@ -233,8 +275,10 @@ class Server:
 
     async def _drain(self) -> None:
         self._push_state()
-        waits = [asyncio.ensure_future(self.dispatcher.stop(force=False)),
-                 asyncio.ensure_future(self._should_force.wait())]
+        waits = [
+            asyncio.ensure_future(self.dispatcher.stop(force=False)),
+            asyncio.ensure_future(self._should_force.wait()),
+        ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
@@ -274,7 +318,9 @@ class Server:
             log.error("%s has ended", task.get_name(), exc_info=error)
 
     def quiet_seconds(self, path: str) -> float:
-        """How long nobody may have written to a file before it is believed: our own uploads are closed."""
+        """How long nobody may have written to a file before it is believed: our own uploads are
+        closed.
+        """
         return 0.0 if path.startswith(self._uploads_folder + os.sep) else QUIET_SECONDS
 
     async def register(self, peer: Peer, level: int, reply_port: int, name: str) -> Session:
@@ -293,7 +339,9 @@ class Server:
         return session
 
     async def remember(self, peer: Peer) -> None:
-        """Keep what can be recognised for the next start: a name with what it has set, a registered UDP address."""
+        """Keep what can be recognised for the next start: a name with what it has set, a registered
+        UDP address.
+        """
         session = peer.session
         is_registered = isinstance(peer.link, UdpLink) and peer.key in session.listeners
         if is_registered:
@@ -331,7 +379,13 @@ class Server:
         peer = self.sessions.peer(link)
         for message in decode_packet(packet):
             if peer.session.dump_level and isinstance(message, Request):
-                delivery.trace(peer, "in", message.address, (*message.values.values(), *message.keys.items()), packet)
+                delivery.trace(
+                    peer,
+                    "in",
+                    message.address,
+                    (*message.values.values(), *message.keys.items()),
+                    packet,
+                )
             if message.address in verbs.AT_ONCE:
                 self.spawn(verbs.run(self, peer, message), message.address)
             else:
@@ -366,7 +420,10 @@ class Server:
             peer.reader = None
 
     def lost(self, link: Link, reason: str) -> None:
-        """A connection has gone, or `reason` makes us close it. Its jobs go on; their ends can be asked for."""
+        """A connection has gone, or `reason` makes us close it.
+
+        Its jobs go on; their ends can be asked for.
+        """
         peer = self.sessions.peer(link)
         if reason:
             self.delivery.send(peer, "fail", "", 0, "bad_packet", reason)
@@ -377,7 +434,9 @@ class Server:
         self.sessions.forget(link.key)
 
     def _peer_of(self, client: str) -> Peer | None:
-        """Who hears about a job of an earlier life: a client of this machine, where it was last heard."""
+        """Who hears about a job of an earlier life: a client of this machine, where it was last
+        heard.
+        """
         known = self.sessions.known(client)
         link = self.transports.link_to(known.address if known else client)
         return self.sessions.peer(link) if link and link.is_local else None
@@ -395,8 +454,14 @@ class Server:
         if kind == "ready":
             self.ready.set()
             self.delivery.push("ready", event.get("model", ""), float(event.get("seconds", 0.0)))
-            log.info("the engine is ready", extra={"model": event.get("model", ""), "device": self.executor.info.device,
-                                                   "seconds": float(event.get("seconds", 0.0))})
+            log.info(
+                "the engine is ready",
+                extra={
+                    "model": event.get("model", ""),
+                    "device": self.executor.info.device,
+                    "seconds": float(event.get("seconds", 0.0)),
+                },
+            )
         self.dispatcher.give_up_if_hopeless()
         if "job" in event:
             self.dispatcher.on_event(event)
@@ -411,7 +476,9 @@ class Server:
     # Watches
 
     async def _watch_presets(self) -> None:
-        """For those who asked to be told; whoever uses a style sees the latest anyway, see `verbs.NEED_STYLES`."""
+        """For those who asked to be told; whoever uses a style sees the latest anyway, see
+        `verbs.NEED_STYLES`.
+        """
         while True:
             self.sessions.listened.clear()
             if not any(self.sessions.listeners()):
@@ -428,7 +495,9 @@ class Server:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.uploads.begun.wait(), SPOOL_WATCH_SECONDS)
             try:
-                await self.uploads.expire([job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"])
+                await self.uploads.expire(
+                    [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
+                )
             except OSError as error:
                 log.warning("old uploads are not deleted", extra={"reason": error})
             with contextlib.suppress(OSError):  # no room for a reserve now
@@ -446,16 +515,22 @@ class Server:
         """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
         heard = [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
         takes = Path(os.path.realpath(self.paths.takes))  # as the sandbox names files
-        return {job.name for job in self.book.all()} | {owner(path, takes)
-                                                        for path in (*heard, *self.sessions.regions())}
+        return {job.name for job in self.book.all()} | {
+            owner(path, takes) for path in (*heard, *self.sessions.regions())
+        }
 
 
-def serve(config: ServeConfig, *, announce: Callable[[Server, str], None] | None = None,
-          until: Callable[[], Any] | None = None) -> None:
+def serve(
+    config: ServeConfig,
+    *,
+    announce: Callable[[Server, str], None] | None = None,
+    until: Callable[[], Any] | None = None,
+) -> None:
     """Serve until ctrl-C: the first lets the running job finish, the second does not wait.
 
-    `announce(server, "listening" | "ready" | "stopping")` is called as it happens. `until`: a function that blocks;
-    when it returns, the server drains and stops. Raises OSError (no port), JournalError (data folder in use).
+    `announce(server, "listening" | "ready" | "stopping")` is called as it happens. `until`: a
+    function that blocks; when it returns, the server drains and stops. Raises OSError (no port),
+    JournalError (data folder in use).
     """
     _allow_more_files()
     with logs.kept(config.paths().log_lines, config.log_level, config.log_format, config.log_mb):
@@ -474,12 +549,16 @@ def _allow_more_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(config: ServeConfig, announce: Callable[[Server, str], None], until: Callable[[], Any] | None) -> None:
+async def _serve(
+    config: ServeConfig, announce: Callable[[Server, str], None], until: Callable[[], Any] | None
+) -> None:
     server = Server(config)
     await server.start()
     restore = _handle_signals(server)
     if until:
-        threading.Thread(target=lambda: (until(), server.request_stop_from_thread()), daemon=True).start()
+        threading.Thread(
+            target=lambda: (until(), server.request_stop_from_thread()), daemon=True
+        ).start()
     announce(server, "listening")
     ready = asyncio.create_task(_announce_ready(server, announce))
     try:
@@ -498,8 +577,10 @@ async def _announce_ready(server: Server, announce: Callable[[Server, str], None
 
 def _handle_signals(server: Server) -> Callable[[], None]:
     """SIGINT and SIGTERM ask for a stop. Returns what restores the handlers."""
-    before = {number: signal.signal(number, lambda *_: server.request_stop_from_thread())
-              for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda *_: server.request_stop_from_thread())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
 
     def restore() -> None:
         for number, handler in before.items():

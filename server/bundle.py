@@ -1,8 +1,9 @@
 """What a bug report needs, in one zip: `retimbre doctor --bundle FILE.zip`.
 
-Rule: nothing leaves this machine that its owner would not show. No audio, no password, no words of prompts, no names of
-clients, no addresses; home folders become `~`. `--with-texts` puts the words, names and addresses of the log back in.
-Each part is made by a function of its own; one that fails leaves its reason in its place.
+Rule: nothing leaves this machine that its owner would not show. No audio, no password, no words of
+prompts, no names of clients, no addresses; home folders become `~`. `--with-texts` puts the words,
+names and addresses of the log back in. Each part is made by a function of its own; one that fails
+leaves its reason in its place.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ LOG_LINES = 5000
 CRASH_CHARACTERS = 100_000
 HTTP_SECONDS = 10.0
 OURS = ("server", "engine", "export", "presets", "osc_protocol", "retimbre_client")
-FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback |Current thread |Thread 0x|Fatal Python error)')
+FRAME = re.compile(
+    r'\s*(File ".*", line \d+|Traceback |Current thread |Thread 0x|Fatal Python error)'
+)
 ABOUT = """This is what `retimbre doctor --bundle` found, for a bug report. Look through it before you send it.
 
 {rows}
@@ -42,13 +45,17 @@ Not in it: audio, passwords, the server's data. {texts}
 
 
 def write(path: Path, options: ServeConfig, with_texts: bool = False) -> list[str]:
-    """Make the zip; returns the names in it. Raises CliError: there is a file of that name, or it cannot be written."""
+    """Make the zip; returns the names in it. Raises CliError: there is a file of that name, or it
+    cannot be written.
+    """
     shorten = Shortener()
     parts = {name: shorten(_made(make, options, with_texts)) for name, (_, make) in PARTS.items()}
     parts["about.txt"] = ABOUT.format(
         rows="\n".join(f"{name:<14}{what}" for name, (what, _) in PARTS.items()),
-        texts="The log's words, names and addresses are in it, as was asked for." if with_texts else
-        "Nor words of prompts, names of clients, addresses of machines (--with-texts).")
+        texts="The log's words, names and addresses are in it, as was asked for."
+        if with_texts
+        else "Nor words of prompts, names of clients, addresses of machines (--with-texts).",
+    )
     try:
         with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as bundle:
             for name, text in sorted(parts.items()):
@@ -56,16 +63,23 @@ def write(path: Path, options: ServeConfig, with_texts: bool = False) -> list[st
     except FileExistsError as error:
         raise CliError("write_failed", f"{path} is there already; name another file") from error
     except OSError as error:
-        raise CliError("write_failed", f"{path} cannot be written: {error}; name another file") from error
+        raise CliError(
+            "write_failed", f"{path} cannot be written: {error}; name another file"
+        ) from error
     return sorted(parts)
 
 
 def _made(make: Callable[[ServeConfig, bool], Any], options: ServeConfig, with_texts: bool) -> str:
     try:
         made = make(options, with_texts)
-    except Exception as error:  # the report of a broken installation must not break on what is broken
+    except Exception as error:
+        # the report of a broken installation must not break on what is broken
         made = f"not found: {type(error).__name__}: {error}"
-    return made if isinstance(made, str) else json.dumps(made, indent=1, ensure_ascii=False, default=str)
+    return (
+        made
+        if isinstance(made, str)
+        else json.dumps(made, indent=1, ensure_ascii=False, default=str)
+    )
 
 
 class Shortener:
@@ -75,7 +89,9 @@ class Shortener:
         home = home or str(Path.home())
         with contextlib.suppress(Exception):  # no such user: a container
             user = user or getpass.getuser()
-        self._home = [home, home.replace("\\", "\\\\"), home.replace("\\", "/")] if len(home) > 1 else []
+        self._home = (
+            [home, home.replace("\\", "\\\\"), home.replace("\\", "/")] if len(home) > 1 else []
+        )
         self._user = re.compile(rf"(?<=[/\\]){re.escape(user)}(?![\w.-])") if user else None
 
     def __call__(self, text: str) -> str:
@@ -89,8 +105,14 @@ class Shortener:
 
 def _versions(options: ServeConfig, with_texts: bool) -> dict[str, Any]:
     major, minor, patch, commit = status.version()
-    return {"retimbre": f"{major}.{minor}.{patch}", "commit": commit, "python": sys.version,
-            "system": platform.platform(), "machine": platform.machine(), "packages": _packages()}
+    return {
+        "retimbre": f"{major}.{minor}.{patch}",
+        "commit": commit,
+        "python": sys.version,
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "packages": _packages(),
+    }
 
 
 def _packages() -> dict[str, str]:
@@ -107,13 +129,20 @@ def _options(options: ServeConfig, with_texts: bool) -> dict[str, Any]:
     values = {each.name: getattr(options, each.name) for each in fields(options)}
     values["password_file"] = "(set)" if options.password_file else ""
     values["host"] = _kind_of(options.host)
-    return {name: {"value": value, "is_default": value == getattr(ServeConfig, name)} for name, value in values.items()}
+    return {
+        name: {"value": value, "is_default": value == getattr(ServeConfig, name)}
+        for name, value in values.items()
+    }
 
 
 def _kind_of(host: str) -> str:
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host)
-        return host if address.is_loopback or address.is_unspecified else f"(an address of IPv{address.version})"
+        return (
+            host
+            if address.is_loopback or address.is_unspecified
+            else f"(an address of IPv{address.version})"
+        )
     return host if host == "localhost" else "(a name)"
 
 
@@ -127,6 +156,7 @@ def _findings(options: ServeConfig, with_texts: bool) -> list[dict[str, str]]:
 
 def _status(options: ServeConfig, with_texts: bool) -> dict[str, Any] | str:
     from retimbre_client import Client
+
     from server.cli_server import find
 
     config = ClientConfig(data_dir=options.data_dir)
@@ -141,7 +171,9 @@ def _metrics(options: ServeConfig, with_texts: bool) -> str:
     address = read_port_file(options.paths().port_file)
     if address is None or not address.http_port:
         return "no server runs on this data folder, or it has no HTTP port"
-    with urllib.request.urlopen(f"http://127.0.0.1:{address.http_port}/metrics", timeout=HTTP_SECONDS) as response:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{address.http_port}/metrics", timeout=HTTP_SECONDS
+    ) as response:
         return response.read().decode("utf-8")
 
 
@@ -150,13 +182,26 @@ def _journal(options: ServeConfig, with_texts: bool) -> dict[str, Any] | str:
     if not path.exists():
         return "there is none yet"
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.5)) as db:
-            tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table' order by 1")]
-            return {"version": db.execute("pragma user_version").fetchone()[0], "bytes": path.stat().st_size,
-                    "check": db.execute("pragma quick_check").fetchone()[0],
-                    "rows": {name: db.execute(f'select count(*) from "{name}"').fetchone()[0] for name in tables},
-                    "states": dict(db.execute("select state, count(*) from jobs group by state")),
-                    "failures": dict(db.execute("select code, count(*) from ends group by code"))}
+        with contextlib.closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.5)
+        ) as db:
+            tables = [
+                name
+                for (name,) in db.execute(
+                    "select name from sqlite_master where type = 'table' order by 1"
+                )
+            ]
+            return {
+                "version": db.execute("pragma user_version").fetchone()[0],
+                "bytes": path.stat().st_size,
+                "check": db.execute("pragma quick_check").fetchone()[0],
+                "rows": {
+                    name: db.execute(f'select count(*) from "{name}"').fetchone()[0]
+                    for name in tables
+                },
+                "states": dict(db.execute("select state, count(*) from jobs group by state")),
+                "failures": dict(db.execute("select code, count(*) from ends group by code")),
+            }
     except sqlite3.OperationalError as error:
         return f"the running server holds it ({error}); retimbre_journal_jobs in metrics.txt has its counts"
 
@@ -169,7 +214,9 @@ def _log(options: ServeConfig, with_texts: bool) -> str:
 
 def _crash(options: ServeConfig, with_texts: bool) -> str:
     try:
-        text = logs.crash_file(options.paths().log_lines).read_text(encoding="utf-8", errors="replace")
+        text = logs.crash_file(options.paths().log_lines).read_text(
+            encoding="utf-8", errors="replace"
+        )
     except FileNotFoundError:
         return ""
     return text[-CRASH_CHARACTERS:] if with_texts else frames(text[-CRASH_CHARACTERS:])
@@ -200,7 +247,10 @@ def frames(text: str) -> str:
 
 PARTS: dict[str, tuple[str, Callable[[ServeConfig, bool], Any]]] = {
     "versions.json": ("programs and packages", _versions),
-    "options.json": ("how the server would be started here; of the password only whether there is one", _options),
+    "options.json": (
+        "how the server would be started here; of the password only whether there is one",
+        _options,
+    ),
     "doctor.json": ("what `retimbre doctor` says", _findings),
     "status.json": ("what the running server says", _status),
     "metrics.txt": ("its counters, see docs/observability.md", _metrics),

@@ -1,7 +1,8 @@
 """retimbre: send a region and a few words, get a stem that drops into the same place."""
 
-# Rule: nothing heavy is imported here. Each command lives in a module of its own with `add_arguments(parser)` and
-# `run(arguments) -> exit code`, imported only when that command was asked for, so that --help answers at once.
+# Rule: nothing heavy is imported here. Each command lives in a module of its own with
+# `add_arguments(parser)` and `run(arguments) -> exit code`, imported only when that command was
+# asked for, so that --help answers at once.
 
 from __future__ import annotations
 
@@ -35,12 +36,22 @@ COMMANDS = {
     "job": Command("server.cli_job", "the same for a program that only reads and writes files"),
     "presets": Command("server.cli_presets", "list the styles"),
     "live": Command("server.cli_live", "listen to an input, so that the last bars can be edited"),
-    "models": Command("server.cli_models", "list the models and what they lack; convert a checkpoint"),
-    "export": Command("server.cli_export", "turn a model into fast graphs (needs the export extra)"),
+    "models": Command(
+        "server.cli_models", "list the models and what they lack; convert a checkpoint"
+    ),
+    "export": Command(
+        "server.cli_export", "turn a model into fast graphs (needs the export extra)"
+    ),
     "status": Command("server.cli_status", "say whether a server runs, and what it does"),
-    "doctor": Command("server.doctor", "say what works on this machine, and how to mend what does not"),
-    "demo": Command("server.demo", "do the main job once and leave sound and a picture in a folder"),
-    "harp": Command("server.harp", "offer a running server to HARP, the external editor of DAWs (extra: harp)"),
+    "doctor": Command(
+        "server.doctor", "say what works on this machine, and how to mend what does not"
+    ),
+    "demo": Command(
+        "server.demo", "do the main job once and leave sound and a picture in a folder"
+    ),
+    "harp": Command(
+        "server.harp", "offer a running server to HARP, the external editor of DAWs (extra: harp)"
+    ),
     "data": Command("server.cli_data", "check, cut, caption and split recordings for training"),
     "train": Command("server.cli_train", "learn a style from recordings (needs the train extra)"),
     "eval": Command("server.cli_eval", "judge the model (needs the train extra)"),
@@ -58,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code if isinstance(error, CliError) else EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `retimbre presets | head -1`
+    except BrokenPipeError:
+        # the reader of our output has seen enough, as in `retimbre presets | head -1`
         sys.stderr.close()
         return EXIT_OK
 

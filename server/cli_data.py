@@ -13,8 +13,12 @@ MODULE, EXTRA = "training.dataset.cli", "train"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything belongs to the tools."""
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="check, cut, caption, split or import; "
-                        "`retimbre data check --help` lists options")  # fmt: skip
+    parser.add_argument(
+        "rest",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="check, cut, caption, split or import; `retimbre data check --help` lists options",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,5 +33,9 @@ def handed_over(module: str, argv: list[str], **places: Path) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("engine", "evaluation", "presets", "training"):
             raise  # ours: a bug, not a missing extra
-        raise CliError("missing_extra", f"this needs {error.name}, which is not installed; run: "
-                       f'pip install "retimbre[{EXTRA}]"', EXIT_USAGE) from error  # fmt: skip
+        raise CliError(
+            "missing_extra",
+            f"this needs {error.name}, which is not installed; run: "
+            f'pip install "retimbre[{EXTRA}]"',
+            EXIT_USAGE,
+        ) from error

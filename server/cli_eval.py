@@ -1,4 +1,6 @@
-"""`retimbre eval timbre|accompaniment|genre|folder|listen|compare ...`: hands over to the evaluation of that name."""
+"""`retimbre eval timbre|accompaniment|genre|folder|listen|compare ...`: hands over to the
+evaluation of that name.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ EVALUATIONS = ("timbre", "accompaniment", "genre", "folder", "listen", "compare"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to judge; the rest belongs to the evaluation."""
     parser.add_argument("evaluation", choices=EVALUATIONS, help="what to judge")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="its options; `--help` lists them")
+    parser.add_argument(
+        "rest", nargs=argparse.REMAINDER, metavar="...", help="its options; `--help` lists them"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,5 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("evaluation", "engine", "training"):
             raise  # ours: a bug, not a missing extra
-        raise CliError("missing_extra", f"the evaluation needs {error.name}, which is not installed; "
-                       "run: pip install -e '.[cpu,train]'", EXIT_USAGE) from error
+        raise CliError(
+            "missing_extra",
+            f"the evaluation needs {error.name}, which is not installed; "
+            "run: pip install -e '.[cpu,train]'",
+            EXIT_USAGE,
+        ) from error

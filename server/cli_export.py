@@ -1,4 +1,6 @@
-"""Turn a model into fast graphs, each compared with the model; the server then runs them instead of it."""
+"""Turn a model into fast graphs, each compared with the model; the server then runs them instead of
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,51 @@ CURE = "pip install -e '.[cpu,export]'"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which model, in which form."""
     parser.add_argument("model", metavar="MODEL", help="family, as `retimbre models list` names it")
-    parser.add_argument("--preset", action="append", default=[], metavar="NAME",
-                        help="check that this style's files fit the graphs; may be given several times")
-    parser.add_argument("--checkpoint", default="", metavar="NAME",
-                        help="of musicgen: another one than plays first, as musicgen-melody")
-    parser.add_argument("--to", choices=TARGETS, default="onnx",
-                        help="onnx: graphs for any machine; tensorrt: engines for this NVIDIA card beside them")
-    parser.add_argument("--precision", choices=PRECISIONS,
-                        help="of the weights in the graphs (default: float32; with tensorrt float16)")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S",
-                        help="of the region whose stem is compared (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="for the comparison; 0: the cores less one, of two both")
+    parser.add_argument(
+        "--preset",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="check that this style's files fit the graphs; may be given several times",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        default="",
+        metavar="NAME",
+        help="of musicgen: another one than plays first, as musicgen-melody",
+    )
+    parser.add_argument(
+        "--to",
+        choices=TARGETS,
+        default="onnx",
+        help="onnx: graphs for any machine; tensorrt: engines for this NVIDIA card beside them",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of the weights in the graphs (default: float32; with tensorrt float16)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="of the region whose stem is compared (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        help="for the comparison; 0: the cores less one, of two both",
+    )
     config.add_arguments(parser, ServeConfig, only=("data_dir", "models_dir", "presets_dir"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export, print every comparison and the folder. CliError, and nothing is kept, where one is over its bound."""
+    """Export, print every comparison and the folder.
+
+    CliError, and nothing is kept, where one is over its bound.
+    """
     _check_packages(arguments.to)
     from engine.errors import EngineError
     from export import manifest, parity
@@ -61,12 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
+    from retimbre_client import Progress
+
     from engine.errors import EngineError
     from engine.exported import open_for_parity
     from engine.families import family_named
     from engine.runtime import threads_for
     from export import build
-    from retimbre_client import Progress
     from server.cli_progress import progress_bar
 
     models = options.paths().models(options.models_dir)
@@ -80,19 +112,26 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
     with progress_bar(arguments.model) as show:
         tell = lambda stage, fraction: show(Progress(fraction, stage, -1.0, 0))  # noqa: E731
         plan = exporting.plan(models, region, lambda done: tell("reading", -1.0), **chosen)
-        return build.build(plan, models, precision, open_for_parity(threads_for(arguments.threads)), tell)
+        return build.build(
+            plan, models, precision, open_for_parity(threads_for(arguments.threads)), tell
+        )
 
 
 def _warn_of_memory(model: str, exporting: Any, models: Path) -> None:
-    """On stderr, where a family knows what its export takes and this machine has less: it would be killed midway."""
+    """On stderr, where a family knows what its export takes and this machine has less: it would be
+    killed midway.
+    """
     from server.status import memory_gb
 
     needed_gb = getattr(exporting, "memory_bytes", lambda models: 0)(models) / 1e9
     used_gb, total_gb = memory_gb()
     if total_gb and needed_gb > total_gb - used_gb:
-        print(f"warning: the export of {model} holds about {needed_gb:.0f} GB at most, {total_gb - used_gb:.0f} of "
-              f"{total_gb:.0f} GB are free; close other programs, or export on a larger machine and copy the folder "
-              f"exports/", file=sys.stderr)  # fmt: skip
+        print(
+            f"warning: the export of {model} holds about {needed_gb:.0f} GB at most, {total_gb - used_gb:.0f} of "
+            f"{total_gb:.0f} GB are free; close other programs, or export on a larger machine and copy the folder "
+            f"exports/",
+            file=sys.stderr,
+        )
 
 
 def _check_packages(target: str) -> None:
@@ -127,8 +166,11 @@ def _checked_preset(options: ServeConfig, name: str, found: Any) -> str:
         library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
         rows = resolve(library.get(name), "").get("adapters") or ()
         layers = next((row.lora for row in found.stages if row.lora), ())
-        styles = [(packed.read(Path(row["path"]), layers), row["weight"]) for row in rows
-                  if packed.is_lora(Path(row["path"]))]
+        styles = [
+            (packed.read(Path(row["path"]), layers), row["weight"])
+            for row in rows
+            if packed.is_lora(Path(row["path"]))
+        ]
         rank = packed.pack(layers, styles).rank
     except (PresetError, packed.LoraError) as error:
         raise CliError("bad_preset", f"{name}: {error}") from error
@@ -138,9 +180,10 @@ def _checked_preset(options: ServeConfig, name: str, found: Any) -> str:
 
 def _engines(folder: Path, found: Any) -> int:
     """Build, compare and time the engine of every sampling step. Raises CliError."""
+    from retimbre_client import Progress
+
     from engine.exported import ExportedRunner
     from export import tensorrt_engine
-    from retimbre_client import Progress
     from server.cli_progress import progress_bar
 
     lengths, machine = found.settings["lengths"], tensorrt_engine.this_machine()
@@ -152,7 +195,9 @@ def _engines(folder: Path, found: Any) -> int:
             if not path.is_file():
                 with progress_bar(row.stage) as show:
                     advance = lambda done: show(Progress(done, "building", -1.0, 0))  # noqa: E731
-                    tensorrt_engine.build(onnx, path, tensorrt_engine.profiles(row.step, lengths), advance)
+                    tensorrt_engine.build(
+                        onnx, path, tensorrt_engine.profiles(row.step, lengths), advance
+                    )
         except tensorrt_engine.TensorRtError as error:
             raise CliError("not_ready", str(error)) from error
         print(_compared(ExportedRunner(folder, row, 0, found.graphs, lengths), lengths))
@@ -160,7 +205,9 @@ def _engines(folder: Path, found: Any) -> int:
 
 
 def _compared(runner: Any, lengths: dict[str, int]) -> str:
-    """Engine against ONNX Runtime on the same random inputs: how far apart, how fast. CliError over the bound."""
+    """Engine against ONNX Runtime on the same random inputs: how far apart, how fast. CliError over
+    the bound.
+    """
     import time
 
     import numpy as np
@@ -168,9 +215,18 @@ def _compared(runner: Any, lengths: dict[str, int]) -> str:
     from export import parity, tensorrt_engine
 
     draw, shapes = np.random.default_rng(0), tensorrt_engine.profiles(runner.row.step, lengths)
-    feed = {name: draw.standard_normal(shape.usual).astype(np.float32) * 0.1 for name, shape in shapes.items()}
-    (row,) = parity.compare(runner.row.stage, "TensorRT", runner.step, runner.engine, [feed],
-                            parity.STAGE_BOUND["float16"])
+    feed = {
+        name: draw.standard_normal(shape.usual).astype(np.float32) * 0.1
+        for name, shape in shapes.items()
+    }
+    (row,) = parity.compare(
+        runner.row.stage,
+        "TensorRT",
+        runner.step,
+        runner.engine,
+        [feed],
+        parity.STAGE_BOUND["float16"],
+    )
     if not row.is_within:
         runner.engine.path.unlink()
         raise CliError("not_equal", f"the engine was deleted: {row}")

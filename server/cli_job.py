@@ -1,4 +1,5 @@
-"""Run one job for a program that can start another and read files, and little more: the scripts of REAPER and Ardour.
+"""Run one job for a program that can start another and read files, and little more: the scripts of
+REAPER and Ardour.
 
 retimbre job NAME
 
@@ -16,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from retimbre_client import Progress
+
 from osc_protocol import EDIT_KEYS
 from osc_protocol.arguments import BadArgument, take
-from retimbre_client import Progress
 from server import config
 from server.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CliError
 from server.cli_edit import edit
@@ -30,7 +32,9 @@ Say = Callable[..., None]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The name, and the client's options."""
-    parser.add_argument("name", metavar="NAME", type=Path, help="NAME.request is read, NAME.log is written")
+    parser.add_argument(
+        "name", metavar="NAME", type=Path, help="NAME.request is read, NAME.log is written"
+    )
     config.add_arguments(parser.add_argument_group("server"), config.ClientConfig)
 
 
@@ -38,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """That one job. Whatever happens, the last line of the log says how it ended."""
     name = arguments.name.absolute()
     with open(f"{name}.log", "a", encoding="utf-8", buffering=1, newline="\n") as log:
+
         def say(*words: Any) -> None:
             log.write(" ".join(str(word) for word in words).replace("\n", " ") + "\n")
 
@@ -50,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             say("fail", "cancelled", "stopped on request")
             return EXIT_INTERRUPTED
-        except Exception as error:  # nobody reads our standard error: say it where it is read, then fall
+        except Exception as error:
+            # nobody reads our standard error: say it where it is read, then fall
             say("fail", "internal", f"{type(error).__name__}: {error}")
             raise
     return EXIT_OK

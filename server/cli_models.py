@@ -1,4 +1,6 @@
-"""List the models with their licences and what they lack, or convert a checkpoint that you have fetched."""
+"""List the models with their licences and what they lack, or convert a checkpoint that you have
+fetched.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,21 @@ from server.config import ServeConfig
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two actions: list, convert."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="every model: its licence, and what has to be fetched for it")
+    listing = actions.add_parser(
+        "list", help="every model: its licence, and what has to be fetched for it"
+    )
     listing.add_argument("--json", action="store_true", help="print them as JSON")
     config.add_arguments(listing, ServeConfig, only=("data_dir", "models_dir"))
     converting = actions.add_parser(
-        "convert", help="write safetensors from AudioMAE's pretrained.pth, its timm port, or an AP-Adapter checkpoint")
-    converting.add_argument("source", type=Path, metavar="SRC", help="checkpoint file, or a folder with one")
-    converting.add_argument("target", type=Path, metavar="DST", help="file to write; its name ends in .safetensors")
+        "convert",
+        help="write safetensors from AudioMAE's pretrained.pth, its timm port, or an AP-Adapter checkpoint",
+    )
+    converting.add_argument(
+        "source", type=Path, metavar="SRC", help="checkpoint file, or a folder with one"
+    )
+    converting.add_argument(
+        "target", type=Path, metavar="DST", help="file to write; its name ends in .safetensors"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,14 +43,24 @@ def _list(arguments: argparse.Namespace) -> int:
 
     options = config.build(ServeConfig, vars(arguments))
     folder = options.paths().models(options.models_dir)
-    rows = [{"name": family.name, "title": family.title, "licence": family.licence, "tasks": family.tasks,
-             "missing": family.missing(folder)} for family in FAMILIES.values()]
+    rows = [
+        {
+            "name": family.name,
+            "title": family.title,
+            "licence": family.licence,
+            "tasks": family.tasks,
+            "missing": family.missing(folder),
+        }
+        for family in FAMILIES.values()
+    ]
     if arguments.json:
         print(json.dumps({"folder": str(folder), "models": rows}, indent=2))
         return EXIT_OK
     print(f"models folder: {folder}")
     for row in rows:
-        print(f"{row['name']}: {row['title']} ({', '.join(row['tasks'])}). Licence: {row['licence']}")
+        print(
+            f"{row['name']}: {row['title']} ({', '.join(row['tasks'])}). Licence: {row['licence']}"
+        )
         print("  " + (row["missing"] or "ready").replace("; ", "\n  "))
     return EXIT_OK
 
@@ -49,7 +69,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     try:
         from engine.audioldm2.convert import ConvertError, convert
     except ImportError as error:
-        raise CliError("not_ready", f"{error.name} is not installed; run: pip install -e '.[torch]'") from error
+        raise CliError(
+            "not_ready", f"{error.name} is not installed; run: pip install -e '.[torch]'"
+        ) from error
     try:
         arguments.target.parent.mkdir(parents=True, exist_ok=True)
         print(f"{arguments.target}: {convert(arguments.source, arguments.target)}")

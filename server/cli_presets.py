@@ -1,4 +1,6 @@
-"""List the styles that are here, the shipped ones and your own; exit code 1 when one of them is broken."""
+"""List the styles that are here, the shipped ones and your own; exit code 1 when one of them is
+broken.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = config.build(ServeConfig, vars(arguments))
     library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
     if arguments.json:
-        print(json.dumps([preset.model_dump(mode="json") for preset in library.presets()], indent=2))
+        print(
+            json.dumps([preset.model_dump(mode="json") for preset in library.presets()], indent=2)
+        )
     else:
         width = max((len(name) for name in library.names()), default=0)
         for preset in library.presets():

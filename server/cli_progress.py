@@ -1,4 +1,6 @@
-"""A progress bar on a terminal, a line per stage elsewhere; always on stderr, so that stdout stays for results."""
+"""A progress bar on a terminal, a line per stage elsewhere; always on stderr, so that stdout stays
+for results.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,29 @@ def _bar(title: str) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-               TextColumn("{task.fields[stage]:<12}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[stage]:<12}"),
+        TimeElapsedColumn(),
+    )
     with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, stage="sending")
 
         def show(progress: Progress) -> None:
             known = progress.fraction >= 0
-            stage = f"place {progress.queue_position} in the queue" if progress.queue_position else progress.stage
-            bar.update(task, stage=stage, total=1.0 if known else None, completed=progress.fraction if known else 0)
+            stage = (
+                f"place {progress.queue_position} in the queue"
+                if progress.queue_position
+                else progress.stage
+            )
+            bar.update(
+                task,
+                stage=stage,
+                total=1.0 if known else None,
+                completed=progress.fraction if known else 0,
+            )
 
         yield show
         bar.update(task, stage="done", total=1.0, completed=1.0)

@@ -1,4 +1,6 @@
-"""Listen for OSC until ctrl-C: the first one lets the running job finish, a second one does not wait."""
+"""Listen for OSC until ctrl-C: the first one lets the running job finish, a second one does not
+wait.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     from server.journal import JournalError
 
     try:
-        serve(options, announce=_announce, until=_read_to_the_end if arguments.stop_with_stdin else None)
+        serve(
+            options,
+            announce=_announce,
+            until=_read_to_the_end if arguments.stop_with_stdin else None,
+        )
     except JournalError as error:
         raise CliError(error.code, str(error)) from error
     except (OSError, sqlite3.Error) as error:
@@ -48,16 +54,20 @@ def _announce(server: Server, what: str) -> None:
 def _listening(server: Server) -> str:
     asked = server.config.port
     other = f" ({asked} is taken)" if asked and asked != server.port else ""
-    return (f"listening for OSC on {server.config.host} port {server.port}{other}, UDP and TCP\n"
-            f"{_http(server)}\n"
-            f"data in {server.paths.data}\n"
-            f"loading {server.config.model}; jobs may be sent already. ctrl-C stops")
+    return (
+        f"listening for OSC on {server.config.host} port {server.port}{other}, UDP and TCP\n"
+        f"{_http(server)}\n"
+        f"data in {server.paths.data}\n"
+        f"loading {server.config.model}; jobs may be sent already. ctrl-C stops"
+    )
 
 
 def _http(server: Server) -> str:
     asked = server.config.http_port
     if not server.http_port:
-        return "no page, no HTTP: " + (f"ports from {asked} on are taken" if asked else "--http-port is 0")
+        return "no page, no HTTP: " + (
+            f"ports from {asked} on are taken" if asked else "--http-port is 0"
+        )
     other = f" ({asked} is taken)" if asked != server.http_port else ""
     host = f"[{server.config.host}]" if ":" in server.config.host else server.config.host
     return f"page and HTTP on http://{host}:{server.http_port}/{other}"
@@ -69,7 +79,9 @@ def _ready(server: Server) -> str:
 
 
 def _stopping(server: Server) -> str:
-    running = ", after the job that runs; ctrl-C again does not wait" if server.dispatcher.running else ""
+    running = (
+        ", after the job that runs; ctrl-C again does not wait" if server.dispatcher.running else ""
+    )
     return f"stopping{running}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from retimbre_client import Client, ClientError, NoServer
+
 from server.cli import CliError
 from server.config import ClientConfig
 from server.paths import REPOSITORY, read_port_file
@@ -19,7 +20,8 @@ from server.paths import REPOSITORY, read_port_file
 START_SECONDS = 30.0  # a cold disk and a slow machine; a warm one needs about a second
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
-FIND_SECONDS = 5.0  # where nobody listens the system says so at once; a server that is busy must not be taken for dead
+# where nobody listens the system says so at once; a server that is busy must not be taken for dead
+FIND_SECONDS = 5.0
 LOG_TAIL_LINES = 8
 LOG_BYTES = 10**6  # then it begins anew; what matters is in the server's own log too
 
@@ -33,8 +35,12 @@ class Session:
 
 
 @contextlib.contextmanager
-def session(config: ClientConfig, roots: Sequence[Path] = (), may_start: bool = True,
-            always_start: bool = False) -> Iterator[Session]:
+def session(
+    config: ClientConfig,
+    roots: Sequence[Path] = (),
+    may_start: bool = True,
+    always_start: bool = False,
+) -> Iterator[Session]:
     """A server to talk to; one that was started here is stopped at the end. Raises CliError."""
     try:
         address = None if always_start else find(config)
@@ -45,13 +51,17 @@ def session(config: ClientConfig, roots: Sequence[Path] = (), may_start: bool = 
             with _started(config, roots) as client:
                 yield Session(client, True)
         else:
-            raise CliError("not_ready", f"no server answers{_where(config)}; start one with: retimbre serve")
+            raise CliError(
+                "not_ready", f"no server answers{_where(config)}; start one with: retimbre serve"
+            )
     except ClientError as error:
         raise CliError(error.code, error.message) from error
 
 
 def find(config: ClientConfig) -> tuple[str, int] | None:
-    """Host and port of a server that answers: the one that the options name, else the data folder's own."""
+    """Host and port of a server that answers: the one that the options name, else the data folder's
+    own.
+    """
     if _is_named(config):
         address = (config.host, config.port)
     else:
@@ -80,8 +90,15 @@ def _reachable(host: str) -> str:
 
 
 def _client(config: ClientConfig, host: str, port: int, **options: Any) -> Client:
-    return Client(host, port, transport=config.transport, password=config.password(),
-                  silence_seconds=config.silence_seconds, on_log=_print_log, **options)
+    return Client(
+        host,
+        port,
+        transport=config.transport,
+        password=config.password(),
+        silence_seconds=config.silence_seconds,
+        on_log=_print_log,
+        **options,
+    )
 
 
 def _print_log(level: int, text: str) -> None:
@@ -95,14 +112,33 @@ def _started(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
     try:
         paths = config.paths().create()
     except OSError as error:
-        raise CliError("disk_full", f"the data folder cannot be made: {error}; name another: --data-dir DIR") from error
-    paths.port_file.unlink(missing_ok=True)  # nobody answered there: left behind by a server that was killed
-    command = [sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", "--stop-with-stdin",
-               *([f"--data-dir={paths.data}"] if config.data_dir else []), *(f"--root={root}" for root in roots)]
+        raise CliError(
+            "disk_full", f"the data folder cannot be made: {error}; name another: --data-dir DIR"
+        ) from error
+    # nobody answered there: left behind by a server that was killed
+    paths.port_file.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "server",
+        "serve",
+        "--port=0",
+        "--http-port=0",
+        "--stop-with-stdin",
+        *([f"--data-dir={paths.data}"] if config.data_dir else []),
+        *(f"--root={root}" for root in roots),
+    ]
     is_long = paths.log.exists() and paths.log.stat().st_size > LOG_BYTES
     with open(paths.log, "w+b" if is_long else "a+b") as log:
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                   start_new_session=True)  # ctrl-C reaches us, and we cancel the job
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            # ctrl-C reaches us, and we cancel the job
+            start_new_session=True,
+        )
         try:
             with _connect(config, process, log) as client:
                 yield client
@@ -117,7 +153,9 @@ def _connect(config: ClientConfig, process: subprocess.Popen, log: IO[bytes]) ->
         announced = read_port_file(port_file)
         if announced is not None:
             with contextlib.suppress(NoServer):
-                return _client(config, _reachable(announced.host), announced.port, connect_seconds=FIND_SECONDS)
+                return _client(
+                    config, _reachable(announced.host), announced.port, connect_seconds=FIND_SECONDS
+                )
         time.sleep(POLL_SECONDS)
     log.seek(0)
     tail = log.read().decode("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:]

@@ -11,13 +11,22 @@ from server.config import ServeConfig
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything belongs to the trainer."""
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="run, methods, recipes, report, import, "
-                        "export or merge; `retimbre train run --help` lists options")  # fmt: skip
+    parser.add_argument(
+        "rest",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="run, methods, recipes, report, import, "
+        "export or merge; `retimbre train run --help` lists options",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the trainer's own `main` with the server's folders, or say which extra is missing."""
     options = config.build(ServeConfig, {})
     paths = options.paths()
-    return handed_over("training.adapt.cli", arguments.rest, models=paths.models(options.models_dir),
-                       presets=paths.presets)  # fmt: skip
+    return handed_over(
+        "training.adapt.cli",
+        arguments.rest,
+        models=paths.models(options.models_dir),
+        presets=paths.presets,
+    )

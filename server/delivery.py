@@ -1,7 +1,8 @@
 """What a client hears about its jobs, and how often. Every job message goes out here.
 
-A job that lives says something at least every HEARTBEAT_SECONDS and at most five times a second. Its end may get
-lost on UDP, so it is repeated with the same serial until the client says /got, or asks.
+A job that lives says something at least every HEARTBEAT_SECONDS and at most five times a second.
+Its end may get lost on UDP, so it is repeated with the same serial until the client says /got, or
+asks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from typing import Any
 
 from osc_protocol import ROOT, ProtocolError, encode
-
 from server.jobs import Job
 from server.journal import Result
 from server.sessions import Peer, Sessions
@@ -55,7 +55,9 @@ class Delivery:
 
     def progress(self, job: Job, queue_position: int) -> None:
         """Where it is now."""
-        self._tell(job, "progress", job.client_id, job.fraction, job.stage, job.eta_seconds, queue_position)
+        self._tell(
+            job, "progress", job.client_id, job.fraction, job.stage, job.eta_seconds, queue_position
+        )
 
     def may_report(self, job: Job) -> bool:
         """Whether five messages a second leave room for one more."""
@@ -76,7 +78,9 @@ class Delivery:
             self._repeat_later(job, REPEATS)
 
     def answer(self, job: Job, peer: Peer, command: str = "") -> None:
-        """Tell `peer` once more what an ended job made and how it ended. Asking counts as having got it.
+        """Tell `peer` once more what an ended job made and how it ended.
+
+        Asking counts as having got it.
 
         `command`: the address that is answered, where it is not the job's own.
         """
@@ -105,7 +109,8 @@ class Delivery:
     def _repeat_later(self, job: Job, left: int) -> None:
         if left:
             self._repeats[job.name] = asyncio.get_running_loop().call_later(
-                REPEAT_APART_SECONDS, self._repeat, job, left)
+                REPEAT_APART_SECONDS, self._repeat, job, left
+            )
         else:
             self._repeats.pop(job.name, None)
 
@@ -124,13 +129,25 @@ class Delivery:
     def _audience(self, job: Job) -> list[Peer]:
         """The job's own client, and those who asked for others' jobs too."""
         own = [job.peer] if job.peer else []
-        return own + [peer for peer in self._sessions.listeners(level=2)
-                      if peer not in own and peer.session.client != job.record.client]
+        return own + [
+            peer
+            for peer in self._sessions.listeners(level=2)
+            if peer not in own and peer.session.client != job.record.client
+        ]
 
 
 def _result_atoms(job: Job, result: Result) -> tuple:
-    return (job.client_id, result.index, result.stem, result.path, result.rate_hz, result.channels, result.frames,
-            result.start_seconds, result.beats_start)
+    return (
+        job.client_id,
+        result.index,
+        result.stem,
+        result.path,
+        result.rate_hz,
+        result.channels,
+        result.frames,
+        result.start_seconds,
+        result.beats_start,
+    )
 
 
 def _end_message(job: Job, asked: str = "") -> tuple:
@@ -141,13 +158,24 @@ def _end_message(job: Job, asked: str = "") -> tuple:
         return "done", command, job.client_id, job.warm_seconds
     if job.op == "unload":
         return "done", command, job.client_id
-    return "done", command, job.client_id, end.serial, end.results, end.seed, end.manifest, end.seconds
+    return (
+        "done",
+        command,
+        job.client_id,
+        end.serial,
+        end.results,
+        end.seed,
+        end.manifest,
+        end.seconds,
+    )
 
 
 def trace(peer: Peer, way: str, address: str, atoms: tuple, packet: bytes) -> None:
     """Show one message to the client that asked for it with /dump, and in the log."""
     is_secret = address in SECRET
-    shown = f"{peer.key} {way} {address} " + ("<secret>" if is_secret else " ".join(_shown(atom) for atom in atoms))
+    shown = f"{peer.key} {way} {address} " + (
+        "<secret>" if is_secret else " ".join(_shown(atom) for atom in atoms)
+    )
     if peer.session.dump_level > 1 and not is_secret:
         shown += f" | {len(packet)} bytes: {packet[:128].hex(' ', 4)}"
     log.info("traced", extra={"said": shown})

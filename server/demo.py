@@ -1,4 +1,6 @@
-"""The main job once, as any client would do it: a region and a few words over OSC, stems back, a picture of both."""
+"""The main job once, as any client would do it: a region and a few words over OSC, stems back, a
+picture of both.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +36,35 @@ class Take:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to leave the files, and what to say."""
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="a new folder (default: ./retimbre-demo, "
-                        "or the next free number)")
-    parser.add_argument("--region", type=Path, metavar="FILE", default=DEMO_REGION, help="another recording")
-    parser.add_argument("--text", action="append", metavar="TEXT", help="other words; may be given several times "
-                        f"(default: {' and '.join(map(repr, TEXTS))})")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="a new folder (default: ./retimbre-demo, or the next free number)",
+    )
+    parser.add_argument(
+        "--region", type=Path, metavar="FILE", default=DEMO_REGION, help="another recording"
+    )
+    parser.add_argument(
+        "--text",
+        action="append",
+        metavar="TEXT",
+        help=f"other words; may be given several times (default: {' and '.join(map(repr, TEXTS))})",
+    )
     config.add_arguments(parser.add_argument_group("server"), config.ClientConfig)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start a server (unless one runs), send the region, wait for the stems, draw, and say what lies where."""
+    """Start a server (unless one runs), send the region, wait for the stems, draw, and say what
+    lies where.
+    """
     if importlib.util.find_spec("matplotlib") is None:
-        raise CliError("missing_extra", "the picture needs matplotlib; run: pip install -e '.[cpu]'", EXIT_USAGE)
+        raise CliError(
+            "missing_extra",
+            "the picture needs matplotlib; run: pip install -e '.[cpu]'",
+            EXIT_USAGE,
+        )
     if not arguments.region.is_file():
         raise CliError("no_file", f"{arguments.region}: no such file", EXIT_USAGE)
     options = config.build(config.ClientConfig, vars(arguments))
@@ -53,9 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     region = _region(arguments.region, folder)
     began = time.monotonic()
     with session(options, roots=[folder]) as server:
-        print(f"{'started a server' if server.is_ours else 'using the server that runs'}: "
-              f"OSC at {server.client.host} port {server.client.port}, ready for requests "
-              f"after {time.monotonic() - began:.1f} s", flush=True)
+        print(
+            f"{'started a server' if server.is_ours else 'using the server that runs'}: "
+            f"OSC at {server.client.host} port {server.client.port}, ready for requests "
+            f"after {time.monotonic() - began:.1f} s",
+            flush=True,
+        )
         takes = [_take(server, region, text, folder) for text in arguments.text or TEXTS]
     picture = _picture(region, takes, folder)
     print(_summary(region, takes, picture))
@@ -73,10 +95,14 @@ def _take(server: Session, region: Path, text: str, folder: Path) -> Take:
 
 
 def _new_folder(asked: Path | None) -> Path:
-    """The folder that was asked for, which must not be there yet; else the first free of retimbre-demo, -2, -3."""
+    """The folder that was asked for, which must not be there yet; else the first free of
+    retimbre-demo, -2, -3.
+    """
     if asked is None:
         number = 1
-        while (asked := FOLDER if number == 1 else FOLDER.with_name(f"{FOLDER.name}-{number}")).exists():
+        while (
+            asked := FOLDER if number == 1 else FOLDER.with_name(f"{FOLDER.name}-{number}")
+        ).exists():
             number += 1
     elif asked.exists():
         raise CliError("file_exists", f"{asked} is there already; name a new folder", EXIT_USAGE)
@@ -100,22 +126,33 @@ def _region(source: Path, folder: Path) -> Path:
 def _picture(region: Path, takes: list[Take], folder: Path) -> Path:
     from server.demo_picture import draw
 
-    rows = [("before: the region", region), *((f'after: "{take.text}"', take.stem) for take in takes)]
+    rows = [
+        ("before: the region", region),
+        *((f'after: "{take.text}"', take.stem) for take in takes),
+    ]
     return draw(rows, folder / "before-and-after.png")
 
 
 def _file_name(text: str) -> str:
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in text).split())[:60] or "stem"
+    return (
+        "-".join("".join(letter if letter.isalnum() else " " for letter in text).split())[:60]
+        or "stem"
+    )
 
 
 def _summary(region: Path, takes: list[Take], picture: Path) -> str:
     lines = ["", f"In {region.parent}:", f"  {region.name:<32} what was sent"]
     for take in takes:
         stem = take.manifest["stems"][0]
-        lines += [f'  {take.stem.name:<32} "{take.text}": {stem["frames"]} frames at {stem["rate_hz"]} Hz, '
-                  f"as the region; {take.seconds:.1f} s",
-                  f"  {take.stem.with_suffix('.json').name:<32} its manifest: how to make it again"]
-    lines += [f"  {picture.name:<32} waveform and spectrogram of each", "",
-              "Next: retimbre serve, and send /retimbre/edit from your own patch; "
-              'or retimbre edit YOUR.wav "make it a cello" -o cello.wav']
+        lines += [
+            f'  {take.stem.name:<32} "{take.text}": {stem["frames"]} frames at {stem["rate_hz"]} Hz, '
+            f"as the region; {take.seconds:.1f} s",
+            f"  {take.stem.with_suffix('.json').name:<32} its manifest: how to make it again",
+        ]
+    lines += [
+        f"  {picture.name:<32} waveform and spectrogram of each",
+        "",
+        "Next: retimbre serve, and send /retimbre/edit from your own patch; "
+        'or retimbre edit YOUR.wav "make it a cello" -o cello.wav',
+    ]
     return "\n".join(lines)

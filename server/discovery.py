@@ -1,7 +1,9 @@
-"""Zeroconf: `_oscjson._tcp` (OSCQuery) and `_osc._udp`, so that programs on the network find the server by themselves.
+"""Zeroconf: `_oscjson._tcp` (OSCQuery) and `_osc._udp`, so that programs on the network find the
+server by themselves.
 
-Needs the package zeroconf (extra [discovery]). A server that only its own machine can reach is not announced unless
-asked for, and then on the loopback interface only: nothing about it leaves the machine.
+Needs the package zeroconf (extra [discovery]). A server that only its own machine can reach is not
+announced unless asked for, and then on the loopback interface only: nothing about it leaves the
+machine.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Announcement:
             from zeroconf import Error
             from zeroconf.asyncio import AsyncZeroconf
         except ImportError:
-            log.warning("not announced: the package zeroconf is missing; pip install 'retimbre[discovery]'")
+            log.warning(
+                "not announced: the package zeroconf is missing; pip install 'retimbre[discovery]'"
+            )
             return
         try:
             interfaces = await asyncio.to_thread(_interfaces, self._server.config.host)
@@ -67,8 +71,18 @@ class Announcement:
         from zeroconf import ServiceInfo
 
         ports = {OSCQUERY: self._server.http_port, OSC: self._server.port}
-        return [ServiceInfo(kind, f"{self.name}.{kind}", port, server=f"{self.host}.", properties={"txtvers": "1"},
-                            parsed_addresses=addresses) for kind, port in ports.items() if port]
+        return [
+            ServiceInfo(
+                kind,
+                f"{self.name}.{kind}",
+                port,
+                server=f"{self.host}.",
+                properties={"txtvers": "1"},
+                parsed_addresses=addresses,
+            )
+            for kind, port in ports.items()
+            if port
+        ]
 
 
 def is_wanted(choice: str, host: str) -> bool:
@@ -77,13 +91,18 @@ def is_wanted(choice: str, host: str) -> bool:
 
 
 def _interfaces(host: str) -> list[str]:
-    """The addresses under which the server can be reached. Asks a name server when `host` is a name."""
+    """The addresses under which the server can be reached.
+
+    Asks a name server when `host` is a name.
+    """
     import ifaddr
 
     if is_loopback(host):
         return ["127.0.0.1"]
     if not _is_any(host):
-        return sorted({each[4][0] for each in socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_DGRAM)})
+        return sorted(
+            {each[4][0] for each in socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_DGRAM)}
+        )
     found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
     return [address for address in found if not is_loopback(address)] or ["127.0.0.1"]
 

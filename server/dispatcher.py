@@ -1,9 +1,9 @@
 """Which job is next, and what happens to it: accepted -> settled -> queued -> running -> ended.
 
-One coroutine, `_serve`, takes jobs from the queue in its order, as many at once as the executor has places (the local
-one has one); a task of its own sees each through to its end. Every ending goes through `_end`: journal first, then the
-one terminal message. All of it belongs to the loop's thread; what may block is sent to the journal's lane or the file
-lane.
+One coroutine, `_serve`, takes jobs from the queue in its order, as many at once as the executor has
+places (the local one has one); a task of its own sees each through to its end. Every ending goes
+through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
+thread; what may block is sent to the journal's lane or the file lane.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from server.delivery import HEARTBEAT_SECONDS, Delivery
 from server.errors import Refusal, told, unreadable
 from server.executor import CLOSING, Event, Executor
 from server.jobs import QUEUED, RUNNING, SETTLING, Book, Job, about
-from server.journal import End, Journal, JobRecord, Result
+from server.journal import End, JobRecord, Journal, Result
 from server.lanes import Lane
 from server.line import Line
 from server.metrics import Metrics
@@ -33,34 +33,50 @@ from server.settle import settled
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_PHASES = 64  # jobs of an earlier life begin together; their heartbeats must not come in one burst
+# jobs of an earlier life begin together; their heartbeats must not come in one burst
+HEARTBEAT_PHASES = 64
 SHORTEST_BEAT_SECONDS = 0.05
 DURATIONS_REMEMBERED = 16
 JOURNAL_AGAIN_SECONDS = 1.0
 
 
 class LeftToNextStart(Exception):
-    """The server stops and the journal cannot be written: the next start finds the job as it was, and ends it."""
+    """The server stops and the journal cannot be written: the next start finds the job as it was,
+    and ends it.
+    """
 
 
 class Dispatcher:
     """The queue.
 
-    `takes`: folder under which each job gets one of its own. `quiet_seconds`: see `server.settle`, by path.
-    `on_change` is called when a job begins or ends to run.
+    `takes`: folder under which each job gets one of its own. `quiet_seconds`: see `server.settle`,
+    by path. `on_change` is called when a job begins or ends to run.
     """
 
-    def __init__(self, book: Book, delivery: Delivery, executor: Executor, journal: Journal, journal_lane: Lane,
-                 file_lane: Lane, takes: Path, queue_limit: int,
-                 quiet_seconds: Callable[[str], float], on_change: Callable[[], None], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        book: Book,
+        delivery: Delivery,
+        executor: Executor,
+        journal: Journal,
+        journal_lane: Lane,
+        file_lane: Lane,
+        takes: Path,
+        queue_limit: int,
+        quiet_seconds: Callable[[str], float],
+        on_change: Callable[[], None],
+        metrics: Metrics,
+    ) -> None:
         self._book, self._delivery, self._executor = book, delivery, executor
         self._journal, self._journal_lane, self._file_lane = journal, journal_lane, file_lane
         self._takes, self._queue_limit, self._quiet_seconds = takes, queue_limit, quiet_seconds
         self._on_change, self._metrics = on_change, metrics
         self._line = Line(book)
         self._waiting: list[Job] = []
-        self._running: dict[Job, str] = {}  # job -> what the executor calls it now: each take is a request of its own
-        self._inboxes: dict[str, asyncio.Queue[Event]] = {}  # by that name: what the executor says about it
+        # job -> what the executor calls it now: each take is a request of its own
+        self._running: dict[Job, str] = {}
+        # by that name: what the executor says about it
+        self._inboxes: dict[str, asyncio.Queue[Event]] = {}
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()  # nothing runs
         self._rests.set()
@@ -84,7 +100,10 @@ class Dispatcher:
         self._spawn(self._serve(), "dispatcher")
 
     async def stop(self, force: bool) -> None:
-        """Finish what runs (not when forced), then stop. What waits stays in the journal for the next start."""
+        """Finish what runs (not when forced), then stop.
+
+        What waits stays in the journal for the next start.
+        """
         self.is_draining = True
         if not force:
             await self._rests.wait()
@@ -107,13 +126,19 @@ class Dispatcher:
         if self.is_draining:
             raise Refusal("not_ready", "the server is stopping; send the job again when it is back")
         if self.waiting >= self._queue_limit:
-            raise Refusal("queue_full", f"{self.waiting} jobs wait already, and no more than {self._queue_limit} may; "
-                                        "wait, or start the server with a larger --queue-limit")
+            raise Refusal(
+                "queue_full",
+                f"{self.waiting} jobs wait already, and no more than {self._queue_limit} may; "
+                "wait, or start the server with a larger --queue-limit",
+            )
         if self._executor.info.state == "error":
             raise Refusal("not_ready", self._hopeless())
 
     async def accept(self, job: Job) -> None:
-        """Journal a job, acknowledge it, then wait for its file and queue it. Raises Refusal when it cannot be kept."""
+        """Journal a job, acknowledge it, then wait for its file and queue it.
+
+        Raises Refusal when it cannot be kept.
+        """
         self._arrivals += 1
         job.order = self._arrivals
         self._book.add(job)
@@ -124,7 +149,8 @@ class Dispatcher:
                 self._book.drop(job)
                 log.exception("a job is not accepted", extra=about(job))
                 raise told(error, "the job was not taken: the journal cannot be written") from error
-            except BaseException:  # whatever it was: what is never accepted must not stand in line for ever
+            except BaseException:
+                # whatever it was: what is never accepted must not stand in line for ever
                 self._book.drop(job)
                 raise
             self.acknowledge(job)
@@ -143,7 +169,9 @@ class Dispatcher:
         """The same request came again: say how it stands."""
         self._delivery.ack(job, self.position(job), self.eta(job))
 
-    def cancel(self, job: Job, code: str = "cancelled", message: str = "stopped on request") -> bool:
+    def cancel(
+        self, job: Job, code: str = "cancelled", message: str = "stopped on request"
+    ) -> bool:
         """Ask a job to end. Returns whether it was still alive; its end comes later, on its own."""
         if not job.is_alive:
             return False
@@ -265,7 +293,8 @@ class Dispatcher:
         """Wait for a job and a place for it; the job is then running, so nobody else ends it."""
         while True:
             self._wake.clear()
-            # Nobody is passed while his file is looked at: that takes two seconds at most, and positions were told.
+            # Nobody is passed while his file is looked at: that takes two seconds at most, and
+            # positions were told.
             job = self._line.first()
             has_place = self._executor.is_idle and self.running < self._executor.places
             if job in self._waiting and has_place and not self.is_draining:
@@ -296,7 +325,9 @@ class Dispatcher:
                 await self._end(job, *self._cause(job, done))
                 return
         self._seconds.append(time.monotonic() - began)
-        await self._end(job, manifest=str(stems.manifest_of(self._folder(job, 0), done.get("manifest", ""))))
+        await self._end(
+            job, manifest=str(stems.manifest_of(self._folder(job, 0), done.get("manifest", "")))
+        )
 
     async def _run_take(self, job: Job, take: int) -> Event:
         """One version of a job. Returns the closing event."""
@@ -306,17 +337,31 @@ class Dispatcher:
         obstacle = await self._until_idle(job)
         if obstacle:
             return obstacle
-        with self._submitted(stems.worker_request(job.spec, name, job.name, take, folder)) as events:
+        with self._submitted(
+            stems.worker_request(job.spec, name, job.name, take, folder)
+        ) as events:
             while True:
                 event = await events.get()
                 if event["event"] == "progress":
                     self._report(job, event, take)
                 elif event["event"] == "result":
-                    await self._keep(job, Result(len(job.results), event["stem"], event["path"], event["rate_hz"],
-                                                 event["channels"], event["frames"], event["start_seconds"],
-                                                 job.spec["beats_start"]))
+                    await self._keep(
+                        job,
+                        Result(
+                            len(job.results),
+                            event["stem"],
+                            event["path"],
+                            event["rate_hz"],
+                            event["channels"],
+                            event["frames"],
+                            event["start_seconds"],
+                            job.spec["beats_start"],
+                        ),
+                    )
                 elif event["event"] in CLOSING:
-                    return (await self._saved(job, folder, first) if _died(event) else None) or event
+                    return (
+                        await self._saved(job, folder, first) if _died(event) else None
+                    ) or event
 
     @contextmanager
     def _submitted(self, request: dict[str, Any]) -> Iterator[asyncio.Queue[Event]]:
@@ -333,7 +378,7 @@ class Dispatcher:
         results = await self._file_lane(stems.finished_take, job.spec, folder, first)
         if results is None:
             return None
-        for result in results[len(job.results) - first:]:
+        for result in results[len(job.results) - first :]:
             await self._keep(job, result)
         return {"event": "done"}
 
@@ -357,7 +402,9 @@ class Dispatcher:
                     return
 
     async def _until_idle(self, job: Job) -> Event | None:
-        """Wait for a worker that died since this job was chosen. Returns what speaks against running it, or None.
+        """Wait for a worker that died since this job was chosen.
+
+        Returns what speaks against running it, or None.
 
         Nothing may be awaited between this and `submit`: a cancel or a death would be missed.
         """
@@ -377,7 +424,11 @@ class Dispatcher:
         is_new_stage = stage != job.stage
         if is_new_stage:
             self._metrics.entered(job, stage)
-        job.advance((take + fraction) / takes if fraction >= 0 else -1, stage, float(event.get("eta_seconds", -1)))
+        job.advance(
+            (take + fraction) / takes if fraction >= 0 else -1,
+            stage,
+            float(event.get("eta_seconds", -1)),
+        )
         if is_new_stage or self._delivery.may_report(job):
             self._delivery.progress(job, 0)
 
@@ -395,40 +446,64 @@ class Dispatcher:
         if job.is_ending:
             return
         job.is_ending = True
-        end = End(code, message, job.spec.get("seed", 0), manifest,
-                  max(0.0, time.monotonic() - job.born_at), len(job.results))
+        end = End(
+            code,
+            message,
+            job.spec.get("seed", 0),
+            manifest,
+            max(0.0, time.monotonic() - job.born_at),
+            len(job.results),
+        )
         if job.op == "edit":
             end = await self._written(job, self._journal.end_job, job.name, end)
         job.end = end
         self._book.close(job)
         self._wake.set()
         self._metrics.ended(job, end.code, end.seconds)
-        log.log(logging.INFO if end.code in ("", "cancelled") else logging.WARNING, f"job {job.public_state}",
-                extra={**about(job), "seconds": end.seconds, "code": end.code, "reason": end.message})
+        log.log(
+            logging.INFO if end.code in ("", "cancelled") else logging.WARNING,
+            f"job {job.public_state}",
+            extra={**about(job), "seconds": end.seconds, "code": end.code, "reason": end.message},
+        )
         self._delivery.end(job)
 
     async def _written(self, job: Job, write: Callable[..., Any], *arguments: Any) -> Any:
-        """Write to the journal, again and again until it can be: what does not stand there is not told, because the
-        next start would tell another story. Raises LeftToNextStart."""
+        """Write to the journal, again and again until it can be: what does not stand there is not
+        told, because the next start would tell another story. Raises LeftToNextStart.
+        """
         has_warned = False
         while True:
             try:
                 return await self._journal_lane(write, *arguments)
             except sqlite3.Error as error:
-                refusal = told(error, f"job {job.client_id} waits for the journal, which cannot be written")
+                refusal = told(
+                    error, f"job {job.client_id} waits for the journal, which cannot be written"
+                )
                 if self.is_draining:
                     raise LeftToNextStart(refusal.message) from error
                 if not has_warned:
                     has_warned = True
-                    log.error("a job waits for the journal", extra={**about(job), "reason": refusal.message})
+                    log.error(
+                        "a job waits for the journal",
+                        extra={**about(job), "reason": refusal.message},
+                    )
                     if job.peer:
-                        self._delivery.send(job.peer, "log", 2, f"{refusal.code}: {refusal.message}")
+                        self._delivery.send(
+                            job.peer, "log", 2, f"{refusal.code}: {refusal.message}"
+                        )
             await asyncio.sleep(JOURNAL_AGAIN_SECONDS)
 
     def _cause(self, job: Job, event: Event) -> tuple[str, str]:
         """Code and message of a failure; a stop that we asked for says why we asked."""
-        code, message = event.get("code", "internal"), event.get("message", "the engine gave no reason")
-        return job.stop if job.stop and code in ("cancelled", "engine_died", *job.stop[:1]) else (code, message)
+        code, message = (
+            event.get("code", "internal"),
+            event.get("message", "the engine gave no reason"),
+        )
+        return (
+            job.stop
+            if job.stop and code in ("cancelled", "engine_died", *job.stop[:1])
+            else (code, message)
+        )
 
     def _folder(self, job: Job, take: int) -> Path:
         return stems.folder_of(self._takes, job.name, job.spec["takes"], take)
@@ -436,7 +511,10 @@ class Dispatcher:
     # Heartbeat
 
     def _beat(self, job: Job) -> None:
-        """A job that was silent for a while says that it lives. Each has a timer of its own: no job, no wake-up."""
+        """A job that was silent for a while says that it lives.
+
+        Each has a timer of its own: no job, no wake-up.
+        """
         if not job.is_alive or self._is_closed:
             return
         if self._delivery.is_due(job):
@@ -449,7 +527,9 @@ class Dispatcher:
 
     def _note_why_it_waits(self, job: Job) -> None:
         if job.state != RUNNING:
-            job.stage = "loading" if self._executor.info.state in ("starting", "loading") else "queued"
+            job.stage = (
+                "loading" if self._executor.info.state in ("starting", "loading") else "queued"
+            )
 
     def _spawn(self, coroutine, name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)
@@ -463,14 +543,21 @@ def _died(event: Event) -> bool:
 
 
 def _check_unchanged(audio: dict[str, Any]) -> None:
-    """Whoever renders every region to the same file must hear of it when a waiting job would get the wrong sound."""
+    """Whoever renders every region to the same file must hear of it when a waiting job would get
+    the wrong sound.
+    """
     try:
         now = FileIdentity.of(audio["path"])
     except OSError as error:
-        raise unreadable(error, "no_file", f"{audio['path']} is gone: {error.strerror or error}") from error
+        raise unreadable(
+            error, "no_file", f"{audio['path']} is gone: {error.strerror or error}"
+        ) from error
     if vars(now) != audio:
-        raise Refusal("bad_audio", f"{audio['path']} was written to while the job waited; "
-                                   "render each region to a file of its own")
+        raise Refusal(
+            "bad_audio",
+            f"{audio['path']} was written to while the job waited; "
+            "render each region to a file of its own",
+        )
 
 
 def _complain(task: asyncio.Task) -> None:

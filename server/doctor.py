@@ -1,4 +1,6 @@
-"""Say what works on this machine and what does not, each with its cure; exit code 1 when the main job cannot run."""
+"""Say what works on this machine and what does not, each with its cure; exit code 1 when the main
+job cannot run.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,30 @@ from server.paths import WEIGHTS
 OK, NOTE, BAD = "ok", "note", "bad"  # a note leaves the main job alone
 
 PYTHON_FROM, PYTHON_BELOW = (3, 10), (3, 14)
-BASE_MODULES = ("numpy", "platformdirs", "pydantic", "pythonosc", "yaml", "rich", "soundfile", "soxr", "tokenizers")
+BASE_MODULES = (
+    "numpy",
+    "platformdirs",
+    "pydantic",
+    "pythonosc",
+    "yaml",
+    "rich",
+    "soundfile",
+    "soxr",
+    "tokenizers",
+)
 EXTRAS = {  # what is asked for, by the extra that brings it, and what one misses without it
     "torch": (("torch", "transformers", "diffusers", "peft"), "the large model families"),
     "train": (("torch", "librosa", "fluidsynth", "onnx", "tqdm"), "training and `retimbre eval`"),
 }
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-WEIGHT_FILES = ("config.json", "tokenizer.json", "text_encoder.onnx", "audio_encoder.onnx", "denoiser.onnx",
-                "latent_decoder.onnx")
+WEIGHT_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "text_encoder.onnx",
+    "audio_encoder.onnx",
+    "denoiser.onnx",
+    "latent_decoder.onnx",
+)
 DISK_NEEDED_GB, DISK_WANTED_GB = 0.2, 2.0  # ten minutes of stereo float at 48 kHz are 0.23 GB
 GIGABYTE = 1e9
 INSTALL = "pip install -e '.[cpu]'"
@@ -52,10 +70,18 @@ class Finding:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The server's options: where it would listen, where its data would lie."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--bundle", type=Path, metavar="FILE", help="write what a bug report needs into a zip: "
-                        "versions, options, findings, status, metrics, log; no audio, no password, no words of prompts")
-    parser.add_argument("--with-texts", action="store_true", help="with --bundle: also the words, names and addresses "
-                        "that are in the log")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="write what a bug report needs into a zip: "
+        "versions, options, findings, status, metrics, log; no audio, no password, no words of prompts",
+    )
+    parser.add_argument(
+        "--with-texts",
+        action="store_true",
+        help="with --bundle: also the words, names and addresses that are in the log",
+    )
     config.add_arguments(parser, ServeConfig)
 
 
@@ -77,7 +103,9 @@ def _bundle(path: Path, options: ServeConfig, with_texts: bool) -> int:
     from server import bundle
 
     names = bundle.write(path, options, with_texts)
-    print(f"{path}: {', '.join(names)}\nLook through it before you send it; about.txt says what is what.")
+    print(
+        f"{path}: {', '.join(names)}\nLook through it before you send it; about.txt says what is what."
+    )
     return EXIT_OK
 
 
@@ -119,15 +147,25 @@ def base_packages() -> Finding:
 
 
 def runtime_package(installed: dict[str, str]) -> Finding:
-    """Exactly one ONNX Runtime: two would overwrite each other's files, and the last one wins by chance."""
+    """Exactly one ONNX Runtime: two would overwrite each other's files, and the last one wins by
+    chance.
+    """
     named = ", ".join(f"{name} {version}" for name, version in installed.items())
     if len(installed) == 1:
         return Finding("onnxruntime", OK, named)
     if installed:
-        return Finding("onnxruntime", BAD, f"{named} are both installed and own the same module",
-                       f"pip uninstall -y {' '.join(installed)}, then {INSTALL} (or '.[gpu]')")
-    return Finding("onnxruntime", BAD, "not installed, so no model can run",
-                   f"{INSTALL}, or '.[gpu]' for an NVIDIA GPU")
+        return Finding(
+            "onnxruntime",
+            BAD,
+            f"{named} are both installed and own the same module",
+            f"pip uninstall -y {' '.join(installed)}, then {INSTALL} (or '.[gpu]')",
+        )
+    return Finding(
+        "onnxruntime",
+        BAD,
+        "not installed, so no model can run",
+        f"{INSTALL}, or '.[gpu]' for an NVIDIA GPU",
+    )
 
 
 def runtime_devices() -> Finding:
@@ -135,12 +173,22 @@ def runtime_devices() -> Finding:
     try:
         import onnxruntime
     except (ImportError, OSError) as error:
-        return Finding("devices", BAD, f"onnxruntime cannot be loaded: {error}",
-                       f"pip uninstall -y {' '.join(RUNTIMES)}, then {INSTALL}")
-    providers = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+        return Finding(
+            "devices",
+            BAD,
+            f"onnxruntime cannot be loaded: {error}",
+            f"pip uninstall -y {' '.join(RUNTIMES)}, then {INSTALL}",
+        )
+    providers = [
+        name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
+    ]
     if "onnxruntime-gpu" in installed(RUNTIMES) and "CUDA" not in providers:
-        return Finding("devices", NOTE, f"{', '.join(providers)}; no CUDA although onnxruntime-gpu is installed",
-                       "install the CUDA and cuDNN libraries of that onnxruntime-gpu, or '.[cpu]' instead")
+        return Finding(
+            "devices",
+            NOTE,
+            f"{', '.join(providers)}; no CUDA although onnxruntime-gpu is installed",
+            "install the CUDA and cuDNN libraries of that onnxruntime-gpu, or '.[cpu]' instead",
+        )
     return Finding("devices", OK, ", ".join(providers))
 
 
@@ -165,7 +213,9 @@ def weights(folder: Path) -> Finding:
     if missing:
         return Finding("weights", BAD, f"missing in {folder}: {', '.join(missing)}", RESTORE)
     try:
-        changed = [name for name, digest in _hashes(folder).items() if _sha256(folder / name) != digest]
+        changed = [
+            name for name, digest in _hashes(folder).items() if _sha256(folder / name) != digest
+        ]
     except (ValueError, KeyError) as error:
         return Finding("weights", BAD, f"config.json is not as released: {error}", RESTORE)
     if changed:
@@ -181,7 +231,12 @@ def large_models(folder: Path) -> Iterator[Finding]:
     for family in FAMILIES.values():
         if family.is_restricted:
             trouble = family.missing(folder)
-            yield Finding(family.name, NOTE if trouble else OK, f"{family.title}; licence {family.licence}", trouble)
+            yield Finding(
+                family.name,
+                NOTE if trouble else OK,
+                f"{family.title}; licence {family.licence}",
+                trouble,
+            )
 
 
 def passed_over(folder: Path) -> Iterator[Finding]:
@@ -202,7 +257,9 @@ def data_folder(folder: Path) -> Finding:
         probe.write_bytes(b"retimbre")
         probe.unlink()
     except OSError as error:
-        return Finding("data folder", BAD, f"{folder}: {error.strerror}", "name another one: --data-dir DIR")
+        return Finding(
+            "data folder", BAD, f"{folder}: {error.strerror}", "name another one: --data-dir DIR"
+        )
     return Finding("data folder", OK, str(folder))
 
 
@@ -213,8 +270,12 @@ def disk(folder: Path) -> Finding:
     text = f"{free_gb:.1f} GB free"
     if free_gb >= DISK_WANTED_GB:
         return Finding("disk", OK, text)
-    return Finding("disk", NOTE if free_gb >= DISK_NEEDED_GB else BAD, text,
-                   "make room, delete old takes, or name a folder on another disk: --data-dir DIR")
+    return Finding(
+        "disk",
+        NOTE if free_gb >= DISK_NEEDED_GB else BAD,
+        text,
+        "make room, delete old takes, or name a folder on another disk: --data-dir DIR",
+    )
 
 
 def styles(options: ServeConfig) -> Finding:
@@ -223,7 +284,12 @@ def styles(options: ServeConfig) -> Finding:
 
     library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
     if library.report.errors:
-        return Finding("styles", NOTE, "; ".join(map(str, library.report.errors)), "mend the file; the others work")
+        return Finding(
+            "styles",
+            NOTE,
+            "; ".join(map(str, library.report.errors)),
+            "mend the file; the others work",
+        )
     return Finding("styles", OK, f"{len(library)} styles")
 
 
@@ -234,9 +300,16 @@ def ports(options: ServeConfig) -> Finding:
     address = find(ClientConfig(data_dir=options.data_dir))
     if address is not None:
         return Finding("ports", OK, f"a retimbre server runs on {address[0]} port {address[1]}")
-    if not all(_is_free(options.host, options.port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
-        return Finding("ports", NOTE, f"{options.port} is taken by another program, or {options.host} is not ours",
-                       "the server takes the next free port and says so; or choose one: --port N")
+    if not all(
+        _is_free(options.host, options.port, kind)
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    ):
+        return Finding(
+            "ports",
+            NOTE,
+            f"{options.port} is taken by another program, or {options.host} is not ours",
+            "the server takes the next free port and says so; or choose one: --port N",
+        )
     return Finding("ports", OK, f"{options.port} is free, UDP and TCP")
 
 
@@ -247,15 +320,28 @@ def portaudio() -> Finding:
 
         devices = sounddevice.query_devices()
     except ImportError:
-        return Finding("portaudio", NOTE, "the package sounddevice is missing: no live audio", INSTALL)
+        return Finding(
+            "portaudio", NOTE, "the package sounddevice is missing: no live audio", INSTALL
+        )
     except OSError as error:
-        return Finding("portaudio", NOTE, f"{error}: no live audio", PORTAUDIO_CURES.get(platform.system(), INSTALL))
+        return Finding(
+            "portaudio",
+            NOTE,
+            f"{error}: no live audio",
+            PORTAUDIO_CURES.get(platform.system(), INSTALL),
+        )
     inputs = sum(device["max_input_channels"] > 0 for device in devices)
     outputs = sum(device["max_output_channels"] > 0 for device in devices)
     if not inputs:
-        return Finding("portaudio", NOTE, f"found, with {outputs} outputs and no input: nothing to capture from",
-                       "connect one, or a loopback device: docs/live.md")
-    return Finding("portaudio", OK, f"{inputs} inputs, {outputs} outputs (`retimbre live --devices`)")
+        return Finding(
+            "portaudio",
+            NOTE,
+            f"found, with {outputs} outputs and no input: nothing to capture from",
+            "connect one, or a loopback device: docs/live.md",
+        )
+    return Finding(
+        "portaudio", OK, f"{inputs} inputs, {outputs} outputs (`retimbre live --devices`)"
+    )
 
 
 def optional(extra: str) -> Finding:
@@ -263,8 +349,12 @@ def optional(extra: str) -> Finding:
     modules, purpose = EXTRAS[extra]
     missing = _missing(modules)
     if missing:
-        return Finding(f"extra {extra}", NOTE, f"{purpose} would need {', '.join(missing)}",
-                       f"pip install -e '.[{extra}]'")
+        return Finding(
+            f"extra {extra}",
+            NOTE,
+            f"{purpose} would need {', '.join(missing)}",
+            f"pip install -e '.[{extra}]'",
+        )
     return Finding(f"extra {extra}", OK, purpose)
 
 
@@ -287,7 +377,8 @@ def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM and os.name == "posix":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection that just ended is no obstacle
+            # a connection that just ended is no obstacle
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
@@ -296,7 +387,10 @@ def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, as the release wrote them into config.json. Raises ValueError when it cannot be read."""
+    """File name to SHA-256, as the release wrote them into config.json.
+
+    Raises ValueError when it cannot be read.
+    """
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))["files"]
 
 

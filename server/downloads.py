@@ -1,7 +1,9 @@
-"""Audio that clients fetch over the wire because they cannot see our disk. One task per download keeps its time.
+"""Audio that clients fetch over the wire because they cannot see our disk.
 
-The state machine is osc_protocol's UploadSender. It reads a mapped file and sums it up, which may block, so it runs
-in the file lane, one call after another.
+One task per download keeps its time.
+
+The state machine is osc_protocol's UploadSender. It reads a mapped file and sums it up, which may
+block, so it runs in the file lane, one call after another.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
-
 from server.errors import Refusal
 from server.headers import HeaderError, header_of
 from server.lanes import Lane
@@ -31,15 +32,21 @@ class Download:
     def __init__(self, identity: int | str, source: FileIdentity, peer: Peer) -> None:
         self.identity, self.peer = identity, peer
         with opened(source) as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # raises ValueError for an empty file
+            # raises ValueError for an empty file
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             try:
                 header = header_of(file)
             except HeaderError:
                 header = None
         self.sender = UploadSender(
-            identity, data, rate_hz=header.rate_hz if header else 0, channels=header.channels if header else 0,
-            frames=header.frames if header else 0, format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
-            most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES)
+            identity,
+            data,
+            rate_hz=header.rate_hz if header else 0,
+            channels=header.channels if header else 0,
+            frames=header.frames if header else 0,
+            format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
+            most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES,
+        )
         self.turn = asyncio.Lock()
         self.stirred = asyncio.Event()
 
@@ -56,7 +63,9 @@ class Downloads:
         """Send a file; the same id again begins anew. Raises Refusal."""
         key = (peer.session.client, identity)
         if len(self._downloads) >= MAX_DOWNLOADS and key not in self._downloads:
-            raise Refusal("queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end")
+            raise Refusal(
+                "queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end"
+            )
         try:
             download = await self._file_lane(Download, identity, source, peer)
         except (OSError, ValueError) as error:
@@ -98,7 +107,9 @@ class Downloads:
             if self._downloads.get(key) is download:
                 del self._downloads[key]
 
-    async def _step(self, download: Download, step: Callable[..., list[bytes]], *arguments: Any) -> None:
+    async def _step(
+        self, download: Download, step: Callable[..., list[bytes]], *arguments: Any
+    ) -> None:
         async with download.turn:
             for packet in await self._file_lane(step, *arguments, time.monotonic()):
                 download.peer.link.send(packet)

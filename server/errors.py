@@ -1,4 +1,6 @@
-"""The one error of this package that reaches a client: a code from osc_protocol.ERROR_CODES and a sentence."""
+"""The one error of this package that reaches a client: a code from osc_protocol.ERROR_CODES and a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,29 @@ import errno
 import sqlite3
 
 _MAKE_ROOM = ("disk_full", "make room on that disk, or choose another --data-dir")
-_MAY_NOT = ("write_failed", "the disk or folder is read-only, or belongs to somebody else; mend that, or choose "
-                            "another --data-dir")
+_MAY_NOT = (
+    "write_failed",
+    "the disk or folder is read-only, or belongs to somebody else; mend that, or choose "
+    "another --data-dir",
+)
 _NO_HANDLES = ("no_handles", "close some clients, or allow the server more with ulimit -n")
-CURES = {errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EFBIG: _MAKE_ROOM, errno.EROFS: _MAY_NOT,
-         errno.EACCES: _MAY_NOT, errno.EPERM: _MAY_NOT, errno.EMFILE: _NO_HANDLES, errno.ENFILE: _NO_HANDLES}
+CURES = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EFBIG: _MAKE_ROOM,
+    errno.EROFS: _MAY_NOT,
+    errno.EACCES: _MAY_NOT,
+    errno.EPERM: _MAY_NOT,
+    errno.EMFILE: _NO_HANDLES,
+    errno.ENFILE: _NO_HANDLES,
+}
 # Python 3.10 has no error numbers of SQLite; its words have been the same for twenty years.
-SQLITE_CURES = {"disk is full": _MAKE_ROOM, "disk I/O error": _MAKE_ROOM, "readonly database": _MAY_NOT,
-                "unable to open": _MAY_NOT}
+SQLITE_CURES = {
+    "disk is full": _MAKE_ROOM,
+    "disk I/O error": _MAKE_ROOM,
+    "readonly database": _MAY_NOT,
+    "unable to open": _MAY_NOT,
+}
 
 
 class Refusal(Exception):
@@ -29,16 +46,23 @@ class Refusal(Exception):
 
 
 def told(error: Exception, what: str) -> Refusal:
-    """What an error of the disk or of the journal means to a client. `what`: a sentence on what could not be done."""
+    """What an error of the disk or of the journal means to a client.
+
+    `what`: a sentence on what could not be done.
+    """
     if isinstance(error, sqlite3.Error):
-        code, cure = next((cure for words, cure in SQLITE_CURES.items() if words in str(error)), _MAY_NOT)
+        code, cure = next(
+            (cure for words, cure in SQLITE_CURES.items() if words in str(error)), _MAY_NOT
+        )
     else:
         code, cure = CURES.get(getattr(error, "errno", None), ("internal", "the log has more"))
     return Refusal(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")
 
 
 def unreadable(error: OSError, code: str, message: str) -> Refusal:
-    """What it means that a file cannot be looked at: `code`, but where the server itself lacks handles for it."""
+    """What it means that a file cannot be looked at: `code`, but where the server itself lacks
+    handles for it.
+    """
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return told(error, message)
     return Refusal(code, message)

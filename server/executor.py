@@ -1,9 +1,12 @@
-"""Who does the work? The interface that the dispatcher knows, and its default: one local worker process.
+"""Who does the work?
 
-A listener is a plain function that takes one event (a dict of the worker pipe, see `engine.worker`); it is called
-in the loop's thread. Whatever happens to the worker, each submitted request gets exactly one closing event:
-`done`, `fail`, `info`, `unloaded`, or `ready` for a load. What the worker did not live to say is said for it here.
-All methods belong to the event loop's thread.
+The interface that the dispatcher knows, and its default: one local worker process.
+
+A listener is a plain function that takes one event (a dict of the worker pipe, see
+`engine.worker`); it is called in the loop's thread. Whatever happens to the worker, each submitted
+request gets exactly one closing event: `done`, `fail`, `info`, `unloaded`, or `ready` for a load.
+What the worker did not live to say is said for it here. All methods belong to the event loop's
+thread.
 """
 
 from __future__ import annotations
@@ -28,15 +31,19 @@ Listener = Callable[[Event], None]
 
 CLOSING = ("done", "fail", "info", "unloaded")
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-STARTS_BEFORE_ERROR = 3  # in a row that never became ready: then waiting jobs are failed instead of kept waiting
+# in a row that never became ready: then waiting jobs are failed instead of kept waiting
+STARTS_BEFORE_ERROR = 3
 MAX_LINE_BYTES = 16 * 2**20
 DIED = ("engine_died", "send the request again")
 OUT_OF_MEMORY = ("out_of_memory", "select less, or close other programs")
-MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")  # last words, as OpenBLAS has them
-# numpy's sums come out differently in the last bit for other numbers of threads, which is by default the machine's
-# number of cores: the same seed gives the same stem on every machine only when it is fixed.
+# last words, as OpenBLAS has them
+MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")
+# numpy's sums come out differently in the last bit for other numbers of threads, which is by
+# default the machine's number of cores: the same seed gives the same stem on every machine only
+# when it is fixed.
 SAME_SUMS = {"OPENBLAS_NUM_THREADS": "1"}
-# torch's threads sleep at once when they have nothing to do; ONNX Runtime's are told so by `engine.runtime`.
+# torch's threads sleep at once when they have nothing to do; ONNX Runtime's are told so by
+# `engine.runtime`.
 NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE"}
 OOM_KILLER = ", as the system does when memory runs out"
 
@@ -53,13 +60,18 @@ class EngineInfo:
 
 
 class Executor(Protocol):
-    """Runs requests, `places` of them at once. The local one is here, the cluster's in `server.cluster`."""
+    """Runs requests, `places` of them at once.
+
+    The local one is here, the cluster's in `server.cluster`.
+    """
 
     info: EngineInfo
     places: int  # at least 1
 
     async def start(self, listener: Listener) -> None:
-        """Begin to serve; events go to `listener`, among them {"event": "state"} whenever `info` changed."""
+        """Begin to serve; events go to `listener`, among them {"event": "state"} whenever `info`
+        changed.
+        """
 
     @property
     def is_idle(self) -> bool:
@@ -80,8 +92,10 @@ class Patience:
     """How long the local executor waits before it takes a worker for hung, in seconds."""
 
     start_seconds: float = 60.0  # until the first word: importing a runtime from a cold disk
-    load_seconds: float = 600.0  # from there until its first model is loaded: graphs may be compiled
-    silence_seconds: float = 30.0  # between two events of a request; the worker promises one every 2 s
+    # from there until its first model is loaded: graphs may be compiled
+    load_seconds: float = 600.0
+    # between two events of a request; the worker promises one every 2 s
+    silence_seconds: float = 30.0
     cancel_seconds: float = 30.0  # from a cancel to the end of the request
     stop_seconds: float = 5.0  # from "shutdown" to the end of the process
 
@@ -89,10 +103,23 @@ class Patience:
 DEFAULT_PATIENCE = Patience()
 
 
-def worker_command(model: str, threads: int, models_folder: Path, runtime: str = "auto") -> list[str]:
+def worker_command(
+    model: str, threads: int, models_folder: Path, runtime: str = "auto"
+) -> list[str]:
     """The command of the real worker; it loads `model` before it takes jobs."""
-    return [sys.executable, "-m", "engine.worker", "--model", model, "--threads", str(threads),
-            "--models-dir", str(models_folder), "--runtime", runtime]
+    return [
+        sys.executable,
+        "-m",
+        "engine.worker",
+        "--model",
+        model,
+        "--threads",
+        str(threads),
+        "--models-dir",
+        str(models_folder),
+        "--runtime",
+        runtime,
+    ]
 
 
 class LocalExecutor:
@@ -139,7 +166,9 @@ class LocalExecutor:
         if job != self._running:
             return
         self._write({"op": "cancel", "job": job})
-        asyncio.get_running_loop().call_later(self.patience.cancel_seconds, self._kill_if_still, job)
+        asyncio.get_running_loop().call_later(
+            self.patience.cancel_seconds, self._kill_if_still, job
+        )
 
     async def stop(self, force: bool = False) -> None:
         self._should_stop = True
@@ -149,7 +178,9 @@ class LocalExecutor:
                 self._write({"op": "shutdown"})
                 process.stdin.close()
             try:
-                await asyncio.wait_for(asyncio.shield(process.wait()), 0 if force else self.patience.stop_seconds)
+                await asyncio.wait_for(
+                    asyncio.shield(process.wait()), 0 if force else self.patience.stop_seconds
+                )
             except asyncio.TimeoutError:
                 self._kill("the server stopped")
         if self._keeper:
@@ -166,7 +197,9 @@ class LocalExecutor:
             await self._live_once()
             vain_starts = 0 if self._was_ready else vain_starts + 1
             is_hopeless = vain_starts >= STARTS_BEFORE_ERROR
-            self._change("error" if is_hopeless else "starting", self._cause_of_death if is_hopeless else "")
+            self._change(
+                "error" if is_hopeless else "starting", self._cause_of_death if is_hopeless else ""
+            )
             self._bury()
             if not self._should_stop:
                 await asyncio.sleep(BACKOFF_SECONDS[min(vain_starts, len(BACKOFF_SECONDS) - 1)])
@@ -176,8 +209,14 @@ class LocalExecutor:
         self._last_words.clear()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                limit=MAX_LINE_BYTES, env={**NO_SPINNING, **os.environ, **SAME_SUMS}, **own_group())
+                *self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                limit=MAX_LINE_BYTES,
+                env={**NO_SPINNING, **os.environ, **SAME_SUMS},
+                **own_group(),
+            )
         except OSError as error:
             self._cause_of_death = f"the worker could not be started: {error}"
             log.error("the engine worker does not start", extra={"reason": error})
@@ -202,7 +241,9 @@ class LocalExecutor:
         if job is not None:
             cause = self._cause_of_death or "the worker is gone"
             code, cure = OUT_OF_MEMORY if any(word in cause for word in MEMORY_WORDS) else DIED
-            self._listener({"event": "fail", "job": job, "code": code, "message": f"{cause}; {cure}"})
+            self._listener(
+                {"event": "fail", "job": job, "code": code, "message": f"{cause}; {cure}"}
+            )
 
     async def _read_events(self, stream: asyncio.StreamReader) -> None:
         while True:
@@ -217,7 +258,8 @@ class LocalExecutor:
             try:
                 if event:
                     self._take(event)
-            except Exception:  # an event that we do not understand must not end the reading of the next ones
+            except Exception:
+                # an event that we do not understand must not end the reading of the next ones
                 log.exception("an event of the worker", extra={"said": event})
 
     async def _read_log(self, stream: asyncio.StreamReader) -> None:
@@ -233,18 +275,25 @@ class LocalExecutor:
         if kind == "unloaded" and event.get("model"):
             self._mark_loaded(event["model"], False)
         if kind == "hello":
-            self.info.device, self.info.models = event.get("device", "unknown"), event.get("models", [])
+            self.info.device, self.info.models = (
+                event.get("device", "unknown"),
+                event.get("models", []),
+            )
             self.info.versions = event.get("versions", {})
             self._change("loading")
             self._expect_a_word(self.patience.load_seconds)
         elif kind == "ready":
             self._was_ready = True
-            self.info.device = event.get("device", self.info.device)  # hello came before the runtime was chosen
+            # hello came before the runtime was chosen
+            self.info.device = event.get("device", self.info.device)
             self._mark_loaded(event.get("model", ""), True)
             self._change("ready")
-        elif kind == "not_ready":  # of the first model; another may work, and jobs will be told the reason
-            log.error("the model is not loaded",
-                      extra={"model": event.get("model", ""), "reason": event.get("message", "")})
+        elif kind == "not_ready":
+            # of the first model; another may work, and jobs will be told the reason
+            log.error(
+                "the model is not loaded",
+                extra={"model": event.get("model", ""), "reason": event.get("message", "")},
+            )
             self._was_ready, self._lacking = True, event.get("model", "")
             self._change("ready", f"{event.get('code')}: {event.get('message')}")
         elif kind == "loaded":
@@ -252,7 +301,12 @@ class LocalExecutor:
             if event["model"] == self._lacking:  # somebody has put its files right
                 self._change("ready")
             level = logging.WARNING if "non-commercial" in event["licence"] else logging.INFO
-            log.log(level, "a model is loaded; its licence: %s", event["licence"], extra={"model": event["model"]})
+            log.log(
+                level,
+                "a model is loaded; its licence: %s",
+                event["licence"],
+                extra={"model": event["model"]},
+            )
         elif event.get("job") != self._running:
             log.debug("worker: %s about %s, which does not run", kind, event.get("job"))
             return
@@ -307,7 +361,9 @@ class LocalExecutor:
 
 
 def own_group() -> dict[str, Any]:
-    """For a child process: ctrl-C in the terminal is for the server, which then drains; its children go on."""
+    """For a child process: ctrl-C in the terminal is for the server, which then drains; its
+    children go on.
+    """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
@@ -316,7 +372,11 @@ def own_group() -> dict[str, Any]:
 def ending(returncode: int | None, last_words: Sequence[str], who: str = "the worker") -> str:
     """How a child process ended, in words."""
     if returncode is not None and returncode < 0:
-        name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else str(-returncode)
+        name = (
+            signal.Signals(-returncode).name
+            if -returncode in set(signal.Signals)
+            else str(-returncode)
+        )
         told = f"{who} was killed by {name}" + (OOM_KILLER if name == "SIGKILL" else "")
     else:
         told = f"{who} ended with exit code {returncode}"

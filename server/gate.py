@@ -1,7 +1,9 @@
-"""Who may come in? The password for clients on other machines: compared in constant time, ever slower, four tries.
+"""Who may come in?
 
-UDP has no connections: there an address counts as let in, which somebody on the same network can forge. Use TCP or
-a tunnel where that matters.
+The password for clients on other machines: compared in constant time, ever slower, four tries.
+
+UDP has no connections: there an address counts as let in, which somebody on the same network can
+forge. Use TCP or a tunnel where that matters.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ MAX_HOSTS = 1024  # remembered; an attacker with more addresses than that has a 
 
 @dataclass
 class _Attempts:
-    """What one machine has tried. Its tries stand in line, so that many sockets are no faster than one."""
+    """What one machine has tried.
+
+    Its tries stand in line, so that many sockets are no faster than one.
+    """
 
     wrong: int = 0
     locked_until: float = 0.0
@@ -29,7 +34,10 @@ class _Attempts:
 
 
 class Gate:
-    """Checks passwords. `delay_seconds`: before the answer to the first wrong one; the next ones take multiples."""
+    """Checks passwords.
+
+    `delay_seconds`: before the answer to the first wrong one; the next ones take multiples.
+    """
 
     def __init__(self, password: str, delay_seconds: float = 1.0) -> None:
         self.has_password = bool(password)
@@ -51,12 +59,17 @@ class Gate:
             if attempts.wrong >= TRIES:
                 attempts.wrong, attempts.locked_until = 0, time.monotonic() + LOCKED_SECONDS
             self._check_lock(attempts)
-            raise Refusal("auth", f"wrong password; {TRIES - attempts.wrong} of {TRIES} tries are left")
+            raise Refusal(
+                "auth", f"wrong password; {TRIES - attempts.wrong} of {TRIES} tries are left"
+            )
 
     def _check_lock(self, attempts: _Attempts) -> None:
         left = attempts.locked_until - time.monotonic()
         if left > 0:
-            raise Refusal("auth", f"{TRIES} wrong passwords came from this machine; it may try again in {left:.0f} s")
+            raise Refusal(
+                "auth",
+                f"{TRIES} wrong passwords came from this machine; it may try again in {left:.0f} s",
+            )
 
     def _make_room(self, host: str) -> None:
         for other in list(self._attempts):

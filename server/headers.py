@@ -1,7 +1,9 @@
-"""What do the first bytes of an audio file promise? Rate, channels, frames, and where the file must end.
+"""What do the first bytes of an audio file promise?
 
-Only headers are read, so that a file that a DAW is still writing is recognised before a model opens it.
-Formats other than WAV, AIFF and FLAC are left to the engine: their header is None.
+Rate, channels, frames, and where the file must end.
+
+Only headers are read, so that a file that a DAW is still writing is recognised before a model opens
+it. Formats other than WAV, AIFF and FLAC are left to the engine: their header is None.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ MAX_CHUNKS = 1000
 
 @dataclass(frozen=True)
 class AudioHeader:
-    """`end_bytes`: the file is complete when it has at least so many bytes; 0 where the header does not say."""
+    """`end_bytes`: the file is complete when it has at least so many bytes; 0 where the header does
+    not say.
+    """
 
     rate_hz: int
     channels: int
@@ -35,7 +39,9 @@ class HeaderError(ValueError):
 
 
 def read_header(path: str | Path) -> AudioHeader | None:
-    """The header of a WAV (also RF64), AIFF or FLAC file; None for anything else. Raises HeaderError, OSError."""
+    """The header of a WAV (also RF64), AIFF or FLAC file; None for anything else. Raises
+    HeaderError, OSError.
+    """
     with open(path, "rb") as file:
         return header_of(file)
 
@@ -95,8 +101,13 @@ def _read_flac(file: BinaryIO) -> AudioHeader:
     return AudioHeader(packed >> 44, (packed >> 41 & 7) + 1, packed & (1 << 36) - 1)
 
 
-_READERS = {(b"RIFF", b"WAVE"): _read_wav, (b"RF64", b"WAVE"): _read_wav,
-            (b"FORM", b"AIFF"): _read_aiff, (b"FORM", b"AIFC"): _read_aiff, (b"fLaC", b""): _read_flac}
+_READERS = {
+    (b"RIFF", b"WAVE"): _read_wav,
+    (b"RF64", b"WAVE"): _read_wav,
+    (b"FORM", b"AIFF"): _read_aiff,
+    (b"FORM", b"AIFC"): _read_aiff,
+    (b"fLaC", b""): _read_flac,
+}
 
 
 def _chunks(file: BinaryIO, order: str):

@@ -1,4 +1,7 @@
-"""A job in memory, and the book in which all of them stand. What must survive is in the journal; this is the rest."""
+"""A job in memory, and the book in which all of them stand.
+
+What must survive is in the journal; this is the rest.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from server.sessions import Peer
 
 KEEP_SECONDS = 600.0  # ended jobs are answered from memory for so long, after that from the journal
 KEEP_AT_MOST = 256
-MAX_SEED = 2**24  # exclusive: a float of single precision (Pd has no integers) holds every seed below exactly
+# exclusive: a float of single precision (Pd has no integers) holds every seed below exactly
+MAX_SEED = 2**24
 
 ACCEPTING, SETTLING, QUEUED, RUNNING, ENDED = "accepting", "settling", "queued", "running", "ended"
 
@@ -42,7 +46,8 @@ class Job:
     is_ending: bool = False
     order: int = 0
     told_at: float = 0.0  # monotonic: when its client last heard of it
-    born_at: float = field(default_factory=time.monotonic)  # monotonic, which no change of the clock moves
+    # monotonic, which no change of the clock moves
+    born_at: float = field(default_factory=time.monotonic)
     ended_at: float = 0.0  # monotonic
     warm_seconds: float = 0.0  # of a load
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # for who waits in this process
@@ -131,8 +136,13 @@ class Book:
 
     def living(self, client: str = "") -> Iterator[Job]:
         """Jobs whose end is still to come, of one client or of all."""
-        return iter([job for job in self._by_name.values()
-                     if job.is_alive and (not client or job.record.client == client)])
+        return iter(
+            [
+                job
+                for job in self._by_name.values()
+                if job.is_alive and (not client or job.record.client == client)
+            ]
+        )
 
     def all(self) -> list[Job]:
         """Living jobs and those that ended a short while ago."""
@@ -151,11 +161,17 @@ class Book:
 
 def about(job: Job) -> dict[str, Any]:
     """The fields of a log line about a job."""
-    return {"job": job.name, "id": job.client_id, "client": job.record.client, "verb": job.record.command}
+    return {
+        "job": job.name,
+        "id": job.client_id,
+        "client": job.record.client,
+        "verb": job.record.command,
+    }
 
 
 def _key(job: Job) -> tuple[str, str]:
-    return job.record.client, json.dumps(job.client_id)  # as JSON: 7 and "7" differ, 7 and 7.0 came in equal
+    # as JSON: 7 and "7" differ, 7 and 7.0 came in equal
+    return job.record.client, json.dumps(job.client_id)
 
 
 def new_name() -> str:
@@ -175,4 +191,9 @@ def fingerprint(command: str, parts: dict[str, Any]) -> str:
 
 def region_name(path: str, start_seconds: float, length_seconds: float) -> str:
     """What /take/list calls a region: the same file and the same limits give the same name."""
-    return "region-" + hashlib.sha256(f"{path}|{start_seconds:.6f}|{length_seconds:.6f}".encode()).hexdigest()[:16]
+    return (
+        "region-"
+        + hashlib.sha256(f"{path}|{start_seconds:.6f}|{length_seconds:.6f}".encode()).hexdigest()[
+            :16
+        ]
+    )

@@ -1,6 +1,8 @@
-"""What must survive a power cut: jobs, their results, their ends, and who the clients are. One SQLite file.
+"""What must survive a power cut: jobs, their results, their ends, and who the clients are. One
+SQLite file.
 
-Rule 1: a job stands here before it is acknowledged; a result and an end stand here before they are told.
+Rule 1: a job stands here before it is acknowledged; a result and an end stand here before they are
+told.
 Rule 2: at most once. A job is marked `running` before the worker hears of it. After a crash, `queued` means that
     no worker ever saw it, so it is resumed; `running` means that one may have begun, so it is never begun again:
     it has ended (its manifest, which the engine writes last, lies in its folder) or it failed as interrupted.
@@ -9,10 +11,10 @@ Rule 3: `ends` has one row per job at most, and its row number is the serial tha
 Rule 4: a job that is forgotten (see `server.retention`) is first marked `pruned`, then its files go, then its rows.
     So a folder without rows is never ours to delete: a journal that was lost takes no takes with it.
 
-Every commit is on the disk when it returns (WAL, synchronous FULL). A small reserve file beside it is given up when
-the disk is full, so that jobs that end then can still say so. The file is locked exclusively while open: a
-second server on the same data folder is refused, and the lock goes with the process, however that ends.
-Thread: one, always the same (see `server.lanes`).
+Every commit is on the disk when it returns (WAL, synchronous FULL). A small reserve file beside it
+is given up when the disk is full, so that jobs that end then can still say so. The file is locked
+exclusively while open: a second server on the same data folder is refused, and the lock goes with
+the process, however that ends. Thread: one, always the same (see `server.lanes`).
 """
 
 from __future__ import annotations
@@ -91,7 +93,8 @@ create table sessions (
     seen real not null
 );
 """
-UPGRADES = {1: """
+UPGRADES = {
+    1: """
 alter table jobs add column pruned integer not null default 0;
 create table sessions (client text primary key, number integer not null, state text not null, seen real not null);
 insert or replace into sessions select client, number, state, seen from clients order by seen;
@@ -100,7 +103,8 @@ create table clients2 (address text primary key, client text not null, reply_por
 insert into clients2 select address, client, reply_port, level, seen from clients;
 drop table clients;
 alter table clients2 rename to clients;
-"""}
+"""
+}
 
 
 class JournalError(RuntimeError):
@@ -174,8 +178,12 @@ class KnownSession:
     state: dict[str, Any]
 
 
-_OLDEST_OUT = "delete from {0} where {1} in (select {1} from {0} order by seen desc limit -1 offset ?)"
-_JOB_COLUMNS = "job, client, client_id, command, region, fingerprint, spec, created, state, started, in_use"
+_OLDEST_OUT = (
+    "delete from {0} where {1} in (select {1} from {0} order by seen desc limit -1 offset ?)"
+)
+_JOB_COLUMNS = (
+    "job, client, client_id, command, region, fingerprint, spec, created, state, started, in_use"
+)
 _END_COLUMNS = "code, message, seed, manifest, seconds, results, serial"
 
 
@@ -199,11 +207,15 @@ class Journal:
         self._db.execute("pragma locking_mode = exclusive")
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
-        self._db.execute(f"pragma wal_autocheckpoint = {MOST_LOG_PAGES}")  # before that, see `_fold`
+        # before that, see `_fold`
+        self._db.execute(f"pragma wal_autocheckpoint = {MOST_LOG_PAGES}")
         version = self._db.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise JournalError("not_ready", f"{self.path} was written by a newer retimbre (journal version {version}, "
-                                            f"this one reads {SCHEMA_VERSION}); update, or choose another --data-dir")
+            raise JournalError(
+                "not_ready",
+                f"{self.path} was written by a newer retimbre (journal version {version}, "
+                f"this one reads {SCHEMA_VERSION}); update, or choose another --data-dir",
+            )
         with self._transaction():  # takes the exclusive lock, even where there is nothing to create
             for older in [0] if version == 0 else range(version, SCHEMA_VERSION):
                 for statement in ({0: SCHEMA} | UPGRADES)[older].split(";\n"):
@@ -260,14 +272,30 @@ class Journal:
         with self._transaction():
             self._db.execute(
                 f"insert into jobs ({_JOB_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (record.job, record.client, json.dumps(record.client_id), record.command, record.region,
-                 record.fingerprint, json.dumps(record.spec), record.created, "queued", None, 0))
+                (
+                    record.job,
+                    record.client,
+                    json.dumps(record.client_id),
+                    record.command,
+                    record.region,
+                    record.fingerprint,
+                    json.dumps(record.spec),
+                    record.created,
+                    "queued",
+                    None,
+                    0,
+                ),
+            )
 
     def start_job(self, job: str, spec: dict[str, Any]) -> None:
-        """The worker will hear of it next: from here on it is never begun again. `spec`: with the settled file."""
+        """The worker will hear of it next: from here on it is never begun again. `spec`: with the
+        settled file.
+        """
         with self._transaction():
-            self._db.execute("update jobs set state = 'running', started = ?, spec = ? where job = ?",
-                             (time.time(), json.dumps(spec), job))
+            self._db.execute(
+                "update jobs set state = 'running', started = ?, spec = ? where job = ?",
+                (time.time(), json.dumps(spec), job),
+            )
 
     def add_result(self, job: str, result: Result) -> None:
         """Keep one finished file."""
@@ -284,7 +312,9 @@ class Journal:
         return ended
 
     def _fold(self) -> None:
-        """Now and then the log is written into the file: here, for SQLite would do so at any commit, an ack's too."""
+        """Now and then the log is written into the file: here, for SQLite would do so at any
+        commit, an ack's too.
+        """
         self._unfolded += 1
         if self._unfolded >= ENDS_BETWEEN_FOLDS:
             with contextlib.suppress(sqlite3.Error):  # a full disk: the log still has everything
@@ -300,14 +330,28 @@ class Journal:
                 self._insert_result(job, result)
             self._db.execute(
                 "insert into ends (job, code, message, seed, manifest, seconds, results) values (?, ?, ?, ?, ?, ?, ?)",
-                (job, end.code, end.message, end.seed, end.manifest, end.seconds, end.results))
-            self._db.execute("update jobs set state = ? where job = ?", ("failed" if end.code else "done", job))
+                (job, end.code, end.message, end.seed, end.manifest, end.seconds, end.results),
+            )
+            self._db.execute(
+                "update jobs set state = ? where job = ?", ("failed" if end.code else "done", job)
+            )
             return self.end_of(job)
 
     def _insert_result(self, job: str, result: Result) -> None:
-        self._db.execute("insert or ignore into results values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                         (job, result.index, result.stem, result.path, result.rate_hz, result.channels,
-                          result.frames, result.start_seconds, result.beats_start))
+        self._db.execute(
+            "insert or ignore into results values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                job,
+                result.index,
+                result.stem,
+                result.path,
+                result.rate_hz,
+                result.channels,
+                result.frames,
+                result.start_seconds,
+                result.beats_start,
+            ),
+        )
 
     def counts(self) -> dict[str, int]:
         """How many jobs stand in each state."""
@@ -320,8 +364,11 @@ class Journal:
 
     def find(self, client: str, client_id: int | str) -> JobRecord | None:
         """The client's latest job of this id."""
-        rows = self._jobs("where client = ? and client_id = ? and not pruned order by number desc limit 1",
-                          client, json.dumps(client_id))
+        rows = self._jobs(
+            "where client = ? and client_id = ? and not pruned order by number desc limit 1",
+            client,
+            json.dumps(client_id),
+        )
         return rows[0] if rows else None
 
     def job(self, job: str) -> JobRecord | None:
@@ -331,8 +378,11 @@ class Journal:
 
     def results(self, job: str) -> list[Result]:
         """What a job has made so far, in order."""
-        rows = self._db.execute("select position, stem, path, rate_hz, channels, frames, start_seconds, beats_start "
-                                "from results where job = ? order by position", (job,))
+        rows = self._db.execute(
+            "select position, stem, path, rate_hz, channels, frames, start_seconds, beats_start "
+            "from results where job = ? order by position",
+            (job,),
+        )
         return [Result(*row) for row in rows]
 
     def end_of(self, job: str) -> End | None:
@@ -341,40 +391,60 @@ class Journal:
         return End(*row) if row else None
 
     def _jobs(self, where: str, *values: Any) -> list[JobRecord]:
-        return [_record(row) for row in self._db.execute(f"select {_JOB_COLUMNS} from jobs {where}", values)]
+        return [
+            _record(row)
+            for row in self._db.execute(f"select {_JOB_COLUMNS} from jobs {where}", values)
+        ]
 
     # Takes: jobs that have made something
 
     def takes(self, client: str, region: str, at_most: int) -> list[tuple[JobRecord, End]]:
         """The client's takes, newest first; of all regions when `region` is empty."""
-        rows = self._jobs("where client = ? and not pruned and (? = '' or region = ?) and exists (select 1 from ends "
-                          "where ends.job = jobs.job and ends.results > 0) order by number desc limit ?",
-                          client, region, region, at_most)
+        rows = self._jobs(
+            "where client = ? and not pruned and (? = '' or region = ?) and exists (select 1 from ends "
+            "where ends.job = jobs.job and ends.results > 0) order by number desc limit ?",
+            client,
+            region,
+            region,
+            at_most,
+        )
         return [(record, self.end_of(record.job)) for record in rows]
 
     def use_take(self, record: JobRecord) -> None:
         """Mark one take of its region as the chosen one."""
         with self._transaction():
-            self._db.execute("update jobs set in_use = (job = ?) where client = ? and region = ?",
-                             (record.job, record.client, record.region))
+            self._db.execute(
+                "update jobs set in_use = (job = ?) where client = ? and region = ?",
+                (record.job, record.client, record.region),
+            )
 
     # Forgetting
 
     def ended_jobs(self) -> list[tuple[str, float, bool]]:
         """(job, seconds since 1970 of its arrival, whether it is the chosen take), oldest first."""
-        rows = self._db.execute("select job, created, in_use from jobs where state in ('done', 'failed') "
-                                "and not pruned order by number")
+        rows = self._db.execute(
+            "select job, created, in_use from jobs where state in ('done', 'failed') "
+            "and not pruned order by number"
+        )
         return [(job, created, bool(in_use)) for job, created, in_use in rows]
 
     def mark_pruned(self, jobs: Iterable[str]) -> None:
-        """From here on they are forgotten, though their files may still be there. Never a take in use."""
+        """From here on they are forgotten, though their files may still be there.
+
+        Never a take in use.
+        """
         with self._transaction():
-            self._db.executemany("update jobs set pruned = 1 where job = ? and not in_use "
-                                 "and state in ('done', 'failed')", [(job,) for job in jobs])
+            self._db.executemany(
+                "update jobs set pruned = 1 where job = ? and not in_use "
+                "and state in ('done', 'failed')",
+                [(job,) for job in jobs],
+            )
 
     def marked(self) -> list[str]:
         """Jobs whose files are to be deleted, maybe by an earlier life of this server."""
-        return [job for (job,) in self._db.execute("select job from jobs where pruned order by number")]
+        return [
+            job for (job,) in self._db.execute("select job from jobs where pruned order by number")
+        ]
 
     def drop_pruned(self, jobs: Iterable[str]) -> None:
         """Their files are gone: so are they."""
@@ -387,15 +457,19 @@ class Journal:
     def remember_client(self, known: KnownClient) -> None:
         """Keep a registration, so that a patch need not notice that the server was restarted."""
         with self._transaction():
-            self._db.execute("insert or replace into clients values (?, ?, ?, ?, ?)",
-                             (known.address, known.client, known.reply_port, known.level, time.time()))
+            self._db.execute(
+                "insert or replace into clients values (?, ?, ?, ?, ?)",
+                (known.address, known.client, known.reply_port, known.level, time.time()),
+            )
             self._db.execute(_OLDEST_OUT.format("clients", "address"), (MAX_CLIENTS,))
 
     def remember_session(self, known: KnownSession) -> None:
         """Keep what a client has set."""
         with self._transaction():
-            self._db.execute("insert or replace into sessions values (?, ?, ?, ?)",
-                             (known.client, known.number, json.dumps(known.state), time.time()))
+            self._db.execute(
+                "insert or replace into sessions values (?, ?, ?, ?)",
+                (known.client, known.number, json.dumps(known.state), time.time()),
+            )
             self._db.execute(_OLDEST_OUT.format("sessions", "client"), (MAX_CLIENTS,))
 
     def forget_client(self, address: str) -> None:
@@ -404,12 +478,16 @@ class Journal:
             self._db.execute("delete from clients where address = ?", (address,))
 
     def clients(self, within_seconds: float) -> list[KnownClient]:
-        """Registrations, the latest last; those made long before the latest are not believed any more.
+        """Registrations, the latest last; those made long before the latest are not believed any
+        more.
 
         Not long before now: a clock that is set wrong at the start would forget everyone.
         """
-        rows = self._db.execute("select address, client, reply_port, level from clients "
-                                "where seen > (select max(seen) from clients) - ? order by seen", (within_seconds,))
+        rows = self._db.execute(
+            "select address, client, reply_port, level from clients "
+            "where seen > (select max(seen) from clients) - ? order by seen",
+            (within_seconds,),
+        )
         return [KnownClient(*row) for row in rows]
 
     def sessions(self) -> list[KnownSession]:
@@ -420,7 +498,9 @@ class Journal:
     def rename_client(self, jobs: Iterable[str], client: str) -> None:
         """A client that was known by its address has said its name: its jobs follow."""
         with self._transaction():
-            self._db.executemany("update jobs set client = ? where job = ?", [(client, job) for job in jobs])
+            self._db.executemany(
+                "update jobs set client = ? where job = ?", [(client, job) for job in jobs]
+            )
 
 
 class _Transaction:
@@ -436,23 +516,44 @@ class _Transaction:
         try:
             if not kind:
                 self._db.execute("commit")
-        finally:  # a commit that fails on a full disk leaves the transaction open, or has rolled it back already
+        finally:
+            # a commit that fails on a full disk leaves the transaction open, or has rolled it back
+            # already
             if self._db.in_transaction:
                 self._db.execute("rollback")
 
 
 def _record(row: tuple) -> JobRecord:
-    job, client, client_id, command, region, fingerprint, spec, created, state, started, in_use = row
-    return JobRecord(job, client, json.loads(client_id), command, region, fingerprint, json.loads(spec), created,
-                     state, started or 0.0, bool(in_use))
+    job, client, client_id, command, region, fingerprint, spec, created, state, started, in_use = (
+        row
+    )
+    return JobRecord(
+        job,
+        client,
+        json.loads(client_id),
+        command,
+        region,
+        fingerprint,
+        json.loads(spec),
+        created,
+        state,
+        started or 0.0,
+        bool(in_use),
+    )
 
 
 def _complaint(path: Path, error: sqlite3.Error) -> JournalError:
     if "locked" in str(error):
-        return JournalError("busy", f"another retimbre server uses {path.parent}; stop it (retimbre status shows "
-                                    "it), or give this one a --data-dir of its own")
+        return JournalError(
+            "busy",
+            f"another retimbre server uses {path.parent}; stop it (retimbre status shows "
+            "it), or give this one a --data-dir of its own",
+        )
     if isinstance(error, sqlite3.OperationalError):
         refusal = told(error, f"{path} cannot be opened")
         return JournalError(refusal.code, refusal.message)
-    return JournalError("not_ready", f"{path} cannot be used as a journal ({error}); move it away and start again: "
-                                     "the takes stay where they are")
+    return JournalError(
+        "not_ready",
+        f"{path} cannot be used as a journal ({error}); move it away and start again: "
+        "the takes stay where they are",
+    )

@@ -1,4 +1,6 @@
-"""Threads for what may block: a lane runs plain functions one after another (or a few at once) off the loop."""
+"""Threads for what may block: a lane runs plain functions one after another (or a few at once) off
+the loop.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ T = TypeVar("T")
 
 
 class Lane:
-    """`await lane(function, *arguments)`. With one thread, calls run in the order in which they were made."""
+    """`await lane(function, *arguments)`.
+
+    With one thread, calls run in the order in which they were made.
+    """
 
     def __init__(self, name: str, threads: int = 1) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)

@@ -1,5 +1,5 @@
-"""Who is next? Higher priority first. Among equals clients take turns, whoever has waited longest for one first; the
-jobs of one client keep their order.
+"""Who is next? Higher priority first. Among equals clients take turns, whoever has waited longest
+for one first; the jobs of one client keep their order.
 
     waiting      a1 a2 a3 b1 c1     (a, b, c: clients; a had a turn just now, b waits since before, c came last)
     they run as  b1 a1 c1 a2 a3     (and c1 before a1, if it came while the job of a ran)
@@ -15,7 +15,8 @@ from itertools import groupby
 
 from server.jobs import RUNNING, Book, Job
 
-Since = tuple[int, bool]  # the turn in which a client's wait began; True: with its own turn, so after who came in it
+# the turn in which a client's wait began; True: with its own turn, so after who came in it
+Since = tuple[int, bool]
 
 
 class Line:
@@ -48,7 +49,10 @@ class Line:
         now = (self._book.version, self._turns)
         if now != self._known:
             living, came = list(self._book.living()), (self._turns, False)
-            self._since = {client: self._since.get(client, came) for client in {job.record.client for job in living}}
+            self._since = {
+                client: self._since.get(client, came)
+                for client in {job.record.client for job in living}
+            }
             waiting = [job for job in living if job.state != RUNNING and not job.is_ending]
             self._order = in_turns(waiting, self._since)
             self._places = {job: place for place, job in enumerate(self._order)}
@@ -72,7 +76,11 @@ def _round_robin(jobs: list[Job], since: Mapping[str, Since]) -> list[Job]:
     keys = {}
     for job in jobs:
         client = job.record.client
-        keys[job] = rounds[client], since.get(client, (0, False)), first.setdefault(client, job.order)
+        keys[job] = (
+            rounds[client],
+            since.get(client, (0, False)),
+            first.setdefault(client, job.order),
+        )
         rounds[client] += 1
     return sorted(jobs, key=keys.__getitem__)
 

@@ -1,13 +1,14 @@
-"""Where log lines go: to standard error as text or JSON, and as JSON to a file that never grows beyond its bound.
+"""Where log lines go: to standard error as text or JSON, and as JSON to a file that never grows
+beyond its bound.
 
     {"at": "2026-11-21T12:00:00.123Z", "level": "info", "from": "server.dispatcher", "what": "job ended",
      "job": "job-5f…", "id": "7", "client": "here/max", "verb": "edit", "code": "", "seconds": 1.204}
 
 Rule 1: `what` is a sentence of ours; what came from outside stands in a field of its own: `log.info("job ended",
     extra={"job": …})`. So a line can be passed on without the fields in PRIVATE, as `retimbre doctor --bundle` does.
-Rule 2: no audio, no password, no text of a prompt in any of it.
-Threads: any may log; one of our own writes to the file, so that a slow disk stops nobody. What comes while
-MAX_WAITING lines wait for the disk is counted instead of kept.
+Rule 2: no audio, no password, no text of a prompt in any of it. Threads: any may log; one of our
+own writes to the file, so that a slow disk stops nobody. What comes while MAX_WAITING lines wait
+for the disk is counted instead of kept.
 """
 
 from __future__ import annotations
@@ -25,9 +26,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FIELDS = ("job", "id", "client", "peer", "verb", "code", "stage", "model", "device", "seconds", "bytes", "count",
-          "port", "reason", "said")  # what `extra` may hold, in the order of a line
-PRIVATE = frozenset(("id", "client", "peer", "reason", "said"))  # may hold names, paths and words of people
+FIELDS = (
+    "job",
+    "id",
+    "client",
+    "peer",
+    "verb",
+    "code",
+    "stage",
+    "model",
+    "device",
+    "seconds",
+    "bytes",
+    "count",
+    "port",
+    "reason",
+    "said",
+)  # what `extra` may hold, in the order of a line
+# may hold names, paths and words of people
+PRIVATE = frozenset(("id", "client", "peer", "reason", "said"))
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 MAX_WAITING = 4096
 FILES = 4  # the one that is written and older ones
@@ -39,9 +56,13 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
-            "level": record.levelname.lower(), "from": record.name, "what": record.getMessage()[:FIELD_CHARACTERS],
-            **fields(record)}
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "what": record.getMessage()[:FIELD_CHARACTERS],
+            **fields(record),
+        }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -61,8 +82,14 @@ class TextLines(logging.Formatter):
 def fields(record: logging.LogRecord) -> dict[str, Any]:
     """What `extra` brought; empty texts are left out."""
     found = {name: getattr(record, name) for name in FIELDS if getattr(record, name, "") != ""}
-    return {name: round(value, 4) if isinstance(value, float) else value if isinstance(value, int) else
-            str(value)[:FIELD_CHARACTERS] for name, value in found.items()}
+    return {
+        name: round(value, 4)
+        if isinstance(value, float)
+        else value
+        if isinstance(value, int)
+        else str(value)[:FIELD_CHARACTERS]
+        for name, value in found.items()
+    }
 
 
 FORMATS = {"text": TextLines, "json": JsonLines}
@@ -77,15 +104,24 @@ class _Waiting(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record = copy.copy(record)
-        record.msg, record.args = record.getMessage(), None  # now: arguments may change before the thread reads them
+        # now: arguments may change before the thread reads them
+        record.msg, record.args = record.getMessage(), None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             if self._lost:
-                self.queue.put_nowait(logging.makeLogRecord({
-                    "name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "count": self._lost,
-                    "msg": "lines were not kept: the disk is slow"}))
+                self.queue.put_nowait(
+                    logging.makeLogRecord(
+                        {
+                            "name": __name__,
+                            "levelno": logging.WARNING,
+                            "levelname": "WARNING",
+                            "count": self._lost,
+                            "msg": "lines were not kept: the disk is slow",
+                        }
+                    )
+                )
                 self._lost = 0
             self.queue.put_nowait(record)
         except queue.Full:
@@ -94,9 +130,11 @@ class _Waiting(logging.handlers.QueueHandler):
 
 @contextlib.contextmanager
 def kept(path: Path, level: str, format: str, megabytes: int) -> Iterator[None]:
-    """Log to standard error from `level` on, and to `path` from info on, at most so many MB; 0: no file.
+    """Log to standard error from `level` on, and to `path` from info on, at most so many MB; 0: no
+    file.
 
-    Also asks Python to write where each thread stood to `<path>.crash` if the process is killed by its own fault.
+    Also asks Python to write where each thread stood to `<path>.crash` if the process is killed by
+    its own fault.
     """
     root, before = logging.getLogger(), logging.getLogger().level
     console = logging.StreamHandler(sys.stderr)
@@ -116,8 +154,9 @@ def kept(path: Path, level: str, format: str, megabytes: int) -> Iterator[None]:
 def _file(root: logging.Logger, path: Path, megabytes: int) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.RotatingFileHandler(path, maxBytes=megabytes * 10**6 // FILES, backupCount=FILES - 1,
-                                                    encoding="utf-8")
+        file = logging.handlers.RotatingFileHandler(
+            path, maxBytes=megabytes * 10**6 // FILES, backupCount=FILES - 1, encoding="utf-8"
+        )
         crash = open(crash_file(path), "a", encoding="utf-8")  # noqa: SIM115 - closed below
     except OSError as error:  # a full or read-only disk must not keep the server from saying so
         logging.getLogger(__name__).warning("no log file: %s", error)
@@ -150,7 +189,9 @@ def crash_file(path: Path) -> Path:
 
 
 def tail(path: Path, count: int) -> list[dict[str, Any]]:
-    """The last lines of the log, older files included, oldest first; what is no line of ours is left out."""
+    """The last lines of the log, older files included, oldest first; what is no line of ours is
+    left out.
+    """
     found: list[dict[str, Any]] = []
     for each in (path, *(path.with_name(f"{path.name}.{number}") for number in range(1, FILES))):
         try:

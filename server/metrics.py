@@ -1,9 +1,10 @@
-"""What a server counts while it works, and what it can say about itself when asked: Prometheus' metrics.
+"""What a server counts while it works, and what it can say about itself when asked: Prometheus'
+metrics.
 
-Names, labels and units: docs/observability.md. Counters and histograms are moved where things happen (`Metrics`);
-what can be looked up (how many jobs wait, how much memory is used) is looked up when somebody asks (`_Now`).
-Rule: no label holds what a client chose (a name, an id, a text), so that nobody can make the table grow.
-Belongs to the event loop's thread.
+Names, labels and units: docs/observability.md. Counters and histograms are moved where things
+happen (`Metrics`); what can be looked up (how many jobs wait, how much memory is used) is looked up
+when somebody asks (`_Now`). Rule: no label holds what a client chose (a name, an id, a text), so
+that nobody can make the table grow. Belongs to the event loop's thread.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
 from osc_protocol import ADDRESSES, ERROR_CODES, ROOT, STAGES, STATES
 from osc_protocol.addresses import LIVE_STATES
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-
 from server import status
 from server.jobs import ACCEPTING, QUEUED, RUNNING, SETTLING, Job
 
@@ -46,27 +47,57 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._stages: dict[Job, _Stage] = {}
-        self._requests = Counter("retimbre_requests", "Messages of clients that were answered.", ["verb", "code"],
-                                 registry=registry)
-        self._ack = Histogram("retimbre_ack_seconds", "From the arrival of a request for a job to its answer.",
-                              buckets=MILLISECONDS, registry=registry)
-        self._ended = Counter("retimbre_jobs_ended", "Jobs that have ended: done, cancelled, or an error's code.",
-                              ["code"], registry=registry)
-        self._wait = Histogram("retimbre_queue_wait_seconds", "From a job's acceptance to its turn.",
-                               buckets=SECONDS, registry=registry)
-        self._turnaround = Histogram("retimbre_turnaround_seconds", "From a job's acceptance to its end, when done.",
-                                     buckets=SECONDS, registry=registry)
-        self._stage = Histogram("retimbre_stage_seconds", "How long a job was in a stage of the engine.", ["stage"],
-                                buckets=SECONDS, registry=registry)
-        self._starts = Counter("retimbre_worker_starts", "How often an engine worker has come up.", registry=registry)
+        self._requests = Counter(
+            "retimbre_requests",
+            "Messages of clients that were answered.",
+            ["verb", "code"],
+            registry=registry,
+        )
+        self._ack = Histogram(
+            "retimbre_ack_seconds",
+            "From the arrival of a request for a job to its answer.",
+            buckets=MILLISECONDS,
+            registry=registry,
+        )
+        self._ended = Counter(
+            "retimbre_jobs_ended",
+            "Jobs that have ended: done, cancelled, or an error's code.",
+            ["code"],
+            registry=registry,
+        )
+        self._wait = Histogram(
+            "retimbre_queue_wait_seconds",
+            "From a job's acceptance to its turn.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._turnaround = Histogram(
+            "retimbre_turnaround_seconds",
+            "From a job's acceptance to its end, when done.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._stage = Histogram(
+            "retimbre_stage_seconds",
+            "How long a job was in a stage of the engine.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._starts = Counter(
+            "retimbre_worker_starts", "How often an engine worker has come up.", registry=registry
+        )
 
     def watch(self, server: Server) -> None:
         """From now on the registry also says what can be looked up in `server`."""
         self._now = _Now(server)
         self.registry.register(self._now)
         ProcessCollector("retimbre_server", registry=self.registry)
-        ProcessCollector("retimbre_worker", pid=lambda: getattr(server.executor, "pid", None) or -1,
-                         registry=self.registry)
+        ProcessCollector(
+            "retimbre_worker",
+            pid=lambda: getattr(server.executor, "pid", None) or -1,
+            registry=self.registry,
+        )
 
     async def text(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics in the format that the Accept header asks for, and its content type."""
@@ -136,55 +167,113 @@ class _Now:
 
     def _work(self) -> Iterator[Metric]:
         server = self._server
-        yield _one_of("retimbre_state", "1 for the state that the server is in.", "state", STATES, server.state)
+        yield _one_of(
+            "retimbre_state",
+            "1 for the state that the server is in.",
+            "state",
+            STATES,
+            server.state,
+        )
         states = Tally(job.state for job in server.book.living())
-        yield _labelled("retimbre_jobs", "Jobs that have no end yet.", "state",
-                        {state: states[state] for state in (ACCEPTING, SETTLING, QUEUED, RUNNING)})
-        yield GaugeMetricFamily("retimbre_queue_limit", "Jobs that may wait.", server.config.queue_limit)
+        yield _labelled(
+            "retimbre_jobs",
+            "Jobs that have no end yet.",
+            "state",
+            {state: states[state] for state in (ACCEPTING, SETTLING, QUEUED, RUNNING)},
+        )
+        yield GaugeMetricFamily(
+            "retimbre_queue_limit", "Jobs that may wait.", server.config.queue_limit
+        )
         waiting = Tally(job.record.client for job in server.book.living())
-        yield GaugeMetricFamily("retimbre_queue_clients", "Clients that have jobs without an end.", len(waiting))
-        yield GaugeMetricFamily("retimbre_queue_longest", "Jobs of the client that has most.",
-                                max(waiting.values(), default=0))
-        yield GaugeMetricFamily("retimbre_models_loaded", "Models in memory.",
-                                sum(bool(model.get("loaded")) for model in server.executor.info.models))
+        yield GaugeMetricFamily(
+            "retimbre_queue_clients", "Clients that have jobs without an end.", len(waiting)
+        )
+        yield GaugeMetricFamily(
+            "retimbre_queue_longest",
+            "Jobs of the client that has most.",
+            max(waiting.values(), default=0),
+        )
+        yield GaugeMetricFamily(
+            "retimbre_models_loaded",
+            "Models in memory.",
+            sum(bool(model.get("loaded")) for model in server.executor.info.models),
+        )
 
     def _clients(self) -> Iterator[Metric]:
         server = self._server
         counts = server.sessions.counts
         yield GaugeMetricFamily("retimbre_peers", "Addresses that are remembered.", counts["peers"])
-        yield GaugeMetricFamily("retimbre_sessions", "Clients with a state of their own.", counts["sessions"])
-        yield GaugeMetricFamily("retimbre_listeners", "Peers that asked for pushes.",
-                                sum(1 for _ in server.sessions.listeners()))
-        yield _labelled("retimbre_connections", "Open connections.", "transport",
-                        {"tcp": server.transports.connections, "http": server.http.connections if server.http else 0})
-        yield GaugeMetricFamily("retimbre_uploads_open", "Transfers from clients that are not finished.",
-                                server.uploads.open)
-        yield CounterMetricFamily("retimbre_upload_bytes", "Audio that clients have sent.",
-                                  server.uploads.received_bytes)
-        yield _one_of("retimbre_live_state", "1 for the state that live audio is in.", "state", LIVE_STATES,
-                      server.live.state)
-        yield CounterMetricFamily("retimbre_live_xruns", "How often live sound was lost since /live/start.",
-                                  server.live.xruns)
+        yield GaugeMetricFamily(
+            "retimbre_sessions", "Clients with a state of their own.", counts["sessions"]
+        )
+        yield GaugeMetricFamily(
+            "retimbre_listeners",
+            "Peers that asked for pushes.",
+            sum(1 for _ in server.sessions.listeners()),
+        )
+        yield _labelled(
+            "retimbre_connections",
+            "Open connections.",
+            "transport",
+            {
+                "tcp": server.transports.connections,
+                "http": server.http.connections if server.http else 0,
+            },
+        )
+        yield GaugeMetricFamily(
+            "retimbre_uploads_open",
+            "Transfers from clients that are not finished.",
+            server.uploads.open,
+        )
+        yield CounterMetricFamily(
+            "retimbre_upload_bytes", "Audio that clients have sent.", server.uploads.received_bytes
+        )
+        yield _one_of(
+            "retimbre_live_state",
+            "1 for the state that live audio is in.",
+            "state",
+            LIVE_STATES,
+            server.live.state,
+        )
+        yield CounterMetricFamily(
+            "retimbre_live_xruns",
+            "How often live sound was lost since /live/start.",
+            server.live.xruns,
+        )
 
     def _disk(self) -> Iterator[Metric]:
         retention = self._server.retention
         yield _labelled("retimbre_journal_jobs", "Jobs in the journal.", "state", self._journal)
-        yield GaugeMetricFamily("retimbre_takes", "Jobs whose takes were kept when old ones were last looked for.",
-                                retention.kept_jobs)
+        yield GaugeMetricFamily(
+            "retimbre_takes",
+            "Jobs whose takes were kept when old ones were last looked for.",
+            retention.kept_jobs,
+        )
         yield GaugeMetricFamily("retimbre_takes_bytes", "Their files.", retention.kept_bytes)
-        yield GaugeMetricFamily("retimbre_disk_free_bytes", "On the disk of the data folder.", self._free_bytes)
+        yield GaugeMetricFamily(
+            "retimbre_disk_free_bytes", "On the disk of the data folder.", self._free_bytes
+        )
 
     def _machine(self) -> Iterator[Metric]:
         server = self._server
         major, minor, patch, commit = status.version()
-        about = {"version": f"{major}.{minor}.{patch}", "commit": commit, "python": platform.python_version(),
-                 "model": server.config.model, "device": server.executor.info.device}
+        about = {
+            "version": f"{major}.{minor}.{patch}",
+            "commit": commit,
+            "python": platform.python_version(),
+            "model": server.config.model,
+            "device": server.executor.info.device,
+        }
         info = GaugeMetricFamily("retimbre_build_info", "Always 1.", labels=list(about))
         info.add_metric(list(about.values()), 1)
         yield info
-        yield GaugeMetricFamily("retimbre_uptime_seconds", "Since the server started.", server.uptime_seconds)
+        yield GaugeMetricFamily(
+            "retimbre_uptime_seconds", "Since the server started.", server.uptime_seconds
+        )
         used_gb, total_gb = status.memory_gb()
-        yield GaugeMetricFamily("retimbre_memory_used_bytes", "Of the machine, by all programs.", used_gb * 1e9)
+        yield GaugeMetricFamily(
+            "retimbre_memory_used_bytes", "Of the machine, by all programs.", used_gb * 1e9
+        )
         yield GaugeMetricFamily("retimbre_memory_total_bytes", "Of the machine.", total_gb * 1e9)
 
 

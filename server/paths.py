@@ -1,4 +1,7 @@
-"""Where retimbre keeps its files. Rule: no other module knows a path, and this one reads no environment variable."""
+"""Where retimbre keeps its files.
+
+Rule: no other module knows a path, and this one reads no environment variable.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ class Paths:
 
     @classmethod
     def under(cls, data_dir: str | Path = "") -> Paths:
-        """Paths under `data_dir`, or under the platform's own place for application data when it is empty."""
+        """Paths under `data_dir`, or under the platform's own place for application data when it is
+        empty.
+        """
         return cls(Path(data_dir).expanduser().resolve() if data_dir else default_data_dir())
 
     @property
@@ -46,7 +51,9 @@ class Paths:
         return self.data / "presets"
 
     def models(self, models_dir: str | Path = "") -> Path:
-        """Weights of large models that the user has fetched: in `models_dir`, or here. It need not exist."""
+        """Weights of large models that the user has fetched: in `models_dir`, or here. It need not
+        exist.
+        """
         return Path(models_dir).expanduser().resolve() if models_dir else self.data / "models"
 
     @property
@@ -79,7 +86,9 @@ def default_data_dir() -> Path:
 
 
 def config_file(data_dir: str | Path = "") -> Path:
-    """The option file: in the data folder when one was named, else in the platform's place for settings."""
+    """The option file: in the data folder when one was named, else in the platform's place for
+    settings.
+    """
     if data_dir:
         return Path(data_dir).expanduser().resolve() / "config.yaml"
     import platformdirs
@@ -105,7 +114,10 @@ def write_port_file(path: Path, address: ServerAddress) -> None:
 
 
 def read_port_file(path: Path) -> ServerAddress | None:
-    """The announced server, or None. A file left behind by a killed server is believed: ping before you trust it."""
+    """The announced server, or None.
+
+    A file left behind by a killed server is believed: ping before you trust it.
+    """
     try:
         return ServerAddress(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

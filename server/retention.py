@@ -1,11 +1,14 @@
-"""Which takes are kept? All, until they are more than `keep_gb`, or older than `keep_days`, or more than MAX_JOBS.
+"""Which takes are kept?
 
-The oldest go first. Never: the take in use, what runs or waits, what ended a moment ago, and a take whose stem is
-somebody's region now. Copies that a client asked for with `out` are the client's. The journal agrees first (`pruned`,
-see its rule 4); a crash between that and the files is made good by the next pass.
+All, until they are more than `keep_gb`, or older than `keep_days`, or more than MAX_JOBS.
 
-Days are believed only after the clock has gone steadily for an hour: one that starts in the wrong year must not
-delete anything.
+The oldest go first. Never: the take in use, what runs or waits, what ended a moment ago, and a take
+whose stem is somebody's region now. Copies that a client asked for with `out` are the client's. The
+journal agrees first (`pruned`, see its rule 4); a crash between that and the files is made good by
+the next pass.
+
+Days are believed only after the clock has gone steadily for an hour: one that starts in the wrong
+year must not delete anything.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ JUMP_SECONDS = 60.0  # more between the two clocks is no drift
 class SteadyClock:
     """Tells whether the calendar can be believed. `now` and `monotonic`: clocks in seconds."""
 
-    def __init__(self, now: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.now, self._monotonic = now, monotonic
         self._steady_since = self._seen = monotonic()
         self._apart = now() - monotonic()
@@ -43,19 +48,38 @@ class SteadyClock:
         seen = self._monotonic()
         apart = self.now() - seen
         if abs(apart - self._apart) > JUMP_SECONDS:
-            log.warning("the clock jumped by %.0f s; takes are not judged by their age for a while",
-                        apart - self._apart)
+            log.warning(
+                "the clock jumped by %.0f s; takes are not judged by their age for a while",
+                apart - self._apart,
+            )
             self._steady_since = seen
         self._apart = apart
         return seen - self._steady_since >= STEADY_SECONDS
 
 
 class Retention:
-    """Forgets old takes. `spared` names jobs that must stay. Belongs to the loop's thread; 0 days or GB: no limit."""
+    """Forgets old takes.
 
-    def __init__(self, journal: Journal, journal_lane: Lane, file_lane: Lane, takes: Path, keep_days: int, keep_gb: int,
-                 spared: Callable[[], set[str]], clock: SteadyClock | None = None) -> None:
-        self._journal, self._journal_lane, self._file_lane, self._takes = journal, journal_lane, file_lane, takes
+    `spared` names jobs that must stay. Belongs to the loop's thread; 0 days or GB: no limit.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        journal_lane: Lane,
+        file_lane: Lane,
+        takes: Path,
+        keep_days: int,
+        keep_gb: int,
+        spared: Callable[[], set[str]],
+        clock: SteadyClock | None = None,
+    ) -> None:
+        self._journal, self._journal_lane, self._file_lane, self._takes = (
+            journal,
+            journal_lane,
+            file_lane,
+            takes,
+        )
         self._keep_seconds, self._keep_bytes = keep_days * DAY_SECONDS, keep_gb * 10**9
         self._spared, self._clock = spared, clock or SteadyClock()
         self.kept_jobs = self.kept_bytes = 0  # after the last pass
@@ -65,7 +89,11 @@ class Retention:
         is_steady = self._clock.is_steady
         jobs = await self._journal_lane(self._journal.ended_jobs)
         sizes = await self._file_lane(_sizes, self._takes, [job for job, _, _ in jobs])
-        oldest = self._clock.now() - self._keep_seconds if self._keep_seconds and is_steady else float("-inf")
+        oldest = (
+            self._clock.now() - self._keep_seconds
+            if self._keep_seconds and is_steady
+            else float("-inf")
+        )
         doomed = choose(jobs, sizes, oldest, self._keep_bytes or float("inf"), self._spared())
         await self._journal_lane(self._journal.mark_pruned, doomed)
         marked = await self._journal_lane(self._journal.marked)
@@ -78,9 +106,19 @@ class Retention:
         return len(gone)
 
 
-def choose(jobs: list[tuple[str, float, bool]], sizes: dict[str, int], oldest: float, keep_bytes: float,
-           spared: set[str], max_jobs: int = MAX_JOBS) -> list[str]:
-    """Who goes. `jobs`: (name, arrival, whether in use), oldest first; `oldest`: arrival of the first that may stay."""
+def choose(
+    jobs: list[tuple[str, float, bool]],
+    sizes: dict[str, int],
+    oldest: float,
+    keep_bytes: float,
+    spared: set[str],
+    max_jobs: int = MAX_JOBS,
+) -> list[str]:
+    """Who goes.
+
+    `jobs`: (name, arrival, whether in use), oldest first; `oldest`: arrival of the first that may
+    stay.
+    """
     left_bytes, left_jobs, doomed = sum(sizes.values()), len(jobs), []
     for job, created, is_in_use in jobs:
         is_too_much = left_bytes > keep_bytes or left_jobs > max_jobs
@@ -101,8 +139,14 @@ def owner(path: str, takes: Path) -> str:
 
 def _sizes(takes: Path, jobs: Iterable[str]) -> dict[str, int]:
     """Bytes of each job's files."""
-    return {job: sum(_size(Path(folder) / name) for folder, _, names in os.walk(takes / job) for name in names)
-            for job in jobs}
+    return {
+        job: sum(
+            _size(Path(folder) / name)
+            for folder, _, names in os.walk(takes / job)
+            for name in names
+        )
+        for job in jobs
+    }
 
 
 def _size(path: Path) -> int:
@@ -113,7 +157,10 @@ def _size(path: Path) -> int:
 
 
 def _delete(takes: Path, jobs: Iterable[str]) -> list[str]:
-    """Delete the folders. Returns the jobs that have none any more; the others are tried again next time."""
+    """Delete the folders.
+
+    Returns the jobs that have none any more; the others are tried again next time.
+    """
     gone = []
     for job in jobs:
         try:

@@ -1,4 +1,6 @@
-"""Which files may a client name? Text from the wire in, a real regular file under an allowed root out, or a refusal.
+"""Which files may a client name?
+
+Text from the wire in, a real regular file under an allowed root out, or a refusal.
 
 Rule 1: nothing is opened before it has passed; a name that fails costs one `stat` at most.
 Rule 2: real paths are compared with real paths. A link at the end of a path is refused even when it
@@ -26,15 +28,26 @@ from server.errors import Refusal, unreadable
 IS_WINDOWS = sys.platform == "win32"
 MAX_PATH_CHARACTERS = 4096  # PATH_MAX of Linux; Windows and macOS stop earlier
 
-# Folders on the way are only walked through, which needs no right to list them where the system knows that (O_PATH).
-_WALK = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Folders on the way are only walked through, which needs no right to list them where the system
+# knows that (O_PATH).
+_WALK = (
+    getattr(os, "O_PATH", os.O_RDONLY)
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
 
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
-_MAC_VOLUME = re.compile(r"^(?P<volume>[^/\\:]{2,}):(?P<path>/.*)$")  # Max on macOS: "Macintosh HD:/Users/..."
+# Max on macOS: "Macintosh HD:/Users/..."
+_MAC_VOLUME = re.compile(r"^(?P<volume>[^/\\:]{2,}):(?P<path>/.*)$")
 _MAC_BOOT_VOLUME = "Macintosh HD"
 _WINDOWS_DEVICE = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
-_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
-          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +62,15 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: str | Path) -> FileIdentity:
-        """Of the regular file at a real path. Raises OSError when it is gone, Refusal(path_denied) if it is none."""
+        """Of the regular file at a real path.
+
+        Raises OSError when it is gone, Refusal(path_denied) if it is none.
+        """
         status = _status(str(path))
         if not stat.S_ISREG(status.st_mode):
-            kind = next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file")
+            kind = next(
+                (kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file"
+            )
             raise Refusal("path_denied", f"{path} is {kind}; expected a regular file")
         return cls._made(str(path), status)
 
@@ -67,13 +85,19 @@ class FileIdentity:
 
 
 def opened(identity: FileIdentity) -> BinaryIO:
-    """The file to read. Raises OSError, Refusal(path_denied) when its name stands for another one by now."""
+    """The file to read.
+
+    Raises OSError, Refusal(path_denied) when its name stands for another one by now.
+    """
     file = open(identity.path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
     if identity.is_open_as(file.fileno()):
         return file
     file.close()
-    raise Refusal("path_denied", f"{identity.path} was swapped for another file while it was looked at; "
-                                 "render each region to a file of its own")
+    raise Refusal(
+        "path_denied",
+        f"{identity.path} was swapped for another file while it was looked at; "
+        "render each region to a file of its own",
+    )
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -82,9 +106,11 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _status(real: str) -> os.stat_result:
-    """`lstat` of a real path by a walk from the top that follows no link: one on the way was put there since.
+    """`lstat` of a real path by a walk from the top that follows no link: one on the way was put
+    there since.
 
-    Raises OSError, Refusal(path_denied). Windows has no such walk; there links need an administrator.
+    Raises OSError, Refusal(path_denied). Windows has no such walk; there links need an
+    administrator.
     """
     if os.stat not in os.supports_dir_fd:
         return os.lstat(real)
@@ -99,24 +125,33 @@ def _status(real: str) -> os.stat_result:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        raise Refusal("path_denied", f"{real} has become a path through a symbolic link; send it again") from error
+        raise Refusal(
+            "path_denied", f"{real} has become a path through a symbolic link; send it again"
+        ) from error
     finally:
         os.close(descriptor)
     return status
 
 
 def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
-    """The path that the client meant, in this machine's own form: file URLs, ~, Max's volumes, slashes."""
+    """The path that the client meant, in this machine's own form: file URLs, ~, Max's volumes,
+    slashes.
+    """
     if not text.strip():
         raise Refusal("no_file", "expected the path of an audio file, got an empty name")
     if "\0" in text:
         raise Refusal("path_denied", "the path holds a NUL character; send a plain path")
     if len(text) > MAX_PATH_CHARACTERS:
-        raise Refusal("path_denied", f"the path has {len(text)} characters; at most {MAX_PATH_CHARACTERS} are allowed")
+        raise Refusal(
+            "path_denied",
+            f"the path has {len(text)} characters; at most {MAX_PATH_CHARACTERS} are allowed",
+        )
     if text.lower().startswith("file:"):
         text = _from_url(text, windows)
     if text.startswith(("\\\\", "//")):
-        raise Refusal("path_denied", f"{text!r} is a network or device path; mount it and send its local path")
+        raise Refusal(
+            "path_denied", f"{text!r} is a network or device path; mount it and send its local path"
+        )
     return _windows_form(text) if windows else _posix_form(text)
 
 
@@ -124,7 +159,9 @@ def _from_url(text: str, windows: bool) -> str:
     try:
         url = urlsplit(text)
     except ValueError as error:
-        raise Refusal("path_denied", f"{text!r} is no file URL ({error}); send a plain path") from error
+        raise Refusal(
+            "path_denied", f"{text!r} is no file URL ({error}); send a plain path"
+        ) from error
     if url.netloc not in ("", "localhost"):
         raise Refusal("path_denied", f"{text!r} names another machine; upload the audio instead")
     path = unquote(url.path)
@@ -137,18 +174,25 @@ def _windows_form(text: str) -> str:
     tail = text[2:] if _DRIVE.match(text) else text
     parts = re.split(r"[\\/]", tail)
     if ":" in tail or any(_WINDOWS_DEVICE.match(part) for part in parts):
-        raise Refusal("path_denied", f"{text!r} names a device or a stream; send the path of a file")
+        raise Refusal(
+            "path_denied", f"{text!r} names a device or a stream; send the path of a file"
+        )
     return text.replace("/", "\\")
 
 
 def _posix_form(text: str) -> str:
     if _DRIVE.match(text):
-        raise Refusal("no_file", f"{text!r} is a Windows path and this server does not run on Windows; "
-                                 "send a path of this machine, or upload the audio")
+        raise Refusal(
+            "no_file",
+            f"{text!r} is a Windows path and this server does not run on Windows; "
+            "send a path of this machine, or upload the audio",
+        )
     volume = _MAC_VOLUME.match(text)
     if volume:
         path = volume["path"]
-        return path if volume["volume"] == _MAC_BOOT_VOLUME else f"/Volumes/{volume['volume']}{path}"
+        return (
+            path if volume["volume"] == _MAC_BOOT_VOLUME else f"/Volumes/{volume['volume']}{path}"
+        )
     return os.path.expanduser(text) if text.startswith("~/") else text
 
 
@@ -169,18 +213,29 @@ class Sandbox:
             message = f"{text!r}: {error.strerror or error}; looked for {real}"
             raise unreadable(error, "no_file", message) from error
         if identity.size_bytes > self.max_file_bytes:
-            raise Refusal("too_large", f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
-                                      f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")
+            raise Refusal(
+                "too_large",
+                f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
+                f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
+            )
         if not os.access(real, os.R_OK):
-            raise Refusal("path_denied", f"{text!r} may not be read by the server; check its permissions")
+            raise Refusal(
+                "path_denied", f"{text!r} may not be read by the server; check its permissions"
+            )
         return identity
 
     def folder(self, text: str) -> Path:
-        """An existing folder under a root, for copies of stems. Raises Refusal(no_file | path_denied)."""
+        """An existing folder under a root, for copies of stems.
+
+        Raises Refusal(no_file | path_denied).
+        """
         named = normalise(text)
         real = self._under_a_root(named, text, may_be_root=True)
         if not os.path.isdir(real):
-            raise Refusal("no_file", f"out: folder {text!r} does not exist under an allowed root; make it first")
+            raise Refusal(
+                "no_file",
+                f"out: folder {text!r} does not exist under an allowed root; make it first",
+            )
         return Path(real)
 
     def contains(self, path: str | Path) -> bool:
@@ -188,16 +243,24 @@ class Sandbox:
         return self._is_inside(os.path.realpath(path), may_be_root=True)
 
     def _under_a_root(self, named: str, text: str, may_be_root: bool = False) -> str:
-        candidates = [named] if os.path.isabs(named) else [os.path.join(root, named) for root in self.roots]
-        reals = {path: os.path.realpath(path) for path in candidates}  # once: links may change between two looks
+        candidates = (
+            [named] if os.path.isabs(named) else [os.path.join(root, named) for root in self.roots]
+        )
+        # once: links may change between two looks
+        reals = {path: os.path.realpath(path) for path in candidates}
         inside = [path for path in candidates if self._is_inside(reals[path], may_be_root)]
         found = [path for path in inside if os.path.lexists(path)]
         if not found and len(inside) < len(candidates):
-            raise Refusal("path_denied", f"{text!r} is outside the allowed folders ({', '.join(self.roots)}); "
-                                         "start the server with --root FOLDER to allow more, or upload the audio")
+            raise Refusal(
+                "path_denied",
+                f"{text!r} is outside the allowed folders ({', '.join(self.roots)}); "
+                "start the server with --root FOLDER to allow more, or upload the audio",
+            )
         path = (found or inside)[0]
         if os.path.islink(path):
-            raise Refusal("path_denied", f"{text!r} is a symbolic link; send the path of the file itself")
+            raise Refusal(
+                "path_denied", f"{text!r} is a symbolic link; send the path of the file itself"
+            )
         return reals[path]
 
     def _is_inside(self, real: str, may_be_root: bool) -> bool:

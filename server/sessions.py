@@ -1,9 +1,11 @@
-"""Who is speaking? Peers are sockets that messages come from; a session is one client, with its own state.
+"""Who is speaking?
 
-A client that registers a name with /retimbre/notify is that name on its machine, from whatever port it speaks;
-one that does not is the address it sends from. Two sessions share nothing: not ids, defaults, region or takes.
-A session lives as long as a peer speaks for it; what a named one has set is kept for its return, see `kept`.
-All of it belongs to the event loop's thread.
+Peers are sockets that messages come from; a session is one client, with its own state.
+
+A client that registers a name with /retimbre/notify is that name on its machine, from whatever port
+it speaks; one that does not is the address it sends from. Two sessions share nothing: not ids,
+defaults, region or takes. A session lives as long as a peer speaks for it; what a named one has set
+is kept for its return, see `kept`. All of it belongs to the event loop's thread.
 """
 
 from __future__ import annotations
@@ -16,21 +18,25 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from osc_protocol import BadRequest, Request
-
 from server.journal import KnownClient, KnownSession
 from server.transports import Link, UdpLink
 
 MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
-MAX_KEPT = 4096  # named clients whose defaults and region are remembered; those longest unheard are forgotten first
+# named clients whose defaults and region are remembered; those longest unheard are forgotten first
+MAX_KEPT = 4096
 MAX_WAITING = 256  # messages of one peer that wait for an earlier one of the same peer
 MAX_WAITING_BYTES = 8 * 2**20  # their strings and blobs: chunks of an upload have a MiB each
 MAX_ALL_WAITING_BYTES = 256 * 2**20  # those of all peers together
-COMPLAINTS_PER_SECOND = 20  # answers to messages that nobody understands: a garbage storm is not answered in full
+# answers to messages that nobody understands: a garbage storm is not answered in full
+COMPLAINTS_PER_SECOND = 20
 
 
 @dataclass(frozen=True)
 class Region:
-    """A client's current region, and the keys that came with it. `name` is what /take/list calls it."""
+    """A client's current region, and the keys that came with it.
+
+    `name` is what /take/list calls it.
+    """
 
     audio: str
     start_seconds: float
@@ -48,7 +54,8 @@ class Session:
     dump_level: int = 0
     defaults: dict[str, Any] = field(default_factory=dict)
     region: Region | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # two sockets of one client, one id, one job
+    # two sockets of one client, one id, one job
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: dict[str, Peer] = field(default_factory=dict)  # those that asked for pushes, by key
 
     @property
@@ -100,7 +107,10 @@ class Peer:
 
     def is_filled(self, share: float = 1.0) -> bool:
         """Whether as much waits as may, or a share of it."""
-        return len(self.inbox) >= MAX_WAITING * share or self.waiting_bytes >= MAX_WAITING_BYTES * share
+        return (
+            len(self.inbox) >= MAX_WAITING * share
+            or self.waiting_bytes >= MAX_WAITING_BYTES * share
+        )
 
     def may_complain(self, now: float) -> bool:
         """Token bucket: whether one more misunderstanding of this peer is answered."""
@@ -113,21 +123,30 @@ class Peer:
 
 
 class Sessions:
-    """All peers and sessions. `reply_port`: where UDP clients listen that never registered; 0: where they send from."""
+    """All peers and sessions.
+
+    `reply_port`: where UDP clients listen that never registered; 0: where they send from.
+    """
 
     def __init__(self, reply_port: int = 0, needs_password: bool = False) -> None:
         self._reply_port = reply_port
         self._needs_password = needs_password
         self._peers: dict[str, Peer] = {}  # in the order in which they were last heard
         self._sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
-        self._known: dict[str, KnownClient] = {}  # registrations of an earlier life of this server, by address
-        self._kept: OrderedDict[str, KnownSession] = OrderedDict()  # what clients have set, by client
+        # registrations of an earlier life of this server, by address
+        self._known: dict[str, KnownClient] = {}
+        # what clients have set, by client
+        self._kept: OrderedDict[str, KnownSession] = OrderedDict()
         self._numbers = 0
         self.waiting_bytes = 0  # of all peers' inboxes
-        self.listened = asyncio.Event()  # somebody has asked for pushes; cleared by who waits for it
+        # somebody has asked for pushes; cleared by who waits for it
+        self.listened = asyncio.Event()
 
     def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
-        """Believe registrations from the journal. Those of other machines must be made again, with the password."""
+        """Believe registrations from the journal.
+
+        Those of other machines must be made again, with the password.
+        """
         self._known = {each.address: each for each in known}
         for each in kept:
             self._keep(each)
@@ -147,7 +166,9 @@ class Sessions:
 
     def known(self, client: str) -> KnownClient | None:
         """The restored registration of a client, the latest if it has several."""
-        return next((each for each in reversed(self._known.values()) if each.client == client), None)
+        return next(
+            (each for each in reversed(self._known.values()) if each.client == client), None
+        )
 
     def peer(self, link: Link) -> Peer:
         """The peer at the other end of `link`, made when it is new."""
@@ -163,7 +184,9 @@ class Sessions:
     def _meet(self, link: Link) -> Peer:
         if isinstance(link, UdpLink):
             link.reply_port = self._reply_port
-        peer = Peer(link, self.session(link.key), is_trusted=link.is_local or not self._needs_password)
+        peer = Peer(
+            link, self.session(link.key), is_trusted=link.is_local or not self._needs_password
+        )
         known = self._known.get(link.key)
         if known and link.is_local:
             self._attach(peer, self.session(known.client), known.level, known.reply_port)
@@ -171,7 +194,10 @@ class Sessions:
         return peer
 
     def session(self, client: str) -> Session:
-        """The session of a client, made when it is new. It lives while the caller, a peer or a job holds it."""
+        """The session of a client, made when it is new.
+
+        It lives while the caller, a peer or a job holds it.
+        """
         session = self._sessions.get(client)
         if session is None:
             session = self._sessions[client] = self._new_session(client)
@@ -192,7 +218,8 @@ class Sessions:
         session = self.session(client)
         before = peer.session
         if session is not before and not session.defaults and session.region is None:
-            session.defaults, session.region = dict(before.defaults), before.region  # it said /set before its name
+            # it said /set before its name
+            session.defaults, session.region = dict(before.defaults), before.region
         self._attach(peer, session, level, reply_port)
         return session
 
@@ -217,7 +244,9 @@ class Sessions:
             peer.session.listeners.pop(key, None)
 
     def listen(self, peer: Peer, level: int) -> None:
-        """Pushes for a peer that asks for them by other means than /notify; never less than was asked for before."""
+        """Pushes for a peer that asks for them by other means than /notify; never less than was
+        asked for before.
+        """
         peer.level = max(peer.level, level)
         peer.session.listeners[peer.key] = peer
         self.listened.set()
@@ -227,17 +256,23 @@ class Sessions:
         peer.session.listeners.pop(peer.key, None)
 
     def _make_room(self) -> None:
-        """Drop the address that was silent for longest, registered ones last; connections end by themselves."""
+        """Drop the address that was silent for longest, registered ones last; connections end by
+        themselves.
+        """
         if len(self._peers) < MAX_PEERS:
             return
-        silent = [peer for peer in self._peers.values() if not peer.link.is_stream and not peer.inbox]
+        silent = [
+            peer for peer in self._peers.values() if not peer.link.is_stream and not peer.inbox
+        ]
         unregistered = (peer for peer in silent if peer.key not in peer.session.listeners)
         for oldest in (*unregistered, *silent)[:1]:
             self.forget(oldest.key)
 
     def regions(self) -> Iterator[str]:
         """The files that clients have chosen as their regions."""
-        states = [kept.state for kept in self._kept.values()] + [each.state() for each in self._sessions.values()]
+        states = [kept.state for kept in self._kept.values()] + [
+            each.state() for each in self._sessions.values()
+        ]
         yield from (state["region"]["audio"] for state in states if state["region"])
 
     @property

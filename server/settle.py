@@ -1,8 +1,8 @@
 """Is the file that a client named complete, or is somebody still writing it?
 
-A DAW or a patch sends its message as soon as it has asked for a render, which may be before the last block is
-on disk. A file counts as settled when its header agrees with its size and the size has not changed for a while;
-one that was last touched longer ago than that needs no waiting at all.
+A DAW or a patch sends its message as soon as it has asked for a render, which may be before the
+last block is on disk. A file counts as settled when its header agrees with its size and the size
+has not changed for a while; one that was last touched longer ago than that needs no waiting at all.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ POLL_SECONDS = 0.08
 PATIENCE_SECONDS = 2.0
 
 
-async def settled(path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
-                  ) -> tuple[FileIdentity, AudioHeader | None]:
-    """Wait until `path` is complete, PATIENCE_SECONDS at most. Looks in a file thread, waits in none.
+async def settled(
+    path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
+) -> tuple[FileIdentity, AudioHeader | None]:
+    """Wait until `path` is complete, PATIENCE_SECONDS at most.
 
-    `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be closed.
-    Raises Refusal(bad_audio | no_file | no_handles).
+    Looks in a file thread, waits in none.
+
+    `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be
+    closed. Raises Refusal(bad_audio | no_file | no_handles).
     """
     give_up = time.monotonic() + PATIENCE_SECONDS
     identity = await lane(_identity, path)
@@ -36,8 +39,12 @@ async def settled(path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
         if not complaint and time.monotonic() - quiet_since >= quiet_seconds:
             return identity, header
         if time.monotonic() >= give_up:
-            raise Refusal("bad_audio", complaint or f"{path} kept growing for {PATIENCE_SECONDS:.0f} s; "
-                                                    "send the message when the file is closed")
+            raise Refusal(
+                "bad_audio",
+                complaint
+                or f"{path} kept growing for {PATIENCE_SECONDS:.0f} s; "
+                "send the message when the file is closed",
+            )
         await asyncio.sleep(POLL_SECONDS)
         now = await lane(_identity, path)
         if now != identity:
@@ -70,8 +77,10 @@ def _look(identity: FileIdentity) -> tuple[AudioHeader | None, str]:
             raise told(error, f"{identity.path} cannot be opened") from error
         return None, f"{identity.path} cannot be read: {error.strerror or error}"
     if header and header.end_bytes > identity.size_bytes:
-        return None, (f"{identity.path}: its header promises {header.end_bytes} bytes, the file has "
-                      f"{identity.size_bytes}; is it still being written?")
+        return None, (
+            f"{identity.path}: its header promises {header.end_bytes} bytes, the file has "
+            f"{identity.size_bytes}; is it still being written?"
+        )
     if header and header.end_bytes and header.frames == 0:
         return None, f"{identity.path} holds no audio (0 frames)"
     return header, ""

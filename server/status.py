@@ -12,13 +12,16 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def memory_gb() -> tuple[float, float]:
-    """Used and total memory of this machine, which is the device's where the model runs on the processor.
+    """Used and total memory of this machine, which is the device's where the model runs on the
+    processor.
 
     Zeros where the system does not say it without another package.
     """
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
-        total, free = (int(lines[key].split()[0]) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable"))
+        total, free = (
+            int(lines[key].split()[0]) * 1024 / 1e9 for key in ("MemTotal", "MemAvailable")
+        )
     except (OSError, KeyError, ValueError):
         return 0.0, _total_gb()
     return total - free, total
@@ -55,8 +58,13 @@ def _commit() -> str:
     if not (_repository() / ".git").exists():
         return ""
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=_repository(), capture_output=True,
-                              text=True, timeout=2)
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=_repository(),
+            capture_output=True,
+            text=True,
+            timeout=2,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()

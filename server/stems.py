@@ -1,4 +1,7 @@
-"""Where stems lie, what they are called, and what the worker is asked for. Functions that touch the disk say so."""
+"""Where stems lie, what they are called, and what the worker is asked for.
+
+Functions that touch the disk say so.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,17 @@ from typing import Any
 from server.journal import JobRecord, Result
 
 KNOBS = (
-    "strength", "pooling", "fidelity", "guidance", "guidance_from", "guidance_to", "negative", "steps", "temperature",
+    "strength",
+    "pooling",
+    "fidelity",
+    "guidance",
+    "guidance_from",
+    "guidance_to",
+    "negative",
+    "steps",
+    "temperature",
     "top_k",
-)  # fmt: skip
+)
 HINTS = ("stems", "tempo")  # knobs that are empty or 0 where nothing was said
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
@@ -35,8 +46,12 @@ def manifest_of(folder: Path, told: str) -> Path:
 
 
 def prefix_of(audio: str, text: str, job: str) -> str:
-    """Names that a person recognises in a DAW's list of files: source, words, and what makes it unique."""
-    return "-".join(part for part in (slug(Path(audio).stem), slug(text), job.rpartition("-")[2][:6]) if part)
+    """Names that a person recognises in a DAW's list of files: source, words, and what makes it
+    unique.
+    """
+    return "-".join(
+        part for part in (slug(Path(audio).stem), slug(text), job.rpartition("-")[2][:6]) if part
+    )
 
 
 def slug(text: str) -> str:
@@ -45,27 +60,43 @@ def slug(text: str) -> str:
     return plain.encode()[:SLUG_BYTES].decode("utf-8", "ignore").strip("-")
 
 
-def worker_request(spec: dict[str, Any], worker_job: str, job: str, take: int, folder: Path) -> dict[str, Any]:
+def worker_request(
+    spec: dict[str, Any], worker_job: str, job: str, take: int, folder: Path
+) -> dict[str, Any]:
     """The line that the worker gets for one take; takes differ by their seeds."""
     keys = spec["keys"]
     knobs = {name: keys[name] for name in KNOBS if keys.get(name) is not None}
     knobs |= {name: keys[name] for name in HINTS if keys.get(name)}
     identity = {name: value for name, value in spec["audio"].items() if name != "path"}
-    return {"op": "edit", "job": worker_job, "request": {
-        "audio": spec["audio"]["path"], "audio_identity": identity,
-        "start_seconds": spec["start"], "length_seconds": spec["length"] or None,
-        "text": spec["text"], "model": spec["model"], "preset": spec["preset"],
-        "knobs": {**knobs, "seed": (spec["seed"] + take) % 2**31},
-        "format": keys.get("format", "wav"), "bits": keys.get("bits", "same"), "level": keys.get("level", "match"),
-        "output_dir": str(folder), "stem_prefix": prefix_of(spec["audio"]["path"], spec["text"], job),
-        "context": {**spec["context"], "job": job, "take": take + 1},
-    }}
+    return {
+        "op": "edit",
+        "job": worker_job,
+        "request": {
+            "audio": spec["audio"]["path"],
+            "audio_identity": identity,
+            "start_seconds": spec["start"],
+            "length_seconds": spec["length"] or None,
+            "text": spec["text"],
+            "model": spec["model"],
+            "preset": spec["preset"],
+            "knobs": {**knobs, "seed": (spec["seed"] + take) % 2**31},
+            "format": keys.get("format", "wav"),
+            "bits": keys.get("bits", "same"),
+            "level": keys.get("level", "match"),
+            "output_dir": str(folder),
+            "stem_prefix": prefix_of(spec["audio"]["path"], spec["text"], job),
+            "context": {**spec["context"], "job": job, "take": take + 1},
+        },
+    }
 
 
 def delivered(result: Result, out: str) -> tuple[Result, str]:
-    """Copy a stem to the client's folder, where it named one, and point the result to the copy. Blocks.
+    """Copy a stem to the client's folder, where it named one, and point the result to the copy.
 
-    Also returns a complaint when that cannot be done: then the stem is still where the engine put it.
+    Blocks.
+
+    Also returns a complaint when that cannot be done: then the stem is still where the engine put
+    it.
     """
     if not out:
         return result, ""
@@ -74,7 +105,10 @@ def delivered(result: Result, out: str) -> tuple[Result, str]:
             raise OSError(errno.ELOOP, "it has become a symbolic link, or lies behind one")
         return replace(result, path=str(_copy(Path(result.path), Path(out)))), ""
     except OSError as error:
-        return result, f"the stem is not copied to {out} ({error.strerror or error}); it lies in {result.path}"
+        return (
+            result,
+            f"the stem is not copied to {out} ({error.strerror or error}); it lies in {result.path}",
+        )
 
 
 def _copy(source: Path, out: Path) -> Path:
@@ -93,7 +127,9 @@ def _copy(source: Path, out: Path) -> Path:
 def _named(temporary: Path, wanted: Path) -> Path:
     """Give the finished copy its name, or the next free one: name-2, name-3 ... Never overwrites."""
     for number in range(1, MAX_COPIES):
-        target = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        target = (
+            wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        )
         try:
             _rename_new(temporary, target)
             return target
@@ -103,7 +139,10 @@ def _named(temporary: Path, wanted: Path) -> Path:
 
 
 def _rename_new(source: Path, target: Path) -> None:
-    """Rename that fails when the target exists. Windows' own does; elsewhere a hard link makes it atomic."""
+    """Rename that fails when the target exists.
+
+    Windows' own does; elsewhere a hard link makes it atomic.
+    """
     if os.name == "nt":
         os.rename(source, target)
         return
@@ -118,8 +157,9 @@ def _rename_new(source: Path, target: Path) -> None:
 
 
 def finished(record: JobRecord, takes: Path) -> tuple[list[Result], list[str]]:
-    """Results and manifests of the takes that the engine had finished when it or we died, up to the first that it had
-    not. Blocks."""
+    """Results and manifests of the takes that the engine had finished when it or we died, up to the
+    first that it had not. Blocks.
+    """
     count, results, manifests = record.spec["takes"], [], []
     for take in range(count):
         found = finished_take(record.spec, folder_of(takes, record.job, count, take), len(results))
@@ -133,7 +173,8 @@ def finished(record: JobRecord, takes: Path) -> tuple[list[Result], list[str]]:
 def finished_take(spec: dict[str, Any], folder: Path, first: int) -> list[Result] | None:
     """Results of one take, counted from `first`; None where it is not finished. Blocks.
 
-    The engine writes the manifest last, by rename: where it lies, all stems of that take are complete.
+    The engine writes the manifest last, by rename: where it lies, all stems of that take are
+    complete.
     """
     try:
         made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stems"]
@@ -144,5 +185,13 @@ def finished_take(spec: dict[str, Any], folder: Path, first: int) -> list[Result
 
 
 def _result(spec: dict[str, Any], index: int, stem: dict[str, Any]) -> Result:
-    return Result(index, stem["name"], stem["path"], stem["rate_hz"], stem["channels"], stem["frames"],
-                  spec["start"], spec["beats_start"])
+    return Result(
+        index,
+        stem["name"],
+        stem["path"],
+        stem["rate_hz"],
+        stem["channels"],
+        stem["frames"],
+        spec["start"],
+        spec["beats_start"],
+    )

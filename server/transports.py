@@ -1,7 +1,7 @@
 """Bytes in, bytes out: UDP and TCP on one port number. Nothing here knows what the bytes mean.
 
-All of it runs in the event loop's thread. Receiving only hands on; sending never waits: what a TCP client does not
-read is buffered up to MAX_UNREAD_BYTES, then its connection is closed.
+All of it runs in the event loop's thread. Receiving only hands on; sending never waits: what a TCP
+client does not read is buffered up to MAX_UNREAD_BYTES, then its connection is closed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ from osc_protocol import FramingError, StreamDecoder, encode_frame
 
 log = logging.getLogger(__name__)
 
-UDP_RECEIVE_BUFFER_BYTES = 4 * 2**20  # the kernel's default of 208 KiB holds 26 packets of 8 KB, and loses the rest
+# the kernel's default of 208 KiB holds 26 packets of 8 KB, and loses the rest
+UDP_RECEIVE_BUFFER_BYTES = 4 * 2**20
 UDP_SEND_BUFFER_BYTES = 64 * 2**10  # macOS refuses datagrams over its default of 9216
 MAX_FRAME_BYTES = 2 * 2**20  # the largest message is one chunk of an upload, 1 MiB
 MAX_UNREAD_BYTES = 32 * 2**20
-MAX_ALL_UNREAD_BYTES = 256 * 2**20  # of all connections; looked at where one holds more than its share
+# of all connections; looked at where one holds more than its share
+MAX_ALL_UNREAD_BYTES = 256 * 2**20
 MAX_CONNECTIONS = 256
-STRANGER_SECONDS = 30.0  # for another machine to send the password; its connections must not keep others out
-# A machine that was switched off says nothing: after a minute of silence the system asks, after another it gives up.
-KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # macOS has the second
+# for another machine to send the password; its connections must not keep others out
+STRANGER_SECONDS = 30.0
+# A machine that was switched off says nothing: after a minute of silence the system asks, after
+# another it gives up.
+# macOS has the second
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 PORTS_TO_TRY = 11  # the wanted one and the next ten
 
 Receive = Callable[["Link", bytes], None]
@@ -66,7 +71,9 @@ class UdpLink(Link):
 
     is_stream = False
 
-    def __init__(self, transport: asyncio.DatagramTransport, address: tuple, reply_port: int = 0) -> None:
+    def __init__(
+        self, transport: asyncio.DatagramTransport, address: tuple, reply_port: int = 0
+    ) -> None:
         self._transport = transport
         self._address = address
         self.host = address[0]
@@ -75,7 +82,9 @@ class UdpLink(Link):
 
     def send(self, packet: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.sendto(packet, (self.host, self.reply_port or self._address[1], *self._address[2:]))
+            self._transport.sendto(
+                packet, (self.host, self.reply_port or self._address[1], *self._address[2:])
+            )
 
     def close(self) -> None:
         """A datagram has no connection."""
@@ -101,17 +110,24 @@ class TcpLink(Link, asyncio.Protocol):
         self.host, port = transport.get_extra_info("peername")[:2]
         self.key = f"tcp:{self.host}:{port}"
         if len(self._links) >= MAX_CONNECTIONS:
-            log.warning("a connection is refused: too many are open",
-                        extra={"peer": self.key, "count": MAX_CONNECTIONS})
+            log.warning(
+                "a connection is refused: too many are open",
+                extra={"peer": self.key, "count": MAX_CONNECTIONS},
+            )
             transport.abort()
             return
         self._links.add(self)
         _prepare(transport.get_extra_info("socket"))
         if not self.is_local:
-            self._until_sent_away = asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._send_away)
+            self._until_sent_away = asyncio.get_running_loop().call_later(
+                STRANGER_SECONDS, self._send_away
+            )
 
     def _send_away(self) -> None:
-        log.warning("closed: it has not sent the password", extra={"peer": self.key, "seconds": STRANGER_SECONDS})
+        log.warning(
+            "closed: it has not sent the password",
+            extra={"peer": self.key, "seconds": STRANGER_SECONDS},
+        )
         self._transport.abort()
 
     def welcome(self) -> None:
@@ -147,7 +163,10 @@ class TcpLink(Link, asyncio.Protocol):
         own = self._transport.get_write_buffer_size()
         if own <= MAX_ALL_UNREAD_BYTES // MAX_CONNECTIONS:
             return False
-        return own > MAX_UNREAD_BYTES or sum(link.unread_bytes for link in self._links) > MAX_ALL_UNREAD_BYTES
+        return (
+            own > MAX_UNREAD_BYTES
+            or sum(link.unread_bytes for link in self._links) > MAX_ALL_UNREAD_BYTES
+        )
 
     @property
     def unread_bytes(self) -> int:
@@ -170,7 +189,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._receive(address, data)
 
     def error_received(self, error: OSError) -> None:
-        # A client that has gone: its machine says so for each packet. Its jobs go on; there is nothing to do.
+        # A client that has gone: its machine says so for each packet. Its jobs go on; there is
+        # nothing to do.
         log.debug("udp: %s", error)
 
 
@@ -185,8 +205,12 @@ class Transports:
         self.port = 0
 
     async def open(self, host: str, port: int) -> int:
-        """Listen on `port` or one of the next ten (0: any free one). Returns the real one. Raises OSError."""
-        for candidate in range(port, min(port + PORTS_TO_TRY, 65536)) if port else [0] * PORTS_TO_TRY:
+        """Listen on `port` or one of the next ten (0: any free one). Returns the real one. Raises
+        OSError.
+        """
+        for candidate in (
+            range(port, min(port + PORTS_TO_TRY, 65536)) if port else [0] * PORTS_TO_TRY
+        ):
             try:
                 self.port = await self._open_pair(host, candidate)
                 return self.port
@@ -194,17 +218,24 @@ class Transports:
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
                 log.info("port %d is taken (%s)", candidate, error.strerror)
-        raise OSError(errno.EADDRINUSE, f"ports {port} to {port + PORTS_TO_TRY - 1} on {host} are all taken; "
-                                        "free one, or choose another with --port")
+        raise OSError(
+            errno.EADDRINUSE,
+            f"ports {port} to {port + PORTS_TO_TRY - 1} on {host} are all taken; "
+            "free one, or choose another with --port",
+        )
 
     async def _open_pair(self, host: str, port: int) -> int:
         loop = asyncio.get_running_loop()
-        host = "127.0.0.1" if host == "localhost" else host  # one address family, so that one port number does
-        server = await loop.create_server(lambda: TcpLink(self._receive, self._lost, self._links), host, port)
+        # one address family, so that one port number does
+        host = "127.0.0.1" if host == "localhost" else host
+        server = await loop.create_server(
+            lambda: TcpLink(self._receive, self._lost, self._links), host, port
+        )
         address = server.sockets[0].getsockname()
         try:
             self.udp, _ = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(self._datagram), local_addr=(address[0], address[1]))
+                lambda: _Datagrams(self._datagram), local_addr=(address[0], address[1])
+            )
         except OSError:
             server.close()
             raise

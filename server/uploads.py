@@ -1,8 +1,8 @@
 """Audio that clients send over the wire, on its way into the spool.
 
-The state machine is osc_protocol's; this adds the file, the limits and the forgetting. A finished upload is named by
-its handle, a relative path under the spool: wherever a path may be said, a handle may. Belongs to the loop's thread;
-writing happens in the file lane.
+The state machine is osc_protocol's; this adds the file, the limits and the forgetting. A finished
+upload is named by its handle, a relative path under the spool: wherever a path may be said, a
+handle may. Belongs to the loop's thread; writing happens in the file lane.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadReceiver
-
 from server.errors import Refusal, told
 from server.lanes import Lane
 
@@ -33,7 +32,8 @@ MAX_OPEN_PER_CLIENT = 16
 MAX_REMEMBERED = 1024  # finished ones too: their last answer may have to be repeated for a minute
 WRITE_BYTES = 2**18  # chunks of UDP are gathered: each hop to the file lane costs more than they do
 KEEP_SECONDS = 24 * 3600.0  # of a finished upload that no living job needs
-SEEN_SECONDS = 3600.0  # nor does it go earlier by our own time: a clock that is set forward makes everything old
+# nor does it go earlier by our own time: a clock that is set forward makes everything old
+SEEN_SECONDS = 3600.0
 SPARE_BYTES = 256 * 2**20  # is left free on the disk
 
 # format on the wire -> (WAV format tag, bits): raw samples get a header
@@ -46,7 +46,11 @@ class Upload:
 
     def __init__(self, request: Request, folder: Path, limit_bytes: int, is_stream: bool) -> None:
         values = request.values
-        self.format, self.rate_hz, self.channels = values["format"], values["rate"], values["channels"]
+        self.format, self.rate_hz, self.channels = (
+            values["format"],
+            values["rate"],
+            values["channels"],
+        )
         suffix = "wav" if self.format in RAW_FORMATS else self.format
         self.path = folder / f"{secrets.token_hex(8)}.{suffix}"
         self.part = self.path.with_suffix(".part")
@@ -55,8 +59,12 @@ class Upload:
         self.pending_bytes = self.written_bytes = 0
         self.writing = asyncio.Lock()
         self.receiver = UploadReceiver(
-            request.id, f"{FOLDER}/{self.path.name}", now=time.monotonic(), limit_bytes=limit_bytes,
-            chunk_bytes=TCP_CHUNK_BYTES if is_stream else UDP_CHUNK_BYTES)
+            request.id,
+            f"{FOLDER}/{self.path.name}",
+            now=time.monotonic(),
+            limit_bytes=limit_bytes,
+            chunk_bytes=TCP_CHUNK_BYTES if is_stream else UDP_CHUNK_BYTES,
+        )
 
     def open(self) -> None:
         """Make the file. Blocks."""
@@ -74,7 +82,9 @@ class Upload:
         """All bytes are here: header, name. Blocks."""
         if self.format in RAW_FORMATS:
             self.file.seek(0)
-            self.file.write(wav_header(self.format, self.rate_hz, self.channels, self.written_bytes))
+            self.file.write(
+                wav_header(self.format, self.rate_hz, self.channels, self.written_bytes)
+            )
         self.file.close()
         os.rename(self.part, self.path)
 
@@ -94,7 +104,8 @@ class Uploads:
         self._uploads: dict[tuple[str, int | str], Upload] = {}
         self.begun = asyncio.Event()  # cleared by who waits for the next one
         self.received_bytes = 0  # since the start
-        self._seen: dict[Path, float] = {}  # finished files, and when (monotonic) the sweep first saw them
+        # finished files, and when (monotonic) the sweep first saw them
+        self._seen: dict[Path, float] = {}
 
     @property
     def limit_bytes(self) -> int:
@@ -107,7 +118,9 @@ class Uploads:
         return sum(upload.receiver.state == "open" for upload in self._uploads.values())
 
     async def prepare(self, needed: Iterable[str]) -> None:
-        """Make the folders, drop what an earlier life left behind but for files that jobs still need."""
+        """Make the folders, drop what an earlier life left behind but for files that jobs still
+        need.
+        """
         await self._file_lane(self._sweep, frozenset(needed), True)
 
     async def on_open(self, client: str, request: Request, is_stream: bool) -> list[bytes]:
@@ -144,13 +157,17 @@ class Uploads:
             except OSError as error:
                 await self.drop(client, request.id)
                 raise told(error, "the upload cannot be written") from error
-            log.info("an upload is complete", extra={"client": client, "bytes": upload.written_bytes})
+            log.info(
+                "an upload is complete", extra={"client": client, "bytes": upload.written_bytes}
+            )
         elif upload.receiver.state == "failed":
             await self.drop(client, request.id)
         return packets
 
     async def expire(self, needed: Iterable[str], now: float | None = None) -> None:
-        """Forget transfers that fell silent by `now` (monotonic), and finished files that are old and not `needed`."""
+        """Forget transfers that fell silent by `now` (monotonic), and finished files that are old
+        and not `needed`.
+        """
         now = time.monotonic() if now is None else now
         for (client, identity), upload in list(self._uploads.items()):
             if upload.receiver.is_expired(now):
@@ -180,25 +197,39 @@ class Uploads:
     def _check(self, client: str, request: Request) -> None:
         values = request.values
         if values["format"] in RAW_FORMATS and not (values["rate"] and values["channels"]):
-            raise Refusal("bad_args", f"format {values['format']} is raw samples: rate and channels must be given, "
-                                      f"came {values['rate']} and {values['channels']}")
-        unfinished = [owner for (owner, _), upload in self._uploads.items() if upload.receiver.state == "open"]
+            raise Refusal(
+                "bad_args",
+                f"format {values['format']} is raw samples: rate and channels must be given, "
+                f"came {values['rate']} and {values['channels']}",
+            )
+        unfinished = [
+            owner for (owner, _), upload in self._uploads.items() if upload.receiver.state == "open"
+        ]
         if len(unfinished) >= MAX_OPEN or unfinished.count(client) >= MAX_OPEN_PER_CLIENT:
-            raise Refusal("queue_full", f"{len(unfinished)} uploads are open, {unfinished.count(client)} of them "
-                                        "yours; close one, or wait a minute until silent ones expire")
+            raise Refusal(
+                "queue_full",
+                f"{len(unfinished)} uploads are open, {unfinished.count(client)} of them "
+                "yours; close one, or wait a minute until silent ones expire",
+            )
 
     def _check_disk(self) -> None:
         free_bytes = shutil.disk_usage(self.folder).free
         if free_bytes < SPARE_BYTES:
-            raise Refusal("disk_full", f"{free_bytes / 1e6:.0f} MB are free at {self.folder}; "
-                                       f"{SPARE_BYTES / 1e6:.0f} MB must be. Make room, or choose another --data-dir")
+            raise Refusal(
+                "disk_full",
+                f"{free_bytes / 1e6:.0f} MB are free at {self.folder}; "
+                f"{SPARE_BYTES / 1e6:.0f} MB must be. Make room, or choose another --data-dir",
+            )
 
     def _find(self, client: str, request: Request) -> Upload:
         try:
             return self._uploads[client, request.id]
         except KeyError:
-            raise Refusal("unknown_upload", f"no upload of yours is called {request.id!r}; it expires after a minute "
-                                            "of silence. Begin with /retimbre/audio/open") from None
+            raise Refusal(
+                "unknown_upload",
+                f"no upload of yours is called {request.id!r}; it expires after a minute "
+                "of silence. Begin with /retimbre/audio/open",
+            ) from None
 
     async def _flush(self, client: str, request: Request, upload: Upload) -> None:
         async with upload.writing:
@@ -214,7 +245,7 @@ class Uploads:
     def _forget_finished(self) -> None:
         """The oldest, where there are too many; their files stay."""
         finished = [key for key, upload in self._uploads.items() if upload.receiver.state != "open"]
-        for key in finished[:max(0, len(self._uploads) - MAX_REMEMBERED + 1)]:
+        for key in finished[: max(0, len(self._uploads) - MAX_REMEMBERED + 1)]:
             del self._uploads[key]
 
     async def drop(self, client: str, identity: int | str) -> None:
@@ -228,8 +259,12 @@ class Uploads:
         for folder in (self.folder, self.regions):
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.iterdir():
-                with contextlib.suppress(FileNotFoundError):  # finished, or taken away, while we look
-                    if self._is_over(path, before, is_start) and os.path.realpath(path) not in needed:
+                # finished, or taken away, while we look
+                with contextlib.suppress(FileNotFoundError):
+                    if (
+                        self._is_over(path, before, is_start)
+                        and os.path.realpath(path) not in needed
+                    ):
                         path.unlink()
 
     def _is_over(self, path: Path, before: dict[Path, float], is_start: bool) -> bool:
@@ -237,7 +272,10 @@ class Uploads:
         if path.suffix == ".part" or not path.is_file():
             return is_start and path.suffix == ".part"
         seen = self._seen[path] = before.get(path, time.monotonic())
-        return time.time() - path.stat().st_mtime > KEEP_SECONDS and time.monotonic() - seen >= SEEN_SECONDS
+        return (
+            time.time() - path.stat().st_mtime > KEEP_SECONDS
+            and time.monotonic() - seen >= SEEN_SECONDS
+        )
 
 
 def wav_header(format: str, rate_hz: int, channels: int, data_bytes: int) -> bytes:
@@ -247,6 +285,19 @@ def wav_header(format: str, rate_hz: int, channels: int, data_bytes: int) -> byt
     """
     tag, bits = RAW_FORMATS[format]
     frame_bytes = channels * bits // 8
-    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", min(data_bytes + 36, 2**32 - 1), b"WAVE", b"fmt ", 16, tag,
-                       channels, rate_hz, rate_hz * frame_bytes, frame_bytes, bits, b"data",
-                       min(data_bytes, 2**32 - 1))
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        min(data_bytes + 36, 2**32 - 1),
+        b"WAVE",
+        b"fmt ",
+        16,
+        tag,
+        channels,
+        rate_hz,
+        rate_hz * frame_bytes,
+        frame_bytes,
+        bits,
+        b"data",
+        min(data_bytes, 2**32 - 1),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from osc_protocol import Request
-
 from server.errors import Refusal
 from server.sessions import Peer
 
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 async def open_upload(server: Server, peer: Peer, request: Request) -> None:
     """Begin an upload."""
     if not request.id:
-        raise Refusal("bad_args", "id: an upload needs an id of yours, 0 and an empty string are none")
+        raise Refusal(
+            "bad_args", "id: an upload needs an id of yours, 0 and an empty string are none"
+        )
     _send(peer, await server.uploads.on_open(peer.session.client, request, peer.link.is_stream))
 
 
@@ -39,8 +40,10 @@ async def get(server: Server, peer: Peer, request: Request) -> None:
 async def about_download(server: Server, peer: Peer, request: Request) -> None:
     """What the client answers to a download."""
     if not await server.downloads.on_reply(peer, request):
-        raise Refusal("unknown_upload", f"no download of yours is called {request.id!r}; begin with "
-                                        "/retimbre/audio/get")
+        raise Refusal(
+            "unknown_upload",
+            f"no download of yours is called {request.id!r}; begin with /retimbre/audio/get",
+        )
 
 
 def _send(peer: Peer, packets: list[bytes]) -> None:
@@ -48,5 +51,12 @@ def _send(peer: Peer, packets: list[bytes]) -> None:
         peer.link.send(packet)
 
 
-VERBS = {"audio/open": open_upload, "audio/data": data, "audio/close": close_upload, "audio/get": get,
-         "audio/ready": about_download, "audio/ack": about_download, "audio/missing": about_download}
+VERBS = {
+    "audio/open": open_upload,
+    "audio/data": data,
+    "audio/close": close_upload,
+    "audio/get": get,
+    "audio/ready": about_download,
+    "audio/ack": about_download,
+    "audio/missing": about_download,
+}

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from osc_protocol import EDIT_KEYS, PROTOCOL_VERSION, REQUIRED, Request
-
 from server import requests
 from server import status as measured
 from server.errors import Refusal
@@ -27,14 +26,26 @@ def status(server: Server, peer: Peer, request: Request) -> None:
     """How is the server?"""
     info = server.executor.info
     used_gb, total_gb = measured.memory_gb()
-    server.delivery.send(peer, "status.reply", server.state, server.dispatcher.waiting, server.dispatcher.running,
-                         used_gb, total_gb, server.config.model, info.device[:60], server.uptime_seconds)
+    server.delivery.send(
+        peer,
+        "status.reply",
+        server.state,
+        server.dispatcher.waiting,
+        server.dispatcher.running,
+        used_gb,
+        total_gb,
+        server.config.model,
+        info.device[:60],
+        server.uptime_seconds,
+    )
 
 
 def version(server: Server, peer: Peer, request: Request) -> None:
     """Which server is it?"""
     major, minor, patch, commit = measured.version()
-    server.delivery.send(peer, "version.reply", "retimbre", major, minor, patch, PROTOCOL_VERSION, commit)
+    server.delivery.send(
+        peer, "version.reply", "retimbre", major, minor, patch, PROTOCOL_VERSION, commit
+    )
 
 
 def folder(server: Server, peer: Peer, request: Request) -> None:
@@ -45,7 +56,8 @@ def folder(server: Server, peer: Peer, request: Request) -> None:
 def sync(server: Server, peer: Peer, request: Request) -> None:
     """Answer when everything before it was acknowledged or has ended.
 
-    Messages of one peer run in order, so all of them have been answered by now but loads, which have no ack.
+    Messages of one peer run in order, so all of them have been answered by now but loads, which
+    have no ack.
     """
     loads = [job for job in server.book.living(peer.session.client) if job.op != "edit"]
 
@@ -100,7 +112,9 @@ def get_key(server: Server, peer: Peer, request: Request) -> None:
     """One of them."""
     key = request.values["key"]
     default = EDIT_KEYS[key].default
-    value = peer.session.defaults.get(key, "" if default is REQUIRED or default is None else default)
+    value = peer.session.defaults.get(
+        key, "" if default is REQUIRED or default is None else default
+    )
     server.delivery.send(peer, "get.reply", key, value)
 
 
@@ -114,7 +128,9 @@ async def region(server: Server, peer: Peer, request: Request) -> None:
     rate, channels, frames = _extent(header, start, length)
     peer.session.region = Region(file.path, start, length, request.keys, name)
     await server.remember(peer)
-    server.delivery.send(peer, "region.reply", request.id, rate, channels, frames, frames / rate, name)
+    server.delivery.send(
+        peer, "region.reply", request.id, rate, channels, frames, frames / rate, name
+    )
 
 
 def _extent(header, start: float, length: float) -> tuple[int, int, int]:
@@ -124,8 +140,24 @@ def _extent(header, start: float, length: float) -> tuple[int, int, int]:
     if start and start >= header.seconds:
         raise Refusal("bad_args", f"start: the file has {header.seconds:.3f} s, came {start:g}")
     frames = header.frames - round(start * header.rate_hz)
-    return header.rate_hz, header.channels, min(frames, round(length * header.rate_hz)) if length else frames
+    return (
+        header.rate_hz,
+        header.channels,
+        min(frames, round(length * header.rate_hz)) if length else frames,
+    )
 
 
-VERBS = {"ping": ping, "status": status, "version": version, "folder": folder, "sync": sync, "notify": notify,
-         "dump": dump, "auth": auth, "quit": quit_server, "set": set_keys, "get": get_key, "region": region}
+VERBS = {
+    "ping": ping,
+    "status": status,
+    "version": version,
+    "folder": folder,
+    "sync": sync,
+    "notify": notify,
+    "dump": dump,
+    "auth": auth,
+    "quit": quit_server,
+    "set": set_keys,
+    "get": get_key,
+    "region": region,
+}

@@ -2,10 +2,10 @@
 
     python -m training.ap_adapter --data FOLDER --models MODELS --out runs/adapter
 
-FOLDER holds sounds and their captions: metadata.jsonl or metadata.csv (file_name, text), or NAME.txt beside NAME.wav.
-MODELS is the models folder of audioldm2. Only the adapter trains, 21.6 million numbers for -large; its averaged weights
-go to OUT/ap_adapter.safetensors. Stopped, it goes on where it last saved (every 100 steps); --export writes what is
-there without training.
+FOLDER holds sounds and their captions: metadata.jsonl or metadata.csv (file_name, text), or
+NAME.txt beside NAME.wav. MODELS is the models folder of audioldm2. Only the adapter trains, 21.6
+million numbers for -large; its averaged weights go to OUT/ap_adapter.safetensors. Stopped, it goes
+on where it last saved (every 100 steps); --export writes what is there without training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from engine.audioldm2 import features as F
-from engine.audioldm2.ap_adapter import AdaptedUNet, pooled, pooled_positions, read_adapter, write_adapter
+from engine.audioldm2.ap_adapter import (
+    AdaptedUNet,
+    pooled,
+    pooled_positions,
+    read_adapter,
+    write_adapter,
+)
 from engine.audioldm2.text import TextConditioner, stacked
 from engine.region import reflected
 from training import loop
@@ -58,7 +64,9 @@ class Clip:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of a few windows: log-mel [B, 1024, 64] for the VAE, filter banks [B, 1024, 128] for AudioMAE."""
+    """Pictures of a few windows: log-mel [B, 1024, 64] for the VAE, filter banks [B, 1024, 128] for
+    AudioMAE.
+    """
 
     mel: Tensor
     fbank: Tensor
@@ -73,32 +81,48 @@ def captioned(folder: Path) -> list[Clip]:
         more = f" (and {len(troubles) - 8} more)" if len(troubles) > 8 else ""
         raise DataError("; ".join(troubles[:8]) + more)
     if not clips:
-        raise DataError(f"no sounds in {folder}; expected {', '.join(SUFFIXES)} with NAME.txt, or {' or '.join(LISTS)}")
+        raise DataError(
+            f"no sounds in {folder}; expected {', '.join(SUFFIXES)} with NAME.txt, or {' or '.join(LISTS)}"
+        )
     return clips
 
 
 def _listed(path: Path) -> tuple[list[Clip], list[str]]:
     with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = map(json.loads, filter(str.strip, stream)) if path.suffix == ".jsonl" else csv.DictReader(stream)
-        clips = [Clip(path.parent / (row.get("file_name") or ""), (row.get("text") or "").strip()) for row in rows]
+        rows = (
+            map(json.loads, filter(str.strip, stream))
+            if path.suffix == ".jsonl"
+            else csv.DictReader(stream)
+        )
+        clips = [
+            Clip(path.parent / (row.get("file_name") or ""), (row.get("text") or "").strip())
+            for row in rows
+        ]
     troubles = [f"{clip.path} is not there" for clip in clips if not clip.path.is_file()]
     return clips, troubles + [f"{clip.path} has no text" for clip in clips if not clip.text]
 
 
 def _beside(folder: Path) -> tuple[list[Clip], list[str]]:
     sounds = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    troubles = [f"{path} has no caption {path.stem}.txt" for path in sounds if not path.with_suffix(".txt").is_file()]
+    troubles = [
+        f"{path} has no caption {path.stem}.txt"
+        for path in sounds
+        if not path.with_suffix(".txt").is_file()
+    ]
     if troubles:
         return [], troubles
-    clips = [Clip(path, path.with_suffix(".txt").read_text(encoding="utf-8").strip()) for path in sounds]
+    clips = [
+        Clip(path, path.with_suffix(".txt").read_text(encoding="utf-8").strip()) for path in sounds
+    ]
     return clips, [f"{clip.path} has an empty caption" for clip in clips if not clip.text]
 
 
 def window_of(path: Path, frames: int, place: float) -> np.ndarray:
-    """Mono samples at 16 kHz that fill `frames` mel frames, from the part of the file that `place` (0 to 1) names.
+    """Mono samples at 16 kHz that fill `frames` mel frames, from the part of the file that `place`
+    (0 to 1) names.
 
-    All channels are mixed (the reference takes the first); a file that is too short is mirrored (the reference adds
-    zeros, which AudioMAE takes for a loud sound). DataError.
+    All channels are mixed (the reference takes the first); a file that is too short is mirrored
+    (the reference adds zeros, which AudioMAE takes for a loud sound). DataError.
     """
     import soundfile
     import soxr
@@ -121,34 +145,52 @@ def pictures_of(samples: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarra
     """(log-mel [frames, 64], filter bank [frames, 128]) of `window_of`."""
     centred = samples - samples.mean()
     peak = float(np.abs(centred).max())
-    mel = F.log_mel(centred[: frames * F.HOP_SAMPLES] * (PEAK / peak if peak > 1e-6 else 1.0))[:frames]
+    mel = F.log_mel(centred[: frames * F.HOP_SAMPLES] * (PEAK / peak if peak > 1e-6 else 1.0))[
+        :frames
+    ]
     return mel, F.normalised(F.fbank(samples), frames)
 
 
 def batches(clips: Sequence[Clip], size: int, frames: int) -> Iterator[Batch]:
-    """Random clips, a random window of each, for ever. Draws from torch's generator, whose state a run keeps."""
+    """Random clips, a random window of each, for ever.
+
+    Draws from torch's generator, whose state a run keeps.
+    """
     while True:
         chosen = [clips[int(index)] for index in torch.randint(len(clips), (size,))]
-        pictures = [pictures_of(window_of(clip.path, frames, float(torch.rand(()))), frames) for clip in chosen]
+        pictures = [
+            pictures_of(window_of(clip.path, frames, float(torch.rand(()))), frames)
+            for clip in chosen
+        ]
         mel, fbank = (torch.from_numpy(np.stack(part)) for part in zip(*pictures, strict=True))
         yield Batch(mel, fbank, [clip.text for clip in chosen])
 
 
 class Objective:
-    """The paper's loss: the noise in a latent, told from pooled AudioMAE tokens and words, some of them left out.
+    """The paper's loss: the noise in a latent, told from pooled AudioMAE tokens and words, some of
+    them left out.
 
-    All frozen parts run without gradients. Random numbers are drawn on the CPU whatever the device, so that a resumed
-    run is the uninterrupted one.
+    All frozen parts run without gradients. Random numbers are drawn on the CPU whatever the device,
+    so that a resumed run is the uninterrupted one.
     """
 
-    def __init__(self, components: Components, audiomae: AudioMae, device: str = "cpu", half: bool = False) -> None:
+    def __init__(
+        self, components: Components, audiomae: AudioMae, device: str = "cpu", half: bool = False
+    ) -> None:
         from diffusers import DDIMScheduler
 
         from engine.audioldm2 import graphs
 
         self.unet: AdaptedUNet = components.unet.to(device)
-        self.vae, self.audiomae = components.vae.to(device), audiomae.to(device).requires_grad_(False)
-        own = {name: value for name, value in components.scheduler_config.items() if not name.startswith("_")}
+        self.vae, self.audiomae = (
+            components.vae.to(device),
+            audiomae.to(device).requires_grad_(False),
+        )
+        own = {
+            name: value
+            for name, value in components.scheduler_config.items()
+            if not name.startswith("_")
+        }
         self.scheduler = DDIMScheduler.from_config(own)
         self.latent_frames = components.latent_shape[1]
         self.device, self.half = device, half
@@ -166,18 +208,34 @@ class Objective:
         """`loss`, and the same of the samples that heard their audio (`with_audio`)."""
         latent = self.latents(batch.mel)
         noise = torch.randn(latent.shape).to(self.device)
-        times = torch.randint(self.scheduler.config.num_train_timesteps, (len(latent),)).to(self.device)
+        times = torch.randint(self.scheduler.config.num_train_timesteps, (len(latent),)).to(
+            self.device
+        )
         omega = OMEGAS[int(torch.randint(len(OMEGAS), ()))]
         drops_text, drops_audio = _dropped(len(latent))
-        texts = ["" if drop else text for text, drop in zip(batch.texts, drops_text.tolist(), strict=True)]
+        texts = [
+            "" if drop else text
+            for text, drop in zip(batch.texts, drops_text.tolist(), strict=True)
+        ]
         fbank = torch.where(drops_audio[:, None, None], torch.zeros_like(batch.fbank), batch.fbank)
-        predicted = self.predicted(self.scheduler.add_noise(latent, noise, times), times, texts, fbank, omega)
+        predicted = self.predicted(
+            self.scheduler.add_noise(latent, noise, times), times, texts, fbank, omega
+        )
         error = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
         heard = (~drops_audio).to(self.device, error.dtype)
-        return {"loss": error.mean(), "with_audio": (error * heard).sum() / heard.sum().clamp(min=1)}
+        return {
+            "loss": error.mean(),
+            "with_audio": (error * heard).sum() / heard.sum().clamp(min=1),
+        }
 
     def predicted(
-        self, noised: Tensor, times: Tensor, texts: list[str], fbank: Tensor | None, omega: int, alpha: float = 1.0
+        self,
+        noised: Tensor,
+        times: Tensor,
+        texts: list[str],
+        fbank: Tensor | None,
+        omega: int,
+        alpha: float = 1.0,
     ) -> Tensor:
         """The noise that the UNet tells in latents [B, C, T, F]; `fbank` None: without audio."""
         words = self.words(texts)
@@ -202,9 +260,15 @@ class Objective:
         """The UNet's audio inputs."""
         grid = self.audiomae.grid
         audio = pooled(self.audiomae(fbank.to(self.device)), grid, (omega, omega))
-        positions = pooled_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(self.device)
+        positions = pooled_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(
+            self.device
+        )
         scale = torch.full((len(audio),), alpha, device=self.device)
-        return {"audio": audio, "audio_position": positions.expand(len(audio), -1), "audio_scale": scale}
+        return {
+            "audio": audio,
+            "audio_position": positions.expand(len(audio), -1),
+            "audio_scale": scale,
+        }
 
 
 def _dropped(count: int) -> tuple[Tensor, Tensor]:
@@ -212,14 +276,18 @@ def _dropped(count: int) -> tuple[Tensor, Tensor]:
     lot = torch.rand(count)
     both = lot < BOTH_DROPPED
     text = lot < BOTH_DROPPED + TEXT_DROPPED
-    audio = (lot >= BOTH_DROPPED + TEXT_DROPPED) & (lot < BOTH_DROPPED + TEXT_DROPPED + AUDIO_DROPPED)
+    audio = (lot >= BOTH_DROPPED + TEXT_DROPPED) & (
+        lot < BOTH_DROPPED + TEXT_DROPPED + AUDIO_DROPPED
+    )
     return text, both | audio
 
 
 def checkpoint_layers(unet: AdaptedUNet) -> None:
-    """Trade time for memory: the inside of each transformer and residual block is computed again on the way back.
+    """Trade time for memory: the inside of each transformer and residual block is computed again on
+    the way back.
 
-    diffusers' own switch fails here: with a text mask its checkpointed call forgets an argument (diffusers #13602).
+    diffusers' own switch fails here: with a text mask its checkpointed call forgets an argument
+    (diffusers #13602).
     """
     from diffusers.models.resnet import ResnetBlock2D
     from diffusers.models.transformers.transformer_2d import Transformer2DModel
@@ -291,20 +359,43 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     on_gpu = torch.cuda.is_available()
     add = parser.add_argument
     add("--data", type=Path, help="folder of sounds with captions")
     add("--models", type=Path, required=True, help="models folder of audioldm2")
     add("--out", type=Path, required=True, help="run folder; an unfinished run in it goes on")
     add("--steps", type=int, default=35_000, help="as the released checkpoint (default 35000)")
-    add("--batch", type=int, default=7, help="windows at once (default 7: 24 GB without checkpointing)")
-    add("--accumulate", type=int, default=4, help="batches a step (default 4: 28 windows, as the reference)")
+    add(
+        "--batch",
+        type=int,
+        default=7,
+        help="windows at once (default 7: 24 GB without checkpointing)",
+    )
+    add(
+        "--accumulate",
+        type=int,
+        default=4,
+        help="batches a step (default 4: 28 windows, as the reference)",
+    )
     add("--learning-rate", type=float, default=PUBLISHED["lr"])
-    add("--adapter", type=Path, help="start from this checkpoint instead of the frozen text projections")
-    add("--rotary", action="store_true", help="rotary positions on the audio path: locks the timing")
+    add(
+        "--adapter",
+        type=Path,
+        help="start from this checkpoint instead of the frozen text projections",
+    )
+    add(
+        "--rotary", action="store_true", help="rotary positions on the audio path: locks the timing"
+    )
     add("--checkpointing", action="store_true", help="less memory, about a third more time")
-    add("--half", action=argparse.BooleanOptionalAction, default=on_gpu, help="bfloat16 in the UNet (default on a GPU)")
+    add(
+        "--half",
+        action=argparse.BooleanOptionalAction,
+        default=on_gpu,
+        help="bfloat16 in the UNet (default on a GPU)",
+    )
     add("--device", default="cuda" if on_gpu else "cpu")
     add("--seed", type=int, default=0)
     add("--export", action="store_true", help="write the checkpoint of a run without training on")

@@ -27,14 +27,20 @@ def room(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def room_of(
-    samples: np.ndarray, seconds: float, pause_seconds: float, wet_db: float, random: np.random.Generator
+    samples: np.ndarray,
+    seconds: float,
+    pause_seconds: float,
+    wet_db: float,
+    random: np.random.Generator,
 ) -> np.ndarray:
     """A room with this reverberation time, silent before its first echo."""
     length = int(seconds * SAMPLE_RATE_HZ)
     impulse = random.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
     impulse[: int(pause_seconds * SAMPLE_RATE_HZ)] = 0
     impulse /= np.sqrt(np.sum(impulse**2))
-    return samples + filtered(_convolve(samples, impulse), _tilt(random, -4, 0)) * 10 ** (wet_db / 20)
+    return samples + filtered(_convolve(samples, impulse), _tilt(random, -4, 0)) * 10 ** (
+        wet_db / 20
+    )
 
 
 def equaliser(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -85,9 +91,13 @@ def dynamics(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Slow level changes of up to 12 dB, and tremolo now and then."""
     time = np.arange(len(samples)) / SAMPLE_RATE_HZ
     points = random.uniform(-12, 0, random.integers(2, 6))
-    gain_db = np.interp(np.linspace(0, len(points) - 1, len(samples)), np.arange(len(points)), points)
+    gain_db = np.interp(
+        np.linspace(0, len(points) - 1, len(samples)), np.arange(len(points)), points
+    )
     if random.random() < 0.3:
-        gain_db = gain_db + random.uniform(0.5, 4) * np.sin(2 * np.pi * random.uniform(3.5, 7) * time)
+        gain_db = gain_db + random.uniform(0.5, 4) * np.sin(
+            2 * np.pi * random.uniform(3.5, 7) * time
+        )
     return samples * 10 ** (gain_db / 20)
 
 
@@ -106,7 +116,9 @@ CHAIN = (
 def _convolve(samples: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """The first N samples of the convolution, by FFT: a causal filter, so nothing moves."""
     size = 1 << (len(samples) + len(kernel) - 2).bit_length()
-    spectrum = np.fft.rfft(samples.astype(np.float32), size) * np.fft.rfft(kernel.astype(np.float32), size)
+    spectrum = np.fft.rfft(samples.astype(np.float32), size) * np.fft.rfft(
+        kernel.astype(np.float32), size
+    )
     return np.fft.irfft(spectrum, size)[: len(samples)]
 
 

@@ -4,8 +4,8 @@
     python -m training.codec decoder --data runs/data --out runs/codec     # hours: latents -> samples, encoder frozen
     python -m training.codec sharpened --data runs/data --out runs/codec   # hours: the decoder goes on, beside a critic
 
-The encoder's latents are batch-normalised and get noise in training: what survives the noise is what the
-transformer has to predict, and small errors of the transformer stay small in the sound.
+The encoder's latents are batch-normalised and get noise in training: what survives the noise is
+what the transformer has to predict, and small errors of the transformer stay small in the sound.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ LATENT_NOISE = 0.2
 CROP_FRAMES = 32  # 1.28 s
 PARTIALS_ALONE_STEPS = 800
 CRITIC_SAMPLES = 16_384  # of a crop: half a second
-SHARPENING = {"loss": 1.0, "partials": 1.0, "deceiving": 0.05, "maps": 0.1, "critic": 1.0}  # weights of the losses
+# weights of the losses
+SHARPENING = {"loss": 1.0, "partials": 1.0, "deceiving": 0.05, "maps": 0.1, "critic": 1.0}
 
 
 class FeatureCodec(nn.Module):
@@ -43,7 +44,10 @@ class FeatureCodec(nn.Module):
         self.encoder = CodecEncoder(config)
         width = config.codec_width
         self.decoder = nn.Sequential(
-            nn.Linear(F.LATENT_CHANNELS, width), ConvNeXt(width), ConvNeXt(width), nn.Linear(width, F.FEATURE_WIDTH)
+            nn.Linear(F.LATENT_CHANNELS, width),
+            ConvNeXt(width),
+            ConvNeXt(width),
+            nn.Linear(width, F.FEATURE_WIDTH),
         )
 
 
@@ -59,7 +63,9 @@ def encoder_loss(module: FeatureCodec, features: Tensor) -> dict[str, Tensor]:
 
 
 class Crops:
-    """Random crops of all shards, mapped from disk: features [B, T, 944] and, if asked, waves [B, 1280 T]."""
+    """Random crops of all shards, mapped from disk: features [B, T, 944] and, if asked, waves [B,
+    1280 T].
+    """
 
     def __init__(self, root: Path, batch: int, frames: int, seed: int):
         folders = shard_folders(root)
@@ -80,9 +86,9 @@ class Crops:
         row = self.random.integers(len(self.clean[shard]))
         start = self.random.integers(self.clean[shard].shape[1] - self.frames + 1)
         samples = slice(start * F.SAMPLES_PER_FRAME, (start + self.frames) * F.SAMPLES_PER_FRAME)
-        return self.clean[shard][row, start : start + self.frames], self.wave[shard][row, samples].astype(
-            np.float32
-        ) / 16384
+        return self.clean[shard][row, start : start + self.frames], self.wave[shard][
+            row, samples
+        ].astype(np.float32) / 16384
 
 
 class Synthesis(nn.Module):
@@ -100,11 +106,15 @@ class Synthesis(nn.Module):
         }.items():
             self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
 
-    def forward(self, log_magnitude: Tensor, phase: Tensor, log_amplitude: Tensor, offset: Tensor) -> Tensor:
+    def forward(
+        self, log_magnitude: Tensor, phase: Tensor, log_amplitude: Tensor, offset: Tensor
+    ) -> Tensor:
         """[B, F, 641] twice, [B, F, 478] twice -> [B, 320 F]."""
         magnitude = log_magnitude.clamp(max=7.0).exp()
         cosine, sine = self._partials(log_amplitude, offset)
-        return self._inverse_stft(torch.complex(magnitude * phase.cos() + cosine, magnitude * phase.sin() + sine))
+        return self._inverse_stft(
+            torch.complex(magnitude * phase.cos() + cosine, magnitude * phase.sin() + sine)
+        )
 
     def _partials(self, log_amplitude: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """Real and imaginary part [B, F, 641]."""
@@ -131,16 +141,19 @@ class Synthesis(nn.Module):
     def _overlap_add(frames: Tensor) -> Tensor:
         count, parts = frames.shape[1], frames.shape[2] // F.HOP
         pieces = frames.reshape(frames.shape[0], count, parts, F.HOP)
-        return sum(functional.pad(pieces[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts)).flatten(
-            1
-        )
+        return sum(
+            functional.pad(pieces[:, :, part], (0, 0, part, parts - 1 - part))
+            for part in range(parts)
+        ).flatten(1)
 
 
 class TruePartials:
-    """What a sound's partials are: each bin's energy moved to the slot of its instantaneous frequency.
+    """What a sound's partials are: each bin's energy moved to the slot of its instantaneous
+    frequency.
 
-    Windows of 80 ms below 2 kHz, which tell low notes apart, and of 40 ms above. Resynthesised with any first
-    phases this keeps the chroma (0.897 of 0.899 to the source, 12 unseen pairs). Reassignment of Kodera et al. 1976.
+    Windows of 80 ms below 2 kHz, which tell low notes apart, and of 40 ms above. Resynthesised with
+    any first phases this keeps the chroma (0.897 of 0.899 to the source, 12 unseen pairs).
+    Reassignment of Kodera et al. 1976.
     """
 
     WINDOWS = ((2560, 2, 160), (1280, 80, 400))  # samples; [first, last) bin of its own spectrum
@@ -149,8 +162,12 @@ class TruePartials:
     def __call__(self, wave: Tensor) -> tuple[Tensor, Tensor]:
         """[B, 320 F] -> amplitude [B, F, 478] and offset in slot widths [B, F, 478]."""
         low, high = (self._slots(wave, *window) for window in self.WINDOWS)
-        # 80 ms bins are half bins of the synthesis: the even ones lie on its bins, the odd ones between
-        return tuple(torch.cat([a[..., 0::2], a[..., 1::2], b], dim=-1) for a, b in zip(low, high, strict=True))
+        # 80 ms bins are half bins of the synthesis: the even ones lie on its bins, the odd ones
+        # between
+        return tuple(
+            torch.cat([a[..., 0::2], a[..., 1::2], b], dim=-1)
+            for a, b in zip(low, high, strict=True)
+        )
 
     @staticmethod
     def _slots(wave: Tensor, n_fft: int, first: int, last: int) -> tuple[Tensor, Tensor]:
@@ -159,17 +176,22 @@ class TruePartials:
         window = torch.hann_window(n_fft)
         bins = torch.arange(first - TruePartials.REACH, last + TruePartials.REACH)
         here, next_sample = (
-            torch.stft(x, n_fft, F.HOP, window=window, center=False, return_complex=True)[:, bins.clamp(min=0)]
+            torch.stft(x, n_fft, F.HOP, window=window, center=False, return_complex=True)[
+                :, bins.clamp(min=0)
+            ]
             for x in (padded[:, :-1], padded[:, 1:])
         )  # [B, bins, F]
         true_bin = torch.angle(next_sample * here.conj()).abs() * (n_fft / (2 * math.pi))
-        energy = (here.abs() / (n_fft / 4)).square() / 1.5  # a lobe of Hann holds 1.5 times its peak's
+        # a lobe of Hann holds 1.5 times its peak's
+        energy = (here.abs() / (n_fft / 4)).square() / 1.5
         slot = true_bin.round().long() - bins[0]
         is_near = (slot - torch.arange(len(bins))[:, None]).abs() <= TruePartials.REACH
         energy = energy * (is_near & (bins >= 0)[:, None])
         slot = slot.clamp(0, len(bins) - 1)
         total = torch.zeros_like(energy).scatter_add_(1, slot, energy)
-        centre = torch.zeros_like(energy).scatter_add_(1, slot, energy * true_bin) / total.clamp(min=1e-20)
+        centre = torch.zeros_like(energy).scatter_add_(1, slot, energy * true_bin) / total.clamp(
+            min=1e-20
+        )
         offset = torch.where(total > 1e-20, centre - bins[:, None], 0.0)
         inner = slice(TruePartials.REACH, -TruePartials.REACH)
         return total.sqrt()[:, inner].transpose(1, 2), offset[:, inner].transpose(1, 2)
@@ -184,28 +206,39 @@ def partials_loss(log_amplitude: Tensor, offset: Tensor, wave: Tensor) -> Tensor
 
 
 class SpectralLoss(nn.Module):
-    """Log-mel L1 and spectral convergence at six resolutions: the shortest hears how sharp an attack is, the longest
-    whether partials are steady.
+    """Log-mel L1 and spectral convergence at six resolutions: the shortest hears how sharp an
+    attack is, the longest whether partials are steady.
     """
 
     RESOLUTIONS = (  # window, hop, bands
-        (192, 48, 16), (512, 128, 40), (1024, 256, 80), (2048, 512, 128), (4096, 1024, 160), (8192, 2048, 256),
-    )  # fmt: skip
+        (192, 48, 16),
+        (512, 128, 40),
+        (1024, 256, 80),
+        (2048, 512, 128),
+        (4096, 1024, 160),
+        (8192, 2048, 256),
+    )
 
     def __init__(self):
         super().__init__()
         from librosa.filters import mel
 
         self.filters = [
-            torch.from_numpy(mel(sr=F.SAMPLE_RATE_HZ, n_fft=n, n_mels=bands)) for n, _, bands in self.RESOLUTIONS
+            torch.from_numpy(mel(sr=F.SAMPLE_RATE_HZ, n_fft=n, n_mels=bands))
+            for n, _, bands in self.RESOLUTIONS
         ]
 
     def forward(self, made: Tensor, true: Tensor) -> dict[str, Tensor]:
         mels, convergences = [], []
         for (n_fft, hop, _bands), filters in zip(self.RESOLUTIONS, self.filters, strict=True):
             window = torch.hann_window(n_fft)
-            one, two = (torch.stft(x, n_fft, hop, window=window, return_complex=True).abs() for x in (made, true))
-            mels.append((torch.log(filters @ one + 1e-4) - torch.log(filters @ two + 1e-4)).abs().mean())
+            one, two = (
+                torch.stft(x, n_fft, hop, window=window, return_complex=True).abs()
+                for x in (made, true)
+            )
+            mels.append(
+                (torch.log(filters @ one + 1e-4) - torch.log(filters @ two + 1e-4)).abs().mean()
+            )
             convergences.append((one - two).norm() / two.norm())
         mel, convergence = sum(mels) / len(mels), sum(convergences) / len(convergences)
         return {"loss": mel + 0.5 * convergence, "mel_l1": mel, "convergence": convergence}
@@ -235,12 +268,15 @@ class Listener:
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 latent = self.encoder(features)
-                latent = latent + 0.5 * LATENT_NOISE * torch.rand(len(latent), 1, 1) * torch.randn_like(latent)
+                latent = latent + 0.5 * LATENT_NOISE * torch.rand(
+                    len(latent), 1, 1
+                ) * torch.randn_like(latent)
             return tuple(part.float() for part in decoder(latent))
 
     def sound(self, decoded: tuple[Tensor, ...]) -> Tensor:
-        """[B, 1280 T]. Where the partials lie gets no gradient: spectra say little about it, and would undo what
-        `partials_loss` knows."""
+        """[B, 1280 T]. Where the partials lie gets no gradient: spectra say little about it, and
+        would undo what `partials_loss` knows.
+        """
         log_magnitude, phase, log_amplitude, offset = decoded
         return self.speak(log_magnitude, phase, log_amplitude, offset.detach())
 
@@ -313,7 +349,9 @@ PARTS = {"encoder": train_encoder, "decoder": train_decoder, "sharpened": train_
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=tuple(PARTS))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -30,7 +30,9 @@ def struck(factor: float) -> Callable[[Score], Score]:
     """Every note that much harder or softer: on most instruments a matter of brightness, too."""
 
     def play(score: Score) -> Score:
-        notes = tuple(n._replace(velocity=int(np.clip(factor * n.velocity, 12, 127))) for n in score.notes)
+        notes = tuple(
+            n._replace(velocity=int(np.clip(factor * n.velocity, 12, 127))) for n in score.notes
+        )
         return replace(score, notes=notes)
 
     return play
@@ -38,7 +40,10 @@ def struck(factor: float) -> Callable[[Score], Score]:
 
 def shortened(score: Score) -> Score:
     """Every note at most a tenth of a second."""
-    return replace(score, notes=tuple(n._replace(duration_seconds=min(n.duration_seconds, 0.1)) for n in score.notes))
+    return replace(
+        score,
+        notes=tuple(n._replace(duration_seconds=min(n.duration_seconds, 0.1)) for n in score.notes),
+    )
 
 
 def tilted(db_an_octave: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,10 +1,12 @@
-"""Whom the decoder has to deceive: nets that tell a true spectrogram from a made one, each at its own resolution.
+"""Whom the decoder has to deceive: nets that tell a true spectrogram from a made one, each at its
+own resolution.
 
     samples -> complex spectrogram, its level drawn together -> 2-D convolutions over (bands, time) -> a map of scores
 
-Distances to one true sound are smallest for a mean of all likely ones, and a mean of attacks is dull; a critic asks
-only whether this could be a true one. After the discriminators of EnCodec (Defossez et al. 2022, section 3.4) and DAC
-(Kumar et al. 2023), narrowed until a CPU trains them; hinge loss, and the distance of their hidden maps.
+Distances to one true sound are smallest for a mean of all likely ones, and a mean of attacks is
+dull; a critic asks only whether this could be a true one. After the discriminators of EnCodec
+(Defossez et al. 2022, section 3.4) and DAC (Kumar et al. 2023), narrowed until a CPU trains them;
+hinge loss, and the distance of their hidden maps.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-RESOLUTIONS = ((256, 64), (512, 128), (2048, 512))  # window and hop in samples: attacks, both, steady partials
+# window and hop in samples: attacks, both, steady partials
+RESOLUTIONS = ((256, 64), (512, 128), (2048, 512))
 CHANNELS = (16, 24, 32, 32)
 DRAWN_TOGETHER = 0.3  # exponent of the magnitudes: what is soft counts, too
 
@@ -50,7 +53,9 @@ class SpectrogramCritic(nn.Module):
         window = torch.hann_window(self.n_fft, device=wave.device)
         spectrum = torch.stft(wave, self.n_fft, self.hop, window=window, return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square() + 1e-6
-        x = torch.stack([spectrum.real, spectrum.imag], dim=1) * power[:, None] ** ((DRAWN_TOGETHER - 1) / 2)
+        x = torch.stack([spectrum.real, spectrum.imag], dim=1) * power[:, None] ** (
+            (DRAWN_TOGETHER - 1) / 2
+        )
         maps = []
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), 0.1)
@@ -59,13 +64,19 @@ class SpectrogramCritic(nn.Module):
 
 
 def critic_loss(critic: Critic, made: Tensor, true: Heard) -> Tensor:
-    """Hinge loss: true sounds above 1, made ones below -1. `true`: what the critic heard in them, with gradients."""
+    """Hinge loss: true sounds above 1, made ones below -1. `true`: what the critic heard in them,
+    with gradients.
+    """
     pairs = zip(critic(made.detach()), true, strict=True)
-    return _mean([functional.relu(1 + m).mean() + functional.relu(1 - t).mean() for (m, _), (t, _) in pairs])
+    return _mean(
+        [functional.relu(1 + m).mean() + functional.relu(1 - t).mean() for (m, _), (t, _) in pairs]
+    )
 
 
 def deceiving_losses(critic: Critic, made: Tensor, true: Heard) -> dict[str, Tensor]:
-    """What the maker of `made` minimises, the critic held still: `deceiving`, and `maps`, the hidden maps' distance."""
+    """What the maker of `made` minimises, the critic held still: `deceiving`, and `maps`, the
+    hidden maps' distance.
+    """
     still = {name: value.detach() for name, value in critic.named_parameters()}
     heard = torch.func.functional_call(critic, still, (made,))
     maps = [

@@ -2,10 +2,10 @@
 
     python -m training.data --out runs/data --solo 2700 --drums 600 --parts 1200
 
-A shard holds whole scores: each is played on several instruments, so that any two of its rows are an aligned pair.
-Its kind says what is played: made-up music for one player, a drummer, or one part of what the arranger composed.
-Shards are written whole or not at all; the command continues where it stopped, and several may run side by side
-(`--part 0/2`, `--part 1/2`).
+A shard holds whole scores: each is played on several instruments, so that any two of its rows are
+an aligned pair. Its kind says what is played: made-up music for one player, a drummer, or one part
+of what the arranger composed. Shards are written whole or not at all; the command continues where
+it stopped, and several may run side by side (`--part 0/2`, `--part 1/2`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SUITED = {  # groups of instruments that two of the four targets of a part come 
     "pad": ("strings", "synth", "voice", "organ"),
     "arpeggio": ("keys", "guitar", "mallets", "plucked"),
 }
-# Features are kept as bytes: 0.03 of a standard deviation, 0.7 dB, far below what augmentation moves.
+# Features are kept as bytes: 0.03 of a standard deviation, 0.7 dB, far below what augmentation
+# moves.
 BYTE_LOWEST, BYTE_STEP = -3.6, 0.03
 
 
@@ -55,7 +56,9 @@ def levelled(samples: np.ndarray) -> np.ndarray:
 
 
 class Player(NamedTuple):
-    """Who plays a score: a row of SOUNDS in a colour, another sampled sound (label -1), or the arranger's guide."""
+    """Who plays a score: a row of SOUNDS in a colour, another sampled sound (label -1), or the
+    arranger's guide.
+    """
 
     label: int
     colour: int = PLAIN
@@ -65,29 +68,42 @@ class Player(NamedTuple):
 
 
 def players(piece: Piece, random: np.random.Generator) -> list[Player]:
-    """Targets, and sounds that are only ever heard; a piece that the arranger wrote is heard as its guide, too."""
-    sounds, others = (KIT_LABELS, SOURCE_ONLY_KITS) if piece.is_drums else (PITCHED_LABELS, SOURCE_ONLY_PROGRAMS)
+    """Targets, and sounds that are only ever heard; a piece that the arranger wrote is heard as its
+    guide, too.
+    """
+    sounds, others = (
+        (KIT_LABELS, SOURCE_ONLY_KITS) if piece.is_drums else (PITCHED_LABELS, SOURCE_ONLY_PROGRAMS)
+    )
     suited = [label for label in sounds if SOUNDS[label].group in SUITED.get(piece.role, ())]
-    first = random.choice(suited, min(2, len(suited)), replace=False) if suited else np.zeros(0, int)
+    first = (
+        random.choice(suited, min(2, len(suited)), replace=False) if suited else np.zeros(0, int)
+    )
     rest = random.choice(np.setdiff1d(sounds, first), TARGETS_PER_SCORE - len(first), replace=False)
     cast = [_target(int(label), random) for label in (*first, *rest)]
     for program in random.choice(others, SOURCES_PER_SCORE - piece.has_guide, replace=False):
-        cast.append(Player(SOURCE_ONLY, program=int(program), bank=PERCUSSION if piece.is_drums else 0))
+        cast.append(
+            Player(SOURCE_ONLY, program=int(program), bank=PERCUSSION if piece.is_drums else 0)
+        )
     return cast + [Player(SOURCE_ONLY, is_guide=True)] * piece.has_guide
 
 
 def _target(label: int, random: np.random.Generator) -> Player:
-    colour = int(random.integers(1, len(COLOURS))) if random.random() < COLOURED_PROBABILITY else PLAIN
+    colour = (
+        int(random.integers(1, len(COLOURS))) if random.random() < COLOURED_PROBABILITY else PLAIN
+    )
     return Player(label, colour, SOUNDS[label].program, SOUNDS[label].bank)
 
 
 def make_shard(kind: str, seeds: range, renderers: dict[str, Renderer]) -> dict[str, np.ndarray]:
-    """Rows grouped by score: wave int16 [R, N], clean and heard uint8 [R, T, 944]; label, colour and score [R].
+    """Rows grouped by score: wave int16 [R, N], clean and heard uint8 [R, T, 944]; label, colour
+    and score [R].
 
     `clean` is what the codec encodes; `heard` is what the audio encoder gets to hear:
     the same sound, two times out of three through a microphone in a room.
     """
-    rows: dict[str, list] = {name: [] for name in ("wave", "clean", "heard", "label", "colour", "score")}
+    rows: dict[str, list] = {
+        name: [] for name in ("wave", "clean", "heard", "label", "colour", "score")
+    }
     for seed in seeds:
         random = np.random.default_rng([0xDA7A, seed])
         piece = make_piece(kind, seed)
@@ -102,7 +118,9 @@ def make_shard(kind: str, seeds: range, renderers: dict[str, Renderer]) -> dict[
             rows["wave"].append(np.clip(np.round(clean * 16384), -32768, 32767).astype(np.int16))
             rows["clean"].append(features)
             rows["heard"].append(
-                to_bytes(F.features(levelled(like_a_recording(clean, random)))) if recorded else features
+                to_bytes(F.features(levelled(like_a_recording(clean, random))))
+                if recorded
+                else features
             )
             rows["label"].append(player.label)
             rows["colour"].append(player.colour)
@@ -120,7 +138,9 @@ def sounded(piece: Piece, player: Player, renderer: Renderer) -> np.ndarray:
 
 
 def write_shard(folder: Path, arrays: dict[str, np.ndarray]) -> None:
-    """One .npy an array, so that training can map them; the folder is renamed into place when whole."""
+    """One .npy an array, so that training can map them; the folder is renamed into place when
+    whole.
+    """
     partial = folder.with_name(f"{folder.name}.partial{os.getpid()}")
     partial.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
@@ -134,17 +154,27 @@ def shard_folders(root: Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     for kind in SEEDS:
-        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"scores of the kind {kind}")
-    parser.add_argument("--part", default="0/1", help="which part of how many, for processes side by side")
+        parser.add_argument(
+            f"--{kind}", type=int, default=0, metavar="N", help=f"scores of the kind {kind}"
+        )
+    parser.add_argument(
+        "--part", default="0/1", help="which part of how many, for processes side by side"
+    )
     options = parser.parse_args(arguments)
     part, parts = (int(number) for number in options.part.split("/"))
     from tqdm import tqdm
 
     renderers = {name: Renderer(find_soundfont(name)) for name in TRAINING_SOUNDFONTS}
-    wanted = [(kind, index) for kind in SEEDS for index in range(getattr(options, kind) // SCORES_PER_SHARD)]
+    wanted = [
+        (kind, index)
+        for kind in SEEDS
+        for index in range(getattr(options, kind) // SCORES_PER_SHARD)
+    ]
     for kind, index in tqdm(wanted[part::parts], desc="shards", unit="shard"):
         folder = options.out / f"shard_{kind}_{index:05d}"
         if not folder.exists():

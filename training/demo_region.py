@@ -1,4 +1,5 @@
-"""The region that `retimbre demo` sends: eight bars of a minuet (C. Petzold, about 1725), played by FluidSynth.
+"""The region that `retimbre demo` sends: eight bars of a minuet (C. Petzold, about 1725), played by
+FluidSynth.
 
 python -m training.demo_region --out server/demo_region.flac
 """
@@ -19,11 +20,39 @@ BEAT_SECONDS = 60 / 132
 RATE_HZ = 48_000
 # (pitch, beats); the left hand has one chord of pitches a bar
 RIGHT = (
-    (74, 1), (67, 0.5), (69, 0.5), (71, 0.5), (72, 0.5), (74, 1), (67, 1), (67, 1),
-    (76, 1), (72, 0.5), (74, 0.5), (76, 0.5), (78, 0.5), (79, 1), (67, 1), (67, 1),
-    (72, 1), (74, 0.5), (72, 0.5), (71, 0.5), (69, 0.5), (71, 1), (72, 0.5), (71, 0.5), (69, 0.5), (67, 0.5),
-    (66, 1), (67, 0.5), (69, 0.5), (71, 0.5), (67, 0.5), (69, 3),
-)  # fmt: skip
+    (74, 1),
+    (67, 0.5),
+    (69, 0.5),
+    (71, 0.5),
+    (72, 0.5),
+    (74, 1),
+    (67, 1),
+    (67, 1),
+    (76, 1),
+    (72, 0.5),
+    (74, 0.5),
+    (76, 0.5),
+    (78, 0.5),
+    (79, 1),
+    (67, 1),
+    (67, 1),
+    (72, 1),
+    (74, 0.5),
+    (72, 0.5),
+    (71, 0.5),
+    (69, 0.5),
+    (71, 1),
+    (72, 0.5),
+    (71, 0.5),
+    (69, 0.5),
+    (67, 0.5),
+    (66, 1),
+    (67, 0.5),
+    (69, 0.5),
+    (71, 0.5),
+    (67, 0.5),
+    (69, 3),
+)
 LEFT = ((55, 59), (59,), (60,), (59,), (57,), (55,), (62, 57), (50, 54))
 BEATS_PER_BAR = 3
 PAN = 0.62  # share of the right hand's power on the right side, so that the region is stereo
@@ -46,7 +75,9 @@ def rendered(renderer: Renderer, notes: tuple[Note, ...], program: int) -> np.nd
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     import soundfile
@@ -57,7 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
     sides = [np.sqrt(share) * right + np.sqrt(1 - share) * left for share in (1 - PAN, PAN)]
     stereo = np.stack(sides, axis=1)
     stereo *= level_gain(stereo.mean(axis=1))
-    soundfile.write(options.out, stereo / max(1.0, np.abs(stereo).max() / 0.9), RATE_HZ, subtype="PCM_16")
+    soundfile.write(
+        options.out, stereo / max(1.0, np.abs(stereo).max() / 0.9), RATE_HZ, subtype="PCM_16"
+    )
 
 
 if __name__ == "__main__":

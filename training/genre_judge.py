@@ -1,11 +1,13 @@
-"""Trains the evaluation's judge of genres on true renderings of the arranger's pieces, and reports how good it is.
+"""Trains the evaluation's judge of genres on true renderings of the arranger's pieces, and reports
+how good it is.
 
     python -m training.genre_judge --cache runs/genre_judge
 
-Pieces come from JUDGE_SEEDS, which no model learns from; three soundfonts play tune, bass, chords and drums, each a
-little louder or softer than it should be. Writes evaluation/weights/genre.onnx, then asks it about fresh renderings of
-further pieces and writes genre.json. It knows the arranger's genres, not the world's: what it hears is whether a stem
-does what a sampler would do with such a piece.
+Pieces come from JUDGE_SEEDS, which no model learns from; three soundfonts play tune, bass, chords
+and drums, each a little louder or softer than it should be. Writes evaluation/weights/genre.onnx,
+then asks it about fresh renderings of further pieces and writes genre.json. It knows the arranger's
+genres, not the world's: what it hears is whether a stem does what a sampler would do with such a
+piece.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def rendered(players: Players, seed: int, genre: str) -> Sound:
     random = np.random.default_rng([0x6E4E, seed])
     played = perform(players, compose(seed, SECONDS, genre), GENRE_ROLES, random)
     gains = 10 ** (random.uniform(-LEVEL_DB, LEVEL_DB, len(played.parts)) / 20)
-    mix = sum(np.float32(gain) * part for gain, part in zip(gains, played.parts.values(), strict=True))
+    mix = sum(
+        np.float32(gain) * part for gain, part in zip(gains, played.parts.values(), strict=True)
+    )
     return Sound(mix, RATE_HZ)
 
 
@@ -54,7 +58,11 @@ def render(cache: Path, font: str, pieces: int) -> Path:
     first = FIRST_SEED + 10_000 * list(SOUNDFONTS).index(font)
     for index in tqdm(range(pieces * len(GENRES)), desc=font, unit="piece"):
         genre = index % len(GENRES)
-        log_mel.append(rendered(players, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(np.float16))
+        log_mel.append(
+            rendered(players, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(
+                np.float16
+            )
+        )
         label.append(genre)
     players.close()
     cache.mkdir(parents=True, exist_ok=True)
@@ -77,10 +85,15 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int) -> JudgeNet:
         random, noise = np.random.default_rng([0x6E4E, step]), torch.Generator().manual_seed(step)
         chosen = random.integers(len(label), size=BATCH)
         starts = random.integers(log_mel.shape[2] - WINDOW_FRAMES, size=BATCH)
-        rows = [log_mel[row, :, start : start + WINDOW_FRAMES] for row, start in zip(chosen, starts, strict=True)]
+        rows = [
+            log_mel[row, :, start : start + WINDOW_FRAMES]
+            for row, start in zip(chosen, starts, strict=True)
+        ]
         heard = disturbed(torch.from_numpy(np.stack(rows).astype(np.float32)), noise)
         answer = net(torch.from_numpy(normalised(heard.numpy())))
-        loss = nn.functional.cross_entropy(answer, torch.from_numpy(label[chosen]), label_smoothing=0.05)
+        loss = nn.functional.cross_entropy(
+            answer, torch.from_numpy(label[chosen]), label_smoothing=0.05
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -100,18 +113,26 @@ def measure(judge: Judge, font: str, rounds: int) -> tuple[int, list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/genre_judge"), help="renderings")
     parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER)
     parser.add_argument("--pieces", type=int, default=15, help="of each genre, a soundfont")
     parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--measure", action="store_true", help="only measure the judge that is there")
-    parser.add_argument("--rounds", type=int, default=4, help="times that each genre is asked for, a soundfont")
+    parser.add_argument(
+        "--measure", action="store_true", help="only measure the judge that is there"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=4, help="times that each genre is asked for, a soundfont"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if not options.measure:
         sets = [np.load(render(options.cache, font, options.pieces)) for font in SOUNDFONTS]
-        log_mel, label = (np.concatenate([data[name] for data in sets]) for name in ("log_mel", "label"))
+        log_mel, label = (
+            np.concatenate([data[name] for data in sets]) for name in ("log_mel", "label")
+        )
         export(train(log_mel, label, options.steps), options.out / f"{NAME}.onnx")
     write_card(options.out, NAME, list(GENRES), partial(measure, rounds=options.rounds))
 

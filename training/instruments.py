@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
 PERCUSSION = 128  # General MIDI's bank of kits
 
 
@@ -82,14 +81,85 @@ SOUNDS = INSTRUMENTS + KITS + MORE  # a label in the training data is a row of t
 SOURCE_ONLY_KITS: tuple[int, ...] = (8, 32)  # appear only as sources
 # Sounds that appear only as sources, so that a region need not come from the table above.
 SOURCE_ONLY_PROGRAMS: tuple[int, ...] = (
-    1, 2, 3, 5, 9, 10, 14, 15, 17, 18, 20, 23, 25, 27, 28, 29, 32, 34, 35, 36, 39, 41, 43, 44, 49, 50, 51, 53, 54,
-    58, 59, 62, 63, 64, 66, 67, 69, 70, 72, 74, 76, 77, 78, 79, 82, 85, 87, 88, 90, 91, 106, 107, 108, 109, 110, 111,
-)  # fmt: skip
+    1,
+    2,
+    3,
+    5,
+    9,
+    10,
+    14,
+    15,
+    17,
+    18,
+    20,
+    23,
+    25,
+    27,
+    28,
+    29,
+    32,
+    34,
+    35,
+    36,
+    39,
+    41,
+    43,
+    44,
+    49,
+    50,
+    51,
+    53,
+    54,
+    58,
+    59,
+    62,
+    63,
+    64,
+    66,
+    67,
+    69,
+    70,
+    72,
+    74,
+    76,
+    77,
+    78,
+    79,
+    82,
+    85,
+    87,
+    88,
+    90,
+    91,
+    106,
+    107,
+    108,
+    109,
+    110,
+    111,
+)
 
 TEMPLATES: tuple[str, ...] = (
-    "{}", "{}", "a {}", "turn this into a {}", "turn this into {}", "make it sound like a {}", "play it on a {}", "{} please",
-    "make this a {}", "change the instrument to {}", "I want a {}", "convert to {}", "as a {}", "{} sound", "sounds like a {}",
-    "replace it with a {}", "could you play this with a {}?", "a recording of a {}", "this melody played by a {}", "Turn it into a {}.",
-)  # fmt: skip
+    "{}",
+    "{}",
+    "a {}",
+    "turn this into a {}",
+    "turn this into {}",
+    "make it sound like a {}",
+    "play it on a {}",
+    "{} please",
+    "make this a {}",
+    "change the instrument to {}",
+    "I want a {}",
+    "convert to {}",
+    "as a {}",
+    "{} sound",
+    "sounds like a {}",
+    "replace it with a {}",
+    "could you play this with a {}?",
+    "a recording of a {}",
+    "this melody played by a {}",
+    "Turn it into a {}.",
+)
 
 BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}

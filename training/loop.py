@@ -1,7 +1,7 @@
 """What every training shares: one loop with resume, weight average, log and progress bar.
 
-A run folder holds `last.pt` (everything needed to go on), `log.jsonl` (one line every `LOG_EVERY` steps) and
-`config.json`. Started again on the same folder, a run continues from `last.pt`.
+A run folder holds `last.pt` (everything needed to go on), `log.jsonl` (one line every `LOG_EVERY`
+steps) and `config.json`. Started again on the same folder, a run continues from `last.pt`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def run(
 ) -> None:
     """Train until `schedule.steps`; `loss_of` returns named losses of which `loss` is minimised.
 
-    A step is the mean over `accumulate` batches. `optimisers`: other ones than `make_optimisers` makes.
+    A step is the mean over `accumulate` batches. `optimisers`: other ones than `make_optimisers`
+    makes.
     """
     from tqdm import tqdm
 
@@ -122,8 +123,11 @@ def run(
     bar.close()
 
 
-def make_optimisers(module: nn.Module, learning_rate: float, muon: bool = True) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan 2024) for the hidden matrices, AdamW for the rest; without `muon`, AdamW for all.
+def make_optimisers(
+    module: nn.Module, learning_rate: float, muon: bool = True
+) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan 2024) for the hidden matrices, AdamW for the rest; without `muon`, AdamW for
+    all.
 
     Muon costs about 0.6 s a step for the transformer's matrices on one core, whatever the batch:
     worth it for large batches only.
@@ -138,9 +142,15 @@ def make_optimisers(module: nn.Module, learning_rate: float, muon: bool = True) 
             and "time." not in name
         )
         (matrices if inner else rest).append(parameter)
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    ]
     if matrices:
-        made.append(torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
+        made.append(
+            torch.optim.Muon(
+                matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+            )
+        )
     return made
 
 

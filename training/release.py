@@ -2,8 +2,9 @@
 
     python -m training.release --codec runs/codec --transformer runs/transformer --out engine/nano/weights
 
-Several transformers, such as snapshots of one run, become their mean (Wortsman et al. 2022, "Model soups"). Each graph
-is compared with its torch module before it is kept; the figures stand in config.json.
+Several transformers, such as snapshots of one run, become their mean (Wortsman et al. 2022, "Model
+soups"). Each graph is compared with its torch module before it is kept; the figures stand in
+config.json.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class SentenceEncoder(nn.Module):
 def modules(codec: Path, transformers: list[Path]) -> dict[str, nn.Module]:
     """Stage name -> trained module, averaged weights."""
     config = NanoConfig()
-    # Half-way to the sharpened one: attacks nearly as sharp, and spectra nearer to the true ones than either's.
+    # Half-way to the sharpened one: attacks nearly as sharp, and spectra nearer to the true ones
+    # than either's.
     decoders = [
         load_average(codec / "decoder", LatentDecoder(config)),
         load_average(codec / "sharpened", Sharpening(config)).decoder,
@@ -105,7 +107,9 @@ def example_inputs(
     }
 
 
-def relative_error(path: Path, module: nn.Module, arguments: tuple[Tensor, ...], names: tuple[str, ...]) -> float:
+def relative_error(
+    path: Path, module: nn.Module, arguments: tuple[Tensor, ...], names: tuple[str, ...]
+) -> float:
     """Root mean square of graph minus module, over that of the module; the worst output."""
     import onnxruntime
 
@@ -121,12 +125,20 @@ def relative_error(path: Path, module: nn.Module, arguments: tuple[Tensor, ...],
 def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, float]:
     """Export every stage into `out`; returns the error of each. Raises ValueError above the bound."""
     out.mkdir(parents=True, exist_ok=True)
-    small, other = example_inputs(width), example_inputs(width, batch=1, frames=128, pooled=32, words=12)
+    small, other = (
+        example_inputs(width),
+        example_inputs(width, batch=1, frames=128, pooled=32, words=12),
+    )
     errors = {}
     for stage in STAGES:
         module, path = trained[stage.name].eval(), out / f"{stage.name}.onnx"
         export_stage(
-            module, small[stage.name], path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes
+            module,
+            small[stage.name],
+            path,
+            list(stage.input_names),
+            list(stage.output_names),
+            stage.dynamic_axes,
         )
         exact = relative_error(path, module, other[stage.name], stage.input_names)
         shrink(path)
@@ -138,15 +150,22 @@ def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, f
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--codec", type=Path, required=True)
     parser.add_argument("--transformer", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     errors = release(modules(options.codec, options.transformer), NanoConfig().width, options.out)
     shutil.copyfile(sentence_encoder_folder() / "tokenizer.json", options.out / "tokenizer.json")
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(options.out.glob("*.onnx"))}
-    steps = {name: [steps_done(folder) for folder in folders] for name, folders in _runs(options).items()}
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(options.out.glob("*.onnx"))
+    }
+    steps = {
+        name: [steps_done(folder) for folder in folders] for name, folders in _runs(options).items()
+    }
     config = {
         "name": "nano",
         "version": 1,

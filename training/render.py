@@ -9,7 +9,11 @@ import numpy as np
 from engine.nano.features import SAMPLE_RATE_HZ
 from training.scores import BEND_RANGE_CENTS, CONTROL_RATE_HZ, Score
 
-SOUNDFONT_FOLDERS = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"), Path("/usr/local/share/soundfonts"))
+SOUNDFONT_FOLDERS = (
+    Path("/usr/share/sounds/sf2"),
+    Path("/usr/share/sounds/sf3"),
+    Path("/usr/local/share/soundfonts"),
+)
 SOUNDFONTS = {  # name -> (file, Debian package)
     "fluid": ("FluidR3_GM.sf2", "fluid-soundfont-gm"),
     "musescore": ("MuseScore_General_Lite.sf3", "musescore-general-soundfont-small"),
@@ -42,14 +46,17 @@ class Renderer:
         import fluidsynth
 
         self._synth = fluidsynth.Synth(
-            gain=1.2, samplerate=float(SAMPLE_RATE_HZ), **{"synth.reverb.active": 0, "synth.chorus.active": 0}
+            gain=1.2,
+            samplerate=float(SAMPLE_RATE_HZ),
+            **{"synth.reverb.active": 0, "synth.chorus.active": 0},
         )
         self._font = self._synth.sfload(str(soundfont))
         if self._font == -1:
             raise RuntimeError(f"FluidSynth cannot read {soundfont}")
 
     def render(self, score: Score, program: int, bank: int = 0) -> np.ndarray:
-        """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program has no such notes.
+        """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program
+        has no such notes.
 
         `bank` 128: percussion.
         """
@@ -86,7 +93,9 @@ def _schedule(score: Score, length: int) -> list[list[tuple[int, int]]]:
         start = int(note.start_seconds * CONTROL_RATE_HZ)
         if start < length:
             events[start].append((note.pitch_midi, note.velocity))
-            end = max(start + 2, int((note.start_seconds + note.duration_seconds) * CONTROL_RATE_HZ))
+            end = max(
+                start + 2, int((note.start_seconds + note.duration_seconds) * CONTROL_RATE_HZ)
+            )
             if end < length:
                 events[end].insert(0, (note.pitch_midi, 0))
     return events

@@ -23,7 +23,8 @@ from training.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
 from training.scores import CONTROL_RATE_HZ, Score
 
 SECONDS = 10.0
-SHOWN = {"jazz": 9, "bossa nova": 6, "waltz": 12, "folk": 3, "techno": 3, "funk": 2, "blues": 5}  # genre -> seed
+# genre -> seed
+SHOWN = {"jazz": 9, "bossa nova": 6, "waltz": 12, "folk": 3, "techno": 3, "funk": 2, "blues": 5}
 HEARD = "funk"  # whose spectrogram is drawn
 HIT_SECONDS = 0.05  # as wide as a hit is drawn
 METRES = {3: "3/4", 4: "4/4", 5: "5/4", 6: "6/8"}
@@ -35,7 +36,15 @@ COLOURS = {
     "pad": "#b8cbe0",
     "bass": "#2ca02c",
 }
-GAINS = {"tune": 1.0, "bass": 1.0, "drums": 1.0, "chords": 0.6, "counter": 0.5, "arpeggio": 0.4, "pad": 0.4}
+GAINS = {
+    "tune": 1.0,
+    "bass": 1.0,
+    "drums": 1.0,
+    "chords": 0.6,
+    "counter": 0.5,
+    "arpeggio": 0.4,
+    "pad": 0.4,
+}
 SUFFIXES = {  # quality -> what is written after the root
     "major": "",
     "minor": "m",
@@ -55,7 +64,16 @@ SUFFIXES = {  # quality -> what is written after the root
 def genre_table() -> str:
     """Markdown, a row for each of GENRES."""
     return table(
-        ["genre", "also called", "BPM", "metres", "feel", "modes", "a progression", "tune, bass, chords, drums"],
+        [
+            "genre",
+            "also called",
+            "BPM",
+            "metres",
+            "feel",
+            "modes",
+            "a progression",
+            "tune, bass, chords, drums",
+        ],
         [_row(name, genre) for name, genre in GENRES.items()],
     )
 
@@ -86,14 +104,23 @@ def draw_roll(path: Path, piece: Arrangement) -> None:
 
     figure = Figure(figsize=(11, 5), layout="constrained")
     pitched, struck = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for role, notes in {**{role: piece.parts.get(role, ()) for role in reversed(COLOURS)}, "tune": piece.tune}.items():
+    for role, notes in {
+        **{role: piece.parts.get(role, ()) for role in reversed(COLOURS)},
+        "tune": piece.tune,
+    }.items():
         _bars(pitched, notes, [note.pitch_midi for note in notes], COLOURS[role])
         pitched.plot([], [], color=COLOURS[role], linewidth=5, label=role)
-    lines = [name for name, pitch in DRUMS.items() if any(pitch == n.pitch_midi for n in piece.parts["drums"])]
+    lines = [
+        name
+        for name, pitch in DRUMS.items()
+        if any(pitch == n.pitch_midi for n in piece.parts["drums"])
+    ]
     places = {DRUMS[name]: place for place, name in enumerate(lines)}
     hits = [note._replace(duration_seconds=HIT_SECONDS) for note in piece.parts["drums"]]
     _bars(struck, hits, [places[note.pitch_midi] for note in hits], "black")
-    struck.set(yticks=range(len(lines)), yticklabels=lines, xlabel="seconds", xlim=(0, piece.grid.seconds))
+    struck.set(
+        yticks=range(len(lines)), yticklabels=lines, xlabel="seconds", xlim=(0, piece.grid.seconds)
+    )
     pitched.set(ylabel="MIDI pitch")
     _grid_lines((pitched, struck), piece)
     handles, names = pitched.get_legend_handles_labels()
@@ -119,10 +146,21 @@ def _grid_lines(axes, piece: Arrangement) -> None:
     for beat, seconds in enumerate(grid.beats_seconds):
         if 0 <= seconds < grid.seconds:
             for axis in axes:
-                axis.axvline(seconds, color="black", linewidth=0.8 if grid.place_in_bar(beat) == 0 else 0.15, zorder=0)
+                axis.axvline(
+                    seconds,
+                    color="black",
+                    linewidth=0.8 if grid.place_in_bar(beat) == 0 else 0.15,
+                    zorder=0,
+                )
         if beat < len(grid.chords) and (beat == 0 or grid.chords[beat] != grid.chords[beat - 1]):
             place = max(0.0, seconds), axes[0].get_ylim()[1]
-            axes[0].annotate(_name(grid.chords[beat]), place, xytext=(2, 3), textcoords="offset points", fontsize=8)
+            axes[0].annotate(
+                _name(grid.chords[beat]),
+                place,
+                xytext=(2, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
 
 
 def _name(chord: Chord) -> str:
@@ -143,7 +181,9 @@ def played(piece: Arrangement, renderer: Renderer) -> np.ndarray:
 
 def instrument(words: str) -> Instrument:
     """The row of SOUNDS with these words, or else with the last of them: "upright bass" is a bass."""
-    rows: Mapping[str, Instrument] = {word: sound for sound in SOUNDS for word in (*sound.words, sound.name)}
+    rows: Mapping[str, Instrument] = {
+        word: sound for sound in SOUNDS for word in (*sound.words, sound.name)
+    }
     return rows[words] if words in rows else rows[words.split()[-1]]
 
 
@@ -164,7 +204,9 @@ def draw_spectrogram(path: Path, piece: Arrangement) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder of arranger.md")
     options = parser.parse_args(arguments)
     block(options.out / "arranger.md", "genres", genre_table())

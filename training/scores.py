@@ -16,7 +16,11 @@ from engine.arranging.music import Note
 
 CONTROL_RATE_HZ = 100
 # Seeds are shared out once, so that no score is ever met twice.
-TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = range(100_000), range(200_000, 300_000), range(300_000, 400_000)
+TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = (
+    range(100_000),
+    range(200_000, 300_000),
+    range(300_000, 400_000),
+)
 BEND_RANGE_CENTS = 200.0  # General MIDI's default: two semitones either way
 SCALES = (
     (0, 2, 4, 5, 7, 9, 11),
@@ -66,10 +70,16 @@ def make_score(seed: int, seconds: float = 5.12) -> Score:
     scale = SCALES[random.integers(len(SCALES))]
     centre = float(np.clip(random.normal(64, 10), 40, 88))
     player = _Player(random, tempo_bpm, seconds, key, scale, centre)
-    notes = sorted(texture(player)) or [player.note(0.0, seconds / 2, player.degree(player.nearest_step(centre)))]
+    notes = sorted(texture(player)) or [
+        player.note(0.0, seconds / 2, player.degree(player.nearest_step(centre)))
+    ]
     curve_length = int(round(seconds * CONTROL_RATE_HZ))
     return Score(
-        seconds, tempo_bpm, tuple(notes), _bend(random, notes, curve_length), _expression(random, curve_length)
+        seconds,
+        tempo_bpm,
+        tuple(notes),
+        _bend(random, notes, curve_length),
+        _expression(random, curve_length),
     )
 
 
@@ -77,7 +87,13 @@ class _Player:
     """The choices that stay the same through one score."""
 
     def __init__(self, random, tempo_bpm, seconds, key, scale, centre):
-        self.random, self.seconds, self.key, self.scale, self.centre = random, seconds, key, scale, centre
+        self.random, self.seconds, self.key, self.scale, self.centre = (
+            random,
+            seconds,
+            key,
+            scale,
+            centre,
+        )
         self.beat = 60 / tempo_bpm
         self.legato = random.choice([0.35, 0.7, 0.9, 1.0, 1.08], p=[0.12, 0.2, 0.3, 0.25, 0.13])
         self.loudness = random.uniform(55, 110)
@@ -95,13 +111,22 @@ class _Player:
 
     def onsets(self, rhythms=RHYTHMS):
         """(start, duration) in seconds, bar after bar, repeating a motif as music does."""
-        motif = [rhythms[self.random.integers(len(rhythms))] for _ in range(self.random.integers(1, 4))]
+        motif = [
+            rhythms[self.random.integers(len(rhythms))] for _ in range(self.random.integers(1, 4))
+        ]
         time = self.origin
         while time < self.seconds - 0.05:
             for cell in motif:
                 for length in cell:
-                    if time >= 0 and self.random.random() >= self.rest_probability and time < self.seconds - 0.05:
-                        yield max(0.0, time + self.random.normal(0, 1) * self.human_seconds), length * self.beat
+                    if (
+                        time >= 0
+                        and self.random.random() >= self.rest_probability
+                        and time < self.seconds - 0.05
+                    ):
+                        yield (
+                            max(0.0, time + self.random.normal(0, 1) * self.human_seconds),
+                            length * self.beat,
+                        )
                     time += length * self.beat
 
     def note(self, start, duration, pitch, accent=0.0) -> Note:
@@ -119,7 +144,8 @@ def _melody(player: _Player, rhythms=RHYTHMS) -> list[Note]:
     for start, duration in player.onsets(rhythms):
         notes.append(player.note(start, duration, player.degree(step)))
         leap = player.random.choice(
-            [0, 1, -1, 2, -2, 3, -3, 4, -5, 7], p=[0.1, 0.22, 0.22, 0.12, 0.12, 0.06, 0.06, 0.04, 0.03, 0.03]
+            [0, 1, -1, 2, -2, 3, -3, 4, -5, 7],
+            p=[0.1, 0.22, 0.22, 0.12, 0.12, 0.06, 0.06, 0.04, 0.03, 0.03],
         )
         step = step + int(leap) if abs(step + leap - home) < 9 else home
     return notes
@@ -130,33 +156,49 @@ def _parallel(player: _Player) -> list[Note]:
     lead = _melody(player)
     second = [
         player.note(
-            n.start_seconds, n.duration_seconds, player.degree(player.nearest_step(n.pitch_midi) + interval), -8
+            n.start_seconds,
+            n.duration_seconds,
+            player.degree(player.nearest_step(n.pitch_midi) + interval),
+            -8,
         )
         for n in lead
     ]
     return lead + second
 
 
-def _chords(player: _Player, rhythms=((1.0,), (2.0,), (4.0,), (0.5, 0.5), (1.5, 0.5))) -> list[Note]:
+def _chords(
+    player: _Player, rhythms=((1.0,), (2.0,), (4.0,), (0.5, 0.5), (1.5, 0.5))
+) -> list[Note]:
     shape = (0, 2, 4) if player.random.random() < 0.6 else (0, 2, 4, 6)
     root, notes = player.nearest_step(player.centre - 5), []
     for start, duration in player.onsets(rhythms):
         strum = player.random.choice([0.0, 0.0, 0.02])
-        notes += [player.note(start + strum * i, duration, player.degree(root + s), -5) for i, s in enumerate(shape)]
+        notes += [
+            player.note(start + strum * i, duration, player.degree(root + s), -5)
+            for i, s in enumerate(shape)
+        ]
         if player.random.random() < 0.5:
-            root = player.nearest_step(player.centre - 5) + int(player.random.choice([0, 3, 4, 5, 1, -2]))
+            root = player.nearest_step(player.centre - 5) + int(
+                player.random.choice([0, 3, 4, 5, 1, -2])
+            )
     return notes
 
 
 def _arpeggio(player: _Player) -> list[Note]:
     root = player.nearest_step(player.centre - 6)
-    pattern = ((0, 2, 4, 7), (0, 4, 7, 4), (0, 2, 4, 2), (0, 2, 4, 6, 7, 6, 4, 2))[player.random.integers(4)]
+    pattern = ((0, 2, 4, 7), (0, 4, 7, 4), (0, 2, 4, 2), (0, 2, 4, 6, 7, 6, 4, 2))[
+        player.random.integers(4)
+    ]
     cell = ((0.25,) * 4, (0.5, 0.5), (1 / 3,) * 3)[player.random.integers(3)]
     notes = []
     for index, (start, duration) in enumerate(player.onsets((cell,))):
         if index % len(pattern) == 0 and player.random.random() < 0.5:
-            root = player.nearest_step(player.centre - 6) + int(player.random.choice([0, 3, 4, 5, -2]))
-        notes.append(player.note(start, duration, player.degree(root + pattern[index % len(pattern)])))
+            root = player.nearest_step(player.centre - 6) + int(
+                player.random.choice([0, 3, 4, 5, -2])
+            )
+        notes.append(
+            player.note(start, duration, player.degree(root + pattern[index % len(pattern)]))
+        )
     return notes
 
 
@@ -172,7 +214,12 @@ def _bass(player: _Player) -> list[Note]:
 
 
 def _drone(player: _Player) -> list[Note]:
-    low = player.note(0.0, player.seconds / player.legato, player.degree(player.nearest_step(player.centre - 12)), -10)
+    low = player.note(
+        0.0,
+        player.seconds / player.legato,
+        player.degree(player.nearest_step(player.centre - 12)),
+        -10,
+    )
     return [low, *_melody(player)]
 
 
@@ -194,10 +241,14 @@ def _bend(random, notes, length: int) -> np.ndarray:
         since = time - note.start_seconds
         inside = (since >= 0) & (since < note.duration_seconds)
         depth = vibrato_cents * np.clip((since - delay) / 0.25, 0, 1)
-        curve += np.where(inside, depth * np.sin(2 * np.pi * vibrato_hz * since), 0) / max(1, _voices(notes, note))
+        curve += np.where(inside, depth * np.sin(2 * np.pi * vibrato_hz * since), 0) / max(
+            1, _voices(notes, note)
+        )
         if random.random() < slide_probability:
             reach, glide = random.uniform(-180, 100), random.uniform(0.04, 0.16)
-            curve += np.where(inside, reach * np.clip(1 - since / glide, 0, 1), 0) / max(1, _voices(notes, note))
+            curve += np.where(inside, reach * np.clip(1 - since / glide, 0, 1), 0) / max(
+                1, _voices(notes, note)
+            )
     return np.clip(curve, -BEND_RANGE_CENTS, BEND_RANGE_CENTS).astype(np.float32)
 
 
@@ -211,4 +262,6 @@ def _expression(random, length: int) -> np.ndarray:
     if random.random() < 0.5:
         return np.ones(length, np.float32)
     points = random.uniform(0.35, 1.0, random.integers(2, 7))
-    return np.interp(np.linspace(0, len(points) - 1, length), np.arange(len(points)), points).astype(np.float32)
+    return np.interp(
+        np.linspace(0, len(points) - 1, length), np.arange(len(points)), points
+    ).astype(np.float32)

@@ -2,9 +2,10 @@
 
     python -m training.transformer --data runs/data --codec runs/codec --out runs/transformer
 
-The source and the target are two instruments playing one score; the words name the target. Loss: the velocity of the
-rectified flow at logit-normal times (Esser et al. 2024). Pooling omega is drawn per batch; words, audio or both are
-dropped now and then so that guidance and the bare text model exist.
+The source and the target are two instruments playing one score; the words name the target. Loss:
+the velocity of the rectified flow at logit-normal times (Esser et al. 2024). Pooling omega is drawn
+per batch; words, audio or both are dropped now and then so that guidance and the bare text model
+exist.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from training.phrases import Phrasebook
 OMEGAS, OMEGA_WEIGHTS = (1, 2, 4, 8), (0.7, 0.14, 0.08, 0.08)
 DROP_TEXT, DROP_AUDIO, DROP_BOTH = 0.08, 0.05, 0.05
 SAME_INSTRUMENT = 0.06  # now and then the source already is what is asked for
-GUIDE = 0.4  # of sources, where the arranger's guide is among them: it is all that nano hears of a new part
-COLOURED_WEIGHT = 3.0  # of a target that an adjective describes, to a plain one's 1: there are few of each
+# of sources, where the arranger's guide is among them: it is all that nano hears of a new part
+GUIDE = 0.4
+# of a target that an adjective describes, to a plain one's 1: there are few of each
+COLOURED_WEIGHT = 3.0
 GAIN_DB = 6.0
 SHARES = {"solo": 0.55, "drums": 0.25, "parts": 0.2}  # of the kinds of shards, where there are all
 
@@ -53,16 +56,21 @@ class Pairs:
         self.colour = [np.load(folder / "colour.npy") for folder in folders]
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
-        self.wanted = [as_targets(label, colour) for label, colour in zip(self.label, self.colour, strict=True)]
+        self.wanted = [
+            as_targets(label, colour) for label, colour in zip(self.label, self.colour, strict=True)
+        ]
         self.share = shares([folder.name for folder in folders])
-        self.has_guide = [not folder.name.startswith("shard_solo") for folder in folders]  # as a score's last row
+        # as a score's last row
+        self.has_guide = [not folder.name.startswith("shard_solo") for folder in folders]
         self.book = Phrasebook(root)
         self.batch, self.random = batch, np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:
             picks = [self._pick() for _ in range(self.batch)]
-            heard, mate, latent, phrase, audio_scale = (np.stack(column) for column in zip(*picks, strict=True))
+            heard, mate, latent, phrase, audio_scale = (
+                np.stack(column) for column in zip(*picks, strict=True)
+            )
             source = disguised(from_bytes(heard), from_bytes(mate), self.random)
             yield {
                 "heard": torch.from_numpy(louder(source, self.random)),
@@ -74,11 +82,15 @@ class Pairs:
             }
 
     def _pick(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.float32]:
-        """One row: the source, another player of its score, the target's latents, its words, and alpha."""
+        """One row: the source, another player of its score, the target's latents, its words, and
+        alpha.
+        """
         shard = self.random.choice(len(self.heard), p=self.share)
         labels = self.label[shard]
         target = self.random.choice(len(labels), p=self.wanted[shard])
-        mates = np.flatnonzero((self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target))
+        mates = np.flatnonzero(
+            (self.score[shard] == self.score[shard][target]) & (np.arange(len(labels)) != target)
+        )
         same = self.random.random() < SAME_INSTRUMENT or not len(mates)
         source, mate = (target, target) if same else self.random.choice(mates, 2)
         if not same and self.has_guide[shard] and self.random.random() < GUIDE:
@@ -105,7 +117,9 @@ def as_targets(label: np.ndarray, colour: np.ndarray) -> np.ndarray:
 
 def louder(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Features [B, T, 944] as if heard up to 6 dB louder or softer: adding to a logarithm."""
-    gain = np.log(10 ** (random.uniform(-GAIN_DB, GAIN_DB, (len(features), 1, 1)) / 20)).astype(np.float32)
+    gain = np.log(10 ** (random.uniform(-GAIN_DB, GAIN_DB, (len(features), 1, 1)) / 20)).astype(
+        np.float32
+    )
     features[..., : F.MEL_WIDTH] += gain / F.MEL_STD
     features[..., F.MEL_WIDTH :] += gain / F.PITCH_STD
     return features
@@ -116,7 +130,8 @@ def latents(folder: Path, encoder: nn.Module) -> np.ndarray:
     clean = np.load(folder / "clean.npy", mmap_mode="r")
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         parts = [
-            encoder(torch.from_numpy(from_bytes(clean[i : i + 50]))).float().numpy() for i in range(0, len(clean), 50)
+            encoder(torch.from_numpy(from_bytes(clean[i : i + 50]))).float().numpy()
+            for i in range(0, len(clean), 50)
         ]
     return np.concatenate(parts).astype(np.float16)
 
@@ -143,19 +158,33 @@ def flow_loss(module: Transformer, batch: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--codec", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--seed", type=int, default=3, help="of the order of the data; change it when a run is resumed")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=3,
+        help="of the order of the data; change it when a run is resumed",
+    )
     options = parser.parse_args(arguments)
     encoder = load_average(options.codec / "encoder", FeatureCodec(NanoConfig())).encoder
     pairs = Pairs(options.data, encoder, options.batch, options.seed)
     schedule = Schedule(options.steps, options.learning_rate)
-    run(options.out, Transformer(NanoConfig()), iter(pairs), flow_loss, schedule, average_decay=0.995)
+    run(
+        options.out,
+        Transformer(NanoConfig()),
+        iter(pairs),
+        flow_loss,
+        schedule,
+        average_decay=0.995,
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Ableton Live through AbletonOSC: the selected Session clip goes out, the stem lands on a new track in its scene.
+"""Ableton Live through AbletonOSC: the selected Session clip goes out, the stem lands on a new
+track in its scene.
 
-python clients/ableton/retimbre_ableton.py "turn this into a violin" --preset chamber_violin --seed 3
+python clients/ableton/retimbre_ableton.py "turn this into a violin" --preset chamber_violin --seed
+3
 
-Needs Live with the AbletonOSC remote script (ports 11000 and 11001) and a running `retimbre serve`. AbletonOSC itself
-cannot place audio yet; forks and open pull requests of it can (create_audio_clip). Where it cannot, the stem lies
-beside the clip's file and this says where. It knows Session clips only; the Max device takes arrangement clips too.
+Needs Live with the AbletonOSC remote script (ports 11000 and 11001) and a running `retimbre serve`.
+AbletonOSC itself cannot place audio yet; forks and open pull requests of it can
+(create_audio_clip). Where it cannot, the stem lies beside the clip's file and this says where. It
+knows Session clips only; the Max device takes arrangement clips too.
 """
 
 from __future__ import annotations
@@ -21,7 +24,6 @@ from typing import Any
 
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
-
 from retimbre_client import Client, ClientError, Progress
 
 LIVE_PORT, REPLY_PORT = 11000, 11001  # AbletonOSC's own; the second is fixed there
@@ -37,13 +39,17 @@ class LiveError(Exception):
 class Live:
     """AbletonOSC: questions are answered on their own address, commands not at all."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = LIVE_PORT, reply_port: int = REPLY_PORT) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = LIVE_PORT, reply_port: int = REPLY_PORT
+    ) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind(("127.0.0.1", reply_port))
         except OSError as error:
             self._socket.close()
-            raise LiveError(f"port {reply_port} is taken: end the other program that talks to AbletonOSC") from error
+            raise LiveError(
+                f"port {reply_port} is taken: end the other program that talks to AbletonOSC"
+            ) from error
         self._target = (host, port)
 
     def __enter__(self) -> Live:
@@ -60,13 +66,17 @@ class Live:
         self._socket.sendto(message.build().dgram, self._target)
 
     def ask(self, address: str, *values: Any, seconds: float = ANSWER_SECONDS) -> Any:
-        """What follows the indices in the answer: one value, or a list of several. Raises LiveError."""
+        """What follows the indices in the answer: one value, or a list of several. Raises
+        LiveError.
+        """
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             self.tell(address, *values)
             if (answer := self._hear(address, values, min(left, ASK_AGAIN_SECONDS))) is not None:
                 return answer[0] if len(answer) == 1 else answer
-        raise LiveError(f"Live does not answer {address}: is the AbletonOSC remote script switched on in its settings?")
+        raise LiveError(
+            f"Live does not answer {address}: is the AbletonOSC remote script switched on in its settings?"
+        )
 
     def _hear(self, address: str, indices: tuple, seconds: float) -> list[Any] | None:
         ends_at = time.monotonic() + seconds
@@ -78,8 +88,8 @@ class Live:
                 return None
             except OSError:  # Windows tells here that nobody listened at the other port
                 continue
-            if message.address == address and tuple(message.params[:len(indices)]) == indices:
-                return message.params[len(indices):]
+            if message.address == address and tuple(message.params[: len(indices)]) == indices:
+                return message.params[len(indices) :]
         return None
 
     def until(self, is_so: Callable[[], bool]) -> bool:
@@ -116,24 +126,45 @@ def selected_clip(live: Live) -> Clip:
     if not get("is_audio_clip"):
         raise LiveError("the selected clip is MIDI; freeze and flatten its track first")
     if get("warping"):
-        raise LiveError("the clip is warped, so its file is not what you hear: switch Warp off, or consolidate it and "
-                        "switch Warp off there (the Max device also takes clips warped to the song's own tempo)")
+        raise LiveError(
+            "the clip is warped, so its file is not what you hear: switch Warp off, or consolidate it and "
+            "switch Warp off there (the Max device also takes clips warped to the song's own tempo)"
+        )
     if get("pitch_coarse") or get("pitch_fine"):
-        raise LiveError("the clip is transposed, so its file is not what you hear: consolidate it first")
+        raise LiveError(
+            "the clip is transposed, so its file is not what you hear: consolidate it first"
+        )
     start, end = float(get("loop_start")), float(get("loop_end"))  # in seconds, as it is not warped
-    return Clip(*slot, name=get("name"), file=Path(get("file_path")), start_seconds=max(0.0, start),
-                length_seconds=end - max(0.0, start), gain=float(get("gain")),
-                tempo=float(live.ask("/live/song/get/tempo")))
+    return Clip(
+        *slot,
+        name=get("name"),
+        file=Path(get("file_path")),
+        start_seconds=max(0.0, start),
+        length_seconds=end - max(0.0, start),
+        gain=float(get("gain")),
+        tempo=float(live.ask("/live/song/get/tempo")),
+    )
 
 
 def edit(client: Client, clip: Clip, text: str, beat: float, keys: dict[str, Any]) -> list[Path]:
     """The stems, copied beside the clip's file: what a Live Set refers to must not be in a spool."""
-    outcome = client.edit(clip.file, text, on_progress=_show, start=clip.start_seconds, length=clip.length_seconds,
-                          tempo=clip.tempo, beats_start=beat, **keys)
+    outcome = client.edit(
+        clip.file,
+        text,
+        on_progress=_show,
+        start=clip.start_seconds,
+        length=clip.length_seconds,
+        tempo=clip.tempo,
+        beats_start=beat,
+        **keys,
+    )
     folder = clip.file.parent / "retimbre"
     folder.mkdir(exist_ok=True)
     name = re.sub(r"[^\w]+", "-", text)[:40].strip("-")
-    stems = [client.fetch(stem, _new(folder / f"{clip.file.stem}-{name}-{stem.name}.wav")) for stem in outcome.stems]
+    stems = [
+        client.fetch(stem, _new(folder / f"{clip.file.stem}-{name}-{stem.name}.wav"))
+        for stem in outcome.stems
+    ]
     print(f"seed {outcome.seed}, {outcome.seconds:.1f} s", file=sys.stderr)
     return stems
 
@@ -147,7 +178,8 @@ def _new(path: Path) -> Path:
 
 
 def place(live: Live, clip: Clip, stem: Path, track: int, name: str, beat: float | None) -> bool:
-    """Put a stem on a new track at index `track`: in the clip's scene, or in the arrangement at `beat`.
+    """Put a stem on a new track at index `track`: in the clip's scene, or in the arrangement at
+    `beat`.
 
     Returns False, and leaves no track behind, where this AbletonOSC cannot.
     """
@@ -158,10 +190,14 @@ def place(live: Live, clip: Clip, stem: Path, track: int, name: str, beat: float
     live.tell("/live/track/set/name", track, name)
     if beat is None:
         live.tell("/live/clip_slot/create_audio_clip", track, clip.scene, str(stem))
-        is_there = live.until(lambda: bool(live.ask("/live/clip_slot/get/has_clip", track, clip.scene)))
+        is_there = live.until(
+            lambda: bool(live.ask("/live/clip_slot/get/has_clip", track, clip.scene))
+        )
     else:
         live.tell("/live/track/create_audio_clip", track, str(stem), float(beat))
-        is_there = live.until(lambda: live.ask("/live/track/get/arrangement_clips/start_time", track) == beat)
+        is_there = live.until(
+            lambda: live.ask("/live/track/get/arrangement_clips/start_time", track) == beat
+        )
     if not is_there:
         live.tell("/live/song/delete_track", track)
         live.until(lambda: live.ask("/live/song/get/num_tracks") == tracks)
@@ -174,7 +210,9 @@ def place(live: Live, clip: Clip, stem: Path, track: int, name: str, beat: float
 def run(arguments: argparse.Namespace) -> None:
     """Ask Live, edit, put it back. Raises LiveError or ClientError."""
     keys = dict(pair.split("=", 1) for pair in arguments.set)
-    keys |= {key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None}
+    keys |= {
+        key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None
+    }
     with Live(port=arguments.live_port, reply_port=arguments.reply_port) as live:
         clip = selected_clip(live)
         with Client(arguments.host, arguments.port) as client:
@@ -194,8 +232,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("text", help="what to do, in words")
     parser.add_argument("--preset", help="a style, or several with weights: harp 0.7 choir 0.3")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any key of docs/osc.md")
-    parser.add_argument("--beat", type=float, help="place the stem in the arrangement at this beat, not in the scene")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="any key of docs/osc.md"
+    )
+    parser.add_argument(
+        "--beat",
+        type=float,
+        help="place the stem in the arrangement at this beat, not in the scene",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="of the retimbre server")
     parser.add_argument("--port", type=int, default=11020, help="of the retimbre server")
     parser.add_argument("--live-port", type=int, default=LIVE_PORT, help=argparse.SUPPRESS)

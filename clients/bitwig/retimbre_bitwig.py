@@ -1,10 +1,12 @@
-"""Bitwig Studio through DrivenByMoss: edit a file and load the stem into a slot of the Clip Launcher.
+"""Bitwig Studio through DrivenByMoss: edit a file and load the stem into a slot of the Clip
+Launcher.
 
 python clients/bitwig/retimbre_bitwig.py solo.wav "turn this into a violin" --track 2 --clip 1
 
-Needs Bitwig with the extension DrivenByMoss, controller "Open Sound Control", and a running `retimbre serve`.
-DrivenByMoss tells the tempo and takes files; which file a clip plays it does not tell, so the file is named here.
-Bounce the clip in Bitwig first (Bounce in Place); its file then lies in the project's folder.
+Needs Bitwig with the extension DrivenByMoss, controller "Open Sound Control", and a running
+`retimbre serve`. DrivenByMoss tells the tempo and takes files; which file a clip plays it does not
+tell, so the file is named here. Bounce the clip in Bitwig first (Bounce in Place); its file then
+lies in the project's folder.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from typing import Any
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
-
 from retimbre_client import Client, ClientError, Progress
 
-RECEIVE_PORT, SEND_PORT = 8000, 9000  # as set in the extension: it receives on the first and sends to the second
+# as set in the extension: it receives on the first and sends to the second
+RECEIVE_PORT, SEND_PORT = 8000, 9000
 BANK = range(1, 9)  # DrivenByMoss numbers what its banks of eight show
 REFRESH_SECONDS = 1.0
 
@@ -44,12 +46,17 @@ def insert_file(track: int, clip: int, path: Path) -> bytes:
     """The message that loads a file into a slot. Raises BitwigError."""
     for name, number in (("track", track), ("clip", clip)):
         if number not in BANK:
-            raise BitwigError(f"--{name} {number}: expected 1 to 8, as DrivenByMoss's bank shows them now")
+            raise BitwigError(
+                f"--{name} {number}: expected 1 to 8, as DrivenByMoss's bank shows them now"
+            )
     return message(f"/track/{track}/clip/{clip}/insertFile", str(path.resolve()))
 
 
 class Bitwig:
-    """DrivenByMoss on two UDP ports. Nothing it is told is acknowledged; what it shows can be asked for."""
+    """DrivenByMoss on two UDP ports.
+
+    Nothing it is told is acknowledged; what it shows can be asked for.
+    """
 
     def __init__(self, receive_port: int = RECEIVE_PORT, send_port: int = SEND_PORT) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -58,7 +65,9 @@ class Bitwig:
             self._socket.bind(("127.0.0.1", send_port))
         except OSError as error:
             self._socket.close()
-            raise BitwigError(f"port {send_port} is taken: end the other program that listens to Bitwig") from error
+            raise BitwigError(
+                f"port {send_port} is taken: end the other program that listens to Bitwig"
+            ) from error
 
     def __enter__(self) -> Bitwig:
         return self
@@ -70,7 +79,9 @@ class Bitwig:
         self._socket.sendto(packet, self._target)
 
     def shown(self, address: str, expected: Any = None, seconds: float = REFRESH_SECONDS) -> Any:
-        """The value that it shows there; with `expected`, once it is that. None if it says nothing of the kind."""
+        """The value that it shows there; with `expected`, once it is that. None if it says nothing
+        of the kind.
+        """
         self.send(message("/refresh"))
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
@@ -92,23 +103,37 @@ def _messages(packet: bytes) -> list[OscMessage]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Edit the file with Bitwig's tempo, put the stem beside it, load it. Raises BitwigError or ClientError."""
-    insert_file(arguments.track, arguments.clip, arguments.audio)  # a wrong slot is refused before the work
+    """Edit the file with Bitwig's tempo, put the stem beside it, load it.
+
+    Raises BitwigError or ClientError.
+    """
+    # a wrong slot is refused before the work
+    insert_file(arguments.track, arguments.clip, arguments.audio)
     keys = dict(pair.split("=", 1) for pair in arguments.set)
-    keys |= {key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None}
+    keys |= {
+        key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None
+    }
     with Bitwig(arguments.bitwig_port, arguments.listen_port) as bitwig:
         tempo = bitwig.shown("/tempo/raw")
         if tempo is None:
-            raise BitwigError(f"Bitwig does not answer on port {arguments.bitwig_port}: add the controller Open Sound "
-                              f"Control, which receives there and sends to 127.0.0.1 port {arguments.listen_port}")
+            raise BitwigError(
+                f"Bitwig does not answer on port {arguments.bitwig_port}: add the controller Open Sound "
+                f"Control, which receives there and sends to 127.0.0.1 port {arguments.listen_port}"
+            )
         with Client(arguments.host, arguments.port) as client:
-            outcome = client.edit(arguments.audio, arguments.text, on_progress=_show, tempo=float(tempo), **keys)
-            stem = client.fetch(outcome.stems[0], _target(arguments.audio, arguments.text, outcome.seed))
+            outcome = client.edit(
+                arguments.audio, arguments.text, on_progress=_show, tempo=float(tempo), **keys
+            )
+            stem = client.fetch(
+                outcome.stems[0], _target(arguments.audio, arguments.text, outcome.seed)
+            )
         print(stem)
         bitwig.send(insert_file(arguments.track, arguments.clip, stem))
         slot = f"/track/{arguments.track}/clip/{arguments.clip}"
         if bitwig.shown(f"{slot}/hasContent", expected=1, seconds=3 * REFRESH_SECONDS) is None:
-            raise BitwigError(f"Bitwig did not take the file into {slot}; is it an audio track? Drag it in: {stem}")
+            raise BitwigError(
+                f"Bitwig did not take the file into {slot}; is it an audio track? Drag it in: {stem}"
+            )
 
 
 def _target(audio: Path, text: str, seed: int) -> Path:
@@ -128,11 +153,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clip", type=int, required=True, help="slot of that track, 1 to 8")
     parser.add_argument("--preset", help="a style, or several with weights: harp 0.7 choir 0.3")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any key of docs/osc.md")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="any key of docs/osc.md"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="of the retimbre server")
     parser.add_argument("--port", type=int, default=11020, help="of the retimbre server")
-    parser.add_argument("--bitwig-port", type=int, default=RECEIVE_PORT, help="the extension's port to receive on")
-    parser.add_argument("--listen-port", type=int, default=SEND_PORT, help="the extension's port to send to")
+    parser.add_argument(
+        "--bitwig-port", type=int, default=RECEIVE_PORT, help="the extension's port to receive on"
+    )
+    parser.add_argument(
+        "--listen-port", type=int, default=SEND_PORT, help="the extension's port to send to"
+    )
     try:
         run(parser.parse_args(argv))
     except (BitwigError, ClientError) as error:

@@ -1,7 +1,8 @@
 """The parts of an ACE-Step 1.5 repository in diffusers' layout, and its stages as torch modules.
 
-The stock pipeline offers all the tasks here, but no negative words, no mixture of prompts, no cancel before the first
-step, and it draws from the encoder's posterior without its generator: so its components are used, not its call.
+The stock pipeline offers all the tasks here, but no negative words, no mixture of prompts, no
+cancel before the first step, and it draws from the encoder's posterior without its generator: so
+its components are used, not its call.
 """
 
 from __future__ import annotations
@@ -25,12 +26,26 @@ PARTS = (
     Part("scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")),
     Part("vae", "vae", model("diffusers", "AutoencoderOobleck")),
     Part("text_encoder", "text_encoder", model("transformers", "AutoModel"), halves=True),
-    Part("condition_encoder", "condition_encoder", model(PIPELINE, "AceStepConditionEncoder"), halves=True),
-    Part("transformer", "transformer", model("diffusers", "AceStepTransformer1DModel"), halves=True),
+    Part(
+        "condition_encoder",
+        "condition_encoder",
+        model(PIPELINE, "AceStepConditionEncoder"),
+        halves=True,
+    ),
+    Part(
+        "transformer", "transformer", model("diffusers", "AceStepTransformer1DModel"), halves=True
+    ),
 )
 CODES = (  # for covers; a repository may come without them
-    Part("audio_tokenizer", "audio_tokenizer", model(PIPELINE, "AceStepAudioTokenizer"), halves=True),
-    Part("detokenizer", "audio_token_detokenizer", model(PIPELINE, "AceStepAudioTokenDetokenizer"), halves=True),
+    Part(
+        "audio_tokenizer", "audio_tokenizer", model(PIPELINE, "AceStepAudioTokenizer"), halves=True
+    ),
+    Part(
+        "detokenizer",
+        "audio_token_detokenizer",
+        model(PIPELINE, "AceStepAudioTokenDetokenizer"),
+        halves=True,
+    ),
 )
 IN_HALF = ("text_encoder", "word_embedding", "condition_encoder", "semantic_codes", "transformer")
 
@@ -114,7 +129,9 @@ class Context(nn.Module):
         self.encoder = encoder
 
     def forward(self, words: Tensor, lyrics: Tensor, timbre: Tensor) -> Tensor:
-        everything = lambda sequence: torch.ones(sequence.shape[:2], dtype=torch.bool, device=sequence.device)  # noqa: E731
+        everything = lambda sequence: torch.ones(
+            sequence.shape[:2], dtype=torch.bool, device=sequence.device
+        )  # noqa: E731
         order = torch.arange(len(words), device=words.device)
         return self.encoder(words, everything(words), lyrics, everything(lyrics), timbre, order)[0]
 

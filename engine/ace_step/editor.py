@@ -4,8 +4,9 @@
     scene -> vae_encoder -> source, as its task hears it (whole, codes, or a hole) -+-> transformer x steps
     samples of the region <- vae_decoder <------------------------------------------+
 
-Guidance is APG as the base checkpoint was sampled by its authors: velocity = v(words) + (lambda - 1) * the part of the
-running difference to v(no words) that does not lie along v(words). Rule: knows runners only. One thread at a time.
+Guidance is APG as the base checkpoint was sampled by its authors: velocity = v(words) + (lambda -
+1) * the part of the running difference to v(no words) that does not lie along v(words). Rule: knows
+runners only. One thread at a time.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Sizes:
 
 
 class Editor:
-    """The loaded stages at work. The constructor takes finished parts; `can_guide`: not for turbo checkpoints."""
+    """The loaded stages at work.
+
+    The constructor takes finished parts; `can_guide`: not for turbo checkpoints.
+    """
 
     def __init__(
         self,
@@ -79,11 +83,16 @@ class Editor:
         progress("encoding", 0.0)
         rate_hz = self.sizes.rate_hz
         window = window_of(
-            scene, self.sizes.frame_samples, round(LEAST_SECONDS * rate_hz), round(max_seconds * rate_hz),
+            scene,
+            self.sizes.frame_samples,
+            round(LEAST_SECONDS * rate_hz),
+            round(max_seconds * rate_hz),
             self.sizes.frames_at_once,
-        )  # fmt: skip
+        )
         source, mask = self._source(window.samples, window.mask, task)
-        predict = self._predictor(knobs, task, len(window.samples) / rate_hz, np.concatenate([source, mask], axis=1))
+        predict = self._predictor(
+            knobs, task, len(window.samples) / rate_hz, np.concatenate([source, mask], axis=1)
+        )
         if cancelled():
             raise Cancelled
         noise = noise_for(knobs.seed, self.sizes.latent_channels, len(source))[None]
@@ -95,14 +104,20 @@ class Editor:
 
     def is_cut(self, text: str) -> bool:
         """Whether a text is longer than the encoder reads."""
-        return len(self._ids(PROMPT.format(WORDS_ALONE, text, METAS.format(30)), None)[0]) > MAX_WORDS
+        return (
+            len(self._ids(PROMPT.format(WORDS_ALONE, text, METAS.format(30)), None)[0]) > MAX_WORDS
+        )
 
     def silence(self, frames: int) -> np.ndarray:
         """The latent of silence [frames, 64]; beyond ten minutes it begins again."""
         return np.tile(self._silence, (-(-frames // len(self._silence)), 1))[:frames]
 
-    def _source(self, samples: np.ndarray, mask: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
-        """What the transformer hears of the window, and where it is to make something: both [T, 64]."""
+    def _source(
+        self, samples: np.ndarray, mask: np.ndarray, task: Task
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the transformer hears of the window, and where it is to make something: both [T,
+        64].
+        """
         (latent,) = self.runners["vae_encoder"](samples=samples.T[None])
         if task.hears_codes:
             (latent,) = self.runners["semantic_codes"](latent=latent)
@@ -117,14 +132,16 @@ class Editor:
     ) -> Callable[[np.ndarray, float], np.ndarray]:
         """The guided velocity of a latent [1, T, 64] at a time."""
         contexts = [
-            (self.context(instruction_for(task, text), text, seconds), weight) for text, weight in knobs.prompts
+            (self.context(instruction_for(task, text), text, seconds), weight)
+            for text, weight in knobs.prompts
         ]
         is_guided = self.can_guide and knobs.guidance > 1
         avoided = self._avoided(knobs, task, seconds) if is_guided else None
         guided = _Apg(knobs.guidance) if is_guided else None
         cover = min(1.0, knobs.strength) if task.hears_codes else 1.0
         alone = [
-            (self.context(WORDS_ALONE, text, seconds), weight) for text, weight in (knobs.prompts if cover < 1 else ())
+            (self.context(WORDS_ALONE, text, seconds), weight)
+            for text, weight in (knobs.prompts if cover < 1 else ())
         ]
 
         def velocity(latent: np.ndarray, time: float, context: np.ndarray) -> np.ndarray:
@@ -132,14 +149,18 @@ class Editor:
             return self.runners["transformer"](**inputs, source=source[None])[0]
 
         def mixed(latent: np.ndarray, time: float, rows: list) -> np.ndarray:
-            return sum(np.float32(weight) * velocity(latent, time, context) for context, weight in rows)
+            return sum(
+                np.float32(weight) * velocity(latent, time, context) for context, weight in rows
+            )
 
         def predict(latent: np.ndarray, time: float) -> np.ndarray:
             found = mixed(latent, time, contexts)
             if guided and knobs.guidance_at(1 - time) > 1:
                 found = guided(found, velocity(latent, time, avoided))
             if alone:
-                found = np.float32(cover) * found + np.float32(1 - cover) * mixed(latent, time, alone)
+                found = np.float32(cover) * found + np.float32(1 - cover) * mixed(
+                    latent, time, alone
+                )
             return found
 
         return predict
@@ -151,22 +172,34 @@ class Editor:
         return self.no_words
 
     def _encoded_context(self, instruction: str, text: str, seconds: float) -> np.ndarray:
-        """The context [1, S, width] of an instruction and words; timbre comes from nowhere, which is silence."""
+        """The context [1, S, width] of an instruction and words; timbre comes from nowhere, which
+        is silence.
+        """
         frames = round(TIMBRE_SECONDS * self.sizes.rate_hz / self.sizes.frame_samples)
         prompt = PROMPT.format(instruction, text, METAS.format(int(seconds)))
         (words,) = self.runners["text_encoder"](input_ids=self._ids(prompt, MAX_WORDS))
-        (lyrics,) = self.runners["word_embedding"](input_ids=self._ids(LYRICS.format(*NO_LYRICS), MAX_LYRICS))
-        return self.runners["condition_encoder"](words=words, lyrics=lyrics, timbre=self.silence(frames)[None])[0]
+        (lyrics,) = self.runners["word_embedding"](
+            input_ids=self._ids(LYRICS.format(*NO_LYRICS), MAX_LYRICS)
+        )
+        return self.runners["condition_encoder"](
+            words=words, lyrics=lyrics, timbre=self.silence(frames)[None]
+        )[0]
 
     def _ids(self, text: str, longest: int | None) -> np.ndarray:
-        found = self._tokenizer([text], truncation=longest is not None, max_length=longest, verbose=False)
+        found = self._tokenizer(
+            [text], truncation=longest is not None, max_length=longest, verbose=False
+        )
         return np.asarray(found["input_ids"], np.int64)
 
     def _scheduler(self, steps: int) -> Any:
         """Euler from 1 to 0, the steps drawn towards noise: sigma = s t / (1 + (s - 1) t)."""
         from diffusers import FlowMatchEulerDiscreteScheduler
 
-        own = {name: value for name, value in self._scheduler_config.items() if not name.startswith("_")}
+        own = {
+            name: value
+            for name, value in self._scheduler_config.items()
+            if not name.startswith("_")
+        }
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(own)
         times = np.linspace(1.0, 0.0, steps + 1, dtype=np.float32)[:-1]
         scheduler.set_timesteps(sigmas=(SHIFT * times / (1 + (SHIFT - 1) * times)).tolist())
@@ -174,7 +207,10 @@ class Editor:
 
 
 class _Apg:
-    """Adaptive projected guidance (Sadat et al. 2025), diffusers' own; its momentum lasts one sampling."""
+    """Adaptive projected guidance (Sadat et al.
+
+    2025), diffusers' own; its momentum lasts one sampling.
+    """
 
     def __init__(self, guidance: float) -> None:
         from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer
@@ -186,6 +222,12 @@ class _Apg:
         from diffusers.guiders.adaptive_projected_guidance import normalized_guidance
 
         return normalized_guidance(
-            torch.from_numpy(wanted), torch.from_numpy(avoided), self._guidance - 1, self._momentum, eta=0.0,
-            norm_threshold=NORM_THRESHOLD, use_original_formulation=True, norm_dim=(1,),
-        ).numpy()  # fmt: skip
+            torch.from_numpy(wanted),
+            torch.from_numpy(avoided),
+            self._guidance - 1,
+            self._momentum,
+            eta=0.0,
+            norm_threshold=NORM_THRESHOLD,
+            use_original_formulation=True,
+            norm_dim=(1,),
+        ).numpy()

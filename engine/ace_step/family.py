@@ -1,7 +1,8 @@
-"""ace_step as the engine wants a family: which checkpoint, which task, which LoRA; what the manifest has to say.
+"""ace_step as the engine wants a family: which checkpoint, which task, which LoRA; what the
+manifest has to say.
 
-Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it can be cancelled).
-One thread at a time.
+Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it
+can be cancelled). One thread at a time.
 """
 
 from __future__ import annotations
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 MAX_SECONDS = 600.0
 TURBO_STEPS = 8
 DEFAULTS: Mapping[str, Any] = {  # the authors' for the base checkpoint
-    "strength": 1.0, "pooling": 1, "guidance": 7.0, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
-    "steps": 50, "seed": -1,
-}  # fmt: skip
-RENAMES = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "o_proj": "to_out.0"}  # the authors' own LoRA files
+    "strength": 1.0,
+    "pooling": 1,
+    "guidance": 7.0,
+    "guidance_from": 0.0,
+    "guidance_to": 1.0,
+    "negative": "",
+    "steps": 50,
+    "seed": -1,
+}
+# the authors' own LoRA files
+RENAMES = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "o_proj": "to_out.0"}
 
 
 def missing(models: Path | None = None) -> str:
@@ -85,21 +93,29 @@ class AceStepFamily:
         self._worn = Wardrobe(found.transformer, RENAMES)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Take the preset's task and LoRA files; notes for the manifest. EngineError bad_preset, missing_weights."""
+        """Take the preset's task and LoRA files; notes for the manifest. EngineError bad_preset,
+        missing_weights.
+        """
         self._task = TASKS[preset.get("task") or next(iter(TASKS))]
         self._check_kind(self._task)
         for text, _ in knobs.prompts:
             instruction_for(self._task, text)
-        notes = [f"{self._task.name}: ACE-Step 1.5 {self.kind or 'of unknown kind'}, {knobs.steps} steps"]
+        notes = [
+            f"{self._task.name}: ACE-Step 1.5 {self.kind or 'of unknown kind'}, {knobs.steps} steps"
+        ]
         return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
 
-    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ScenePort:
         """ace_step as the scene contract wants a model: stereo at 48 kHz."""
         editor, task = self._editor, self._task
         return ScenePort(
             editor.sizes.rate_hz,
             editor.sizes.channels,
-            run=lambda scene: editor.made(_heard(scene, task), knobs, task, MAX_SECONDS, progress, cancelled),
+            run=lambda scene: editor.made(
+                _heard(scene, task), knobs, task, MAX_SECONDS, progress, cancelled
+            ),
             context_seconds=task.context_seconds,
             max_seconds=MAX_SECONDS,
             joins=("start", "end") if task.refills else (),
@@ -113,7 +129,11 @@ class AceStepFamily:
     def _check_kind(self, task: Task) -> None:
         if not task.is_base_only or self.kind == BASE:
             return
-        found = f"{self._base.name} is {self.kind}" if self.kind else f"{self._base.name} does not say its kind"
+        found = (
+            f"{self._base.name} is {self.kind}"
+            if self.kind
+            else f"{self._base.name} does not say its kind"
+        )
         raise EngineError(
             "missing_weights",
             f"{task.name} is done by the base checkpoint alone, {found}: turbo and sft were never taught it and answer "
@@ -124,7 +144,9 @@ class AceStepFamily:
         """What was asked for and has no effect here."""
         notes = []
         if self.kind == TURBO:
-            notes.append("guidance: turbo has its guidance within; `guidance` and `negative` were not used")
+            notes.append(
+                "guidance: turbo has its guidance within; `guidance` and `negative` were not used"
+            )
             if knobs.steps != TURBO_STEPS:
                 notes.append(f"steps: turbo was made for {TURBO_STEPS}")
         if knobs.pooling != DEFAULTS["pooling"]:
@@ -133,7 +155,9 @@ class AceStepFamily:
             notes.append(f"strength: {self._task.name} has none; not used")
         if knobs.strength > 1 and self._task.hears_codes:
             notes.append("strength: 1 is a whole cover; more was taken for 1")
-        texts = [text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.is_cut(text)]
+        texts = [
+            text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.is_cut(text)
+        ]
         return notes + [f"text: only the beginning of {text!r:.60} was read" for text in texts]
 
 
@@ -162,5 +186,7 @@ def editor_of(found: Any, device: str, half: Any, can_guide: bool) -> Editor:
         latent_channels=int(found.transformer.config.audio_acoustic_hidden_dim),
     )
     constants = found.silence, found.no_words
-    runners = diffusion.runners(STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half))
+    runners = diffusion.runners(
+        STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half)
+    )
     return Editor(runners, found.tokenizer, found.scheduler_config, sizes, *constants, can_guide)

@@ -1,5 +1,6 @@
-"""The graphs of ace_step. B: batch, L: words, M: lyrics, S: L + M + 1, N: samples (48 kHz), T: latent frames (25 a
-second), R: latent frames of the timbre reference. Widths are those of the published XL checkpoints.
+"""The graphs of ace_step. B: batch, L: words, M: lyrics, S: L + M + 1, N: samples (48 kHz), T:
+latent frames (25 a second), R: latent frames of the timbre reference. Widths are those of the
+published XL checkpoints.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ STAGES = (
         outputs=(Port("context", ("B", "S", CONTEXT_WIDTH)),),
     ),
     Stage("vae_encoder", inputs=(Port("samples", ("B", CHANNELS, "N")),), outputs=(_LATENT,)),
-    Stage("semantic_codes", inputs=(_LATENT,), outputs=(_LATENT,)),  # what of a sound is music: 5 codes a second
+    # what of a sound is music: 5 codes a second
+    Stage("semantic_codes", inputs=(_LATENT,), outputs=(_LATENT,)),
     Stage(
         "transformer",
         inputs=(
             _LATENT,
             Port("time", ("B",)),  # 1: noise, 0: sound
             Port("context", ("B", "S", CONTEXT_WIDTH)),
-            Port("source", ("B", "T", 2 * LATENT_CHANNELS)),  # the source's latent, then the mask of what is made
+            # the source's latent, then the mask of what is made
+            Port("source", ("B", "T", 2 * LATENT_CHANNELS)),
         ),
         outputs=(Port("velocity", ("B", "T", LATENT_CHANNELS)),),
     ),

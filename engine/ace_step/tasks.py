@@ -1,6 +1,7 @@
 """What ACE-Step is asked for: one row a task, and the tracks that it knows.
 
-The instruction is read by the text encoder and must stand as it was trained (acestep/constants.py of ACE-Step-1.5).
+The instruction is read by the text encoder and must stand as it was trained (acestep/constants.py
+of ACE-Step-1.5).
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from engine.errors import EngineError
 
 @dataclass(frozen=True)
 class Task:
-    """How a task differs from the others. `{tracks}` in the instruction: the tracks that the words name."""
+    """How a task differs from the others.
+
+    `{tracks}` in the instruction: the tracks that the words name.
+    """
 
     name: str
     instruction: str
@@ -29,20 +33,49 @@ class Task:
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
-        Task("cover", "Generate audio semantic tokens based on the given conditions:", 2.0, hears_codes=True),
-        Task("lego", "Generate the {tracks} track based on the audio context:", 5.0, is_base_only=True, most_tracks=1),
         Task(
-            "complete", "Complete the input track with {tracks}:", 5.0, is_base_only=True, most_tracks=12,
+            "cover",
+            "Generate audio semantic tokens based on the given conditions:",
+            2.0,
+            hears_codes=True,
+        ),
+        Task(
+            "lego",
+            "Generate the {tracks} track based on the audio context:",
+            5.0,
+            is_base_only=True,
+            most_tracks=1,
+        ),
+        Task(
+            "complete",
+            "Complete the input track with {tracks}:",
+            5.0,
+            is_base_only=True,
+            most_tracks=12,
             plain="Complete the input track:",
         ),
         Task("repaint", "Repaint the mask area based on the given conditions:", 20.0, refills=True),
-        Task("extract", "Extract the {tracks} track from the audio:", 2.0, is_base_only=True, most_tracks=1),
+        Task(
+            "extract",
+            "Extract the {tracks} track from the audio:",
+            2.0,
+            is_base_only=True,
+            most_tracks=1,
+        ),
     )
-}  # fmt: skip
-WORDS_ALONE = "Fill the audio semantic mask based on the given conditions:"  # what a weak cover leans towards
+}
+# what a weak cover leans towards
+WORDS_ALONE = "Fill the audio semantic mask based on the given conditions:"
 
 TRACKS: Mapping[str, tuple[str, ...]] = {  # the name in the instruction, and the words that mean it
-    "BACKING_VOCALS": ("backing vocals", "backing vocal", "backing_vocals", "choir", "choirs", "harmony vocals"),
+    "BACKING_VOCALS": (
+        "backing vocals",
+        "backing vocal",
+        "backing_vocals",
+        "choir",
+        "choirs",
+        "harmony vocals",
+    ),
     "VOCALS": ("vocals", "vocal", "voice", "singer", "singing"),
     "PERCUSSION": ("percussion", "congas", "bongos", "shaker", "tambourine"),
     "DRUMS": ("drums", "drum", "drum kit", "beat"),
@@ -52,10 +85,22 @@ TRACKS: Mapping[str, tuple[str, ...]] = {  # the name in the instruction, and th
     "SYNTH": ("synth", "synths", "synthesizer", "synthesiser", "pad"),
     "STRINGS": ("strings", "string", "violin", "violins", "viola", "cello", "cellos"),
     "BRASS": ("brass", "trumpet", "trombone", "horn", "horns"),
-    "WOODWINDS": ("woodwinds", "woodwind", "flute", "clarinet", "oboe", "bassoon", "saxophone", "sax"),
+    "WOODWINDS": (
+        "woodwinds",
+        "woodwind",
+        "flute",
+        "clarinet",
+        "oboe",
+        "bassoon",
+        "saxophone",
+        "sax",
+    ),
     "FX": ("fx", "effects", "sound effects"),
 }
-_PHRASES = sorted(((phrase, track) for track, row in TRACKS.items() for phrase in row), key=lambda row: -len(row[0]))
+_PHRASES = sorted(
+    ((phrase, track) for track, row in TRACKS.items() for phrase in row),
+    key=lambda row: -len(row[0]),
+)
 
 
 def tracks_in(text: str) -> list[str]:
@@ -70,7 +115,10 @@ def tracks_in(text: str) -> list[str]:
 
 
 def instruction_for(task: Task, text: str) -> str:
-    """What the text encoder is told. EngineError bad_args where the words name no track, or too many."""
+    """What the text encoder is told.
+
+    EngineError bad_args where the words name no track, or too many.
+    """
     if not task.most_tracks:
         return task.instruction
     tracks = tracks_in(text)
@@ -79,5 +127,7 @@ def instruction_for(task: Task, text: str) -> str:
     if not 1 <= len(tracks) <= task.most_tracks:
         known = ", ".join(name.lower().replace("_", " ") for name in TRACKS)
         expected = f"text: {task.name} wants {'one track' if task.most_tracks == 1 else 'tracks'} of: {known}"
-        raise EngineError("bad_args", f"{expected}; {text!r:.80} names {', '.join(tracks).lower() or 'none'}")
+        raise EngineError(
+            "bad_args", f"{expected}; {text!r:.80} names {', '.join(tracks).lower() or 'none'}"
+        )
     return task.instruction.format(tracks=" | ".join(tracks))

@@ -1,4 +1,6 @@
-"""Where the checkpoints lie, which kind each is, and how one gets those that are missing. Needs no torch.
+"""Where the checkpoints lie, which kind each is, and how one gets those that are missing.
+
+Needs no torch.
 
 models/ace_step/                          any checkpoint in diffusers' layout: it plays before all others
 models/acestep-v15-xl-base-diffusers/     repositories of `ACE-Step` as they are published, or the hub's cache
@@ -15,8 +17,10 @@ from engine.errors import EngineError
 
 OWNER, OWN = "ACE-Step", "ace_step"
 BASE, SFT, TURBO = "base", "sft", "turbo"
-REPOSITORIES = tuple(f"acestep-v15-xl-{kind}-diffusers" for kind in (BASE, SFT, TURBO))  # base does every task
-SMALLER = tuple(f"acestep-v15-{kind}-diffusers" for kind in (BASE, SFT, TURBO))  # converted by the user
+# base does every task
+REPOSITORIES = tuple(f"acestep-v15-xl-{kind}-diffusers" for kind in (BASE, SFT, TURBO))
+# converted by the user
+SMALLER = tuple(f"acestep-v15-{kind}-diffusers" for kind in (BASE, SFT, TURBO))
 LICENCE = "MIT"
 PACKAGES = ("torch", "transformers", "diffusers", "safetensors", "peft")
 
@@ -44,7 +48,9 @@ class Places:
         """EngineError not_ready (packages) or missing_weights."""
         check_packages("ace_step", PACKAGES)
         if self.base() is None:
-            message = f"ace_step lacks weights, nothing is fetched by itself; {missing_base(self.folder)}"
+            message = (
+                f"ace_step lacks weights, nothing is fetched by itself; {missing_base(self.folder)}"
+            )
             raise EngineError("missing_weights", message)
 
 
@@ -56,14 +62,17 @@ def missing_base(folder: Path | None) -> Missing:
 
 
 def kind_of(folder: Path) -> str:
-    """base, sft or turbo; empty where neither the transformer's configuration nor the folder's name says it."""
+    """base, sft or turbo; empty where neither the transformer's configuration nor the folder's name
+    says it.
+    """
     try:
         config = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         config = {}
     if config.get("is_turbo"):
         return TURBO
-    is_cached = folder.parent.name == "snapshots"  # of the hub's cache, where the name stands two folders up
+    # of the hub's cache, where the name stands two folders up
+    is_cached = folder.parent.name == "snapshots"
     name = folder.parent.parent.name if is_cached else folder.name
     for text in (str(config.get("model_version") or ""), name):
         for kind in (TURBO, SFT, BASE):

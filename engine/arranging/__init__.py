@@ -1,4 +1,5 @@
-"""Notes for a stem that does not exist yet: what is heard, what the arranger writes, how it first sounds.
+"""Notes for a stem that does not exist yet: what is heard, what the arranger writes, how it first
+sounds.
 
     region -> hearing: beats, bars, key, chords -> parts: notes of one role in one genre -> guide: a plain sound of them
 
@@ -11,6 +12,7 @@
     guide       notes to sound
     music       notes, chords, keys, the grid: the words that all of these speak
 
-nano then plays the guide as it plays any region, on the instrument that was asked for. So a stem holds nothing of its
-source, lies on the source's beats and in its harmony. numpy alone; nothing here knows a network or a file.
+nano then plays the guide as it plays any region, on the instrument that was asked for. So a stem
+holds nothing of its source, lies on the source's beats and in its harmony. numpy alone; nothing
+here knows a network or a file.
 """

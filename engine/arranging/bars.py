@@ -1,9 +1,10 @@
 """Which of the pulses that were found are beats, and which beats begin a bar?
 
-Beats as found may be half or twice what people count, dotted, or lie between. So every reading is tried: tempi in
-simple ratios to the one found, three beats or four, a bar's start on each half, quarter or third of a beat. A reading
-folds the music at its bar and looks at what begins in each half beat of it: deep strokes, high ones, notes, another
-harmony. WEIGHTS says what speaks for a bar; `python -m evaluation.hearing --fit` learned them.
+Beats as found may be half or twice what people count, dotted, or lie between. So every reading is
+tried: tempi in simple ratios to the one found, three beats or four, a bar's start on each half,
+quarter or third of a beat. A reading folds the music at its bar and looks at what begins in each
+half beat of it: deep strokes, high ones, notes, another harmony. WEIGHTS says what speaks for a
+bar; `python -m evaluation.hearing --fit` learned them.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ RATIOS = {
     **dict.fromkeys((2 / 3, 3 / 2, 3 / 4, 4 / 3, 4 / 5, 5 / 4), EVEN),
 }  # of a beat as people count to the beat as found -> places
 SAME_TEMPO = {1.0: SHUFFLED}
-PLAIN_SHARE = 0.8  # with so much of all strokes on the beats as found, no dotted reading of them is tried
+# with so much of all strokes on the beats as found, no dotted reading of them is tried
+PLAIN_SHARE = 0.8
 SHORTEST_SECONDS, LONGEST_SECONDS = 60 / 190, 60 / 50
-LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)  # below about 150 Hz, above about 4 kHz, at 32 kHz
+# below about 150 Hz, above about 4 kHz, at 32 kHz
+LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)
 REACH_FRAMES = 3  # a stroke may be so early or late
 BASS_BELOW = 53  # MIDI
 CLUES = ("stroke", "low", "high", "notes", "bass", "harmony", "bass line", "slow harmony")
@@ -97,13 +100,20 @@ class Onsets:
         self._seconds = seconds
 
     def at(self, times: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:
-        """(CLUES at each time [n, CLUES], is it inside the region? [n]); `period` is that of a beat."""
+        """(CLUES at each time [n, CLUES], is it inside the region?
+
+        [n]); `period` is that of a beat.
+        """
         places = np.round((times + beats.ONSET_LAG_SECONDS) * tempo.FRAMES_PER_SECOND).astype(int)
         columns = [curve[places.clip(0, len(curve) - 1)] for curve in self._curves]
         grown = np.maximum(self._mean(times, 0.5 * period) - self._mean(times, -0.5 * period), 0)
         low = NOTES < BASS_BELOW
         columns += [grown.sum(axis=1), grown[:, low].sum(axis=1)]
-        columns += [self._change(times, period), self._change(times, period, low), self._change(times, 2 * period)]
+        columns += [
+            self._change(times, period),
+            self._change(times, period, low),
+            self._change(times, 2 * period),
+        ]
         inside = (times > -0.02) & (times < self._seconds - 0.05)
         return np.stack(columns, axis=1), inside
 
@@ -115,7 +125,9 @@ class Onsets:
         return float(self._strokes[near].sum() / max(float(self._strokes.sum()), 1e-9))
 
     def _mean(self, times: np.ndarray, span: float) -> np.ndarray:
-        """Mean loudness of each note in the `span` after (before, where negative) each time, attacks apart."""
+        """Mean loudness of each note in the `span` after (before, where negative) each time,
+        attacks apart.
+        """
         gap = np.copysign(min(0.03, 0.2 * abs(span)), span)
         edges = np.sort([times + gap, times + span], axis=0)
         first, last = (edges * FRAMES_PER_SECOND + 0.5).clip(0, len(self._sums) - 1)
@@ -123,18 +135,27 @@ class Onsets:
 
     def _sum_to(self, place: np.ndarray) -> np.ndarray:
         whole = np.minimum(place.astype(int), len(self._sums) - 2)
-        return self._sums[whole] + (place - whole)[:, None] * (self._sums[whole + 1] - self._sums[whole])
+        return self._sums[whole] + (place - whole)[:, None] * (
+            self._sums[whole + 1] - self._sums[whole]
+        )
 
-    def _change(self, times: np.ndarray, span: float, which: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def _change(
+        self, times: np.ndarray, span: float, which: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """How unlike the pitch classes before and after are, 0..1."""
         fold = np.eye(12)[NOTES % 12][which]
         before, after = (self._mean(times, way * span)[:, which] @ fold for way in (-1, 1))
         lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-        return np.where(lengths > 1e-9, 1 - (before * after).sum(axis=1) / np.maximum(lengths, 1e-9), 0.0)
+        return np.where(
+            lengths > 1e-9, 1 - (before * after).sum(axis=1) / np.maximum(lengths, 1e-9), 0.0
+        )
 
 
 def find_bars(
-    found: beats.Beats, onsets: Onsets, seconds: float, ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS
+    found: beats.Beats,
+    onsets: Onsets,
+    seconds: float,
+    ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS,
 ) -> Bars:
     """The most convincing way to count beats as found, as beats and bars of its own."""
     if onsets.share_on(found.seconds) > PLAIN_SHARE:
@@ -152,7 +173,9 @@ def find_bars(
 
 
 def readings(
-    found: np.ndarray, onsets: Onsets, ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS
+    found: np.ndarray,
+    onsets: Onsets,
+    ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS,
 ) -> Iterator[Reading]:
     """Every way to count the beats as found [n + 1]."""
     places, period = np.arange(len(found)), float(np.median(np.diff(found)))
@@ -168,11 +191,14 @@ def readings(
             values, inside = onsets.at(halves, ratio * period)
             values = np.where(inside[:, None], (values - mean) / spread, 0.0)
             for metre in METRES:
-                yield Reading(ratio, shift, metre, ratio * period, halves, _folded(values, inside, 2 * metre))
+                yield Reading(
+                    ratio, shift, metre, ratio * period, halves, _folded(values, inside, 2 * metre)
+                )
 
 
 def clues(reading: Reading, scores: np.ndarray) -> np.ndarray:
-    """What there is to weigh for each half beat as a bar's first: [half beats, half beats * CLUES + GENERAL].
+    """What there is to weigh for each half beat as a bar's first: [half beats, half beats * CLUES +
+    GENERAL].
 
     `scores`: how well each of beats.PERIODS explains the music.
     """
@@ -182,7 +208,14 @@ def clues(reading: Reading, scores: np.ndarray) -> np.ndarray:
     empty = np.maximum(strokes[:, 1::2].mean(axis=1) - strokes[:, ::2].mean(axis=1) - EMPTY, 0)
     octaves = np.log2(60 / reading.period_seconds / beats.LIKELY_BPM)
     explained = np.interp(reading.period_seconds, beats.PERIODS, scores)
-    general = (reading.beats_per_bar == 3, octaves, octaves**2, explained, reading.ratio == 1, reading.shift == 0)
+    general = (
+        reading.beats_per_bar == 3,
+        octaves,
+        octaves**2,
+        explained,
+        reading.ratio == 1,
+        reading.shift == 0,
+    )
     same = np.broadcast_to(np.array(general, float), (length, len(general)))
     return np.concatenate([turned.reshape(length, -1), same, empty[:, None]], axis=1)
 

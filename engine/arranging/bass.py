@@ -8,7 +8,8 @@ from engine.arranging.music import Chord, Note
 from engine.arranging.playing import PHRASE_BARS, Player, Step
 from engine.arranging.scale import nearest, scale_over
 
-LOWEST, HIGHEST, CENTRE = 28, 52, 37  # a double bass's open E, the E two octaves above, where it feels at home
+# a double bass's open E, the E two octaves above, where it feels at home
+LOWEST, HIGHEST, CENTRE = 28, 52, 37
 HIGHEST_ROOT = 40  # so that its octave can be played
 TONES = {"1": 0, "3": 1, "5": 2}
 
@@ -27,7 +28,10 @@ class _Line:
     """Where the hand is."""
 
     def __init__(self, player: Player):
-        self.player, self.last = player, nearest(player.harmony[0].root, CENTRE, LOWEST, HIGHEST_ROOT)
+        self.player, self.last = (
+            player,
+            nearest(player.harmony[0].root, CENTRE, LOWEST, HIGHEST_ROOT),
+        )
         self.before = self.last
 
     def play(self, step: Step, new_chord: bool) -> Iterator[Note]:
@@ -61,7 +65,10 @@ class _Line:
         """The chord's own, or the one that the key has above its root."""
         if len(chord.pitch_classes) > 3:
             return chord.pitch_classes[3]
-        return (chord.root + (11 if (chord.root + 11) % 12 in self.player.grid.key.pitch_classes else 10)) % 12
+        return (
+            chord.root
+            + (11 if (chord.root + 11) % 12 in self.player.grid.key.pitch_classes else 10)
+        ) % 12
 
     def _approach(self, root: int) -> int:
         """A half tone below or above, or the key's neighbour on the side where the hand is."""
@@ -73,9 +80,15 @@ class _Line:
         return pitch if LOWEST <= pitch <= HIGHEST else root + 1
 
     def _walk(self, chord: Chord, root: int) -> int:
-        """A near tone of the chord or the scale, rather on the way to the next root; no note twice, seldom back."""
+        """A near tone of the chord or the scale, rather on the way to the next root; no note twice,
+        seldom back.
+        """
         scale = scale_over(self.player.grid.key, chord)
-        near = [p for p in range(self.last - 5, self.last + 6) if LOWEST <= p <= HIGHEST and p != self.last]
+        near = [
+            p
+            for p in range(self.last - 5, self.last + 6)
+            if LOWEST <= p <= HIGHEST and p != self.last
+        ]
         likings = [
             1.8 * (p % 12 in chord.pitch_classes[1:])
             + 1.0 * (p % 12 in scale)

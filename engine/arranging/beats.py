@@ -4,7 +4,8 @@
     -> beats by dynamic programming (Ellis 2007, "Beat Tracking by Dynamic Programming")
     -> one straight line through them where the music is steady, else a parabola through each beat's neighbours
 
-A straight line is worth having: five seconds hold ten beats, and only together they tell the tempo within 1 BPM.
+A straight line is worth having: five seconds hold ten beats, and only together they tell the tempo
+within 1 BPM.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ LIKELY_OCTAVES = 0.6  # how far a tempo may lie from LIKELY_BPM before it needs 
 PRIOR_WEIGHT = 0.25
 DEFAULT_BPM = 100.0
 PERIODS = 60 / np.geomspace(FASTEST_BPM, SLOWEST_BPM, 140)  # seconds, 1 % apart
-MULTIPLES = ((1, 1.0), (2, 0.8), (3, 0.4), (4, 0.6))  # a beat repeats itself over two, three and four
+# a beat repeats itself over two, three and four
+MULTIPLES = ((1, 1.0), (2, 0.8), (3, 0.4), (4, 0.6))
 WINDOW_SECONDS, WINDOW_STEP_SECONDS = 8.0, 2.0
 DRIFT_COST = 400.0  # of the squared change of the logarithm of the period from window to window
 SMOOTH_SECONDS = 0.02  # players miss a beat by about that much
@@ -41,10 +43,14 @@ class Beats(NamedTuple):
 
 
 def find_beats(strength: np.ndarray, seconds: float, tempo_bpm: float = 0.0) -> Beats:
-    """The beats of a region of `seconds` with onset `strength` [100 a second]; at this tempo, if it is known."""
+    """The beats of a region of `seconds` with onset `strength` [100 a second]; at this tempo, if it
+    is known.
+    """
     smooth = _smoothed(strength)
     if tempo_bpm > 0:
-        return Beats(covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0)
+        return Beats(
+            covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0
+        )
     if seconds < MIN_SECONDS or strength.max(initial=0.0) < MIN_STRENGTH:
         return Beats(default_beats(seconds, _first_onset(strength)), 0.0)
     periods, confidence, scores = _course_of_period(smooth)
@@ -71,26 +77,45 @@ def default_beats(seconds: float, start: float = 0.0) -> np.ndarray:
 def _phase(smooth: np.ndarray, period: float) -> float:
     """Seconds of the first beat of those even rows that meets most onset strength."""
     starts = np.arange(0, period, 0.5 / FRAMES_PER_SECOND)
-    rows = starts[:, None] + period * np.arange(max(1, int(len(smooth) / FRAMES_PER_SECOND / period)))
-    met = np.interp(rows * FRAMES_PER_SECOND, np.arange(len(smooth)), smooth, right=0) if len(smooth) else rows * 0
+    rows = starts[:, None] + period * np.arange(
+        max(1, int(len(smooth) / FRAMES_PER_SECOND / period))
+    )
+    met = (
+        np.interp(rows * FRAMES_PER_SECOND, np.arange(len(smooth)), smooth, right=0)
+        if len(smooth)
+        else rows * 0
+    )
     return max(0.0, float(starts[met.sum(axis=1).argmax()]) - ONSET_LAG_SECONDS)
 
 
 def _smoothed(strength: np.ndarray) -> np.ndarray:
     reach = np.arange(-8, 9) / FRAMES_PER_SECOND
     bell = np.exp(-0.5 * (reach / SMOOTH_SECONDS) ** 2)
-    return np.convolve(strength, bell / bell.sum(), "same") if len(strength) >= len(bell) else np.zeros(len(strength))
+    return (
+        np.convolve(strength, bell / bell.sum(), "same")
+        if len(strength) >= len(bell)
+        else np.zeros(len(strength))
+    )
 
 
 def _first_onset(smooth: np.ndarray) -> float:
     """Seconds of the strongest moment of the first beat's length: a default grid begins there."""
     first = smooth[: round(60 / DEFAULT_BPM * FRAMES_PER_SECOND)]
-    return max(0.0, int(first.argmax()) / FRAMES_PER_SECOND - ONSET_LAG_SECONDS) if first.any() else 0.0
+    return (
+        max(0.0, int(first.argmax()) / FRAMES_PER_SECOND - ONSET_LAG_SECONDS)
+        if first.any()
+        else 0.0
+    )
 
 
 def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """(frames from each frame to its next beat [frames], how periodic the music is 0..1, mean score of PERIODS)."""
-    size, step = round(WINDOW_SECONDS * FRAMES_PER_SECOND), round(WINDOW_STEP_SECONDS * FRAMES_PER_SECOND)
+    """(frames from each frame to its next beat [frames], how periodic the music is 0..1, mean score
+    of PERIODS).
+    """
+    size, step = (
+        round(WINDOW_SECONDS * FRAMES_PER_SECOND),
+        round(WINDOW_STEP_SECONDS * FRAMES_PER_SECOND),
+    )
     size = min(size, len(smooth))
     starts = np.arange(0, max(1, len(smooth) - size + 1), step)
     windows = np.stack([smooth[start : start + size] for start in starts])
@@ -102,7 +127,11 @@ def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray
     path = viterbi(preferred, np.zeros(len(PERIODS)), -change)
     centres = starts + size / 2
     course = np.interp(np.arange(len(smooth)), centres, PERIODS[path]) * FRAMES_PER_SECOND
-    return course, float(np.clip(scores[np.arange(len(path)), path].mean(), 0, 1)), scores.mean(axis=0)
+    return (
+        course,
+        float(np.clip(scores[np.arange(len(path)), path].mean(), 0, 1)),
+        scores.mean(axis=0),
+    )
 
 
 def _likeness(windows: np.ndarray) -> np.ndarray:
@@ -128,7 +157,9 @@ def _period_scores(likeness: np.ndarray) -> np.ndarray:
 
 
 def viterbi(emission: np.ndarray, start: np.ndarray, transition: np.ndarray) -> np.ndarray:
-    """The best path [T] through scores [T, S]; transition [S, S] or [T, S, S], from -> to, added on entering t."""
+    """The best path [T] through scores [T, S]; transition [S, S] or [T, S, S], from -> to, added on
+    entering t.
+    """
     moves = np.broadcast_to(transition, (len(emission), *transition.shape[-2:]))
     score, back = emission[0] + start, np.zeros(emission.shape, int)
     for index in range(1, len(emission)):
@@ -143,7 +174,10 @@ def viterbi(emission: np.ndarray, start: np.ndarray, transition: np.ndarray) -> 
 
 
 def _track(strength: np.ndarray, periods: np.ndarray) -> np.ndarray:
-    """Frames of the beats. The beat before lies at least half a period back, so blocks of that length go at once."""
+    """Frames of the beats.
+
+    The beat before lies at least half a period back, so blocks of that length go at once.
+    """
     count, block = len(strength), max(1, int(periods.min() / 2))
     score, back = strength.copy(), np.full(count, -1)
     for first in range(0, count, block):
@@ -166,7 +200,9 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> np.ndarray:
 
 
 def _line(smooth: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """(first beat, period) in seconds of the straight line that suits the onsets best near these beats."""
+    """(first beat, period) in seconds of the straight line that suits the onsets best near these
+    beats.
+    """
     start, period = _strongest_comb(smooth, float(np.median(np.diff(times))))
     for reach in (SNAP_SECONDS, SNAP_SECONDS / 2):
         start, period = _refit(smooth, start, period, reach)
@@ -180,7 +216,9 @@ def _on_line(times: np.ndarray, start: float, period: float) -> float:
 
 
 def _strongest_comb(smooth: np.ndarray, near: float) -> tuple[float, float]:
-    """(start, period) of the even row of teeth that meets most onset strength, within 4 % of a period."""
+    """(start, period) of the even row of teeth that meets most onset strength, within 4 % of a
+    period.
+    """
     count = len(smooth)
     size = 2 ** int(np.ceil(np.log2(8 * count)))
     spectrum = np.fft.rfft(smooth - smooth.mean(), size)
@@ -194,14 +232,19 @@ def _strongest_comb(smooth: np.ndarray, near: float) -> tuple[float, float]:
         values = (waves * teeth).real.sum(axis=1)
         place = int(values.argmax())
         if values[place] > best:
-            best, found = values[place], (float(phases[place] / hertz[index]), float(1 / hertz[index]))
+            best, found = (
+                values[place],
+                (float(phases[place] / hertz[index]), float(1 / hertz[index])),
+            )
     return found
 
 
 def _refit(smooth: np.ndarray, start: float, period: float, reach: float) -> tuple[float, float]:
     """The line again, through the strongest moment within `reach` of each of its beats."""
     span = len(smooth) / FRAMES_PER_SECOND
-    index = np.arange(np.ceil((reach - start) / period), np.floor((span - reach - 0.02 - start) / period) + 1)
+    index = np.arange(
+        np.ceil((reach - start) / period), np.floor((span - reach - 0.02 - start) / period) + 1
+    )
     if len(index) < 3:
         return start, period
     offsets = np.arange(-round(reach * FRAMES_PER_SECOND), round(reach * FRAMES_PER_SECOND) + 1)
@@ -214,7 +257,9 @@ def _refit(smooth: np.ndarray, start: float, period: float, reach: float) -> tup
         return start, period
     mean_index, mean_time = np.average(index, weights=weights), np.average(times, weights=weights)
     spread = np.average((index - mean_index) ** 2, weights=weights)
-    slope = np.average((index - mean_index) * (times - mean_time), weights=weights) / max(spread, 1e-9)
+    slope = np.average((index - mean_index) * (times - mean_time), weights=weights) / max(
+        spread, 1e-9
+    )
     if abs(slope / period - 1) > 0.05:
         return start, period
     return float(mean_time - slope * mean_index), float(slope)
@@ -224,13 +269,20 @@ def _summits(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Places of the maxima between the frames, by a parabola through three."""
     before, here, after = values[index - 1], values[index], values[index + 1]
     curve = before - 2 * here + after
-    return index + np.where(curve < 0, (before - after) / np.where(curve < 0, 2 * curve, 1), 0).clip(-1, 1)
+    return index + np.where(
+        curve < 0, (before - after) / np.where(curve < 0, 2 * curve, 1), 0
+    ).clip(-1, 1)
 
 
 def _local(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Each beat on the weighted parabola through its LOCAL_BEATS neighbours either way: tempi grow and fall."""
+    """Each beat on the weighted parabola through its LOCAL_BEATS neighbours either way: tempi grow
+    and fall.
+    """
     frames = np.round(times * FRAMES_PER_SECOND).astype(int).clip(1, len(smooth) - 2)
-    times, weights = _summits(smooth, frames) / FRAMES_PER_SECOND, smooth[frames] + 0.1 * smooth.mean()
+    times, weights = (
+        _summits(smooth, frames) / FRAMES_PER_SECOND,
+        smooth[frames] + 0.1 * smooth.mean(),
+    )
     local = np.empty(len(times))
     for index in range(len(times)):
         near = np.arange(max(0, index - LOCAL_BEATS), min(len(times), index + LOCAL_BEATS + 1))
@@ -240,7 +292,9 @@ def _local(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def covering(times: np.ndarray, period: float, seconds: float) -> np.ndarray:
-    """The beats continued at their ends with `period`, from at or before 0 to at or after `seconds`."""
+    """The beats continued at their ends with `period`, from at or before 0 to at or after
+    `seconds`.
+    """
     before = np.arange(np.ceil(max(0.0, times[0]) / period) + 1, 0, -1)
     after = np.arange(1, np.ceil(max(0.0, seconds - times[-1]) / period) + 2)
     whole = np.concatenate([times[0] - before * period, times, times[-1] + after * period])

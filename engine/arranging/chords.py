@@ -1,4 +1,6 @@
-"""The players of chords: comping, pads and arpeggios. All lead their voices the shortest way from chord to chord."""
+"""The players of chords: comping, pads and arpeggios. All lead their voices the shortest way from
+chord to chord.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,17 @@ from engine.arranging.genres import VOICINGS
 from engine.arranging.music import Chord, Note
 from engine.arranging.playing import LEVELS, PHRASE_BARS, Player, Step
 
-CENTRES = {"chords": 61, "power": 50, "pad": 60, "arpeggio": 66}  # MIDI pitch around which the hand stays
+# MIDI pitch around which the hand stays
+CENTRES = {"chords": 61, "power": 50, "pad": 60, "arpeggio": 66}
 
 Voices = tuple[int, ...]
 
 
 def chords(player: Player) -> Iterator[Note]:
     usual, other = player.choose(player.genre.chords), player.choose(player.genre.chords)
-    hand = Hand(player.genre.voicing, CENTRES["power" if player.genre.voicing == "power" else "chords"])
+    hand = Hand(
+        player.genre.voicing, CENTRES["power" if player.genre.voicing == "power" else "chords"]
+    )
     for number, first_beat in player.bars():
         pattern = other if number % PHRASE_BARS == PHRASE_BARS - 1 else usual
         for step in player.steps(pattern, number, first_beat):
@@ -64,11 +69,15 @@ def arpeggio(player: Player) -> Iterator[Note]:
             voices = hand.take(player.chord(step.beat))
             octave, index = divmod(int(step.sign) - 1, len(voices))
             level = 0.82 if step.beat == int(step.beat) else 0.7
-            yield from player.note(step.beat, player.legato * step.beats, voices[index] + 12 * octave, level)
+            yield from player.note(
+                step.beat, player.legato * step.beats, voices[index] + 12 * octave, level
+            )
 
 
 class Hand:
-    """Takes each chord in the inversion nearest to the last one and to its own place on the keyboard."""
+    """Takes each chord in the inversion nearest to the last one and to its own place on the
+    keyboard.
+    """
 
     def __init__(self, voicing: str, centre: int):
         self.voicing, self.centre, self.voices = voicing, centre, ()
@@ -83,13 +92,19 @@ class Hand:
         tones = chord.pitch_classes
         chosen = [tones[i] for i in VOICINGS[self.voicing] if i < len(tones)]
         if self.voicing == "power":
-            roots = (root for root in range(self.centre - 10, self.centre + 3) if root % 12 == chord.root)
+            roots = (
+                root for root in range(self.centre - 10, self.centre + 3) if root % 12 == chord.root
+            )
             return [(root, root + (chosen[1] - root) % 12, root + 12) for root in roots]
         if len(chosen) < 3:
             chosen = list(tones)
         ordered = sorted(chosen)
         return [
-            tuple(accumulate(ordered[turn + 1 :] + ordered[:turn], lambda p, t: p + (t - p) % 12, initial=low))
+            tuple(
+                accumulate(
+                    ordered[turn + 1 :] + ordered[:turn], lambda p, t: p + (t - p) % 12, initial=low
+                )
+            )
             for turn, tone in enumerate(ordered)
             for low in range(self.centre - 12, self.centre + 5)
             if low % 12 == tone
@@ -99,4 +114,6 @@ class Hand:
         from_home = abs(sum(voices) / len(voices) - self.centre)
         if not self.voices:
             return from_home
-        return 0.4 * from_home + sum(min(abs(new - old) for old in self.voices) for new in voices) / len(voices)
+        return 0.4 * from_home + sum(
+            min(abs(new - old) for old in self.voices) for new in voices
+        ) / len(voices)

@@ -1,7 +1,7 @@
 """Whole pieces by the arranger's tables: what nano learns from.
 
-A piece is written from its first bar, and the region is cut out of it somewhere: regions begin anywhere in a bar and
-hold beginnings, middles and ends of phrases alike.
+A piece is written from its first bar, and the region is cut out of it somewhere: regions begin
+anywhere in a bar and hold beginnings, middles and ends of phrases alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from engine.arranging.playing import SHORTEST_SECONDS, Player, entry
 
 SECTION_BARS = 8
 FORM_BARS = 16  # a region may begin in any of them
-STEADY_SECONDS = 0.002  # a genre with surer hands than this is played by a machine, and its tempo stands still
+# a genre with surer hands than this is played by a machine, and its tempo stands still
+STEADY_SECONDS = 0.002
 EIGHTHS_BPM = (126.0, 180.0)  # the beats of 6/8
 DRIFT = 0.015  # how far the tempo of people strays, as a part of it
 
@@ -34,7 +35,9 @@ class Arrangement:
 
 
 def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
-    """A region of so many seconds from a piece in a genre of GENRES, or in any; the same for the same arguments."""
+    """A region of so many seconds from a piece in a genre of GENRES, or in any; the same for the
+    same arguments.
+    """
     random = np.random.default_rng([0xC0305E, seed])
     drawn = str(random.choice(list(GENRES)))
     name = genre or drawn
@@ -48,15 +51,22 @@ def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
         name,
         cut_grid(whole, start, seconds),
         cut_notes(melody, start, seconds),
-        {role: cut_notes(notes, start, seconds, struck=role == "drums") for role, notes in parts.items()},
+        {
+            role: cut_notes(notes, start, seconds, struck=role == "drums")
+            for role, notes in parts.items()
+        },
     )
 
 
 def _piece(genre: Genre, seconds: float, random: np.random.Generator) -> Grid:
     """The grid of a piece that is one form longer than the region."""
     beats_per_bar = int(random.choice(list(genre.metres), p=list(genre.metres.values())))
-    tempo_bpm = float(np.exp(random.uniform(*np.log(EIGHTHS_BPM if beats_per_bar == 6 else genre.tempo_bpm))))
-    song = genre.harmonies[random.choice(len(genre.harmonies), p=[h.weight for h in genre.harmonies])]
+    tempo_bpm = float(
+        np.exp(random.uniform(*np.log(EIGHTHS_BPM if beats_per_bar == 6 else genre.tempo_bpm)))
+    )
+    song = genre.harmonies[
+        random.choice(len(genre.harmonies), p=[h.weight for h in genre.harmonies])
+    ]
     key = Key(int(random.integers(12)), song.mode)
     text = song.progressions[random.integers(len(song.progressions))]
     count = FORM_BARS * beats_per_bar + int(np.ceil(seconds * tempo_bpm / 60 * (1 + DRIFT))) + 1
@@ -73,7 +83,9 @@ def _piece(genre: Genre, seconds: float, random: np.random.Generator) -> Grid:
 
 
 def _form(text: str, cadence: str, key: Key, beats_per_bar: int) -> tuple[Chord, ...]:
-    """The progression until a section is full, ending in the cadence; a longer one (twelve bars) stays as written."""
+    """The progression until a section is full, ending in the cadence; a longer one (twelve bars)
+    stays as written.
+    """
     length = len(bars(text))
     if length > SECTION_BARS:
         return progression(text, key, beats_per_bar)
@@ -92,7 +104,9 @@ def _tempi(genre: Genre, tempo_bpm: float, count: int, random: np.random.Generat
 
 
 def _start_seconds(whole: Grid, latest: float, random: np.random.Generator) -> float:
-    """Half of the regions begin with a bar, a fifth with a beat, the others anywhere, as people cut."""
+    """Half of the regions begin with a bar, a fifth with a beat, the others anywhere, as people
+    cut.
+    """
     stride = int(random.choice([whole.beats_per_bar, 1, 0], p=[0.5, 0.2, 0.3]))
     if not stride:
         return float(random.uniform(0, latest))
@@ -115,7 +129,9 @@ def cut_grid(whole: Grid, start_seconds: float, seconds: float) -> Grid:
     )
 
 
-def cut_notes(notes: Iterable[Note], start_seconds: float, seconds: float, struck: bool = False) -> tuple[Note, ...]:
+def cut_notes(
+    notes: Iterable[Note], start_seconds: float, seconds: float, struck: bool = False
+) -> tuple[Note, ...]:
     """What is heard of the notes in the region, in its own time."""
     cut = []
     for note in notes:

@@ -1,4 +1,6 @@
-"""The second voice: long notes on what colours each chord, moving by the smallest steps, now and then turning."""
+"""The second voice: long notes on what colours each chord, moving by the smallest steps, now and
+then turning.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def counter(player: Player) -> Iterator[Note]:
 
 
 def _guide(player: Player, step: Step, last: int) -> int:
-    """The chord's third or seventh, or another tone if much nearer; rather a step than the same note."""
+    """The chord's third or seventh, or another tone if much nearer; rather a step than the same
+    note.
+    """
     root, *colours = player.chord(step.beat).pitch_classes
     fifth = colours[1]
 

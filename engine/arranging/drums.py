@@ -20,8 +20,13 @@ def drums(player: Player) -> Iterator[Note]:
     for number, first_beat in player.bars():
         place = number % PHRASE_BARS
         if place == 0:
-            varied = {int(player.random.integers(PHRASE_BARS)), int(player.random.integers(PHRASE_BARS))}
-        fill = place == PHRASE_BARS - 1 and (number > 0 and number % 8 == 7 or player.random.random() < 0.6)
+            varied = {
+                int(player.random.integers(PHRASE_BARS)),
+                int(player.random.integers(PHRASE_BARS)),
+            }
+        fill = place == PHRASE_BARS - 1 and (
+            number > 0 and number % 8 == 7 or player.random.random() < 0.6
+        )
         lines = kit.variation if place in varied else kit.groove
         yield from _bar(player, lines, number, first_beat, kit.fill if fill else {})
         if after_fill:
@@ -38,7 +43,9 @@ def _beats(lines: Mapping[str, str]) -> int:
     return len(bars(next(iter(lines.values())))[0])
 
 
-def _bar(player: Player, lines, number: int, first_beat: int, fill: Mapping[str, str]) -> Iterator[Note]:
+def _bar(
+    player: Player, lines, number: int, first_beat: int, fill: Mapping[str, str]
+) -> Iterator[Note]:
     """One bar, its last beats replaced by the fill."""
     groove_beats = player.grid.beats_per_bar - (_beats(fill) if fill else 0)
     for name, pattern in lines.items():

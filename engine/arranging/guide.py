@@ -1,7 +1,8 @@
 """A plain sound of written notes, which nano then plays on the instrument that was asked for.
 
-Tones are two wavetables, a bright one that dies away sooner and a mellow one; drums are swept sines and filtered noise.
-It need not please: it says what is played, when and how loud. nano's training has heard it (`training.data`).
+Tones are two wavetables, a bright one that dies away sooner and a mellow one; drums are swept sines
+and filtered noise. It need not please: it says what is played, when and how loud. nano's training
+has heard it (`training.data`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ LONGEST_SECONDS = 12.0  # of one note
 
 
 class Tone(NamedTuple):
-    """How a kind of guide sounds: roll-off of its partials (power of their number), how fast it dies."""
+    """How a kind of guide sounds: roll-off of its partials (power of their number), how fast it
+    dies.
+    """
 
     bright_slope: float
     mellow_slope: float
@@ -31,10 +34,7 @@ class Tone(NamedTuple):
     release_seconds: float
 
 
-TONES = {
-    "plucked": Tone(1.0, 1.8, 0.25, 1.6, 0.06),
-    "sustained": Tone(0.9, 1.5, 0.8, 30.0, 0.10),
-}
+TONES = {"plucked": Tone(1.0, 1.8, 0.25, 1.6, 0.06), "sustained": Tone(0.9, 1.5, 0.8, 30.0, 0.10)}
 
 
 class Hit(NamedTuple):
@@ -54,8 +54,8 @@ _SNARE = Hit(330, 180, 0.5, 0.09, 900, 11_000, 0.6, 0.13)
 _TOM = Hit(190, 110, 0.9, 0.28, 200, 4_000, 0.12, 0.05)
 _CLOSED = Hit(0, 0, 0.0, 0.1, 6_500, 15_000, 0.4, 0.04)
 _CYMBAL = Hit(0, 0, 0.0, 0.1, 3_500, 15_000, 0.4, 0.9)
-# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands were heard as jazz (6
-# with the ring).
+# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands
+# were heard as jazz (6 with the ring).
 _RIDE = Hit(2_600, 2_600, 0.3, 0.8, 5_000, 15_000, 0.3, 0.7)
 _BLOCK = Hit(1_100, 900, 0.5, 0.04, 1_000, 5_000, 0.1, 0.02)
 HITS = {  # by General MIDI's percussion keys; any other one sounds as a block
@@ -128,14 +128,18 @@ def _gain(velocity: int) -> float:
 
 def _tone(note: Note, tone: Tone) -> np.ndarray:
     seconds = min(note.duration_seconds, LONGEST_SECONDS)
-    time = np.arange(round((seconds + tone.release_seconds) * RATE_HZ), dtype=np.float32) / np.float32(RATE_HZ)
+    time = np.arange(
+        round((seconds + tone.release_seconds) * RATE_HZ), dtype=np.float32
+    ) / np.float32(RATE_HZ)
     pitch_hz = 440 * 2 ** ((note.pitch_midi - 69) / 12)
     place = (time * np.float32(pitch_hz) % 1 * TABLE).astype(np.int32) % TABLE
     bright, mellow = _tables(note.pitch_midi, tone)
     sound = bright[place] * np.exp(-time / tone.bright_decay_seconds)
     sound += mellow[place] * np.exp(-time / tone.mellow_decay_seconds)
     ends = np.clip((seconds + tone.release_seconds - time) / tone.release_seconds, 0, 1)
-    return (sound * np.minimum(time / ATTACK_SECONDS, 1) * ends * _gain(note.velocity)).astype(np.float32)
+    return (sound * np.minimum(time / ATTACK_SECONDS, 1) * ends * _gain(note.velocity)).astype(
+        np.float32
+    )
 
 
 @lru_cache(maxsize=256)
@@ -155,9 +159,15 @@ def _hit(pitch_midi: int) -> np.ndarray:
     seconds = 5 * max(hit.tone_decay_seconds * (hit.tone > 0), hit.noise_decay_seconds)
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     pitch_hz = hit.to_hz + (hit.from_hz - hit.to_hz) * np.exp(-time / 0.03)
-    sound = hit.tone * np.exp(-time / hit.tone_decay_seconds) * np.sin(2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ)
+    sound = (
+        hit.tone
+        * np.exp(-time / hit.tone_decay_seconds)
+        * np.sin(2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ)
+    )
     spectrum = np.fft.rfft(np.random.default_rng(pitch_midi).standard_normal(len(time)))
     frequency = np.fft.rfftfreq(len(time), 1 / RATE_HZ)
-    noise = np.fft.irfft(spectrum * ((frequency > hit.low_hz) & (frequency < hit.high_hz)), len(time))
+    noise = np.fft.irfft(
+        spectrum * ((frequency > hit.low_hz) & (frequency < hit.high_hz)), len(time)
+    )
     sound += hit.noise * np.exp(-time / hit.noise_decay_seconds) * noise / max(np.std(noise), 1e-9)
     return (sound * np.minimum(time / 0.0015, 1)).astype(np.float32)

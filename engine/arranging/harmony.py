@@ -1,8 +1,8 @@
 """Which key, which chords? From the notes that sound in each beat.
 
-Chords are a path through QUALITIES on twelve roots (Viterbi): each beat's notes speak for some, the key for its own
-degrees, and a change is cheap on a bar line and dear within a bar. So a tune alone gets the chords that its notes and
-its key allow, and one passing note changes nothing.
+Chords are a path through QUALITIES on twelve roots (Viterbi): each beat's notes speak for some, the
+key for its own degrees, and a change is cheap on a bar line and dear within a bar. So a tune alone
+gets the chords that its notes and its key allow, and one passing note changes nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from engine.arranging import beats
 from engine.arranging.music import Chord, Key
 from engine.arranging.pitches import FRAMES_PER_SECOND, NOTES
 
-# What each degree's share of all notes, and of the bass, says for a mode on this tonic.
-# Learned from the arranger's music by `python -m evaluation.hearing --fit`, as Krumhansl's were from listeners.
+# What each degree's share of all notes, and of the bass, says for a mode on this tonic. Learned
+# from the arranger's music by `python -m evaluation.hearing --fit`, as Krumhansl's were from
+# listeners.
 PROFILES = {
     "major": (
         (10.3, -6.8, 0.8, -11.4, 8.2, 7.9, -10.9, 9.7, -5.9, 3.6, -15.1, 6.8),
@@ -59,7 +60,8 @@ BASS_BELOW, TREBLE_ABOVE = 53, 45  # MIDI notes; between them they cross over
 CHANGE_COST = {"bar": 0.25, "half": 0.5, "beat": 0.9}
 OUTSIDE_COST = 0.35  # of each chord tone outside the key
 BASS_WEIGHT, QUIETEST = 0.5, 0.2
-CLEAR_CONTRAST, CLEAR_KEY = 0.7, 0.12  # tunes and chords have 0.95 and more, most drums 0.7 and 0.1, noise 0.3
+# tunes and chords have 0.95 and more, most drums 0.7 and 0.1, noise 0.3
+CLEAR_CONTRAST, CLEAR_KEY = 0.7, 0.12
 DEGREE_BONUS = {0: 0.15, 7: 0.08, 5: 0.08}
 
 
@@ -69,12 +71,16 @@ class Harmony(NamedTuple):
 
 
 def beat_chroma(strength: np.ndarray, beats_seconds: np.ndarray) -> Harmony:
-    """What sounds between each beat and the next, by pitch class; beats outside the region are silent."""
+    """What sounds between each beat and the next, by pitch class; beats outside the region are
+    silent.
+    """
     root = np.sqrt(strength)
     edges = np.round(beats_seconds * FRAMES_PER_SECOND)
     rows = np.zeros((len(edges) - 1, len(NOTES)))
     for beat, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        inside = slice(int(np.clip(first, 0, len(root))), int(np.clip(max(last, first + 1), 0, len(root))))
+        inside = slice(
+            int(np.clip(first, 0, len(root))), int(np.clip(max(last, first + 1), 0, len(root)))
+        )
         if inside.stop > inside.start:
             rows[beat] = root[inside].mean(axis=0)
     fold = np.eye(12)[NOTES % 12]
@@ -102,7 +108,10 @@ def key_clues(harmony: Harmony) -> np.ndarray:
 
 
 def is_pitched(harmony: Harmony) -> bool:
-    """Do some pitch classes stand out? In noise none does, in drums only by chance and none that makes a key."""
+    """Do some pitch classes stand out?
+
+    In noise none does, in drums only by chance and none that makes a key.
+    """
     chroma = harmony.treble + harmony.bass
     mean = chroma.mean(axis=1)
     if not mean.any():
@@ -111,8 +120,12 @@ def is_pitched(harmony: Harmony) -> bool:
     return bool(contrast > CLEAR_CONTRAST or find_key(harmony)[1] > CLEAR_KEY)
 
 
-def find_chords(harmony: Harmony, key: Key, places: np.ndarray, beats_per_bar: int) -> tuple[Chord | None, ...]:
-    """One chord a beat; None for all where no notes are heard. `places` [beats]: each beat's place in its bar."""
+def find_chords(
+    harmony: Harmony, key: Key, places: np.ndarray, beats_per_bar: int
+) -> tuple[Chord | None, ...]:
+    """One chord a beat; None for all where no notes are heard. `places` [beats]: each beat's place
+    in its bar.
+    """
     if not is_pitched(harmony):
         return (None,) * len(places)
     costs = np.array([_change_cost(int(place), beats_per_bar) for place in places])
@@ -124,11 +137,15 @@ def find_chords(harmony: Harmony, key: Key, places: np.ndarray, beats_per_bar: i
 def chord_fit(harmony: Harmony, key: Key) -> np.ndarray:
     """[beats, chords]: how well each chord suits each beat's notes and the key."""
     treble, bass = _levelled(harmony.treble), _levelled(harmony.bass)
-    templates = np.array([[float(tone in chord.pitch_classes) for tone in range(12)] for chord in CHORDS])
+    templates = np.array(
+        [[float(tone in chord.pitch_classes) for tone in range(12)] for chord in CHORDS]
+    )
     centred = templates - templates.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     roots = np.eye(12)[[chord.root for chord in CHORDS]]
-    fit = treble @ centred.T + BASS_WEIGHT * (bass @ (roots + 0.3 * (templates - roots) - templates.mean()).T)
+    fit = treble @ centred.T + BASS_WEIGHT * (
+        bass @ (roots + 0.3 * (templates - roots) - templates.mean()).T
+    )
     return fit + _place_in_key(key) - COST
 
 

@@ -1,7 +1,7 @@
 """What a musician hears in a region before playing along: beats, bar lines, key and chords.
 
-Every region has an answer: where there is no beat, bar or harmony to hear, a plain grid stands in and the
-confidences say so.
+Every region has an answer: where there is no beat, bar or harmony to hear, a plain grid stands in
+and the confidences say so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ SILENCE_PEAK = 1e-4  # -80 dBFS
 
 @dataclass(frozen=True)
 class Heard:
-    """A grid; how far it can be trusted, 0 (made up) to 1, for the manifest's notes; and the notes that sound."""
+    """A grid; how far it can be trusted, 0 (made up) to 1, for the manifest's notes; and the notes
+    that sound.
+    """
 
     grid: Grid
     beat_confidence: float
@@ -29,7 +31,9 @@ class Heard:
 
 
 def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
-    """Beats, bars, key and chords of float samples [N]; `tempo_bpm`: if it is known. Any thread; no state."""
+    """Beats, bars, key and chords of float samples [N]; `tempo_bpm`: if it is known. Any thread; no
+    state.
+    """
     seconds = len(mono) / rate_hz
     if not len(mono) or np.abs(mono).max() < SILENCE_PEAK:
         return _unheard(seconds)
@@ -44,7 +48,13 @@ def hear(mono: np.ndarray, rate_hz: int, tempo_bpm: float = 0.0) -> Heard:
     places = (np.arange(len(metre.beats_seconds) - 1) - metre.first_bar) % metre.beats_per_bar
     chords = harmony.find_chords(chroma, key, places, metre.beats_per_bar)
     grid = Grid(seconds, metre.beats_seconds, metre.first_bar, metre.beats_per_bar, chords, key)
-    return Heard(grid, found.confidence, metre.confidence if found.confidence else 0.0, key_confidence, sounding)
+    return Heard(
+        grid,
+        found.confidence,
+        metre.confidence if found.confidence else 0.0,
+        key_confidence,
+        sounding,
+    )
 
 
 def _unheard(seconds: float) -> Heard:

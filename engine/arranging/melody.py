@@ -1,4 +1,5 @@
-"""The tune: phrases of four bars made of two ideas, repeated and changed, that come to rest where the phrase ends.
+"""The tune: phrases of four bars made of two ideas, repeated and changed, that come to rest where
+the phrase ends.
 
 phrase    A  A  B  A         bars of each: an idea, another, the first again in another place, a long note
 """
@@ -14,7 +15,10 @@ from engine.arranging.playing import PHRASE_BARS, Player, Step
 from engine.arranging.scale import moved, scale_over, snapped
 
 FORM = "AABA"
-MOVES, MOVE_WEIGHTS = (0, 1, -1, 2, -2, 3, -3, 4, -4), (0.08, 0.27, 0.27, 0.12, 0.12, 0.05, 0.05, 0.02, 0.02)
+MOVES, MOVE_WEIGHTS = (
+    (0, 1, -1, 2, -2, 3, -3, 4, -4),
+    (0.08, 0.27, 0.27, 0.12, 0.12, 0.05, 0.05, 0.02, 0.02),
+)
 REACH = 10  # semitones to either side of home
 ANOTHER_WAY = 0.2  # how often a repeated bar turns its idea round
 SETTLED_BEATS = 1.0  # a note as long as this belongs to the chord
@@ -29,7 +33,8 @@ class _Idea:
         turns = [random.choice(MOVES, 16, p=MOVE_WEIGHTS) for _ in range(3)]
         self.rhythms = (first, other, first, _rest(player.grid.beats_per_bar))
         self.turns = (turns[0], turns[1], turns[0], turns[2])
-        self.arch = (0, int(random.integers(0, 5)), int(random.integers(-3, 6)), 0)  # semitones from home
+        # semitones from home
+        self.arch = (0, int(random.integers(0, 5)), int(random.integers(-3, 6)), 0)
 
 
 def tune(player: Player) -> Iterator[Note]:
@@ -43,7 +48,11 @@ def tune(player: Player) -> Iterator[Note]:
         turns = -idea.turns[place] if random.random() < ANOTHER_WAY else idea.turns[place]
         swell = 0.76 + 0.12 * np.sin(np.pi * (place + 0.5) / PHRASE_BARS)
         for index, step in enumerate(player.steps(idea.rhythms[place], number, first_beat)):
-            aim = home + idea.arch[place] if index == 0 else _turned(player, step, last, int(turns[index % 16]), home)
+            aim = (
+                home + idea.arch[place]
+                if index == 0
+                else _turned(player, step, last, int(turns[index % 16]), home)
+            )
             last = _settled(player, step, aim, ends=place == PHRASE_BARS - 1)
             accent = 0.06 if step.beat == int(step.beat) else 0.0
             yield from player.note(step.beat, player.legato * step.beats, last, swell + accent)
@@ -62,7 +71,9 @@ def _turned(player: Player, step: Step, last: int, turn: int, home: int) -> int:
 
 
 def _settled(player: Player, step: Step, aim: int, ends: bool) -> int:
-    """On strong beats and long notes a tone of the chord, at a phrase's end its root, elsewhere one of the scale."""
+    """On strong beats and long notes a tone of the chord, at a phrase's end its root, elsewhere one
+    of the scale.
+    """
     chord = player.chord(step.beat)
     strong = step.beat == int(step.beat) and player.grid.place_in_bar(int(step.beat)) % 2 == 0
     if ends and step.beats >= SETTLED_BEATS:

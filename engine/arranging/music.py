@@ -1,4 +1,6 @@
-"""The words in which music is talked about here: notes, chords, keys, and the grid of beats that they lie on."""
+"""The words in which music is talked about here: notes, chords, keys, and the grid of beats that
+they lie on.
+"""
 
 from __future__ import annotations
 
@@ -71,13 +73,18 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """When the beats of a region fall and what harmony each has. Times are seconds from the region's first sample."""
+    """When the beats of a region fall and what harmony each has.
+
+    Times are seconds from the region's first sample.
+    """
 
     seconds: float
-    beats_seconds: np.ndarray  # [n + 1], ascending; the first at or before 0, the last at or after `seconds`
+    # [n + 1], ascending; the first at or before 0, the last at or after `seconds`
+    beats_seconds: np.ndarray
     first_bar: int  # index of a beat that begins a bar
     beats_per_bar: int
-    chords: tuple[Chord | None, ...]  # [n], of the time from each beat to the next; None: no harmony heard
+    # [n], of the time from each beat to the next; None: no harmony heard
+    chords: tuple[Chord | None, ...]
     key: Key
 
     def __post_init__(self) -> None:

@@ -1,8 +1,10 @@
-"""How patterns and harmony are written down, so that a musician can read and change the table of genres.
+"""How patterns and harmony are written down, so that a musician can read and change the table of
+genres.
 
-A pattern is text: a group of signs for each beat, `|` between bars. As many signs as a group has, so many equal parts
-has its beat: "x.x. x... x.x. x..." is a bar of four beats in sixteenths, "x.x x.x x.x x.x" the same bar in triplets.
-Harmony is Roman numerals, the scale degree counted in the major scale: "ii7 V7 | IM7" is two chords in the first bar.
+A pattern is text: a group of signs for each beat, `|` between bars. As many signs as a group has,
+so many equal parts has its beat: "x.x. x... x.x. x..." is a bar of four beats in sixteenths, "x.x
+x.x x.x x.x" the same bar in triplets. Harmony is Roman numerals, the scale degree counted in the
+major scale: "ii7 V7 | IM7" is two chords in the first bar.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from engine.arranging.music import Chord, Key
 
 Bar = tuple[str, ...]  # the signs of each beat
 
-_DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}  # semitones above the tonic
+# semitones above the tonic
+_DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 _QUALITIES = {  # (written large, suffix): quality
     (True, ""): "major",
     (True, "7"): "dominant 7",
@@ -53,7 +56,9 @@ def fitting(patterns: tuple[str, ...], beats: int) -> tuple[str, ...]:
 
 
 def swung(place: float, ratio: float, pairs_per_beat: int) -> float:
-    """Where in its beat (0..1) a straight place is played: the second of each pair waits until `ratio` of the pair."""
+    """Where in its beat (0..1) a straight place is played: the second of each pair waits until
+    `ratio` of the pair.
+    """
     pair, within = divmod(place * pairs_per_beat, 1)
     late = within * 2 * ratio if within < 0.5 else ratio + (within - 0.5) * 2 * (1 - ratio)
     return (pair + late) / pairs_per_beat
@@ -68,7 +73,9 @@ def chord(numeral: str, tonic: int) -> Chord:
 
 
 def progression(text: str, key: Key, beats_per_bar: int) -> tuple[Chord, ...]:
-    """A chord for each beat; the chords of one bar share it, the earlier ones having the longer part."""
+    """A chord for each beat; the chords of one bar share it, the earlier ones having the longer
+    part.
+    """
     chords = []
     for numerals in bars(text):
         length = -(-beats_per_bar // len(numerals))

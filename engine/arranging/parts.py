@@ -1,4 +1,6 @@
-"""What one musician of a genre plays over a grid of beats and chords: `write("bass", grid, GENRES["jazz"], random)`."""
+"""What one musician of a genre plays over a grid of beats and chords: `write("bass", grid,
+GENRES["jazz"], random)`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ ROLES = tuple(_WRITERS)
 
 
 def write(role: str, grid: Grid, genre: Genre, random: np.random.Generator) -> tuple[Note, ...]:
-    """The notes of one role of ROLES in time order, all inside the region; drums by General MIDI percussion.
+    """The notes of one role of ROLES in time order, all inside the region; drums by General MIDI
+    percussion.
 
     The same random gives the same notes. A region of less than a beat may have none.
     """

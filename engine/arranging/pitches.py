@@ -3,8 +3,9 @@
     spectrum (280 ms windows) -> three bins a semitone, in the region's own tuning -> less its background (drums, air)
     -> nonnegative least squares over notes with decaying harmonics
 
-After Mauch and Dixon 2010, "Approximate Note Transcription for the Improved Identification of Difficult Chords":
-explained as harmonics of what is below, a fifth or a third that nobody plays goes away.
+After Mauch and Dixon 2010, "Approximate Note Transcription for the Improved Identification of
+Difficult Chords": explained as harmonics of what is below, a fifth or a third that nobody plays
+goes away.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ FRAMES_PER_SECOND = 20
 BLOCK_FRAMES = 256
 LOWEST_NOTE, HIGHEST_NOTE = 28, 96  # 41 Hz to 2093 Hz
 BINS_PER_SEMITONE = 3
-BINS = (HIGHEST_NOTE + 13 - LOWEST_NOTE) * BINS_PER_SEMITONE  # up to an octave above the highest note
+# up to an octave above the highest note
+BINS = (HIGHEST_NOTE + 13 - LOWEST_NOTE) * BINS_PER_SEMITONE
 BACKGROUND_BINS = 9 * BINS_PER_SEMITONE  # either way
 HARMONICS, HARMONIC_DECAY = 12, 0.75
 ROUNDS = 40  # of the multiplicative updates
@@ -27,7 +29,9 @@ NOTES = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
 
 
 def find_pitches(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """How loud each of NOTES sounds in [samples]: [frames, NOTES], frame k at k / FRAMES_PER_SECOND seconds."""
+    """How loud each of NOTES sounds in [samples]: [frames, NOTES], frame k at k / FRAMES_PER_SECOND
+    seconds.
+    """
     mono, rate_hz = _slower(np.asarray(mono, np.float32), rate_hz)
     size = 256 * max(1, round(WINDOW_SECONDS * rate_hz / 256))
     level = _log_frequency(mono, rate_hz, size)
@@ -37,12 +41,16 @@ def find_pitches(mono: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _slower(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
-    """Every n-th sample of what is left below half the new rate, at least ENOUGH_HZ: the spectra cost a third."""
+    """Every n-th sample of what is left below half the new rate, at least ENOUGH_HZ: the spectra
+    cost a third.
+    """
     factor = max(1, int(rate_hz // ENOUGH_HZ))
     if factor == 1:
         return mono, rate_hz
     reach = 4 * factor
-    kernel = np.sinc(np.arange(-reach, reach + 1) / factor) * np.hanning(2 * reach + 3)[1:-1] / factor
+    kernel = (
+        np.sinc(np.arange(-reach, reach + 1) / factor) * np.hanning(2 * reach + 3)[1:-1] / factor
+    )
     padded, count = np.pad(mono, reach), -(-len(mono) // factor)
     padded = np.pad(padded, (0, count * factor + 2 * reach - len(padded) + 1))
     slow = np.zeros(count, np.float32)
@@ -62,13 +70,17 @@ def _log_frequency(mono: np.ndarray, rate_hz: float, size: int) -> np.ndarray:
     level = np.empty((len(starts), BINS), np.float32)
     for first in range(0, len(starts), BLOCK_FRAMES):
         block = views[starts[first : first + BLOCK_FRAMES]] * window
-        level[first : first + BLOCK_FRAMES] = np.abs(np.fft.rfft(block, axis=1)[:, : filters.shape[1]]) @ filters.T
+        level[first : first + BLOCK_FRAMES] = (
+            np.abs(np.fft.rfft(block, axis=1)[:, : filters.shape[1]]) @ filters.T
+        )
     return level
 
 
 @lru_cache(maxsize=4)
 def _filters(size: int, rate_hz: float) -> np.ndarray:
-    """Triangles a third of a semitone apart, at least as wide as one bin of the spectrum: [BINS, spectrum bins]."""
+    """Triangles a third of a semitone apart, at least as wide as one bin of the spectrum: [BINS,
+    spectrum bins].
+    """
     bin_hz = rate_hz / size
     centres = _bin_hz(np.arange(-1, BINS + 1))
     count = min(size // 2 + 1, int(centres[-1] / bin_hz) + 2)
@@ -85,7 +97,9 @@ def _bin_hz(bins: np.ndarray) -> np.ndarray:
 
 
 def _tuning(level: np.ndarray) -> float:
-    """Semitones: the phase at which the three bins of a semitone come round, over all frames (Mauch and Dixon)."""
+    """Semitones: the phase at which the three bins of a semitone come round, over all frames (Mauch
+    and Dixon).
+    """
     profile = level.sum(axis=0)[12 * BINS_PER_SEMITONE :]
     profile = np.maximum(profile - np.convolve(profile, np.ones(7) / 7, "same"), 0)
     wave = np.exp(2j * np.pi * np.arange(len(profile)) / BINS_PER_SEMITONE)
@@ -98,14 +112,20 @@ def _shifted(level: np.ndarray, bins: float) -> np.ndarray:
     part = np.float32(bins - whole)
     padded = np.pad(level, ((0, 0), (2, 3)), mode="edge")
     start = 2 + whole
-    return (1 - part) * padded[:, start : start + BINS] + part * padded[:, start + 1 : start + 1 + BINS]
+    return (1 - part) * padded[:, start : start + BINS] + part * padded[
+        :, start + 1 : start + 1 + BINS
+    ]
 
 
 def _background(level: np.ndarray) -> np.ndarray:
     """The mean over BACKGROUND_BINS either way: noise is even there, notes stand out."""
     reach = BACKGROUND_BINS
-    sums = np.cumsum(np.pad(level, ((0, 0), (reach + 1, reach)), mode="edge"), axis=1, dtype=np.float64)
-    return ((sums[:, 2 * reach + 1 :] - sums[:, : -2 * reach - 1]) / (2 * reach + 1)).astype(np.float32)
+    sums = np.cumsum(
+        np.pad(level, ((0, 0), (reach + 1, reach)), mode="edge"), axis=1, dtype=np.float64
+    )
+    return ((sums[:, 2 * reach + 1 :] - sums[:, : -2 * reach - 1]) / (2 * reach + 1)).astype(
+        np.float32
+    )
 
 
 @lru_cache(maxsize=4)
@@ -118,13 +138,16 @@ def _notes(size: int, rate_hz: float) -> np.ndarray:
         for harmonic in range(1, HARMONICS + 1):
             place = 440 * 2 ** ((note - 69) / 12) * harmonic * size / rate_hz
             away = np.clip(np.abs(bins - place), 0, 2)
-            shapes[row] += HARMONIC_DECAY ** (harmonic - 1) * np.cos(np.pi * away / 4) ** 4  # about Hann's main lobe
+            # about Hann's main lobe
+            shapes[row] += HARMONIC_DECAY ** (harmonic - 1) * np.cos(np.pi * away / 4) ** 4
     pictures = shapes @ filters.T
     return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _explained(level: np.ndarray, notes: np.ndarray) -> np.ndarray:
-    """Nonnegative weights [frames, notes] whose notes add up to the spectrum (Lee and Seung's updates)."""
+    """Nonnegative weights [frames, notes] whose notes add up to the spectrum (Lee and Seung's
+    updates).
+    """
     level = level / max(float(np.linalg.norm(level, axis=1).max()), 1e-9)
     target, mixing = level @ notes.T, notes @ notes.T
     weights = target.copy()

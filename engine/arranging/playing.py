@@ -1,4 +1,5 @@
-"""How written bars become notes in time: swing, the hand's small errors, loudness, the edges of the region.
+"""How written bars become notes in time: swing, the hand's small errors, loudness, the edges of the
+region.
 
 Rule: places are counted in beats from the grid's first beat; only `Player` turns them into seconds.
 """
@@ -60,19 +61,29 @@ class Player:
         """
         written = bars(pattern)
         bar = fitted(written[number % len(written)], self.grid.beats_per_bar)
-        signs = [(beat + i / len(group), sign) for beat, group in enumerate(bar) for i, sign in enumerate(group)]
+        signs = [
+            (beat + i / len(group), sign)
+            for beat, group in enumerate(bar)
+            for i, sign in enumerate(group)
+        ]
         for index, (place, sign) in enumerate(signs):
             begin = first_beat + place
             if sign in ".-" or begin >= len(self.harmony):
                 continue
-            end = first_beat + next((later for later, held in signs[index + 1 :] if held != "-"), float(len(bar)))
+            end = first_beat + next(
+                (later for later, held in signs[index + 1 :] if held != "-"), float(len(bar))
+            )
             if begin >= 0 or end >= 1:
                 yield Step(max(0.0, begin), end - max(0.0, begin), sign)
 
     def changes(self, beat: float) -> bool:
         """Does another chord begin exactly here?"""
         index = int(beat)
-        return beat == index and 0 < index < len(self.harmony) and self.harmony[index] != self.harmony[index - 1]
+        return (
+            beat == index
+            and 0 < index < len(self.harmony)
+            and self.harmony[index] != self.harmony[index - 1]
+        )
 
     def chord(self, beat: float) -> Chord:
         return self.harmony[min(max(int(beat), 0), len(self.harmony) - 1)]
@@ -80,7 +91,11 @@ class Player:
     def under_one_chord(self, step: Step) -> Iterator[Step]:
         """The step, cut where the chord changes while it is held."""
         end = step.beat + step.beats
-        cuts = [step.beat, *(b for b in range(int(step.beat) + 1, ceil(end - 1e-6)) if self.changes(b)), end]
+        cuts = [
+            step.beat,
+            *(b for b in range(int(step.beat) + 1, ceil(end - 1e-6)) if self.changes(b)),
+            end,
+        ]
         for start, stop in zip(cuts, cuts[1:], strict=False):
             yield Step(start, stop - start, step.sign)
 
@@ -97,7 +112,13 @@ class Player:
         return start + place * (end - start)
 
     def note(
-        self, beat: float, beats: float, pitch: int, level: float, late_seconds: float = 0.0, struck: bool = False
+        self,
+        beat: float,
+        beats: float,
+        pitch: int,
+        level: float,
+        late_seconds: float = 0.0,
+        struck: bool = False,
     ) -> Iterator[Note]:
         """The note, if the region holds it."""
         start, end = self.seconds(beat), min(self.seconds(beat + beats), self.grid.seconds)
@@ -112,13 +133,19 @@ class Player:
     def _velocity(self, beat: float, level: float) -> int:
         """A little louder from bar to bar of a phrase, and never twice the same."""
         phrase = (beat - self.grid.first_bar) / (PHRASE_BARS * self.grid.beats_per_bar) % 1
-        loud = level * self.genre.loudness * self.touch * (0.93 + 0.09 * phrase) * (1 + 0.04 * self.random.normal())
+        loud = (
+            level
+            * self.genre.loudness
+            * self.touch
+            * (0.93 + 0.09 * phrase)
+            * (1 + 0.04 * self.random.normal())
+        )
         return min(127, max(1, round(127 * loud)))
 
 
 def entry(start_seconds: float, end_seconds: float, struck: bool) -> float | None:
-    """When a note is first heard in a region that begins at 0: a held one that goes on for longer than it has lasted
-    starts with the region; what was struck before is over. None: not at all.
+    """When a note is first heard in a region that begins at 0: a held one that goes on for longer
+    than it has lasted starts with the region; what was struck before is over. None: not at all.
     """
     if start_seconds >= -EARLY_SECONDS:
         return max(0.0, start_seconds)
@@ -140,11 +167,11 @@ def _octaves_away(tempo_bpm: float, genre: Genre) -> float:
 
 
 def felt(grid: Grid, genre: Genre) -> Grid:
-    """The grid counted in the tempo that is nearest to the genre's: a house track over a slow ballad counts twice as
-    fast, reggae at 150 BPM half as fast.
+    """The grid counted in the tempo that is nearest to the genre's: a house track over a slow
+    ballad counts twice as fast, reggae at 150 BPM half as fast.
 
-    Only where beats can be paired. Of 400 truly played re-arrangements the judge knew 0.93; 0.90 when only tempi 40 %
-    away were counted anew.
+    Only where beats can be paired. Of 400 truly played re-arrangements the judge knew 0.93; 0.90
+    when only tempi 40 % away were counted anew.
     """
     ratio = min(FEELS, key=lambda ratio: _octaves_away(ratio * grid.tempo_bpm, genre))
     if grid.beats_per_bar not in (2, 4) or ratio == 1:
@@ -153,12 +180,15 @@ def felt(grid: Grid, genre: Genre) -> Grid:
     if ratio > 1:
         return replace(
             grid,
-            beats_seconds=np.interp(np.arange(2 * count + 1) / 2, np.arange(count + 1), grid.beats_seconds),
+            beats_seconds=np.interp(
+                np.arange(2 * count + 1) / 2, np.arange(count + 1), grid.beats_seconds
+            ),
             first_bar=2 * grid.first_bar,
             beats_per_bar=4,
             chords=tuple(chord for chord in grid.chords for _ in range(2)),
         )
-    start = grid.first_bar % 2  # a pair begins with the bar; what is before the first pair is half of one
+    # a pair begins with the bar; what is before the first pair is half of one
+    start = grid.first_bar % 2
     edges = [*range(-start, count, 2)]
     edges.append(edges[-1] + 2)
     beats = np.interp(edges, np.arange(count + 1), grid.beats_seconds)

@@ -10,19 +10,25 @@ from engine.arranging.music import Chord, Key
 
 @cache
 def scale_over(key: Key, chord: Chord) -> tuple[int, ...]:
-    """The key's tones 0..11, those giving way that a chord from outside the key rubs against: F# for F over D7 in C."""
+    """The key's tones 0..11, those giving way that a chord from outside the key rubs against: F#
+    for F over D7 in C.
+    """
     foreign = [tone for tone in chord.pitch_classes if tone not in key.pitch_classes]
     kept = [
         tone
         for tone in key.pitch_classes
-        if tone in chord.pitch_classes or all((tone - other) % 12 not in (1, 11) for other in foreign)
+        if tone in chord.pitch_classes
+        or all((tone - other) % 12 not in (1, 11) for other in foreign)
     ]
     return tuple(sorted({*kept, *foreign}))
 
 
 def nearest(pitch_class: int, pitch: float, lowest: int, highest: int) -> int:
     """The MIDI pitch of this class nearest to a pitch, within bounds at least an octave apart."""
-    return min((p for p in range(lowest, highest + 1) if p % 12 == pitch_class), key=lambda p: abs(p - pitch))
+    return min(
+        (p for p in range(lowest, highest + 1) if p % 12 == pitch_class),
+        key=lambda p: abs(p - pitch),
+    )
 
 
 def snapped(pitch: float, pitch_classes: Iterable[int]) -> int:

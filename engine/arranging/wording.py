@@ -5,7 +5,8 @@
     "bass and brushed drums, please"     (as an accompaniment) two stems
     "as a bossa nova", "jazz version"    genre: the tune, and the band of that genre
 
-A table of words for roles and, from GENRES, for genres; what is left of the text is how the part should sound.
+A table of words for roles and, from GENRES, for genres; what is left of the text is how the part
+should sound.
 """
 
 from __future__ import annotations
@@ -19,49 +20,241 @@ from engine.arranging.genres import GENRES
 
 TUNE, MIX = "tune", "mix"
 
-# fmt: off
-# Which role a word speaks of; the first that is found in a phrase decides, so the surest words stand first.
+# fmt: off Which role a word speaks of; the first that is found in a phrase decides, so the surest
+# words stand first.
 ROLE_WORDS: Mapping[str, tuple[str, ...]] = {
     "drums": (
-        "drum", "drums", "drumming", "drum kit", "drum machine", "percussion", "beat", "groove", "808", "brushes",
-        "hi-hat", "hi-hats", "hihat", "hihats", "snare", "kick", "shaker", "cymbals", "timpani",
+        "drum",
+        "drums",
+        "drumming",
+        "drum kit",
+        "drum machine",
+        "percussion",
+        "beat",
+        "groove",
+        "808",
+        "brushes",
+        "hi-hat",
+        "hi-hats",
+        "hihat",
+        "hihats",
+        "snare",
+        "kick",
+        "shaker",
+        "cymbals",
+        "timpani",
     ),
     "bass": ("bass", "bassline", "basslines", "contrabass", "double bass", "sub", "low end"),
     "arpeggio": (
-        "arpeggio", "arpeggios", "arpeggiated", "arp", "sequence", "broken chords", "fingerpicking", "fingerpicked",
+        "arpeggio",
+        "arpeggios",
+        "arpeggiated",
+        "arp",
+        "sequence",
+        "broken chords",
+        "fingerpicking",
+        "fingerpicked",
     ),
     "pad": (
-        "pad", "pads", "drone", "strings", "string section", "string ensemble", "choir", "atmosphere", "texture",
-        "background", "swell", "swells", "bed",
+        "pad",
+        "pads",
+        "drone",
+        "strings",
+        "string section",
+        "string ensemble",
+        "choir",
+        "atmosphere",
+        "texture",
+        "background",
+        "swell",
+        "swells",
+        "bed",
     ),
     "counter": (
-        "counter", "counter-melody", "countermelody", "second voice", "melody", "solo", "lead", "obbligato", "fills",
+        "counter",
+        "counter-melody",
+        "countermelody",
+        "second voice",
+        "melody",
+        "solo",
+        "lead",
+        "obbligato",
+        "fills",
     ),
     "chords": (
-        "chords", "chord", "comping", "comp", "harmony", "harmonies", "accompaniment", "piano", "keys", "keyboard",
-        "rhodes", "guitar", "organ", "strumming", "stabs", "skank", "harpsichord", "accordion", "banjo", "clavinet",
+        "chords",
+        "chord",
+        "comping",
+        "comp",
+        "harmony",
+        "harmonies",
+        "accompaniment",
+        "piano",
+        "keys",
+        "keyboard",
+        "rhodes",
+        "guitar",
+        "organ",
+        "strumming",
+        "stabs",
+        "skank",
+        "harpsichord",
+        "accordion",
+        "banjo",
+        "clavinet",
     ),
 }
-# Words that name a role and nothing that could be heard; the last ones say little even beside other words.
-PLAIN = frozenset((
-    "drum", "drums", "drumming", "beat", "groove", "percussion", "bass", "bassline", "basslines", "pad", "pads",
-    "chords", "chord", "comping", "comp", "harmony", "harmonies", "accompaniment", "counter", "counter-melody",
-    "countermelody", "melody", "solo", "lead", "arpeggio", "arpeggios", "arp", "sequence", "backing", "texture",
-    "background", "bed", "atmosphere", "voice", "second", "low", "end",
-))
-UNHEARD = frozenset((
-    "accompaniment", "chord", "chords", "comp", "comping", "counter", "counter-melody", "countermelody", "melody",
-    "solo",
-))
-FILLERS = frozenset((
-    "a", "above", "accompany", "add", "along", "an", "and", "arrange", "arranged", "arrangement", "as", "behind",
-    "below", "bit", "bring", "can", "change", "convert", "could", "cover", "create", "drop", "feel", "file", "for",
-    "generate", "genre", "give", "good", "harmonise", "harmonize", "have", "i", "in", "into", "it", "kind", "lay",
-    "let's", "lets", "like", "line", "little", "loop", "make", "me", "mix", "more", "music", "my", "need", "new",
-    "nice", "of", "on", "one", "over", "part", "parts", "pattern", "play", "please", "put", "rearrange", "remix",
-    "simple", "single", "some", "song", "stem", "stems", "style", "that", "the", "this", "to", "top", "track",
-    "tune", "turn", "type", "under", "underneath", "us", "version", "want", "with", "would", "write", "you",
-))
+# Words that name a role and nothing that could be heard; the last ones say little even beside other
+# words.
+PLAIN = frozenset(
+    (
+        "drum",
+        "drums",
+        "drumming",
+        "beat",
+        "groove",
+        "percussion",
+        "bass",
+        "bassline",
+        "basslines",
+        "pad",
+        "pads",
+        "chords",
+        "chord",
+        "comping",
+        "comp",
+        "harmony",
+        "harmonies",
+        "accompaniment",
+        "counter",
+        "counter-melody",
+        "countermelody",
+        "melody",
+        "solo",
+        "lead",
+        "arpeggio",
+        "arpeggios",
+        "arp",
+        "sequence",
+        "backing",
+        "texture",
+        "background",
+        "bed",
+        "atmosphere",
+        "voice",
+        "second",
+        "low",
+        "end",
+    )
+)
+UNHEARD = frozenset(
+    (
+        "accompaniment",
+        "chord",
+        "chords",
+        "comp",
+        "comping",
+        "counter",
+        "counter-melody",
+        "countermelody",
+        "melody",
+        "solo",
+    )
+)
+FILLERS = frozenset(
+    (
+        "a",
+        "above",
+        "accompany",
+        "add",
+        "along",
+        "an",
+        "and",
+        "arrange",
+        "arranged",
+        "arrangement",
+        "as",
+        "behind",
+        "below",
+        "bit",
+        "bring",
+        "can",
+        "change",
+        "convert",
+        "could",
+        "cover",
+        "create",
+        "drop",
+        "feel",
+        "file",
+        "for",
+        "generate",
+        "genre",
+        "give",
+        "good",
+        "harmonise",
+        "harmonize",
+        "have",
+        "i",
+        "in",
+        "into",
+        "it",
+        "kind",
+        "lay",
+        "let's",
+        "lets",
+        "like",
+        "line",
+        "little",
+        "loop",
+        "make",
+        "me",
+        "mix",
+        "more",
+        "music",
+        "my",
+        "need",
+        "new",
+        "nice",
+        "of",
+        "on",
+        "one",
+        "over",
+        "part",
+        "parts",
+        "pattern",
+        "play",
+        "please",
+        "put",
+        "rearrange",
+        "remix",
+        "simple",
+        "single",
+        "some",
+        "song",
+        "stem",
+        "stems",
+        "style",
+        "that",
+        "the",
+        "this",
+        "to",
+        "top",
+        "track",
+        "tune",
+        "turn",
+        "type",
+        "under",
+        "underneath",
+        "us",
+        "version",
+        "want",
+        "with",
+        "would",
+        "write",
+        "you",
+    )
+)
 # fmt: on
 ADDS = re.compile(
     r"^\W*(?:please |can you |could you )*"
@@ -69,9 +262,12 @@ ADDS = re.compile(
     re.IGNORECASE,
 )
 RESTYLES = re.compile(r"\b(?:version|style|genre|r?e?arrange\w*|remix|cover|feel)\b", re.IGNORECASE)
-PART = re.compile(r"\b(?:bass|drum|guitar|piano|string|backing) (?:line|track|part|stem|loop)s?\b", re.IGNORECASE)
+PART = re.compile(
+    r"\b(?:bass|drum|guitar|piano|string|backing) (?:line|track|part|stem|loop)s?\b", re.IGNORECASE
+)
 SEVERAL = re.compile(
-    r"^(?!.*\b(?:turn|make|sound|convert|change|into|as|like|replace|play|instrument)\b)", re.IGNORECASE
+    r"^(?!.*\b(?:turn|make|sound|convert|change|into|as|like|replace|play|instrument)\b)",
+    re.IGNORECASE,
 )
 AS_A_MIX = re.compile(r"\b(?:mix|mixed|mixdown|one file|full band together)\b", re.IGNORECASE)
 SEPARATORS = re.compile(r"\s*(?:,|;|\+|&|/|\band\b|\bplus\b|\bwith\b)\s*", re.IGNORECASE)
@@ -87,7 +283,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a text asks for. `genre` is empty where it names none; `parts` where it leaves them to the genre."""
+    """What a text asks for.
+
+    `genre` is empty where it names none; `parts` where it leaves them to the genre.
+    """
 
     task: str
     genre: str = ""
@@ -111,24 +310,38 @@ def genre_in(text: str) -> str:
 
 
 def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
-    """The parts that a text asks for, in its order; a phrase without a role says more about the one before."""
+    """The parts that a text asks for, in its order; a phrase without a role says more about the one
+    before.
+    """
     parts: list[Part] = []
     own = _names_of(genre)
     for phrase in filter(None, SEPARATORS.split(text)):
         role, sound = _role(phrase), _sound(phrase, own)
         if role is None and sound and parts:
-            parts[-1] = Part(parts[-1].role, " ".join(filter(None, (sound, parts[-1].sound or parts[-1].role))))
+            parts[-1] = Part(
+                parts[-1].role, " ".join(filter(None, (sound, parts[-1].sound or parts[-1].role)))
+            )
         elif role or sound:
             parts.append(Part(role or "counter", sound))
     return tuple(_once(parts))
 
 
 def _task(text: str, genre: str) -> str:
-    if ADDS.search(text) or PART.search(text) or SEVERAL.search(text) and len(parts_in(text, genre)) > 1:
+    if (
+        ADDS.search(text)
+        or PART.search(text)
+        or SEVERAL.search(text)
+        and len(parts_in(text, genre)) > 1
+    ):
         return "accompaniment"
     names = _names_of(genre)
-    is_genre_alone = all(word in names for word in _words(text) if word not in FILLERS)  # "jazz guitar" is a sound
-    return "genre" if genre and (is_genre_alone or RESTYLES.search(text) and not _role(text)) else "timbre"
+    # "jazz guitar" is a sound
+    is_genre_alone = all(word in names for word in _words(text) if word not in FILLERS)
+    return (
+        "genre"
+        if genre and (is_genre_alone or RESTYLES.search(text) and not _role(text))
+        else "timbre"
+    )
 
 
 def _names_of(genre: str) -> set[str]:
@@ -140,7 +353,9 @@ def _names_of(genre: str) -> set[str]:
 def _genre_words() -> tuple[Mapping[str, str], re.Pattern[str]]:
     """Word -> genre, without those that name a role; and what finds them."""
     roles = {word for words in ROLE_WORDS.values() for word in words}
-    by_word = {word: name for name, genre in GENRES.items() for word in genre.words if word not in roles}
+    by_word = {
+        word: name for name, genre in GENRES.items() for word in genre.words if word not in roles
+    }
     return by_word, _any_of(by_word)
 
 

@@ -1,9 +1,11 @@
-"""AP-Adapter: pooled AudioMAE tokens beside the words, in every cross-attention that reads GPT-2's context.
+"""AP-Adapter: pooled AudioMAE tokens beside the words, in every cross-attention that reads GPT-2's
+context.
 
     z = softmax(q k_text) v_text + alpha * softmax(q k_audio) v_audio          q and k_text, v_text are AudioLDM2's own
 
-Only to_k_ip and to_v_ip are new: 21,626,880 numbers for -large, 10,813,440 for base and -music. A checkpoint is a flat
-table of them, `<attention>.processor.to_k_ip.weight`, as the authors' pytorch_model.bin has it.
+Only to_k_ip and to_v_ip are new: 21,626,880 numbers for -large, 10,813,440 for base and -music. A
+checkpoint is a flat table of them, `<attention>.processor.to_k_ip.weight`, as the authors'
+pytorch_model.bin has it.
 """
 
 from __future__ import annotations
@@ -16,16 +18,20 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-GPT2_CONTEXTS = 2  # diffusers hands GPT-2's context to the first two transformers of a layer, T5's to the others
+# diffusers hands GPT-2's context to the first two transformers of a layer, T5's to the others
+GPT2_CONTEXTS = 2
 ROTARY_BASE = 10_000.0
-ROTARY_SHARE = 2  # one half of each head turns with time, the other goes on comparing content as it did
+# one half of each head turns with time, the other goes on comparing content as it did
+ROTARY_SHARE = 2
 ROTARY_KEY = "rotary"  # metadata of a safetensors file; the authors' format has no such adapter
 
 
 def pooled(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Tensor:
-    """Tokens [B, time * frequency, C] -> [B, A, C]: (mean + max) / 2 over omega = (time, frequency) cells.
+    """Tokens [B, time * frequency, C] -> [B, A, C]: (mean + max) / 2 over omega = (time, frequency)
+    cells.
 
-    A last cell that is not full is pooled over what it has (omega 1, 2, 4, 8 divide the grid of 64 by 8 and have none).
+    A last cell that is not full is pooled over what it has (omega 1, 2, 4, 8 divide the grid of 64
+    by 8 and have none).
     """
     picture = tokens.transpose(1, 2).unflatten(2, grid)  # [B, C, time, frequency]
     mean = functional.avg_pool2d(picture, omega, ceil_mode=True)
@@ -33,7 +39,9 @@ def pooled(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Ten
     return ((mean + largest) / 2).flatten(2).transpose(1, 2)
 
 
-def pooled_positions(grid: tuple[int, int], omega: tuple[int, int], frames_per_token: float) -> Tensor:
+def pooled_positions(
+    grid: tuple[int, int], omega: tuple[int, int], frames_per_token: float
+) -> Tensor:
     """Centres in time of the tokens that `pooled` gives, in latent frames: [A]."""
     starts = torch.arange(0, grid[0], omega[0], dtype=torch.float32)
     ends = (starts + omega[0]).clamp(max=grid[0])
@@ -42,7 +50,10 @@ def pooled_positions(grid: tuple[int, int], omega: tuple[int, int], frames_per_t
 
 
 class Heard:
-    """What the adapters hear in this forward pass. Plain object: diffusers passes nothing of the kind on its way."""
+    """What the adapters hear in this forward pass.
+
+    Plain object: diffusers passes nothing of the kind on its way.
+    """
 
     def __init__(self) -> None:
         self.tokens: Tensor | None = None  # [B, A, C]; None: no audio
@@ -62,11 +73,14 @@ class AudioAttention(nn.Module):
         self.to_k_ip = nn.Linear(text_key.in_features, text_key.out_features, **like)
         self.to_v_ip = nn.Linear(text_key.in_features, text_key.out_features, **like)
         self.rotary = rotary
-        self._heard = [heard]  # in a list: torch.export empties plain attributes that it does not know
+        # in a list: torch.export empties plain attributes that it does not know
+        self._heard = [heard]
         self.copy_text(attention)
 
     def copy_text(self, attention: Any) -> None:
-        """Begin as the authors do, with the frozen text projections: GPT-2 speaks pooled AudioMAE already."""
+        """Begin as the authors do, with the frozen text projections: GPT-2 speaks pooled AudioMAE
+        already.
+        """
         if self.to_k_ip.weight.is_meta:
             return
         with torch.no_grad():
@@ -82,11 +96,15 @@ class AudioAttention(nn.Module):
         **_: Any,
     ) -> Tensor:
         heard, text = self._heard[0], encoder_hidden_states
-        assert text is not None and hidden_states.ndim == 3, "only cross-attention over flat pictures has an adapter"
+        assert text is not None and hidden_states.ndim == 3, (
+            "only cross-attention over flat pictures has an adapter"
+        )
         assert attention_mask is None, "GPT-2's context has no padding"
         split = lambda x: x.unflatten(2, (attention.heads, -1)).transpose(1, 2)  # noqa: E731  [B, heads, L, head]
         query = split(attention.to_q(hidden_states))
-        mixed = functional.scaled_dot_product_attention(query, split(attention.to_k(text)), split(attention.to_v(text)))
+        mixed = functional.scaled_dot_product_attention(
+            query, split(attention.to_k(text)), split(attention.to_v(text))
+        )
         if heard.tokens is not None:
             tokens = heard.tokens.to(query.dtype)
             key, value = split(self.to_k_ip(tokens)), split(self.to_v_ip(tokens))
@@ -99,7 +117,9 @@ class AudioAttention(nn.Module):
 
 
 def rotated(heads: Tensor, times: Tensor) -> Tensor:
-    """Rotary positions on the first half of each head: heads [B, H, L, D], times [B or 1, L] in latent frames."""
+    """Rotary positions on the first half of each head: heads [B, H, L, D], times [B or 1, L] in
+    latent frames.
+    """
     width = heads.shape[-1] // ROTARY_SHARE // 2
     rates = ROTARY_BASE ** (-torch.arange(width, device=heads.device, dtype=torch.float32) / width)
     angles = times.to(heads.device, torch.float32)[:, None, :, None] * rates
@@ -109,7 +129,9 @@ def rotated(heads: Tensor, times: Tensor) -> Tensor:
 
 
 def _query_times(count: int, grid: tuple[int, int], device: torch.device) -> Tensor:
-    """Centres in time of a level's cells [count], in latent frames; which level it is follows from their number."""
+    """Centres in time of a level's cells [count], in latent frames; which level it is follows from
+    their number.
+    """
     (frames, bands), step = grid, 1
     while frames * bands != count:
         frames, bands, step = -(-frames // 2), -(-bands // 2), step * 2
@@ -119,11 +141,13 @@ def _query_times(count: int, grid: tuple[int, int], device: torch.device) -> Ten
 
 
 def gpt2_attentions(unet: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Every cross-attention that reads GPT-2's context, with its path: 32 in -large, 16 in base and -music.
+    """Every cross-attention that reads GPT-2's context, with its path: 32 in -large, 16 in base and
+    -music.
 
-    diffusers' own rule: of the transformers of one layer, which stand in the order of `cross_attention_dim`, those
-    among the first two that have a width. -large has four of them, [None, 768, 1024, None], the others three, so that
-    a fixed list for one (the authors') is wrong for the other.
+    diffusers' own rule: of the transformers of one layer, which stand in the order of
+    `cross_attention_dim`, those among the first two that have a width. -large has four of them,
+    [None, 768, 1024, None], the others three, so that a fixed list for one (the authors') is wrong
+    for the other.
     """
     for path, block in _blocks(unet):
         widths = block.cross_attention_dim
@@ -144,13 +168,17 @@ def _blocks(unet: Any) -> Iterator[tuple[str, Any]]:
 
 
 class AdaptedUNet(nn.Module):
-    """AudioLDM2's UNet with adapters in it. The UNet is changed: its own forward then hears what `heard` holds."""
+    """AudioLDM2's UNet with adapters in it.
+
+    The UNet is changed: its own forward then hears what `heard` holds.
+    """
 
     def __init__(self, unet: nn.Module, rotary: bool = False) -> None:
         super().__init__()
         self._heard = [Heard()]
         self.unet = unet
-        self.adapters: dict[str, AudioAttention] = {}  # a plain table: the modules belong to the UNet already
+        # a plain table: the modules belong to the UNet already
+        self.adapters: dict[str, AudioAttention] = {}
         for path, attention in list(gpt2_attentions(unet)):
             self.adapters[path] = AudioAttention(attention, self._heard[0], rotary)
             attention.set_processor(self.adapters[path])
@@ -169,25 +197,34 @@ class AdaptedUNet(nn.Module):
         audio_scale: Tensor | None = None,
         time_embedding: Tensor | None = None,
     ) -> Tensor:
-        """Predicted noise [B, 8, T, F] of latents, timesteps [B], GPT-2 and T5 contexts and the audio [B, A, C].
+        """Predicted noise [B, 8, T, F] of latents, timesteps [B], GPT-2 and T5 contexts and the
+        audio [B, A, C].
 
-        What is heard stays until the next call, so that gradient checkpointing may come back for it: run one forward
-        and its backward before the next forward. audio None is the base model.
+        What is heard stays until the next call, so that gradient checkpointing may come back for
+        it: run one forward and its backward before the next forward. audio None is the base model.
         """
         heard = self._heard[0]
         heard.tokens, heard.scale, heard.positions = audio, audio_scale, audio_position
         heard.time_embedding, heard.grid = time_embedding, tuple(latent.shape[-2:])
         return self.unet(
-            latent, timestep, encoder_hidden_states=generated, encoder_hidden_states_1=text,
-            encoder_attention_mask_1=text_mask, return_dict=False,
-        )[0]  # fmt: skip
+            latent,
+            timestep,
+            encoder_hidden_states=generated,
+            encoder_hidden_states_1=text,
+            encoder_attention_mask_1=text_mask,
+            return_dict=False,
+        )[0]
 
     def adapter_parameters(self) -> list[nn.Parameter]:
         """What is trained, in a fixed order."""
-        return [parameter for adapter in self.adapters.values() for parameter in adapter.parameters()]
+        return [
+            parameter for adapter in self.adapters.values() for parameter in adapter.parameters()
+        ]
 
     def adapter_state(self) -> dict[str, Tensor]:
-        """The checkpoint: `<attention>.processor.to_k_ip.weight` and `.to_v_ip.weight` of every adapter."""
+        """The checkpoint: `<attention>.processor.to_k_ip.weight` and `.to_v_ip.weight` of every
+        adapter.
+        """
         return {
             f"{path}.processor.{name}": tensor.detach()
             for path, adapter in self.adapters.items()
@@ -214,7 +251,9 @@ class AdaptedUNet(nn.Module):
 
 
 class _GivenTime(nn.Module):
-    """Sinusoids of the timesteps, or those that were given: a half-precision graph would lose whole radians of them."""
+    """Sinusoids of the timesteps, or those that were given: a half-precision graph would lose whole
+    radians of them.
+    """
 
     def __init__(self, sinusoids: nn.Module, heard: Heard) -> None:
         super().__init__()
@@ -234,10 +273,14 @@ def check_fit(expected: Mapping[str, Iterable[int]], state: Mapping[str, Tensor]
     for name, shape in expected.items():
         if tuple(state[name].shape) != tuple(shape):
             found = tuple(state[name].shape)
-            raise ValueError(f"{name}: expected {tuple(shape)}, got {found}; it was made for another size of AudioLDM2")
+            raise ValueError(
+                f"{name}: expected {tuple(shape)}, got {found}; it was made for another size of AudioLDM2"
+            )
 
 
-def write_adapter(path: Path, state: Mapping[str, Tensor], rotary: bool = False, notes: Mapping[str, str] = {}) -> None:
+def write_adapter(
+    path: Path, state: Mapping[str, Tensor], rotary: bool = False, notes: Mapping[str, str] = {}
+) -> None:
     """A checkpoint as safetensors; `notes` (text) go beside `rotary` into its metadata."""
     from safetensors.torch import save_file
 
@@ -262,4 +305,6 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], bool]:
 
     with safe_open(str(path), framework="pt") as file:
         metadata = file.metadata() or {}
-        return {name: file.get_tensor(name) for name in file.keys()}, metadata.get(ROTARY_KEY) == "1"  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata.get(
+            ROTARY_KEY
+        ) == "1"  # noqa: SIM118

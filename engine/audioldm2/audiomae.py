@@ -1,7 +1,9 @@
-"""AudioMAE's encoder as transformers' ViTModel: no masking, last block, final norm, class token dropped.
+"""AudioMAE's encoder as transformers' ViTModel: no masking, last block, final norm, class token
+dropped.
 
-AudioLDM2 itself reads another feature of the same net, the mean of its last three blocks; AP-Adapter reads the last.
-The original pretrained.pth and the timm port name their tensors alike; both are mapped to ViTModel's names here.
+AudioLDM2 itself reads another feature of the same net, the mean of its last three blocks;
+AP-Adapter reads the last. The original pretrained.pth and the timm port name their tensors alike;
+both are mapped to ViTModel's names here.
 """
 
 from __future__ import annotations
@@ -15,10 +17,17 @@ from transformers import ViTConfig, ViTModel
 
 PATCH = 16  # mel frames by mel bands
 PUBLISHED = {  # ViT-B: 85,648,128 parameters, fixed positions among them
-    "image_size": (1024, 128), "patch_size": PATCH, "num_channels": 1, "hidden_size": 768, "num_hidden_layers": 12,
-    "num_attention_heads": 12, "intermediate_size": 3072, "layer_norm_eps": 1e-6, "qkv_bias": True,
+    "image_size": (1024, 128),
+    "patch_size": PATCH,
+    "num_channels": 1,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "layer_norm_eps": 1e-6,
+    "qkv_bias": True,
     "hidden_act": "gelu",
-}  # fmt: skip
+}
 
 _BLOCK = r"blocks\.(\d+)\."
 _RULES = (  # (name in the checkpoint, name in ViTModel); the fused qkv is cut in three
@@ -30,13 +39,16 @@ _RULES = (  # (name in the checkpoint, name in ViTModel); the fused qkv is cut i
     (_BLOCK + r"attn\.qkv\.(weight|bias)", r"layers.\1.attention.{}_proj.\2"),
     (_BLOCK + r"attn\.proj\.(weight|bias)", r"layers.\1.attention.o_proj.\2"),
     (_BLOCK + r"mlp\.fc([12])\.(weight|bias)", r"layers.\1.mlp.fc\2.\3"),
-    (r"(?:fc_)?norm\.(weight|bias)", r"layernorm.\1"),  # timm calls it fc_norm where it pools afterwards
+    # timm calls it fc_norm where it pools afterwards
+    (r"(?:fc_)?norm\.(weight|bias)", r"layernorm.\1"),
 )
 _UNUSED = re.compile(r"decoder_|mask_token|head\.")
 
 
 class AudioMae(torch.nn.Module):
-    """Normalised filter banks [B, 1024, 128] -> tokens [B, 512, 768]: 64 steps of time by 8 of frequency."""
+    """Normalised filter banks [B, 1024, 128] -> tokens [B, 512, 768]: 64 steps of time by 8 of
+    frequency.
+    """
 
     def __init__(self, config: Mapping[str, object] = PUBLISHED) -> None:
         super().__init__()
@@ -58,7 +70,8 @@ class AudioMae(torch.nn.Module):
 
 
 def from_checkpoint(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The encoder's tensors under ViTModel's names, from those of pretrained.pth or of the timm port.
+    """The encoder's tensors under ViTModel's names, from those of pretrained.pth or of the timm
+    port.
 
     Raises ValueError for a name that is neither the encoder's nor the decoder's.
     """
@@ -83,7 +96,9 @@ def _renamed(name: str) -> str:
 
 
 def read(path: Path) -> AudioMae:
-    """The encoder from a safetensors file that `retimbre models convert` wrote; its sizes are read from its tensors."""
+    """The encoder from a safetensors file that `retimbre models convert` wrote; its sizes are read
+    from its tensors.
+    """
     from safetensors.torch import load_file
 
     state = load_file(str(path))
@@ -94,8 +109,14 @@ def read(path: Path) -> AudioMae:
 
 def _config_of(state: Mapping[str, torch.Tensor]) -> dict[str, object]:
     """The published sizes, less what the tensors say otherwise (heads are 64 wide)."""
-    width, layers = state["embeddings.cls_token"].shape[-1], sum(name.endswith("fc1.bias") for name in state)
-    tokens, (_, bands) = state["embeddings.position_embeddings"].shape[1] - 1, PUBLISHED["image_size"]
+    width, layers = (
+        state["embeddings.cls_token"].shape[-1],
+        sum(name.endswith("fc1.bias") for name in state),
+    )
+    tokens, (_, bands) = (
+        state["embeddings.position_embeddings"].shape[1] - 1,
+        PUBLISHED["image_size"],
+    )
     return {
         **PUBLISHED,
         "image_size": (tokens // (bands // PATCH) * PATCH, bands),

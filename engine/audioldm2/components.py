@@ -1,7 +1,9 @@
-"""The parts of an AudioLDM2 repository (cvssp/audioldm2, -large, -music), from a folder in the published layout.
+"""The parts of an AudioLDM2 repository (cvssp/audioldm2, -large, -music), from a folder in the
+published layout.
 
-The stock pipeline is not used: with transformers 5 it fails on these repositories, whose language model is the bare
-GPT2Model (huggingface/diffusers#12630). Nothing is fetched: every part is read with local_files_only.
+The stock pipeline is not used: with transformers 5 it fails on these repositories, whose language
+model is the bare GPT2Model (huggingface/diffusers#12630). Nothing is fetched: every part is read
+with local_files_only.
 """
 
 from __future__ import annotations
@@ -41,7 +43,11 @@ class Components:
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, frames and bands of one window's latent: (8, 256, 16), 10.24 s."""
         config = self.unet.unet.config
-        return config.in_channels, config.sample_size, self.vocoder.config.model_in_dim // self.frames_per_latent
+        return (
+            config.in_channels,
+            config.sample_size,
+            self.vocoder.config.model_in_dim // self.frames_per_latent,
+        )
 
     @property
     def samples_per_latent(self) -> int:
@@ -72,7 +78,8 @@ def load(
 ) -> Components:
     """All parts in float32 on the CPU. `advance` gets the fraction of parts read.
 
-    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two parts.
+    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two
+    parts.
     """
     found = read_parts("AudioLDM2", PARTS, folder, advance, cancelled)
     found["unet"] = AdaptedUNet(found["unet"], rotary).eval().requires_grad_(False)

@@ -1,7 +1,9 @@
-"""Foreign checkpoints into safetensors: `retimbre models convert SRC DST`. The one place where a pickle is opened.
+"""Foreign checkpoints into safetensors: `retimbre models convert SRC DST`. The one place where a
+pickle is opened.
 
-It is opened with torch's restricted reader, which builds tensors and plain containers and runs nothing; the training
-options (argparse.Namespace) in AudioMAE's pretrained.pth are allowed by name and thrown away.
+It is opened with torch's restricted reader, which builds tensors and plain containers and runs
+nothing; the training options (argparse.Namespace) in AudioMAE's pretrained.pth are allowed by name
+and thrown away.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from engine.audioldm2 import audiomae
 
-_COPIED = (("_k.bin", ".to_k_ip.weight"), ("_v.bin", ".to_v_ip.weight"))  # copied_cross_attention/ of the authors
+# copied_cross_attention/ of the authors
+_COPIED = (("_k.bin", ".to_k_ip.weight"), ("_v.bin", ".to_v_ip.weight"))
 _WRAPPERS = ("model", "state_dict")
 
 
@@ -28,7 +31,9 @@ class ConvertError(ValueError):
 
 @dataclass(frozen=True)
 class _Kind:
-    """A family of checkpoints: how one is recognised by its tensors' names, and what is written of it."""
+    """A family of checkpoints: how one is recognised by its tensors' names, and what is written of
+    it.
+    """
 
     title: str
     is_it: Callable[[Mapping[str, Any]], bool]
@@ -36,13 +41,19 @@ class _Kind:
 
 
 KINDS = (
-    _Kind("AudioMAE encoder", lambda state: "patch_embed.proj.weight" in state, audiomae.from_checkpoint),
+    _Kind(
+        "AudioMAE encoder",
+        lambda state: "patch_embed.proj.weight" in state,
+        audiomae.from_checkpoint,
+    ),
     _Kind("AP-Adapter", lambda state: all(".processor.to_" in name for name in state), dict),
 )
 
 
 def convert(source: Path, target: Path) -> str:
-    """Write `target` (safetensors, new) from a checkpoint or a folder with one. Returns what it was.
+    """Write `target` (safetensors, new) from a checkpoint or a folder with one.
+
+    Returns what it was.
 
     ConvertError: unknown, unsafe or broken contents, or a target that is there already.
     """
@@ -56,7 +67,10 @@ def convert(source: Path, target: Path) -> str:
         shown = ", ".join(list(state)[:3]) or "nothing"
         raise ConvertError(f"{source}: expected AudioMAE's or AP-Adapter's tensors, found {shown}")
     try:
-        tensors = {name: tensor.detach().float().contiguous() for name, tensor in kind.mapped(state).items()}
+        tensors = {
+            name: tensor.detach().float().contiguous()
+            for name, tensor in kind.mapped(state).items()
+        }
     except (ValueError, AttributeError) as error:
         raise ConvertError(f"{source}: {error}") from error
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -88,7 +102,9 @@ def _read_folder(folder: Path) -> Mapping[str, Any]:
         ending, new_ending = next(pair for pair in _COPIED if path.name.endswith(pair[0]))
         state[path.name.removesuffix(ending) + new_ending] = _read_pickle(path)
     if not state:
-        raise ConvertError(f"{folder}: expected model.safetensors, pytorch_model.bin or *.processor_k.bin files in it")
+        raise ConvertError(
+            f"{folder}: expected model.safetensors, pytorch_model.bin or *.processor_k.bin files in it"
+        )
     return state
 
 
@@ -96,7 +112,8 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on foreign bytes the reader raises whatever its virtual machine stumbled over
+    except Exception as error:
+        # on foreign bytes the reader raises whatever its virtual machine stumbled over
         first_line = str(error).partition("\n")[0]
         raise ConvertError(
             f"{path}: not a checkpoint that can be read without running its code: {first_line}"

@@ -1,7 +1,8 @@
-"""VAE decoder and vocoder in bfloat16 by torch, beside graphs in int8, where the processor multiplies bfloat16 itself.
+"""VAE decoder and vocoder in bfloat16 by torch, beside graphs in int8, where the processor
+multiplies bfloat16 itself.
 
-They are nothing but convolutions. ONNX Runtime has no bfloat16 on processors, and its int8 was too coarse for the VAE
-(4 to 10 % off, bfloat16 1.6 %). torch takes half of the graphs' time.
+They are nothing but convolutions. ONNX Runtime has no bfloat16 on processors, and its int8 was too
+coarse for the VAE (4 to 10 % off, bfloat16 1.6 %). torch takes half of the graphs' time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def runners(modules: Mapping[str, Any]) -> dict[str, TorchRunner]:
     from engine.diffusion import TorchRunner
 
     rows = {stage.name: stage for stage in STAGES}
-    return {name: TorchRunner(rows[name], copy.deepcopy(modules[name]), "cpu", torch.bfloat16) for name in HALVED}
+    return {
+        name: TorchRunner(rows[name], copy.deepcopy(modules[name]), "cpu", torch.bfloat16)
+        for name in HALVED
+    }
 
 
 def read(base: Path, threads: int) -> dict[str, TorchRunner]:
@@ -48,4 +52,9 @@ def read(base: Path, threads: int) -> dict[str, TorchRunner]:
     torch.set_num_threads(threads)
     wanted = [part for part in components.PARTS if part.field in ("vae", "vocoder")]
     found = read_parts("AudioLDM2", wanted, base)
-    return runners({"vae_decoder": graphs.VaeDecoder(found["vae"]), "vocoder": graphs.Vocoder(found["vocoder"])})
+    return runners(
+        {
+            "vae_decoder": graphs.VaeDecoder(found["vae"]),
+            "vocoder": graphs.Vocoder(found["vocoder"]),
+        }
+    )

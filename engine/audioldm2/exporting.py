@@ -1,7 +1,8 @@
 """audioldm2 as export wants a family, and the family that its graphs serve, without a torch module.
 
-The UNet's graph is cut: keys and values of words and audio are made once an edit, with the adapter's weights as inputs,
-so that one export serves every AP-Adapter of its size. The 384 (-large: 768) attention layers are open to LoRA.
+The UNet's graph is cut: keys and values of words and audio are made once an edit, with the
+adapter's weights as inputs, so that one export serves every AP-Adapter of its size. The 384
+(-large: 768) attention layers are open to LoRA.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from engine.audioldm2.components import Components
     from engine.audioldm2.editor import Editor
 
-SAME_AT_EVERY_STEP = frozenset({"generated", "text", "text_mask", "audio", "audio_position", "audio_scale"})
+SAME_AT_EVERY_STEP = frozenset(
+    {"generated", "text", "text_mask", "audio", "audio_position", "audio_scale"}
+)
 ADAPTER_LAYERS = r"attn2\.to_[kv]_ip"
 LORA_LAYERS = r"attn[12]\.(?:to_[qkv]|to_out\.0)"
 FRAME_STEP = 8  # three halvings: the UNet's graph takes latent frames in multiples of it
@@ -41,7 +44,11 @@ CHECK_STEPS, CHECK_SEED = 2, 7
 SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_encoder")
 
 
-def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], None] = lambda fraction: None) -> Plan:
+def plan(
+    models: Path | None,
+    region: np.ndarray,
+    advance: Callable[[float], None] = lambda fraction: None,
+) -> Plan:
     """Reads all weights. `region`: mono at 16 kHz, for the comparison of whole stems. EngineError."""
     from engine.audioldm2 import audiomae, components, family, graphs
     from engine.audioldm2.ap_adapter import read_adapter
@@ -57,17 +64,31 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
     torch_runners = graphs.runners(modules, "cpu")
     sizes = family._editor(parts, heard, "cpu").sizes
     if sizes.latent[1] % FRAME_STEP:
-        raise EngineError("not_ready", f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
-                          f"{sizes.latent[1]}; this model cannot be exported")  # fmt: skip
+        raise EngineError(
+            "not_ready",
+            f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
+            f"{sizes.latent[1]}; this model cannot be exported",
+        )
     files = AudioLdm2Family(places, 1).files()
-    settings = {"sizes": asdict(sizes), "scheduler": dict(parts.scheduler_config), "rotary": _is_rotary(parts),
-                "text_width": parts.t5.config.d_model, "lengths": {"T": sizes.latent[1]},
-                "bfloat16": list(halved)}  # fmt: skip
+    settings = {
+        "sizes": asdict(sizes),
+        "scheduler": dict(parts.scheduler_config),
+        "rotary": _is_rotary(parts),
+        "text_width": parts.t5.config.d_model,
+        "lengths": {"T": sizes.latent[1]},
+        "bfloat16": list(halved),
+    }
     return Plan(
         family="audioldm2",
-        parts=[replace(_part(stage, modules, torch_runners, parts, heard), instead=halved.get(stage.name))
-               for stage in STAGES],
-        pipeline=lambda own: _stem(_editor({**torch_runners, **own}, places.base(), settings), region),
+        parts=[
+            replace(
+                _part(stage, modules, torch_runners, parts, heard), instead=halved.get(stage.name)
+            )
+            for stage in STAGES
+        ],
+        pipeline=lambda own: _stem(
+            _editor({**torch_runners, **own}, places.base(), settings), region
+        ),
         files=files,
         hashes=file_hashes(files),
         versions=versions(),
@@ -77,7 +98,9 @@ def plan(models: Path | None, region: np.ndarray, advance: Callable[[float], Non
 
 def load(threads: int, models: Path | None) -> ExportedAudioLdm2 | None:
     """The family on its exported graphs; None where the weights in `models` have none."""
-    found = next((each for files in weight_files(models) for each in find(models, "audioldm2", files)), None)
+    found = next(
+        (each for files in weight_files(models) for each in find(models, "audioldm2", files)), None
+    )
     return ExportedAudioLdm2(Places(models), threads, *found) if found else None
 
 
@@ -92,16 +115,21 @@ def weight_files(models: Path | None) -> list[dict[str, Path]]:
 
 
 def memory_bytes(models: Path | None) -> int:
-    """That an export holds at most, about: eight times the largest file (the UNet's) besides all weights, as measured
-    at the published size (13.3 GB with 2.4 GB of weights)."""
+    """That an export holds at most, about: eight times the largest file (the UNet's) besides all
+    weights, as measured at the published size (13.3 GB with 2.4 GB of weights).
+    """
     sizes = [path.stat().st_size for files in weight_files(models) for path in files.values()]
     return sum(sizes) + 8 * max(sizes, default=0)
 
 
 class ExportedAudioLdm2(AudioLdm2Family):
-    """The same job on the same files: the graphs instead of the modules, and LoRA styles beside the adapter."""
+    """The same job on the same files: the graphs instead of the modules, and LoRA styles beside the
+    adapter.
+    """
 
-    def __init__(self, places: Places, threads: int, folder: Path, manifest: ExportManifest) -> None:
+    def __init__(
+        self, places: Places, threads: int, folder: Path, manifest: ExportManifest
+    ) -> None:
         super().__init__(places, threads)
         self.device = "cpu"
         self.folder, self.manifest = folder, manifest
@@ -118,7 +146,10 @@ class ExportedAudioLdm2(AudioLdm2Family):
         cancelled: Callable[[], bool] = lambda: False,
         progress: Callable[[str, float], None] = lambda stage, fraction: None,
     ) -> None:
-        """Build every session, once. Raises Cancelled between two of them; EngineError model_damaged."""
+        """Build every session, once.
+
+        Raises Cancelled between two of them; EngineError model_damaged.
+        """
         if self._editor is not None:
             return
         progress("loading", -1.0)
@@ -129,14 +160,19 @@ class ExportedAudioLdm2(AudioLdm2Family):
                 raise Cancelled
             if name not in halved:
                 opened[name].load()
-        self._runners, self._editor = opened, _editor({**opened, **halved}, self._base, self.manifest.settings)
+        self._runners, self._editor = (
+            opened,
+            _editor({**opened, **halved}, self._base, self.manifest.settings),
+        )
         self._wardrobe = PackedWardrobe([opened["unet"]], self._base_weight)
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become the style of its steps."""
         rows = list(preset.get("adapters") or ())
         styles = [row for row in rows if _is_lora(Path(row["path"]))]
-        notes = super().prepare({**preset, "adapters": [row for row in rows if row not in styles]}, knobs)
+        notes = super().prepare(
+            {**preset, "adapters": [row for row in rows if row not in styles]}, knobs
+        )
         return notes + self._wardrobe.wear(styles)
 
     def close(self) -> None:
@@ -144,18 +180,28 @@ class ExportedAudioLdm2(AudioLdm2Family):
         self._runners, self._wardrobe = {}, None
 
     def _halves(self) -> bool:
-        """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as well."""
-        return self.manifest.precision == "int8" and self.manifest.settings.get("bfloat16") and decoders.is_quick()
+        """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as
+        well.
+        """
+        return (
+            self.manifest.precision == "int8"
+            and self.manifest.settings.get("bfloat16")
+            and decoders.is_quick()
+        )
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is converted with it."""
+        """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is
+        converted with it.
+        """
         from safetensors import safe_open
 
         file = self._base / "unet" / "diffusion_pytorch_model.safetensors"
         if not file.is_file():
             return None
         with safe_open(str(file), framework="np") as tensors:
-            return tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight").astype(np.float32).T
+            return (
+                tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight").astype(np.float32).T
+            )
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -168,23 +214,47 @@ class ExportedAudioLdm2(AudioLdm2Family):
             expected = {_checkpoint_name(name): axes[::-1] for name, axes in _weight_axes(runner)}
             check_fit(expected, state)
             if rotary != self.manifest.settings["rotary"]:
-                raise ValueError("its audio path has rotary positions and the graph has none, or the other way round; "
-                                 "put it into the models folder and export again")
+                raise ValueError(
+                    "its audio path has rotary positions and the graph has none, or the other way round; "
+                    "put it into the models folder and export again"
+                )
         except (OSError, SafetensorError, ValueError) as error:
-            raise EngineError("bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}") from error
-        runner.take_adapter({name: state[_checkpoint_name(name)].float().numpy().T for name in runner.row.weights})
+            raise EngineError(
+                "bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}"
+            ) from error
+        runner.take_adapter(
+            {name: state[_checkpoint_name(name)].float().numpy().T for name in runner.row.weights}
+        )
         self._adapter = path
 
 
-def _part(stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any) -> Part:
+def _part(
+    stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any
+) -> Part:
     is_unet = stage.name == "unet"
     feeds = tuple(_feed(stage, parts, heard, sizes) for sizes in RANDOM_SIZES)
-    extras = {} if not is_unet else {
-        "same": SAME_AT_EVERY_STEP, "adapter": ADAPTER_LAYERS, "lora": LORA_LAYERS, "convolves": True,
-        "tensors": {_graph_name(name): tensor.numpy().T for name, tensor in parts.unet.adapter_state().items()},
-    }  # fmt: skip
+    extras = (
+        {}
+        if not is_unet
+        else {
+            "same": SAME_AT_EVERY_STEP,
+            "adapter": ADAPTER_LAYERS,
+            "lora": LORA_LAYERS,
+            "convolves": True,
+            "tensors": {
+                _graph_name(name): tensor.numpy().T
+                for name, tensor in parts.unet.adapter_state().items()
+            },
+        }
+    )
     write = _write_unet if is_unet else _write
-    return Part(stage, lambda path: write(stage, modules[stage.name], feeds[0], path), own[stage.name], feeds, **extras)
+    return Part(
+        stage,
+        lambda path: write(stage, modules[stage.name], feeds[0], path),
+        own[stage.name],
+        feeds,
+        **extras,
+    )
 
 
 def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) -> None:
@@ -193,11 +263,20 @@ def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) 
     from export.onnx_graph import export_stage
 
     arguments = tuple(torch.from_numpy(feed[name]) for name in stage.input_names)
-    export_stage(module, arguments, path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes)
+    export_stage(
+        module,
+        arguments,
+        path,
+        list(stage.input_names),
+        list(stage.output_names),
+        stage.dynamic_axes,
+    )
 
 
 def _write_unet(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) -> None:
-    """With noise for an adapter: one that equals the words' projections would be merged with them by the exporter."""
+    """With noise for an adapter: one that equals the words' projections would be merged with them
+    by the exporter.
+    """
     import torch
 
     unet = module.unet
@@ -209,14 +288,23 @@ def _write_unet(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: P
         unet.load_adapter(kept)
 
 
-def _feed(stage: Any, parts: Components, heard: Any, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _feed(
+    stage: Any, parts: Components, heard: Any, sizes: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     """Random inputs of a stage; the table's published widths become those of the loaded parts."""
     draw = np.random.default_rng(0)
     batch, words, sequence, frames, tokens = sizes
     channels, window, bands = parts.latent_shape
     if _is_rotary(parts):
         frames = window  # where a cell stands in time is part of the graph
-    length = {"B": batch, "L": words, "S": sequence, "T": frames, "M": frames * parts.frames_per_latent, "A": tokens}
+    length = {
+        "B": batch,
+        "L": words,
+        "S": sequence,
+        "T": frames,
+        "M": frames * parts.frames_per_latent,
+        "A": tokens,
+    }
     widths = {
         "embedding": (batch, parts.clap.config.projection_dim),
         "embedded": (batch, words, parts.t5.config.d_model),
@@ -239,14 +327,22 @@ def _feed(stage: Any, parts: Components, heard: Any, sizes: tuple[int, ...]) -> 
 
 
 def _editor(runners: Mapping[str, Any], base: Path, settings: Mapping[str, Any]) -> Editor:
-    """The editor on any runners; tokenizers from the repository, all else from the manifest's settings."""
+    """The editor on any runners; tokenizers from the repository, all else from the manifest's
+    settings.
+    """
     from engine.audioldm2 import components
     from engine.audioldm2.editor import Editor, Sizes
     from engine.audioldm2.learned import LearnedText
 
     readers = {part.field: part for part in components.PARTS}
-    tokenizers = [readers[name].read(base / readers[name].folder) for name in ("clap_tokenizer", "t5_tokenizer")]
-    sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in settings["sizes"].items()}
+    tokenizers = [
+        readers[name].read(base / readers[name].folder)
+        for name in ("clap_tokenizer", "t5_tokenizer")
+    ]
+    sizes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in settings["sizes"].items()
+    }
     text = LearnedText(runners, *tokenizers, settings["text_width"])
     return Editor(runners, text, settings["scheduler"], Sizes(**sizes))
 

@@ -1,7 +1,8 @@
-"""audioldm2 as the engine wants a family: which files, which device, which adapter; what the manifest has to say.
+"""audioldm2 as the engine wants a family: which files, which device, which adapter; what the
+manifest has to say.
 
-Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it can be cancelled
-and tells how far it is). One thread at a time.
+Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it
+can be cancelled and tells how far it is). One thread at a time.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ if TYPE_CHECKING:
 SAMPLE_RATE_HZ = 16_000
 MAX_SECONDS = 120.0
 DEFAULTS: Mapping[str, Any] = {  # the paper's for timbre transfer and accompaniment
-    "strength": 0.5, "pooling": 2, "guidance": 7.5, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
-    "steps": 50, "seed": -1,
-}  # fmt: skip
+    "strength": 0.5,
+    "pooling": 2,
+    "guidance": 7.5,
+    "guidance_from": 0.0,
+    "guidance_to": 1.0,
+    "negative": "",
+    "steps": 50,
+    "seed": -1,
+}
 DUET = (
     "accompaniment: this model draws the whole duet anew, your part with it; the stem is no separate accompaniment, so "
     "mute the source where you use it"
@@ -99,7 +106,8 @@ class AudioLdm2Family:
         return self._editor
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes for the manifest.
+        """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes
+        for the manifest.
 
         EngineError missing_weights, bad_preset.
         """
@@ -112,15 +120,25 @@ class AudioLdm2Family:
             self.places.check()
         if path != self._adapter:
             self._take(path)
-        notes = [f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"]
+        notes = [
+            f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
+        ]
         notes += self._wardrobe.wear(learned)
         self._learn(preset.get("soft_prompt"))
         notes += [DUET] if preset.get("task") == "accompaniment" else []
-        cut = [text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.text.is_cut(text)]
+        cut = [
+            text
+            for text, _ in (*knobs.prompts, (knobs.negative, 1.0))
+            if self._editor.text.is_cut(text)
+        ]
         return notes + [f"text: only the beginning of {text!r:.60} was read" for text in cut]
 
-    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
-        """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of real context."""
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ModelPort:
+        """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of
+        real context.
+        """
         editor, alpha = self._editor, knobs.strength * self._weight
         return ModelPort(
             SAMPLE_RATE_HZ,
@@ -141,7 +159,10 @@ class AudioLdm2Family:
         rows = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given else ()
         if rows != self._words:
             text = self._editor.text
-            parts = [(read_words(Path(row["path"]), text.width), float(row.get("weight", 1.0))) for row in rows]
+            parts = [
+                (read_words(Path(row["path"]), text.width), float(row.get("weight", 1.0)))
+                for row in rows
+            ]
             text.learn(mixed(parts))
             self._words = rows
 
@@ -154,7 +175,9 @@ class AudioLdm2Family:
         try:
             self._components.unet.load_adapter(*read_adapter(path))
         except (OSError, SafetensorError, ValueError) as error:
-            raise EngineError("bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}") from error
+            raise EngineError(
+                "bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}"
+            ) from error
         self._adapter = path
 
 
@@ -169,17 +192,22 @@ def _sorted(rows: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _adapter_of(rows: Any) -> tuple[Path | None, float]:
-    """The one adapter that a preset's rows name, and its weight; blended presets may name it several times."""
+    """The one adapter that a preset's rows name, and its weight; blended presets may name it
+    several times.
+    """
     paths = {row["path"] for row in rows}
     if len(paths) > 1:
         message = f"audioldm2 takes one AP-Adapter at a time, the preset brings {len(paths)}; blend the words instead"
         raise EngineError("bad_preset", message)
-    return (Path(paths.pop()), sum(row.get("weight", 1.0) for row in rows)) if paths else (None, 1.0)
+    return (
+        (Path(paths.pop()), sum(row.get("weight", 1.0) for row in rows)) if paths else (None, 1.0)
+    )
 
 
 def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
-    """The editor on torch runners. The UNet runs in half precision where there is a graphics card, as the reference's
-    does; all else stays in float32."""
+    """The editor on torch runners. The UNet runs in half precision where there is a graphics card,
+    as the reference's does; all else stays in float32.
+    """
     import torch
 
     from engine.audioldm2 import graphs
@@ -200,6 +228,7 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
         message = f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; fetch the files that belong together"
         raise EngineError("missing_weights", message)
     runners = graphs.runners(graphs.modules(components, audio_encoder), device, dtypes)
-    text = LearnedText(runners, components.clap_tokenizer, components.t5_tokenizer, components.t5.config.d_model)
+    text = LearnedText(
+        runners, components.clap_tokenizer, components.t5_tokenizer, components.t5.config.d_model
+    )
     return Editor(runners, text, components.scheduler_config, sizes)
-

@@ -1,4 +1,5 @@
-"""What AudioMAE and the VAE hear: two log-mel spectrograms of 16 kHz mono, 100 frames a second, in numpy.
+"""What AudioMAE and the VAE hear: two log-mel spectrograms of 16 kHz mono, 100 frames a second, in
+numpy.
 
 fbank    Kaldi's filter bank as torchaudio.compliance.kaldi.fbank computes it for AudioMAE: 128 bands, 25 ms Hann
 log_mel  AudioLDM's spectrogram, the VAE's picture: 64 bands (Slaney), 64 ms Hann, magnitudes, natural logarithm
@@ -25,12 +26,16 @@ MEL_FLOOR = 1e-5
 
 
 def fbank(samples: np.ndarray) -> np.ndarray:
-    """Log filter bank energies [frames, 128] of samples [N]; frame i covers samples 160 i to 160 i + 400.
+    """Log filter bank energies [frames, 128] of samples [N]; frame i covers samples 160 i to 160 i
+    + 400.
 
-    The samples are taken as they are, in -1..1: AudioMAE was trained without Kaldi's 16-bit scaling.
+    The samples are taken as they are, in -1..1: AudioMAE was trained without Kaldi's 16-bit
+    scaling.
     """
     samples = np.asarray(samples, np.float64)
-    frames = np.lib.stride_tricks.sliding_window_view(samples - samples.mean(), FBANK_WIDTH)[::HOP_SAMPLES]
+    frames = np.lib.stride_tricks.sliding_window_view(samples - samples.mean(), FBANK_WIDTH)[
+        ::HOP_SAMPLES
+    ]
     frames = frames - frames.mean(axis=1, keepdims=True)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     window = np.hanning(FBANK_WIDTH)
@@ -44,9 +49,11 @@ def fbank_samples(frames: int) -> int:
 
 
 def normalised(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
-    """AudioMAE's input [frames, 128]: cut or filled up with zeros *before* the normalisation, as it was trained.
+    """AudioMAE's input [frames, 128]: cut or filled up with zeros *before* the normalisation, as it
+    was trained.
 
-    The filling becomes +0.467, louder than most music. Give it real samples (`fbank_samples`) wherever there are any.
+    The filling becomes +0.467, louder than most music. Give it real samples (`fbank_samples`)
+    wherever there are any.
     """
     fitted = np.zeros((frames, energies.shape[1]), np.float32)
     fitted[: len(energies)] = energies[:frames]
@@ -54,7 +61,9 @@ def normalised(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """[N // 160 + 1, 64] of samples [N]; frame i is centred on sample 160 i, the edges are mirrored."""
+    """[N // 160 + 1, 64] of samples [N]; frame i is centred on sample 160 i, the edges are
+    mirrored.
+    """
     padded = np.pad(np.asarray(samples, np.float64), MEL_N_FFT // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, MEL_N_FFT)[::HOP_SAMPLES]
     periodic_hann = np.hanning(MEL_N_FFT + 1)[:-1]
@@ -73,7 +82,9 @@ def _kaldi_filters() -> np.ndarray:
 @lru_cache(maxsize=1)
 def _slaney_filters() -> np.ndarray:
     """[513, 64]: librosa's default bands of equal area, 0 to 8000 Hz."""
-    edges = _slaney_hz(np.linspace(_slaney_mel(0.0), _slaney_mel(SAMPLE_RATE_HZ / 2), MEL_BANDS + 2))
+    edges = _slaney_hz(
+        np.linspace(_slaney_mel(0.0), _slaney_mel(SAMPLE_RATE_HZ / 2), MEL_BANDS + 2)
+    )
     triangles = _triangles(np.fft.rfftfreq(MEL_N_FFT, 1 / SAMPLE_RATE_HZ), edges)
     return triangles * (2.0 / (edges[2:] - edges[:-2]))
 
@@ -95,4 +106,6 @@ def _slaney_mel(hz: float) -> float:
 
 
 def _slaney_hz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < _KNEE_MEL, mel * 200 / 3, _KNEE_HZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL)))
+    return np.where(
+        mel < _KNEE_MEL, mel * 200 / 3, _KNEE_HZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL))
+    )

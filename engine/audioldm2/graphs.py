@@ -46,16 +46,21 @@ class Projection(nn.Module):
         super().__init__()
         self.projection = projection
 
-    def forward(self, embedding: Tensor, tokens: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embedding: Tensor, tokens: Tensor, attention_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
         one = attention_mask.new_ones((attention_mask.shape[0], 1))
-        found = self.projection(embedding[:, None], tokens, attention_mask=one, attention_mask_1=attention_mask)
+        found = self.projection(
+            embedding[:, None], tokens, attention_mask=one, attention_mask_1=attention_mask
+        )
         return found.hidden_states, found.attention_mask
 
 
 class LanguageModelStep(nn.Module):
     """The sequence so far -> the vector that follows it.
 
-    GPT-2 runs without a cache: eight steps over some forty vectors cost less than one step of the UNet.
+    GPT-2 runs without a cache: eight steps over some forty vectors cost less than one step of the
+    UNet.
     """
 
     def __init__(self, gpt2: Any) -> None:
@@ -68,27 +73,52 @@ class LanguageModelStep(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """One prediction of the noise; alpha and the audio tokens are inputs, so that both may differ in a batch."""
+    """One prediction of the noise; alpha and the audio tokens are inputs, so that both may differ
+    in a batch.
+    """
 
     def __init__(self, unet: AdaptedUNet) -> None:
         super().__init__()
         self.unet = unet
 
     def forward(
-        self, latent: Tensor, time_embedding: Tensor, generated: Tensor, text: Tensor, text_mask: Tensor,
-        audio: Tensor, audio_position: Tensor, audio_scale: Tensor,
-    ) -> Tensor:  # fmt: skip
+        self,
+        latent: Tensor,
+        time_embedding: Tensor,
+        generated: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        audio: Tensor,
+        audio_position: Tensor,
+        audio_scale: Tensor,
+    ) -> Tensor:
         if not torch.jit.is_tracing():  # torch.export takes each input's batch for another number
-            for other in (time_embedding, generated, text, text_mask, audio, audio_position, audio_scale):
+            for other in (
+                time_embedding,
+                generated,
+                text,
+                text_mask,
+                audio,
+                audio_position,
+                audio_scale,
+            ):
                 torch._check(other.shape[0] == latent.shape[0])
             torch._check(text_mask.shape[1] == text.shape[1])
             torch._check(audio_position.shape[1] == audio.shape[1])
-        # Adapters without rotary positions do not read them, and an exporter would drop the input from the graph.
+        # Adapters without rotary positions do not read them, and an exporter would drop the input
+        # from the graph.
         audio = audio + 0.0 * audio_position[..., None]
         return self.unet(
-            latent, time_embedding[:, 0], generated, text, text_mask, audio, audio_position, audio_scale,
+            latent,
+            time_embedding[:, 0],
+            generated,
+            text,
+            text_mask,
+            audio,
+            audio_position,
+            audio_scale,
             time_embedding=time_embedding,
-        )  # fmt: skip
+        )
 
 
 class VaeEncoder(nn.Module):
@@ -142,6 +172,8 @@ def modules(components: Components, audiomae: AudioMae) -> dict[str, nn.Module]:
     return {name: module.eval() for name, module in built.items()}
 
 
-def runners(modules_by_stage: Mapping[str, nn.Module], device: str, dtypes: Mapping[str, torch.dtype] = {}) -> dict:
+def runners(
+    modules_by_stage: Mapping[str, nn.Module], device: str, dtypes: Mapping[str, torch.dtype] = {}
+) -> dict:
     """A TorchRunner per stage; `dtypes` names stages that do not run in float32."""
     return diffusion.runners(STAGES, modules_by_stage, device, dtypes)

@@ -1,4 +1,6 @@
-"""AudioLDM2's text condition with learned words at T5's input: with gradients to train, without to play."""
+"""AudioLDM2's text condition with learned words at T5's input: with gradients to train, without to
+play.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,18 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 16  # learned ones whose texts are remembered
 
-def states(components: Components, text: str, words: LearnedWords | None = None) -> tuple[Tensor, Tensor]:
-    """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the placeholder."""
+
+def states(
+    components: Components, text: str, words: LearnedWords | None = None
+) -> tuple[Tensor, Tensor]:
+    """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the
+    placeholder.
+    """
     device = components.t5.device
     tokenizer, said = components.clap_tokenizer, words.without_placeholder(text) if words else text
-    clap_ids = tokenizer([said], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt")
+    clap_ids = tokenizer(
+        [said], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+    )
     clap = components.clap(**{name: ids.to(device) for name, ids in clap_ids.items()}).text_embeds
     embedding = components.t5.get_input_embeddings()
     end = components.t5_tokenizer.eos_token_id
@@ -34,11 +43,16 @@ def states(components: Components, text: str, words: LearnedWords | None = None)
     mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
     tokens = components.t5(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
     heard = components.projection(
-        functional.normalize(clap, dim=-1)[:, None], tokens, attention_mask=mask[:, :1], attention_mask_1=mask
+        functional.normalize(clap, dim=-1)[:, None],
+        tokens,
+        attention_mask=mask[:, :1],
+        attention_mask_1=mask,
     )
     sequence, sequence_mask = heard.hidden_states, heard.attention_mask
     for _ in range(GENERATED_TOKENS):
-        said = components.language_model(inputs_embeds=sequence, attention_mask=sequence_mask, use_cache=False)
+        said = components.language_model(
+            inputs_embeds=sequence, attention_mask=sequence_mask, use_cache=False
+        )
         sequence = torch.cat([sequence, said.last_hidden_state[:, -1:]], dim=1)
         sequence_mask = torch.cat([sequence_mask, sequence_mask[:, :1]], dim=1)
     return sequence[0, -GENERATED_TOKENS:], tokens[0]
@@ -50,11 +64,16 @@ def token_ids(components: Components, text: str) -> list[int]:
 
 
 def _bare_ids(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, truncation=True, max_length=tokenizer.model_max_length)["input_ids"][:-1] if text else []
+    return (
+        tokenizer(text, truncation=True, max_length=tokenizer.model_max_length)["input_ids"][:-1]
+        if text
+        else []
+    )
 
 
 class LearnedText(TextConditioner):
-    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without. One thread.
+    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without.
+    One thread.
 
     `width`: of T5's embeddings, 1024.
     """
@@ -69,7 +88,11 @@ class LearnedText(TextConditioner):
     def learn(self, learned: LearnedWords | None) -> None:
         """From now on; what was read with others waits for their return."""
         self._learned = learned
-        key = (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes()) if learned else ()
+        key = (
+            (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes())
+            if learned
+            else ()
+        )
         self._cache = self._caches.setdefault(key, OrderedDict())
         self._caches.move_to_end(key)
         while len(self._caches) > MOST_WORDS:
@@ -83,13 +106,18 @@ class LearnedText(TextConditioner):
             return self._plain.words(text)
         tokenizer = self._t5_tokenizer
         embedded = self._learned.embedded(
-            text, lambda part: _bare_ids(tokenizer, part), tokenizer.eos_token_id, _Embedding(self._embedded)
+            text,
+            lambda part: _bare_ids(tokenizer, part),
+            tokenizer.eos_token_id,
+            _Embedding(self._embedded),
         )
         return self._read(self._learned.without_placeholder(text), embedded.detach().numpy())
 
 
 class _Embedding:
-    """A runner in the place of a torch embedding, as learned words ask it: tokens [L] -> vectors [L, width]."""
+    """A runner in the place of a torch embedding, as learned words ask it: tokens [L] -> vectors
+    [L, width].
+    """
 
     weight = torch.zeros(0)  # says the type and the place
 

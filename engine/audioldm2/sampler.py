@@ -1,12 +1,14 @@
-"""The sampling loop of audioldm2: any of diffusers' schedulers over windows of 10.24 s that are denoised jointly.
+"""The sampling loop of audioldm2: any of diffusers' schedulers over windows of 10.24 s that are
+denoised jointly.
 
     latent of the region   |-----------------------------------------|
     windows of 256 frames  |=============\\
                                     /=============\\
                                               /=============|            64 frames of overlap, trapezoid weights
 
-At every step the noise that all windows predict is averaged where they overlap, then one step is taken with the whole
-(MultiDiffusion, Bar-Tal et al. 2023). Knows latents and noise, nothing of what predicts it.
+At every step the noise that all windows predict is averaged where they overlap, then one step is
+taken with the whole (MultiDiffusion, Bar-Tal et al. 2023). Knows latents and noise, nothing of what
+predicts it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ BATCH_WINDOWS = 2  # in one call: bounds memory and the wait for a cancel
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A row of the table: diffusers' class, and how it differs from the repository's own scheduler configuration."""
+    """A row of the table: diffusers' class, and how it differs from the repository's own scheduler
+    configuration.
+    """
 
     name: str
     kind: str
@@ -36,11 +40,14 @@ class Scheduler:
 
 SCHEDULERS = (  # the first row that takes the number of steps
     Scheduler(
-        "DPM-Solver++ 2M", "DPMSolverMultistepScheduler",
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "timestep_spacing": "trailing"}, most_steps=30,
+        "DPM-Solver++ 2M",
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 2, "timestep_spacing": "trailing"},
+        most_steps=30,
     ),
-    Scheduler("DDIM", "DDIMScheduler", {}, most_steps=1000),  # the reference: 50 steps, leading timesteps, eta 0
-)  # fmt: skip
+    # the reference: 50 steps, leading timesteps, eta 0
+    Scheduler("DDIM", "DDIMScheduler", {}, most_steps=1000),
+)
 
 
 def scheduler_for(steps: int) -> Scheduler:
@@ -58,7 +65,9 @@ def build_scheduler(row: Scheduler, config: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Windows:
-    """How a sequence of any length is covered by windows of one length; axis -2 is time in all its arrays."""
+    """How a sequence of any length is covered by windows of one length; axis -2 is time in all its
+    arrays.
+    """
 
     frames: int
     overlap: int
@@ -76,10 +85,14 @@ class Windows:
 
     def cut(self, whole: np.ndarray) -> np.ndarray:
         """[W, ..., frames, F] of [..., planned, F]."""
-        return np.stack([whole[..., first : first + self.frames, :] for first in self.starts(whole.shape[-2])])
+        return np.stack(
+            [whole[..., first : first + self.frames, :] for first in self.starts(whole.shape[-2])]
+        )
 
     def joined(self, windows: np.ndarray) -> np.ndarray:
-        """[..., planned, F] of [W, ..., frames, F], averaged with trapezoid weights where they overlap."""
+        """[..., planned, F] of [W, ..., frames, F], averaged with trapezoid weights where they
+        overlap.
+        """
         if len(windows) == 1:
             return windows[0]
         planned = self.frames + self.stride * (len(windows) - 1)
@@ -113,7 +126,8 @@ def sample(
 ) -> np.ndarray:
     """The latent [C, planned, F] that a scheduler of diffusers finds from noise of that shape.
 
-    `advance` gets the fraction done, `cancelled` is asked before every prediction. Raises Cancelled.
+    `advance` gets the fraction done, `cancelled` is asked before every prediction. Raises
+    Cancelled.
     """
     import torch
 
@@ -128,18 +142,24 @@ def sample(
                 raise Cancelled
             predicted[part] = predict(pieces[part], float(time), part)
             advance((step + (index + 1) / len(parts)) / len(timesteps))
-        latent = scheduler.step(torch.from_numpy(windows.joined(predicted))[None], time, latent).prev_sample
+        latent = scheduler.step(
+            torch.from_numpy(windows.joined(predicted))[None], time, latent
+        ).prev_sample
     return latent[0].numpy()
 
 
 def noise_for(seed: int, channels: int, frames: int, bands: int) -> np.ndarray:
-    """Start of the sampling [channels, frames, bands]; a longer region begins with the noise of a shorter one."""
+    """Start of the sampling [channels, frames, bands]; a longer region begins with the noise of a
+    shorter one.
+    """
     drawn = np.random.default_rng(seed).standard_normal((frames, channels, bands), dtype=np.float32)
     return np.ascontiguousarray(drawn.transpose(1, 0, 2))
 
 
 def time_embedding(time: float, batch: int, width: int) -> np.ndarray:
-    """Sinusoids of a timestep in 0..1000, cosines first: [batch, width], as AudioLDM2's UNet makes them."""
+    """Sinusoids of a timestep in 0..1000, cosines first: [batch, width], as AudioLDM2's UNet makes
+    them.
+    """
     rates = np.exp(np.arange(width // 2) * (-np.log(10_000) / (width // 2)))
     row = np.concatenate([np.cos(time * rates), np.sin(time * rates)]).astype(np.float32)
     return np.tile(row, (batch, 1))

@@ -1,5 +1,6 @@
-"""The graphs of audioldm2. B: batch, L: words, S: the language model's sequence, A: pooled audio tokens,
-T: latent frames (25 a second), M: mel frames (100 a second), N: samples (16 kHz). Widths are the published ones.
+"""The graphs of audioldm2. B: batch, L: words, S: the language model's sequence, A: pooled audio
+tokens, T: latent frames (25 a second), M: mel frames (100 a second), N: samples (16 kHz). Widths
+are the published ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _MEL = Port("mel", ("B", "M", MEL_BANDS))
 STAGES = (
     Stage("clap_text", inputs=_WORDS, outputs=(Port("embedding", ("B", CLAP_WIDTH)),)),
     Stage("word_embedding", inputs=_WORDS[:1], outputs=(_EMBEDDED,)),
-    Stage("t5_encoder", inputs=(_EMBEDDED, _WORDS[1]), outputs=(Port("tokens", ("B", "L", T5_WIDTH)),)),
+    Stage(
+        "t5_encoder", inputs=(_EMBEDDED, _WORDS[1]), outputs=(Port("tokens", ("B", "L", T5_WIDTH)),)
+    ),
     Stage(
         "projection",
         inputs=(
@@ -28,11 +31,18 @@ STAGES = (
             Port("tokens", ("B", "L", T5_WIDTH)),
             Port("attention_mask", ("B", "L"), "int64"),
         ),
-        outputs=(Port("sequence", ("B", "S", GPT2_WIDTH)), Port("sequence_mask", ("B", "S"), "int64")),
+        outputs=(
+            Port("sequence", ("B", "S", GPT2_WIDTH)),
+            Port("sequence_mask", ("B", "S"), "int64"),
+        ),
     ),
-    Stage(  # one step; it is called eight times, each time with its last answer at the end of the sequence
+    # one step; it is called eight times, each time with its last answer at the end of the sequence
+    Stage(
         "language_model",
-        inputs=(Port("sequence", ("B", "S", GPT2_WIDTH)), Port("sequence_mask", ("B", "S"), "int64")),
+        inputs=(
+            Port("sequence", ("B", "S", GPT2_WIDTH)),
+            Port("sequence_mask", ("B", "S"), "int64"),
+        ),
         outputs=(Port("next", ("B", GPT2_WIDTH)),),
     ),
     Stage(
@@ -44,17 +54,20 @@ STAGES = (
         "unet",
         inputs=(
             _LATENT,
-            Port("time_embedding", ("B", TIME_WIDTH)),  # outside the graph: half precision would lose whole radians
+            # outside the graph: half precision would lose whole radians
+            Port("time_embedding", ("B", TIME_WIDTH)),
             Port("generated", ("B", 8, GPT2_WIDTH)),
             Port("text", ("B", "L", T5_WIDTH)),
             Port("text_mask", ("B", "L")),  # 1: a word, 0: padding
             Port("audio", ("B", "A", GPT2_WIDTH)),
-            Port("audio_position", ("B", "A")),  # centre of each pool, in latent frames of its window
+            # centre of each pool, in latent frames of its window
+            Port("audio_position", ("B", "A")),
             Port("audio_scale", ("B",)),  # alpha; 0: the base model
         ),
         outputs=(Port("noise", ("B", LATENT_CHANNELS, "T", LATENT_BANDS)),),
     ),
-    Stage("vae_encoder", inputs=(_MEL,), outputs=(_LATENT,)),  # for editing by partial noise and by inversion
+    # for editing by partial noise and by inversion
+    Stage("vae_encoder", inputs=(_MEL,), outputs=(_LATENT,)),
     Stage("vae_decoder", inputs=(_LATENT,), outputs=(_MEL,)),
     Stage("vocoder", inputs=(_MEL,), outputs=(Port("samples", ("B", "N")),)),
 )

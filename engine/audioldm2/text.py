@@ -1,11 +1,12 @@
-"""Words as AudioLDM2 hears them: Flan-T5's tokens, and eight vectors that GPT-2 says after reading CLAP and T5.
+"""Words as AudioLDM2 hears them: Flan-T5's tokens, and eight vectors that GPT-2 says after reading
+CLAP and T5.
 
     words -> CLAP -> 1 vector --+
     words -> T5   -> L tokens --+-> projection -> GPT-2, eight times -> generated [8, 768]
                        +-----------------------------------------------> text [L, 1024]
 
-Each text is encoded alone and whole, the negative one too: the stock pipeline cuts the negative prompt to the length
-of the positive one. Knows runners, nothing of what is beneath them.
+Each text is encoded alone and whole, the negative one too: the stock pipeline cuts the negative
+prompt to the length of the positive one. Knows runners, nothing of what is beneath them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Words:
 class TextConditioner:
     """Encodes texts and remembers them. One thread at a time."""
 
-    def __init__(self, runners: Mapping[str, Runner], clap_tokenizer: Any, t5_tokenizer: Any) -> None:
+    def __init__(
+        self, runners: Mapping[str, Runner], clap_tokenizer: Any, t5_tokenizer: Any
+    ) -> None:
         self._runners = runners
         self._tokenizers = {"clap_text": clap_tokenizer, "word_embedding": t5_tokenizer}
         self._cache: OrderedDict[str, Words] = OrderedDict()
@@ -71,7 +74,9 @@ class TextConditioner:
         (embedding,) = self._runners["clap_text"](**self._ids("clap_text", text))
         every = np.ones(embedded.shape[:2], np.int64)
         (tokens,) = self._runners["t5_encoder"](embedded=embedded, attention_mask=every)
-        sequence, mask = self._runners["projection"](embedding=embedding, tokens=tokens, attention_mask=every)
+        sequence, mask = self._runners["projection"](
+            embedding=embedding, tokens=tokens, attention_mask=every
+        )
         return Words(generated(self._runners["language_model"], sequence, mask)[0], tokens[0])
 
     def _ids(self, stage: str, text: str) -> dict[str, np.ndarray]:
@@ -90,10 +95,16 @@ def generated(language_model: Runner, sequence: np.ndarray, mask: np.ndarray) ->
 
 
 def stacked(conditions: list[Words]) -> dict[str, np.ndarray]:
-    """Conditions of different lengths as one batch of the UNet's inputs: `generated`, `text` and `text_mask`."""
+    """Conditions of different lengths as one batch of the UNet's inputs: `generated`, `text` and
+    `text_mask`.
+    """
     longest = max(len(words.text) for words in conditions)
     text = np.zeros((len(conditions), longest, conditions[0].text.shape[1]), np.float32)
     mask = np.zeros((len(conditions), longest), np.float32)
     for row, words in enumerate(conditions):
         text[row, : len(words.text)], mask[row, : len(words.text)] = words.text, 1.0
-    return {"generated": np.stack([words.generated for words in conditions]), "text": text, "text_mask": mask}
+    return {
+        "generated": np.stack([words.generated for words in conditions]),
+        "text": text,
+        "text_mask": mask,
+    }

@@ -1,4 +1,6 @@
-"""Where the weights lie, and how one gets those that are missing. Nothing here downloads, and nothing needs torch.
+"""Where the weights lie, and how one gets those that are missing.
+
+Nothing here downloads, and nothing needs torch.
 
 models/audioldm2-large/          a repository of cvssp as it is published (or -music, or audioldm2; or the hub cache)
 models/audiomae.safetensors      AudioMAE's encoder, written by `retimbre models convert`
@@ -43,21 +45,27 @@ class Places:
         folder = self.folder or Path("MODELS_DIR")
         if self.base() is None:
             yield Missing(
-                "AudioLDM2", "about 6 GB", "CC-BY-NC-SA-4.0, non-commercial",
-                f"hf download {OWNER}/{REPOSITORIES[0]} --local-dir \"{folder / REPOSITORIES[0]}\"",
-            )  # fmt: skip
+                "AudioLDM2",
+                "about 6 GB",
+                "CC-BY-NC-SA-4.0, non-commercial",
+                f'hf download {OWNER}/{REPOSITORIES[0]} --local-dir "{folder / REPOSITORIES[0]}"',
+            )
         if self.audiomae() is None:
             yield Missing(
-                "AudioMAE", "343 MB", "CC-BY-NC-4.0, non-commercial",
+                "AudioMAE",
+                "343 MB",
+                "CC-BY-NC-4.0, non-commercial",
                 f"hf download {TIMM_PORT} model.safetensors --local-dir audiomae && "
-                f"retimbre models convert audiomae/model.safetensors \"{folder / AUDIOMAE}\"",
-            )  # fmt: skip
+                f'retimbre models convert audiomae/model.safetensors "{folder / AUDIOMAE}"',
+            )
         if self.adapter() is None:
             yield Missing(
-                ADAPTER_TITLE, "87 MB", "derived from CC-BY-NC-SA-4.0, non-commercial",
+                ADAPTER_TITLE,
+                "87 MB",
+                "derived from CC-BY-NC-SA-4.0, non-commercial",
                 f"gdown {ADAPTER_ID} -O ap_adapter.bin && "
-                f"retimbre models convert ap_adapter.bin \"{folder / ADAPTER}\"",
-            )  # fmt: skip
+                f'retimbre models convert ap_adapter.bin "{folder / ADAPTER}"',
+            )
 
     def trouble(self) -> str:
         """Why the family cannot serve, in words; empty when it can."""
@@ -68,14 +76,18 @@ class Places:
         return ""
 
     def check(self, brings_adapter: bool = False) -> None:
-        """EngineError not_ready (packages) or missing_weights; an adapter of the preset's own stands in for ours."""
+        """EngineError not_ready (packages) or missing_weights; an adapter of the preset's own
+        stands in for ours.
+        """
         check_packages("audioldm2")
         rows = [row for row in self.missing() if not (brings_adapter and row.what == ADAPTER_TITLE)]
         if rows:
             commands = "; ".join(map(str, rows))
-            raise EngineError("missing_weights", f"audioldm2 lacks weights, nothing is fetched by itself; {commands}")
+            raise EngineError(
+                "missing_weights",
+                f"audioldm2 lacks weights, nothing is fetched by itself; {commands}",
+            )
 
     def _file(self, name: str) -> Path | None:
         path = self.folder / name if self.folder else None
         return path if path and path.is_file() else None
-

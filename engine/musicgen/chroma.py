@@ -1,7 +1,9 @@
-"""The melody as MusicGen hears it: which of twelve pitch classes is the strongest, eight times a second.
+"""The melody as MusicGen hears it: which of twelve pitch classes is the strongest, eight times a
+second.
 
-MusicGenMelodyFeatureExtractor in numpy (its own needs torchaudio): 16384 samples every 4096, power, the filter bank of
-transformers, then the one strongest class of each frame. Not normalised: only the strongest is asked.
+MusicGenMelodyFeatureExtractor in numpy (its own needs torchaudio): 16384 samples every 4096, power,
+the filter bank of transformers, then the one strongest class of each frame. Not normalised: only
+the strongest is asked.
 """
 
 from __future__ import annotations

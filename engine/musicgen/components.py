@@ -1,8 +1,8 @@
 """The parts of a MusicGen checkpoint, from a folder in transformers' layout. Nothing is fetched.
 
-The composite's `generate` is not used: it takes no negative words, no mixture of prompts and no generator of random
-numbers, cannot be cancelled by itself, and hears nothing beyond 30 s. The modules are transformers'; the tests compare
-what is said token by token.
+The composite's `generate` is not used: it takes no negative words, no mixture of prompts and no
+generator of random numbers, cannot be cancelled by itself, and hears nothing beyond 30 s. The
+modules are transformers'; the tests compare what is said token by token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from engine.musicgen.weights import MELODY, kind_of
 
 @dataclass
 class Components:
-    """MusicgenForConditionalGeneration or MusicgenMelodyForConditionalGeneration, and its words' tokenizer."""
+    """MusicgenForConditionalGeneration or MusicgenMelodyForConditionalGeneration, and its words'
+    tokenizer.
+    """
 
     model: Any
     tokenizer: Any
@@ -80,7 +82,10 @@ class Components:
     def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
         """States [L, H] of one text, learned words before it."""
         ids = tokenized(self.tokenizer, [words])
-        tensors = [torch.tensor(ids[name], device=self.model.device) for name in ("input_ids", "attention_mask")]
+        tensors = [
+            torch.tensor(ids[name], device=self.model.device)
+            for name in ("input_ids", "attention_mask")
+        ]
         states, _ = text_states(self.model, *tensors, prompt)
         return states[0].cpu().numpy()
 
@@ -96,9 +101,17 @@ class Components:
 
     @torch.inference_mode()
     def encoded(self, samples: np.ndarray) -> np.ndarray:
-        """Codes int64 [K, frames] of samples [n, channels]; each channel alone, as the stereo models were trained."""
-        codec, columns = self.model.audio_encoder, torch.from_numpy(np.ascontiguousarray(samples.T, np.float32))
-        spoken = [codec.encode(column[None, None].to(codec.device)).audio_codes[0, 0] for column in columns]
+        """Codes int64 [K, frames] of samples [n, channels]; each channel alone, as the stereo
+        models were trained.
+        """
+        codec, columns = (
+            self.model.audio_encoder,
+            torch.from_numpy(np.ascontiguousarray(samples.T, np.float32)),
+        )
+        spoken = [
+            codec.encode(column[None, None].to(codec.device)).audio_codes[0, 0]
+            for column in columns
+        ]
         return _interleaved(spoken).cpu().numpy()
 
     @torch.inference_mode()
@@ -107,7 +120,9 @@ class Components:
         codec = self.model.audio_encoder
         tokens = torch.from_numpy(np.ascontiguousarray(codes)).to(codec.device)[None, None]
         sides = [tokens[:, :, side :: self.channels] for side in range(self.channels)]
-        sounds = [codec.decode(side, [None]).audio_values[0, 0].float().cpu().numpy() for side in sides]
+        sounds = [
+            codec.decode(side, [None]).audio_values[0, 0].float().cpu().numpy() for side in sides
+        ]
         return np.stack(sounds, axis=1)[: self.hop * codes.shape[1]]
 
 
@@ -116,15 +131,22 @@ def _interleaved(sides: list[Tensor]) -> Tensor:
     return torch.stack(sides, dim=1).flatten(0, 1)
 
 
-def load(folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lambda: False) -> Components:
-    """A checkpoint on a device: the language model in half precision on a graphics card, all else in float32.
+def load(
+    folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lambda: False
+) -> Components:
+    """A checkpoint on a device: the language model in half precision on a graphics card, all else
+    in float32.
 
-    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled before and after reading.
+    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled before and
+    after reading.
     """
     import transformers
     from safetensors import SafetensorError
 
-    names = {True: "MusicgenMelodyForConditionalGeneration", False: "MusicgenForConditionalGeneration"}
+    names = {
+        True: "MusicgenMelodyForConditionalGeneration",
+        False: "MusicgenForConditionalGeneration",
+    }
     kind = getattr(transformers, names[kind_of(folder) == MELODY])
     _check(cancelled)
     try:
@@ -133,7 +155,8 @@ def load(folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lamb
             model, info = kind.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
-        if missing := sorted(info["missing_keys"]):  # the library would fill them with random numbers
+        # the library would fill them with random numbers
+        if missing := sorted(info["missing_keys"]):
             raise ValueError(f"{len(missing)} tensors are not in the files, {missing[0]} for one")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         message = f"expected a MusicGen checkpoint in {folder}: {error}; fetch it again"
@@ -152,7 +175,9 @@ def _check(cancelled: Callable[[], bool]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' bars, and its warning that 2048 is not below 2048 (the padding has its own row)."""
+    """Without transformers' bars, and its warning that 2048 is not below 2048 (the padding has its
+    own row).
+    """
     from transformers.utils import logging
 
     before, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,10 +1,11 @@
-"""What the language model listens to: words, learned words, a melody; and how much each mixture of them counts.
+"""What the language model listens to: words, learned words, a melody; and how much each mixture of
+them counts.
 
     words -> (soft prompt +) T5's embeddings -> T5 -> projection -> text [B, L, H], zero where there is no word
     melody [B, 235, 12] -> projection ----------------------------> melody [B, 235, H], in front of the text
 
-The plain models hear the text by cross-attention; the melody models have none and hear both as the beginning of the
-sequence. Training and playing use the same functions, with and without gradients.
+The plain models hear the text by cross-attention; the melody models have none and hear both as the
+beginning of the sequence. Training and playing use the same functions, with and without gradients.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from engine.musicgen.soft_prompt import SoftPrompt
 
 @dataclass(frozen=True)
 class Condition:
-    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them (melody).
+    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them
+    (melody).
 
     Tensors where a model is trained, arrays on their way to what speaks.
     """
@@ -44,7 +46,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Branch:
-    """A term of the guided prediction: words (None: no words at all), its learned words, its melody, its factor."""
+    """A term of the guided prediction: words (None: no words at all), its learned words, its
+    melody, its factor.
+    """
 
     words: str | None
     prompt: SoftPrompt | None
@@ -58,16 +62,20 @@ def branches_of(
     guidance: float,
     soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
 ) -> list[Branch]:
-    """(1 - guidance) * what is avoided + guidance * (the prompts by their weights, each as its learned words have it).
+    """(1 - guidance) * what is avoided + guidance * (the prompts by their weights, each as its
+    learned words have it).
 
-    A soft prompt of weight w plays its part of the prediction, the plain words the rest: 1 is as trained, 0 is off.
-    A term that counts nothing is left out. Without negative words no words are avoided: what the model was taught.
+    A soft prompt of weight w plays its part of the prediction, the plain words the rest: 1 is as
+    trained, 0 is off. A term that counts nothing is left out. Without negative words no words are
+    avoided: what the model was taught.
     """
     rest = 1.0 - sum(weight for _, weight in soft_prompts)
     ways = [*soft_prompts, (None, rest)]
     avoided = Branch(negative or None, None, False, 1.0 - guidance)
     asked = [
-        Branch(words, prompt, True, guidance * weight * share) for words, weight in prompts for prompt, share in ways
+        Branch(words, prompt, True, guidance * weight * share)
+        for words, weight in prompts
+        for prompt, share in ways
     ]
     return [branch for branch in (avoided, *asked) if abs(branch.factor) > 1e-9]
 
@@ -91,7 +99,9 @@ def encoded_text(model: Any, embedded: Tensor, mask: Tensor) -> Tensor:
 
 
 def condition(model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = None) -> Condition:
-    """The whole condition of text states [B, L, H]; for a melody model with its melodies [B, F, 12]."""
+    """The whole condition of text states [B, L, H]; for a melody model with its melodies [B, F,
+    12].
+    """
     if melody is None:
         return Condition(states, mask)
     if hasattr(model, "audio_enc_to_dec_proj"):
@@ -127,15 +137,21 @@ class Conditioner:
         self._states, self._mask = self._stacked()
 
     def heard(self, chroma: np.ndarray | None = None) -> Condition:
-        """The condition of a batch with a row for each branch; the melody only where a branch hears it."""
+        """The condition of a batch with a row for each branch; the melody only where a branch hears
+        it.
+        """
         if not self._parts.hears_melody:
             return Condition(self._states, self._mask)
         melody = no_melody() if chroma is None else chroma
-        rows = self._parts.melodies_heard([melody if branch.hears else no_melody() for branch in self._branches])
+        rows = self._parts.melodies_heard(
+            [melody if branch.hears else no_melody() for branch in self._branches]
+        )
         return Condition(np.concatenate([rows, self._states], axis=1), None)
 
     def _stacked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer words, or none."""
+        """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer
+        words, or none.
+        """
         read = [self._read(branch) for branch in self._branches]
         shape = len(read), max(1, *map(len, read))
         states, mask = np.zeros((*shape, self._parts.width), np.float32), np.zeros(shape, np.int64)

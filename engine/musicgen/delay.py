@@ -1,11 +1,13 @@
-"""The delay pattern: codebook k speaks k steps later, so that it can hear what the ones before it said of its frame.
+"""The delay pattern: codebook k speaks k steps later, so that it can hear what the ones before it
+said of its frame.
 
     frames           a0 a1 a2            start  0  1  2  3      steps; S: the start token, which is the padding, too
                      b0 b1 b2      a  :    S   a0 a1 a2  S
                                    b  :    S   S  b0 b1 b2
 
-T frames of K codebooks take T + D steps, D the largest delay. Stereo: codebooks come in pairs, left and right, and both
-of a pair have the same delay. What is learned and what is generated have this one form; numpy alone.
+T frames of K codebooks take T + D steps, D the largest delay. Stereo: codebooks come in pairs, left
+and right, and both of a pair have the same delay. What is learned and what is generated have this
+one form; numpy alone.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     continue        words, what lies before the region -------> codes -> EnCodec -> its own beginning cut off
                     where the file has nothing before it, the region's first third is continued, and kept as it is
 
-Rule: lengths are counted in frames of codes (640 samples, 20 ms) from the first frame that is said. One thread at a
-time.
+Rule: lengths are counted in frames of codes (640 samples, 20 ms) from the first frame that is said.
+One thread at a time.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Lengths:
         per_second = parts.frames_per_second
         span = Span(round(WINDOW_SECONDS * per_second), round(KEPT_SECONDS * per_second))
         prompts = (round(PROMPT_SECONDS * per_second), round(LEAST_PROMPT_SECONDS * per_second))
-        return cls(span, *prompts, round(SEAM_SECONDS * parts.rate_hz), round(OVERLAP_SECONDS * per_second))
+        return cls(
+            span, *prompts, round(SEAM_SECONDS * parts.rate_hz), round(OVERLAP_SECONDS * per_second)
+        )
 
 
 class Editor:
@@ -76,11 +78,17 @@ class Editor:
         wanted = len(scene.region) - kept
         melody = scene.region.mean(axis=1) if task == "accompaniment" else None
         codes = sampled(
-            self._speaker(knobs, soft_prompts, melody, prompt.shape[1]), prompt, -(-wanted // self.parts.hop),
-            self.parts.delays, self.parts.padding, self.lengths.span,
-            Taste(knobs.temperature, knobs.top_k), knobs.seed,
-            _part(progress, "generating", ENCODED, GENERATED), cancelled,
-        )  # fmt: skip
+            self._speaker(knobs, soft_prompts, melody, prompt.shape[1]),
+            prompt,
+            -(-wanted // self.parts.hop),
+            self.parts.delays,
+            self.parts.padding,
+            self.lengths.span,
+            Taste(knobs.temperature, knobs.top_k),
+            knobs.seed,
+            _part(progress, "generating", ENCODED, GENERATED),
+            cancelled,
+        )
         sound = self.decoded(codes, _part(progress, "decoding", GENERATED, DECODED), cancelled)
         new = sound[self.parts.hop * prompt.shape[1] :][:wanted]
         if task != "continue":
@@ -93,7 +101,9 @@ class Editor:
         advance: Callable[[float], None] = lambda fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
-        """Samples [hop * T, channels] of codes [K, T]: a window at a time, cross-faded where two overlap."""
+        """Samples [hop * T, channels] of codes [K, T]: a window at a time, cross-faded where two
+        overlap.
+        """
         hop, overlap, total = self.parts.hop, self.lengths.overlap, codes.shape[1]
         sound = np.zeros((hop * total, self.parts.channels), np.float32)
         for first in range(0, max(1, total - overlap), self.lengths.span.window - overlap):
@@ -101,7 +111,9 @@ class Editor:
                 raise Cancelled
             chunk = self.parts.decoded(codes[:, first : first + self.lengths.span.window])
             if first:
-                rise = ((np.arange(hop * overlap) + 0.5) / (hop * overlap)).astype(np.float32)[:, None]
+                rise = ((np.arange(hop * overlap) + 0.5) / (hop * overlap)).astype(np.float32)[
+                    :, None
+                ]
                 before = sound[hop * first :][: len(rise)]
                 chunk[: len(rise)] = rise * chunk[: len(rise)] + (1 - rise) * before
             sound[hop * first :][: len(chunk)] = chunk
@@ -124,11 +136,19 @@ class Editor:
         return self.parts.encoded(samples)
 
     def _speaker(
-        self, knobs: Knobs, soft_prompts: Sequence[tuple[SoftPrompt, float]], melody: np.ndarray | None, prompt: int
+        self,
+        knobs: Knobs,
+        soft_prompts: Sequence[tuple[SoftPrompt, float]],
+        melody: np.ndarray | None,
+        prompt: int,
     ) -> Speaker:
-        """The decoder under these words; a melody model hears in each window the melody of that window."""
+        """The decoder under these words; a melody model hears in each window the melody of that
+        window.
+        """
         parts = self.parts
-        conditioner = Conditioner(parts, branches_of(knobs.prompts, knobs.negative, knobs.guidance, soft_prompts))
+        conditioner = Conditioner(
+            parts, branches_of(knobs.prompts, knobs.negative, knobs.guidance, soft_prompts)
+        )
         heard = None if melody is None else chroma(melody, parts.rate_hz)
 
         def of_window(first: int):
@@ -140,9 +160,13 @@ class Editor:
         return parts.speaker(conditioner.factors, of_window)
 
     def _seamed(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
-        """The continuation, faded in over what was there: EnCodec's version of the prompt ended a little elsewhere."""
+        """The continuation, faded in over what was there: EnCodec's version of the prompt ended a
+        little elsewhere.
+        """
         count = min(self.lengths.seam, len(new))
-        rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(1, count))).astype(np.float32)[:, None]
+        rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(1, count))).astype(
+            np.float32
+        )[:, None]
         return np.concatenate([rise * new[:count] + (1 - rise) * old[:count], new[count:]])
 
 

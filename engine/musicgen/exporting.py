@@ -1,7 +1,7 @@
 """musicgen as export wants a family, and the family that its graphs serve.
 
-One checkpoint at a time: an export belongs to the checkpoint that it was made of, the others play on torch. The
-decoder's linear layers are open to LoRA, in the prefill and in the step alike.
+One checkpoint at a time: an export belongs to the checkpoint that it was made of, the others play
+on torch. The decoder's linear layers are open to LoRA, in the prefill and in the step alike.
 """
 
 from __future__ import annotations
@@ -34,18 +34,24 @@ LORA_LAYERS = (
     r"|decoder\.lm_heads\.\d+"
 )
 # axes of the random inputs, see stages.table; the second memory is read to its end
-RANDOM_SIZES = ({"B": 2, "L": 7, "S": 3, "P": 8, "T": 6, "C": 4}, {"B": 1, "L": 5, "S": 1, "P": 5, "T": 9, "C": 4})
+RANDOM_SIZES = (
+    {"B": 2, "L": 7, "S": 3, "P": 8, "T": 6, "C": 4},
+    {"B": 1, "L": 5, "S": 1, "P": 5, "T": 9, "C": 4},
+)
 POSITION = 5
 CHECK_SEED = 7
 SAVED = ("rate_hz", "hop", "channels", "padding")  # of Components, in the manifest's settings
 
 
 def plan(
-    models: Path | None, region: np.ndarray, advance: Callable[[float], None] = lambda fraction: None,
+    models: Path | None,
+    region: np.ndarray,
+    advance: Callable[[float], None] = lambda fraction: None,
     checkpoint: str = "",
-) -> Plan:  # fmt: skip
-    """Reads all weights. `region`: mono at 32 kHz, whose continuation is compared. `checkpoint`: another one than
-    plays first. EngineError."""
+) -> Plan:
+    """Reads all weights. `region`: mono at 32 kHz, whose continuation is compared. `checkpoint`:
+    another one than plays first. EngineError.
+    """
     from engine.diffusion import runners as torch_runners
     from engine.musicgen import components, graphs
 
@@ -63,7 +69,9 @@ def plan(
     settings = {"sizes": sizes, **{name: getattr(parts, name) for name in SAVED}, "lengths": {}}
     return Plan(
         family="musicgen",
-        parts=[_part(stage, modules[stage.name], own[stage.name], sizes, parts.hop) for stage in stages],
+        parts=[
+            _part(stage, modules[stage.name], own[stage.name], sizes, parts.hop) for stage in stages
+        ],
         pipeline=lambda given: _said(_parts({**own, **given}, folder, settings), region, lead),
         files=files,
         hashes=file_hashes(files),
@@ -73,7 +81,9 @@ def plan(
 
 
 def load(threads: int, models: Path | None) -> ExportedMusicGen | None:
-    """The family with graphs for at least one of its checkpoints; None where the weights in `models` have none."""
+    """The family with graphs for at least one of its checkpoints; None where the weights in
+    `models` have none.
+    """
     places = Places(models)
     try:
         places.check()
@@ -81,7 +91,11 @@ def load(threads: int, models: Path | None) -> ExportedMusicGen | None:
         return None
     family = ExportedMusicGen(places, threads)
     names = (OWN, *(row.name for row in CHECKPOINTS))
-    return family if any(family.export_of(folder) for folder in map(places.named, names) if folder) else None
+    return (
+        family
+        if any(family.export_of(folder) for folder in map(places.named, names) if folder)
+        else None
+    )
 
 
 def weight_files(models: Path | None) -> list[dict[str, Path]]:
@@ -97,7 +111,9 @@ class Graphs:
     def __init__(self, base: Path, folder: Path, manifest: ExportManifest, threads: int) -> None:
         self.base, self.folder, self.manifest = base, folder, manifest
         self.runners: dict[str, ExportedRunner] = runners(folder, manifest, threads)
-        self.wardrobe = PackedWardrobe([self.runners["prefill"], self.runners["step"]], self._base_weight)
+        self.wardrobe = PackedWardrobe(
+            [self.runners["prefill"], self.runners["step"]], self._base_weight
+        )
 
     def load(self, cancelled: Callable[[], bool]) -> GraphParts:
         """Build every session. Raises Cancelled between two of them; EngineError model_damaged."""
@@ -108,7 +124,9 @@ class Graphs:
         return _parts(self.runners, self.base, self.manifest.settings)
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """Of a layer [fan_in, fan_out], from the checkpoint's own files: a DoRA is converted with it."""
+        """Of a layer [fan_in, fan_out], from the checkpoint's own files: a DoRA is converted with
+        it.
+        """
         from safetensors import safe_open
 
         for file in sorted(self.base.glob("*.safetensors")):
@@ -119,22 +137,31 @@ class Graphs:
 
 
 class ExportedMusicGen(MusicGenFamily):
-    """The same jobs on the same files: graphs where the checkpoint has been exported, torch where not."""
+    """The same jobs on the same files: graphs where the checkpoint has been exported, torch where
+    not.
+    """
 
     def __init__(self, places: Places, threads: int) -> None:
         super().__init__(places, threads)
-        self._graphs: dict[Path, Graphs] = {}  # of the checkpoint in memory, and of one that is wanted next
+        # of the checkpoint in memory, and of one that is wanted next
+        self._graphs: dict[Path, Graphs] = {}
         self._exports: dict[Path, tuple[Path, ExportManifest] | None] = {}
 
     @property
     def runtime(self) -> str:
         found = self.export_of(self._wanted)
-        return f"{providers.used().title}, exported in {found[1].precision}" if found else super().runtime
+        return (
+            f"{providers.used().title}, exported in {found[1].precision}"
+            if found
+            else super().runtime
+        )
 
     def export_of(self, checkpoint: Path) -> tuple[Path, ExportManifest] | None:
         """Folder and manifest of a checkpoint's latest export; looked for once."""
         if checkpoint not in self._exports:
-            self._exports[checkpoint] = next(find(self.places.folder, "musicgen", files_of(checkpoint)), None)
+            self._exports[checkpoint] = next(
+                find(self.places.folder, "musicgen", files_of(checkpoint)), None
+            )
         return self._exports[checkpoint]
 
     def files(self) -> dict[str, Path]:
@@ -151,7 +178,9 @@ class ExportedMusicGen(MusicGenFamily):
         super().close()
         self._graphs = {}
 
-    def _take(self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> None:
+    def _take(
+        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
+    ) -> None:
         graphs = self._graphs_of(folder)
         if graphs is None:
             super()._take(folder, cancelled, progress)
@@ -162,7 +191,11 @@ class ExportedMusicGen(MusicGenFamily):
 
         progress("loading", -1.0)
         self.close()
-        self._editor, self._graphs, self._folder = Editor(graphs.load(cancelled)), {folder: graphs}, folder
+        self._editor, self._graphs, self._folder = (
+            Editor(graphs.load(cancelled)),
+            {folder: graphs},
+            folder,
+        )
 
     def _wear(self) -> None:
         if not self.export_of(self._folder):
@@ -177,22 +210,30 @@ class ExportedMusicGen(MusicGenFamily):
 
 
 def _parts(runners: Mapping[str, Any], folder: Path, settings: Mapping[str, Any]) -> GraphParts:
-    """A checkpoint on any runners; the tokenizer from its folder, all else from the manifest's settings."""
+    """A checkpoint on any runners; the tokenizer from its folder, all else from the manifest's
+    settings.
+    """
     from transformers import AutoTokenizer
 
     from engine.musicgen.on_graphs import GraphParts
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return GraphParts(runners, tokenizer, settings["sizes"], **{name: settings[name] for name in SAVED})
+    return GraphParts(
+        runners, tokenizer, settings["sizes"], **{name: settings[name] for name in SAVED}
+    )
 
 
 def _part(stage: Any, module: Any, runner: Any, sizes: Mapping[str, int], hop: int) -> Part:
     feeds = tuple(_feed(stage, axes, sizes, hop) for axes in RANDOM_SIZES)
     return Part(
-        stage, lambda path: _write(stage, module, feeds[0], path), runner, feeds,
+        stage,
+        lambda path: _write(stage, module, feeds[0], path),
+        runner,
+        feeds,
         lora=LORA_LAYERS if stage.name in ("prefill", "step") else "",
-        is_step=stage.name == "step", is_exact=stage.name == "codec_encoder",
-    )  # fmt: skip
+        is_step=stage.name == "step",
+        is_exact=stage.name == "codec_encoder",
+    )
 
 
 def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) -> None:
@@ -201,18 +242,30 @@ def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) 
     from export.onnx_graph import export_stage
 
     arguments = tuple(torch.from_numpy(feed[name]) for name in stage.input_names)
-    export_stage(module, arguments, path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes)
+    export_stage(
+        module,
+        arguments,
+        path,
+        list(stage.input_names),
+        list(stage.output_names),
+        stage.dynamic_axes,
+    )
 
 
-def _feed(stage: Any, axes: Mapping[str, int], sizes: Mapping[str, int], hop: int) -> dict[str, np.ndarray]:
+def _feed(
+    stage: Any, axes: Mapping[str, int], sizes: Mapping[str, int], hop: int
+) -> dict[str, np.ndarray]:
     """Random inputs of a stage, every text with a word."""
     draw, feed = np.random.default_rng(0), {}
     length = {**axes, "N": axes["T"] * hop}
     for port in stage.inputs:
         shape = [length.get(axis, axis) for axis in port.axes]
         most = {"mask": 2, "input_ids": 4}.get(port.name, sizes["tokens"])
-        feed[port.name] = (draw.standard_normal(shape).astype(np.float32) if port.dtype == "float32"
-                           else draw.integers(0, most, shape))  # fmt: skip
+        feed[port.name] = (
+            draw.standard_normal(shape).astype(np.float32)
+            if port.dtype == "float32"
+            else draw.integers(0, most, shape)
+        )
     if "mask" in feed:
         feed["mask"][:, 0] = 1
     if "position" in feed:
@@ -221,10 +274,12 @@ def _feed(stage: Any, axes: Mapping[str, int], sizes: Mapping[str, int], hop: in
 
 
 def _said(parts: GraphParts, region: np.ndarray, lead: list[np.ndarray]) -> np.ndarray:
-    """Predictions [steps, K, V] of what follows the region's first third, along the tokens that `lead` leads to.
+    """Predictions [steps, K, V] of what follows the region's first third, along the tokens that
+    `lead` leads to.
 
-    Empty, it is filled, and leads from then on. Where a number falls just between two tokens, the last digit decides
-    which one is said, and all that follows is another take: no fault of the graphs, so stems are not what is compared.
+    Empty, it is filled, and leads from then on. Where a number falls just between two tokens, the
+    last digit decides which one is said, and all that follows is another take: no fault of the
+    graphs, so stems are not what is compared.
     """
     from engine.musicgen.editor import Editor
 

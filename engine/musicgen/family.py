@@ -1,7 +1,9 @@
-"""musicgen as the engine wants a family: which checkpoint, which style on it; what the manifest has to say.
+"""musicgen as the engine wants a family: which checkpoint, which style on it; what the manifest has
+to say.
 
-An accompaniment wants a checkpoint of the melody kind, words and continuations are better off with a plain one. One is
-in memory at a time; where a job needs another it is read then, with progress. One thread at a time.
+An accompaniment wants a checkpoint of the melody kind, words and continuations are better off with
+a plain one. One is in memory at a time; where a job needs another it is read then, with progress.
+One thread at a time.
 """
 
 from __future__ import annotations
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
 MAX_SECONDS = 300.0
 CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
 DEFAULTS: Mapping[str, Any] = {  # the reference's, said aloud: transformers' own top_k would be 50
-    "guidance": 3.0, "negative": "", "seed": -1, "temperature": 1.0, "top_k": 250,
-}  # fmt: skip
-KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}  # what does it, best first
+    "guidance": 3.0,
+    "negative": "",
+    "seed": -1,
+    "temperature": 1.0,
+    "top_k": 250,
+}
+# what does it, best first
+KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}
 
 
 def missing(models: Path | None = None) -> str:
@@ -40,8 +47,9 @@ def defaults() -> Mapping[str, Any]:
 
 
 def load(threads: int, models: Path | None = None) -> MusicGenFamily:
-    """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError not_ready,
-    missing_weights."""
+    """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError
+    not_ready, missing_weights.
+    """
     Places(models).check()
     return MusicGenFamily(Places(models), threads)
 
@@ -65,7 +73,8 @@ class MusicGenFamily:
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
         styles = [Path(row["path"]) for row in (*self._rows, *self._prompt_rows)]
-        named = {f"{path.parent.name}/{path.name}": path for path in styles}  # peft calls every file the same
+        # peft calls every file the same
+        named = {f"{path.parent.name}/{path.name}": path for path in styles}
         return {**weights.files_of(self._wanted), **named}
 
     def warm_up(
@@ -89,12 +98,21 @@ class MusicGenFamily:
         self._wanted = self._chosen(KINDS[self._task], bases)
         own = self._wanted.parent == self.places.folder
         notes = [f"model: {self._wanted.name if own else self._wanted}"]
-        notes += [f"adapters: trained on {base}, played on {self._wanted.name}" for base in bases
-                  if self.places.named(base) != self._wanted]  # fmt: skip
-        return notes + [f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)]
+        notes += [
+            f"adapters: trained on {base}, played on {self._wanted.name}"
+            for base in bases
+            if self.places.named(base) != self._wanted
+        ]
+        return notes + [
+            f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)
+        ]
 
-    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
-        """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint is."""
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ScenePort:
+        """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint
+        is.
+        """
         self._take(self._wanted, cancelled, progress)
         editor, task = self._editor, self._task
         self._wear()
@@ -102,7 +120,9 @@ class MusicGenFamily:
         return ScenePort(
             editor.parts.rate_hz,
             editor.parts.channels,
-            run=lambda scene: editor.made(scene, task, knobs, prompts, progress=progress, cancelled=cancelled),
+            run=lambda scene: editor.made(
+                scene, task, knobs, prompts, progress=progress, cancelled=cancelled
+            ),
             context_seconds=CONTEXT_SECONDS if task == "continue" else 0.0,
             max_seconds=MAX_SECONDS,
         )
@@ -127,7 +147,11 @@ class MusicGenFamily:
 
     def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
         """The first of these that is there; else the best checkpoint."""
-        found = (path for path in map(self.places.named, bases) if path and weights.kind_of(path) in kinds)
+        found = (
+            path
+            for path in map(self.places.named, bases)
+            if path and weights.kind_of(path) in kinds
+        )
         return next(found, None) or self.places.needed(kinds)
 
     def _cut(self, knobs: Knobs) -> list[str]:
@@ -137,7 +161,9 @@ class MusicGenFamily:
         texts = [words for words, _ in knobs.prompts] + [knobs.negative]
         return [words for words in texts if is_cut(self._editor.parts.tokenizer, words)]
 
-    def _take(self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]) -> None:
+    def _take(
+        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
+    ) -> None:
         """Read a checkpoint in place of the one that is in memory, if it is another."""
         if folder == self._folder:
             return
@@ -159,16 +185,26 @@ class MusicGenFamily:
 
         model = self._editor.parts.model
         keys = [(row["path"], row.get("sha256", "")) for row in self._rows]
-        self._styles = {key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys}
+        self._styles = {
+            key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys
+        }
         shares = [float(row.get("weight", 1.0)) for row in self._rows]
-        self._rack.wear([(" ".join(key), self._styles[key], share) for key, share in zip(keys, shares, strict=True)])
+        self._rack.wear(
+            [
+                (" ".join(key), self._styles[key], share)
+                for key, share in zip(keys, shares, strict=True)
+            ]
+        )
         model.requires_grad_(False)  # peft opens what it puts on
 
     def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
         from engine.musicgen.soft_prompt import read_soft_prompt
 
         return [
-            (read_soft_prompt(Path(row["path"]), width).to(self.device), float(row.get("weight", 1.0)))
+            (
+                read_soft_prompt(Path(row["path"]), width).to(self.device),
+                float(row.get("weight", 1.0)),
+            )
             for row in self._prompt_rows
         ]
 

@@ -34,7 +34,9 @@ class CodecEncoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         embedded = self.codec.encoder(samples[:, None])
-        return self.codec.quantizer.encode(embedded, self.codec.config.target_bandwidths[0]).transpose(0, 1)
+        return self.codec.quantizer.encode(
+            embedded, self.codec.config.target_bandwidths[0]
+        ).transpose(0, 1)
 
 
 class CodecDecoder(nn.Module):
@@ -55,24 +57,34 @@ class Prefill(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, tokens: Tensor, states: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(
+        self, tokens: Tensor, states: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         config = self.decoder.config
         memory = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
         answer = self.decoder(
-            input_ids=tokens.flatten(0, 1), past_key_values=memory, use_cache=True, encoder_hidden_states=states,
+            input_ids=tokens.flatten(0, 1),
+            past_key_values=memory,
+            use_cache=True,
+            encoder_hidden_states=states,
             encoder_attention_mask=mask,
-        )  # fmt: skip
+        )
         logits = answer.logits[:, -1].unflatten(0, tokens.shape[:2])
-        halves = (memory.self_attention_cache, memory.cross_attention_cache)[: 1 if mask is None else 2]
-        return logits, *(part for half in halves for layer in half.layers for part in (layer.keys, layer.values))
+        halves = (memory.self_attention_cache, memory.cross_attention_cache)[
+            : 1 if mask is None else 2
+        ]
+        return logits, *(
+            part for half in halves for layer in half.layers for part in (layer.keys, layer.values)
+        )
 
 
 class Step(nn.Module):
     """One more step and the memory -> the next prediction, and what is new in the memory.
 
-    Written out instead of asking transformers' cache, which joins what is held and what is new at every step: after
-    15 s of audio that moves as many bytes as the layers have weights. Here only the scores are joined. The modules lie
-    under the names that they have in the checkpoint, by which a graph's layers are found again.
+    Written out instead of asking transformers' cache, which joins what is held and what is new at
+    every step: after 15 s of audio that moves as many bytes as the layers have weights. Here only
+    the scores are joined. The modules lie under the names that they have in the checkpoint, by
+    which a graph's layers are found again.
     """
 
     def __init__(self, decoder: Any) -> None:
@@ -111,7 +123,9 @@ class _Layers(nn.Module):
         self.register_buffer("positions", decoder.embed_positions.weights, persistent=False)
         self.layers = nn.ModuleList(map(_Layer, decoder.layers))
 
-    def forward(self, tokens: Tensor, position: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, tokens: Tensor, position: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
         """What is heard after all layers [B, H]; new keys and values."""
         count = 2 * len(self.layers)
         own, words = (rest, ()) if len(rest) == count else (rest[1 : 1 + count], rest[1 + count :])
@@ -130,7 +144,10 @@ class _Layers(nn.Module):
 class _Layer(nn.Module):
     def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.self_attn, self.self_attn_layer_norm = _OwnAttention(layer.self_attn), layer.self_attn_layer_norm
+        self.self_attn, self.self_attn_layer_norm = (
+            _OwnAttention(layer.self_attn),
+            layer.self_attn_layer_norm,
+        )
         if hasattr(layer, "encoder_attn"):
             self.encoder_attn = _WordsAttention(layer.encoder_attn)
             self.encoder_attn_layer_norm = layer.encoder_attn_layer_norm
@@ -138,14 +155,25 @@ class _Layer(nn.Module):
         self.activation = layer.activation_fn
 
     def forward(
-        self, hidden: Tensor, own: Sequence[Tensor], is_said: Tensor, words: Sequence[Tensor], is_word: Tensor | None
+        self,
+        hidden: Tensor,
+        own: Sequence[Tensor],
+        is_said: Tensor,
+        words: Sequence[Tensor],
+        is_word: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """[B, 1, H] after this layer, and its new key and value."""
         found, key, value = self.self_attn(self.self_attn_layer_norm(hidden), *own, is_said)
         hidden = hidden + found
         if words:
-            hidden = hidden + self.encoder_attn(self.encoder_attn_layer_norm(hidden), *words, is_word)
-        return hidden + self.fc2(self.activation(self.fc1(self.final_layer_norm(hidden)))), key, value
+            hidden = hidden + self.encoder_attn(
+                self.encoder_attn_layer_norm(hidden), *words, is_word
+            )
+        return (
+            hidden + self.fc2(self.activation(self.fc1(self.final_layer_norm(hidden)))),
+            key,
+            value,
+        )
 
 
 class _OwnAttention(nn.Module):
@@ -161,7 +189,8 @@ class _OwnAttention(nn.Module):
         self, normed: Tensor, keys: Tensor, values: Tensor, is_said: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = (
-            each(normed).unflatten(2, self._heads).transpose(1, 2) for each in (self.q_proj, self.k_proj, self.v_proj)
+            each(normed).unflatten(2, self._heads).transpose(1, 2)
+            for each in (self.q_proj, self.k_proj, self.v_proj)
         )
         query = query * self._scaling
         scores = torch.cat([_scores(query, keys, is_said), query @ key.transpose(2, 3)], dim=3)
@@ -193,11 +222,14 @@ def sizes_of(parts: Components) -> dict[str, int]:
     """What `stages.table` wants to know of a checkpoint."""
     config = parts.model.config
     return {
-        "width": config.decoder.hidden_size, "text_width": parts.text_width,
-        "layers": config.decoder.num_hidden_layers, "heads": config.decoder.num_attention_heads,
-        "codebooks": config.decoder.num_codebooks, "tokens": config.decoder.vocab_size,
+        "width": config.decoder.hidden_size,
+        "text_width": parts.text_width,
+        "layers": config.decoder.num_hidden_layers,
+        "heads": config.decoder.num_attention_heads,
+        "codebooks": config.decoder.num_codebooks,
+        "tokens": config.decoder.vocab_size,
         "chroma_frames": config.chroma_length if parts.hears_melody else 0,
-    }  # fmt: skip
+    }
 
 
 def modules(parts: Components) -> dict[str, nn.Module]:

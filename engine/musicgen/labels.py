@@ -1,10 +1,12 @@
-"""What MusicGen is taught: the next step of the delay pattern, all of it, and nothing where a codebook is silent.
+"""What MusicGen is taught: the next step of the delay pattern, all of it, and nothing where a
+codebook is silent.
 
     frames a0 a1 a2, b0 b1 b2     labels   a: a0 a1 a2  -      inputs   a: S a0 a1 a2       -: not counted
                                            b:  - b0 b1 b2               b: S  S b0 b1       S: start and padding
 
-transformers shifts the labels but does not delay them. Labels that are not delayed, or that are cut to the length of
-the frames, reach as low a loss and say garbage, or garbage in the last frames (see the tests). So: T + D steps.
+transformers shifts the labels but does not delay them. Labels that are not delayed, or that are cut
+to the length of the frames, reach as low a loss and say garbage, or garbage in the last frames (see
+the tests). So: T + D steps.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ def loss(
 ) -> Tensor:
     """Mean cross entropy of codes [B, K, T] under words [B, L]; peft's models too.
 
-    `dropped` [B], bool: these hear no words, as the unguided half does when it plays; without some of them (.1 to .3)
-    guidance gets worse. `melody` [B, any, 12]: for melody models only; there the dropped hear none either.
+    `dropped` [B], bool: these hear no words, as the unguided half does when it plays; without some
+    of them (.1 to .3) guidance gets worse. `melody` [B, any, 12]: for melody models only; there the
+    dropped hear none either.
     """
     states, mask = text_states(model, input_ids, mask, soft_prompt)
     kept = torch.ones_like(mask[:, :1]) if dropped is None else (~dropped[:, None]).to(mask)
@@ -56,5 +59,7 @@ def _melody(model: Any, melody: Tensor | None, kept: Tensor) -> Tensor | None:
     if not hasattr(model, "audio_enc_to_dec_proj"):
         return None
     rows = [no_melody()] * len(kept) if melody is None else [row.cpu().numpy() for row in melody]
-    heard = [row if keep else no_melody() for row, keep in zip(rows, kept[:, 0].tolist(), strict=True)]
+    heard = [
+        row if keep else no_melody() for row, keep in zip(rows, kept[:, 0].tolist(), strict=True)
+    ]
     return melody_of(model, heard).to(kept.device)

@@ -1,9 +1,11 @@
-"""A checkpoint whose stages are graphs: what the editor asks of `components.Components`, without a module of torch.
+"""A checkpoint whose stages are graphs: what the editor asks of `components.Components`, without a
+module of torch.
 
     prefill: condition and first steps -> prediction, keys and values
     step:    one more step, keys and values -> prediction, its own key and value      once for every 20 ms
 
-Keys and values lie in arrays with room for more, in which every step writes its own behind the others.
+Keys and values lie in arrays with room for more, in which every step writes its own behind the
+others.
 """
 
 from __future__ import annotations
@@ -72,8 +74,12 @@ class GraphParts:
         ids = np.array(tokenized(self.tokenizer, [words])["input_ids"], np.int64)
         (embedded,) = self.runners["word_embedding"](input_ids=ids)
         if prompt is not None:
-            embedded = np.concatenate([prompt.vectors.detach().cpu().numpy()[None], embedded], axis=1)
-        (states,) = self.runners["text_encoder"](embedded=embedded, mask=np.ones(embedded.shape[:2], np.int64))
+            embedded = np.concatenate(
+                [prompt.vectors.detach().cpu().numpy()[None], embedded], axis=1
+            )
+        (states,) = self.runners["text_encoder"](
+            embedded=embedded, mask=np.ones(embedded.shape[:2], np.int64)
+        )
         return states[0]
 
     def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
@@ -90,11 +96,17 @@ class GraphDecoder:
     """The speaker of `sampler` on two graphs. One thread at a time."""
 
     def __init__(
-        self, runners: Mapping[str, Runner], layers: int, factors: np.ndarray, heard: Callable[[int], Condition]
+        self,
+        runners: Mapping[str, Runner],
+        layers: int,
+        factors: np.ndarray,
+        heard: Callable[[int], Condition],
     ) -> None:
         self._prefill, self._step = runners["prefill"], runners["step"]
         pairs = [f"{what}_{layer}" for layer in range(layers) for what in ("keys", "values")]
-        self._own_names, self._words_names = ([f"{name}_{pair}" for pair in pairs] for name in ("own", "words"))
+        self._own_names, self._words_names = (
+            [f"{name}_{pair}" for pair in pairs] for name in ("own", "words")
+        )
         self._factors, self._heard = np.asarray(factors, np.float32)[:, None, None], heard
         self._memory = _Memory([])
         self._same: dict[str, np.ndarray] = {}  # inputs of every step of a window
@@ -106,14 +118,19 @@ class GraphDecoder:
         logits, *held = self._prefill(tokens=self._for_all(steps), states=heard.states, **mask)
         count = len(self._own_names)
         self._memory = _Memory(held[:count])
-        self._same = {**mask, **dict(zip(self._words_names if mask else (), held[count:], strict=True))}
+        self._same = {
+            **mask,
+            **dict(zip(self._words_names if mask else (), held[count:], strict=True)),
+        }
         return self._guided(logits)
 
     def follow(self, step: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after one more step [K]."""
         own = dict(zip(self._own_names, self._memory.held, strict=True))
         position = np.array([self._memory.count], np.int64)
-        logits, *new = self._step(tokens=self._for_all(step[:, None]), position=position, **own, **self._same)
+        logits, *new = self._step(
+            tokens=self._for_all(step[:, None]), position=position, **own, **self._same
+        )
         self._memory.add(new)
         return self._guided(logits)
 

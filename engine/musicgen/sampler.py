@@ -5,9 +5,10 @@
                     |cccccc|======|                       the last 12 s are the prompt of the next 18 s
                            |cccccc|======|
 
-In a window every codebook is late by its delay, and each step costs one call with the keys and values of all earlier
-steps in memory. Knows codes and predictions, nothing of words or sound. numpy draws, so a seed means the same on every
-device; a longer region begins as a shorter one does, but for the last frames, where the shorter falls silent.
+In a window every codebook is late by its delay, and each step costs one call with the keys and
+values of all earlier steps in memory. Knows codes and predictions, nothing of words or sound. numpy
+draws, so a seed means the same on every device; a longer region begins as a shorter one does, but
+for the last frames, where the shorter falls silent.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Speaker(Protocol):
     """A language model with its memory: steps in, the prediction of the next step [K, V] out."""
 
     def begin(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
-        """Forget all, and hear the first steps [K, S] of a window that begins at a frame of the whole."""
+        """Forget all, and hear the first steps [K, S] of a window that begins at a frame of the
+        whole.
+        """
 
     def follow(self, step: np.ndarray) -> np.ndarray:
         """One more step [K]."""
@@ -60,12 +63,19 @@ def sampled(
     advance: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> np.ndarray:
-    """Codes int64 [K, P + frames] that begin with a prompt [K, P]; P may be 0, and is less than a window.
+    """Codes int64 [K, P + frames] that begin with a prompt [K, P]; P may be 0, and is less than a
+    window.
 
     `advance` gets the fraction done, `cancelled` is asked before every step. Raises Cancelled.
     """
-    assert prompt.shape[1] < span.window, f"a prompt of {prompt.shape[1]} frames leaves no room in {span.window}"
-    random, codes, total = np.random.default_rng(seed), np.asarray(prompt, np.int64), prompt.shape[1] + frames
+    assert prompt.shape[1] < span.window, (
+        f"a prompt of {prompt.shape[1]} frames leaves no room in {span.window}"
+    )
+    random, codes, total = (
+        np.random.default_rng(seed),
+        np.asarray(prompt, np.int64),
+        prompt.shape[1] + frames,
+    )
     while codes.shape[1] < total:
         first = max(0, codes.shape[1] - span.kept) if codes.shape[1] >= span.window else 0
         said = _Window(codes[:, first:], min(span.window, total - first), delays, padding)
@@ -73,7 +83,11 @@ def sampled(
         for step in said.steps_to_say():
             if cancelled():
                 raise Cancelled
-            predicted = speaker.follow(said.said(step)) if said.begun else speaker.begin(first, said.heard(step))
+            predicted = (
+                speaker.follow(said.said(step))
+                if said.begun
+                else speaker.begin(first, said.heard(step))
+            )
             said.say(step, drawn(predicted, taste, random))
             advance(min(1.0, (done + step - said.known + 1) / frames))
         codes = np.concatenate([codes[:, :first], said.codes()], axis=1)
@@ -81,7 +95,9 @@ def sampled(
 
 
 def drawn(logits: np.ndarray, taste: Taste, random: np.random.Generator) -> np.ndarray:
-    """A token of each codebook [K] from its prediction [K, V]: among the `top_k` likeliest, by one number each."""
+    """A token of each codebook [K] from its prediction [K, V]: among the `top_k` likeliest, by one
+    number each.
+    """
     number = random.random(len(logits))
     if not taste.temperature:
         return logits.argmax(axis=1)

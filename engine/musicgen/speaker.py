@@ -1,4 +1,6 @@
-"""MusicGen's decoder as the sampler wants it: the terms of the guidance as one batch, keys and values in memory."""
+"""MusicGen's decoder as the sampler wants it: the terms of the guidance as one batch, keys and
+values in memory.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,13 @@ from engine.musicgen.conditions import Condition
 
 
 class Decoder:
-    """`factors` [B]: how much each row of the condition counts; `heard(first_frame)`: the condition of a window."""
+    """`factors` [B]: how much each row of the condition counts; `heard(first_frame)`: the condition
+    of a window.
+    """
 
-    def __init__(self, decoder: Any, factors: np.ndarray, heard: Callable[[int], Condition]) -> None:
+    def __init__(
+        self, decoder: Any, factors: np.ndarray, heard: Callable[[int], Condition]
+    ) -> None:
         self._decoder, self._heard = decoder, heard
         self._factors = torch.from_numpy(np.asarray(factors, np.float32))[:, None, None]
         self._condition: Condition | None = None
@@ -36,20 +42,28 @@ class Decoder:
         tokens = torch.from_numpy(np.ascontiguousarray(steps)).to(self._decoder.device)
         try:
             answer = self._decoder(
-                input_ids=tokens.repeat(len(self._factors), 1), past_key_values=self._memory, use_cache=True,
+                input_ids=tokens.repeat(len(self._factors), 1),
+                past_key_values=self._memory,
+                use_cache=True,
                 **self._keywords(),
-            )  # fmt: skip
+            )
         except torch.OutOfMemoryError as error:
             self._memory = None
             torch.cuda.empty_cache()
-            message = f"the language model did not fit into the memory of {self._decoder.device}: {error}"
-            raise EngineError("out_of_memory", f"{message}; close other programs, or fetch a smaller one") from error
+            message = (
+                f"the language model did not fit into the memory of {self._decoder.device}: {error}"
+            )
+            raise EngineError(
+                "out_of_memory", f"{message}; close other programs, or fetch a smaller one"
+            ) from error
         self._memory = answer.past_key_values
         return self._guided(answer.logits[:, -1], len(steps)).numpy()
 
     def _keywords(self) -> dict[str, Any]:
-        """A melody model has its condition in front of the sequence, so it hears it in the first call and never again;
-        the cross-attention of the others takes it from its memory, and asks for the mask each time."""
+        """A melody model has its condition in front of the sequence, so it hears it in the first
+        call and never again; the cross-attention of the others takes it from its memory, and
+        asks for the mask each time.
+        """
         if self._memory is not None and self._condition.mask is None:
             return {}
         return self._condition.keywords(self._decoder.dtype)

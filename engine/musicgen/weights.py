@@ -1,4 +1,6 @@
-"""Where the checkpoints lie, and how one gets those that are missing. Nothing here downloads, and nothing needs torch.
+"""Where the checkpoints lie, and how one gets those that are missing.
+
+Nothing here downloads, and nothing needs torch.
 
 models/musicgen/            any checkpoint in transformers' layout, a fine-tuned one too: it plays before all others
 models/musicgen-large/      repositories of `facebook` as they are published, or the hub's cache
@@ -18,7 +20,8 @@ from engine.errors import EngineError
 PACKAGES = ("torch", "transformers", "peft", "safetensors")
 CURE = 'pip install "retimbre[torch]"'
 OWN = "musicgen"  # the folder of the user's choice
-TEXT, MELODY = "musicgen", "musicgen_melody"  # `model_type` in config.json: transformers' two classes
+# `model_type` in config.json: transformers' two classes
+TEXT, MELODY = "musicgen", "musicgen_melody"
 LICENCE = "CC-BY-NC-4.0, non-commercial"
 
 
@@ -32,7 +35,9 @@ class Checkpoint:
 
     def command(self, folder: Path) -> str:
         """The pickles that lie in the repositories beside the safetensors are left out."""
-        return f'hf download facebook/{self.name} --exclude "*.bin" --local-dir "{folder / self.name}"'
+        return (
+            f'hf download facebook/{self.name} --exclude "*.bin" --local-dir "{folder / self.name}"'
+        )
 
 
 CHECKPOINTS = (  # of each kind the best first; stereo where the user fetched nothing else
@@ -59,7 +64,9 @@ class Places:
     def found(self, kind: str) -> Path | None:
         """The best checkpoint of a kind that is there."""
         names = [OWN, *(row.name for row in CHECKPOINTS if row.kind == kind)]
-        return next((path for path in map(self.named, names) if path and kind_of(path) == kind), None)
+        return next(
+            (path for path in map(self.named, names) if path and kind_of(path) == kind), None
+        )
 
     def named(self, name: str) -> Path | None:
         """The folder of one checkpoint; of a path or a name of the hub the last part counts."""
@@ -70,11 +77,17 @@ class Places:
         return _in_hub_cache(name) if any(row.name == name for row in CHECKPOINTS) else None
 
     def needed(self, kinds: Sequence[str]) -> Path:
-        """The best checkpoint of the first kind that is there. EngineError missing_weights, with the command."""
+        """The best checkpoint of the first kind that is there.
+
+        EngineError missing_weights, with the command.
+        """
         path = next(filter(None, map(self.found, kinds)), None)
         if path is None:
-            raise EngineError("missing_weights", f"musicgen lacks weights, nothing is fetched by itself; "
-                              f"{_how_to_fetch(kinds[0], self.folder)}")
+            raise EngineError(
+                "missing_weights",
+                f"musicgen lacks weights, nothing is fetched by itself; "
+                f"{_how_to_fetch(kinds[0], self.folder)}",
+            )
         return path
 
     def trouble(self) -> str:
@@ -95,7 +108,9 @@ class Places:
 def kind_of(folder: Path) -> str:
     """`model_type` of a checkpoint's config.json; empty where it cannot be read."""
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+        return str(
+            json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
+        )
     except (OSError, ValueError, AttributeError):
         return ""
 
@@ -110,8 +125,10 @@ def _how_to_fetch(kind: str, folder: Path | None) -> str:
     rows = [row for row in CHECKPOINTS if row.kind == kind]
     smallest = next(row for row in rows if row.name == TO_FETCH[kind])
     others = ", ".join(_names(row for row in rows if row is not smallest))
-    return (f"{smallest.name} ({smallest.gigabytes} GB, {LICENCE}): {smallest.command(folder or Path('MODELS_DIR'))}; "
-            f"or in the same way {others}")
+    return (
+        f"{smallest.name} ({smallest.gigabytes} GB, {LICENCE}): {smallest.command(folder or Path('MODELS_DIR'))}; "
+        f"or in the same way {others}"
+    )
 
 
 def _names(rows: Iterable[Checkpoint]) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""nano: the embedded model. features and stages describe it, model is its torch form (training), family serves it."""
+"""nano: the embedded model. features and stages describe it, model is its torch form (training),
+family serves it.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
     region -> hear -> grid -> write(role) -> notes -> guide -> nano, asked for the part's sound -> a stem of its own
     region -> lead -> nano, asked for the genre's lead --------------------------------------> the tune (genre only)
 
-Nothing of the region's sound is in the new stems. The words decide the task where no preset does. One thread at a time.
+Nothing of the region's sound is in the new stems. The words decide the task where no preset does.
+One thread at a time.
 """
 
 from __future__ import annotations
@@ -26,14 +27,22 @@ from engine.region import Voice
 
 HEARD = 0.05  # fraction of the job
 LEVELS_DB = {  # beside the region, so that the stems together make a balance
-    TUNE: 0.0, MIX: 0.0, "drums": -3.0, "bass": -3.0, "counter": -4.0, "chords": -6.0, "arpeggio": -7.0, "pad": -9.0,
-}  # fmt: skip
+    TUNE: 0.0,
+    MIX: 0.0,
+    "drums": -3.0,
+    "bass": -3.0,
+    "counter": -4.0,
+    "chords": -6.0,
+    "arpeggio": -7.0,
+    "pad": -9.0,
+}
 GENRE_ROLES = ("drums", "bass", "chords")
 DEFAULT_GENRES = {3: "waltz"}  # by beats in a bar, where the words name none
 DEFAULT_GENRE = "rock"
 
 Progress = Callable[[str, float], None]
-Play = Callable[[np.ndarray, Knobs, Progress], np.ndarray]  # nano: the same notes with the sound that knobs ask for
+# nano: the same notes with the sound that knobs ask for
+Play = Callable[[np.ndarray, Knobs, Progress], np.ndarray]
 
 
 def asked(text: str, preset: Mapping[str, Any]) -> Wanted:
@@ -43,7 +52,10 @@ def asked(text: str, preset: Mapping[str, Any]) -> Wanted:
 
 @dataclass
 class Band:
-    """The stems of one job. `notes` says what was heard, once `perform` has run. EngineError bad_args."""
+    """The stems of one job.
+
+    `notes` says what was heard, once `perform` has run. EngineError bad_args.
+    """
 
     wanted: Wanted
     only: str = ""  # names of stems, comma separated; empty: all
@@ -66,7 +78,8 @@ class Band:
         genre = self.wanted.genre or DEFAULT_GENRES.get(heard.grid.beats_per_bar, DEFAULT_GENRE)
         self.notes[:] = said(heard, genre)
         stems = [
-            self._stem(index, part, mono, heard, genre, knobs, play, progress) for index, part in enumerate(self._parts)
+            self._stem(index, part, mono, heard, genre, knobs, play, progress)
+            for index, part in enumerate(self._parts)
         ]
         return np.stack([mixed(stems, self._parts)] if self.wanted.is_mix else stems)
 
@@ -74,28 +87,56 @@ class Band:
         if self.wanted.task != "genre":
             return self.wanted.parts
         if not self.wanted.genre:
-            raise EngineError("bad_args", f"text: expected a genre: {', '.join(GENRES)}; name one of them")
-        return (Part(TUNE), *(Part(role) for role in GENRE_ROLES if GENRES[self.wanted.genre].instruments.get(role)))
+            raise EngineError(
+                "bad_args", f"text: expected a genre: {', '.join(GENRES)}; name one of them"
+            )
+        return (
+            Part(TUNE),
+            *(
+                Part(role)
+                for role in GENRE_ROLES
+                if GENRES[self.wanted.genre].instruments.get(role)
+            ),
+        )
 
     def _chosen(self, every: tuple[Part, ...]) -> tuple[Part, ...]:
         names = [name.strip() for name in self.only.split(",") if name.strip()]
         there = [part.role for part in every]
         if unknown := [name for name in names if name not in there]:
-            raise EngineError("bad_args", f"stems: expected some of {', '.join(there)}, got {unknown[0]!r}")
+            raise EngineError(
+                "bad_args", f"stems: expected some of {', '.join(there)}, got {unknown[0]!r}"
+            )
         return tuple(part for part in every if not names or part.role in names)
 
     def _stem(
-        self, index: int, part: Part, mono: np.ndarray, heard: Heard, genre: str, knobs: Knobs, play: Play,
+        self,
+        index: int,
+        part: Part,
+        mono: np.ndarray,
+        heard: Heard,
+        genre: str,
+        knobs: Knobs,
+        play: Play,
         progress: Progress,
-    ) -> np.ndarray:  # fmt: skip
-        own = replace(knobs, prompts=((self._sound(part, genre, knobs), 1.0),), seed=knobs.seed + index)
+    ) -> np.ndarray:
+        own = replace(
+            knobs, prompts=((self._sound(part, genre, knobs), 1.0),), seed=knobs.seed + index
+        )
         if part.role == "drums":  # have no notes to balance
             own = replace(own, fidelity=0.0)
-        source = self._tune(mono, heard) if part.role == TUNE else self._guide(part, heard, genre, own.seed)
+        source = (
+            self._tune(mono, heard)
+            if part.role == TUNE
+            else self._guide(part, heard, genre, own.seed)
+        )
         if not source.any():
             return source
         share = (1 - HEARD) / len(self._parts)
-        return play(source, own, lambda stage, done: progress(stage, HEARD + share * (index + max(done, 0.0))))
+        return play(
+            source,
+            own,
+            lambda stage, done: progress(stage, HEARD + share * (index + max(done, 0.0))),
+        )
 
     def _tune(self, mono: np.ndarray, heard: Heard) -> np.ndarray:
         tune, share = lead(mono, SAMPLE_RATE_HZ, heard.sounding)
@@ -123,7 +164,9 @@ def said(heard: Heard, genre: str) -> list[str]:
     grid = heard.grid
     trust = f"beats {heard.beat_confidence:.0%}, bars {heard.bar_confidence:.0%}, key {heard.key_confidence:.0%} sure"
     chords = [str(chord) if chord else "-" for chord in grid.chords]
-    changes = [chord for index, chord in enumerate(chords) if not index or chord != chords[index - 1]]
+    changes = [
+        chord for index, chord in enumerate(chords) if not index or chord != chords[index - 1]
+    ]
     return [
         f"heard: {grid.tempo_bpm:.1f} BPM, {grid.beats_per_bar} beats a bar, {grid.key} ({trust}); arranged as {genre}",
         f"chords: {' | '.join(changes[:32])}{' ...' if len(changes) > 32 else ''}",

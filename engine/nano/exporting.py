@@ -1,7 +1,9 @@
-"""nano as export wants a family. Its released graphs are the model: what comes of them must say what they say.
+"""nano as export wants a family.
 
-What export adds to them: keys and values of words and audio once an edit instead of at every step, LoRA inputs on the
-sixty attention layers, other precisions and runtimes.
+Its released graphs are the model: what comes of them must say what they say.
+
+What export adds to them: keys and values of words and audio once an edit instead of at every step,
+LoRA inputs on the sixty attention layers, other precisions and runtimes.
 """
 
 from __future__ import annotations
@@ -28,17 +30,17 @@ from export.manifest import find
 
 SAME_AT_EVERY_STEP = frozenset({"text", "text_bias", "audio", "audio_position", "audio_scale"})
 RATE_HZ = SAMPLE_RATE_HZ
-LORA_LAYERS = (
-    r"(?:self|cross)_attention\.(?:(?:query|key|value|text_key|text_value|audio_key|audio_value)\.project|out)"
-)
+LORA_LAYERS = r"(?:self|cross)_attention\.(?:(?:query|key|value|text_key|text_value|audio_key|audio_value)\.project|out)"
 RANDOM_SIZES = ({"B": 2, "T": 40, "L": 7, "A": 20}, {"B": 1, "T": 128, "L": 12, "A": 32})
 CHECK_TEXT, CHECK_KNOBS = "a violin", {"seed": 7, "guidance": 2.0}
 
 
 def plan(
-    models: Path | None, region: np.ndarray, advance: Callable[[float], None] = lambda done: None,
+    models: Path | None,
+    region: np.ndarray,
+    advance: Callable[[float], None] = lambda done: None,
     weights: Path | None = None,
-) -> Plan:  # fmt: skip
+) -> Plan:
     """`region`: mono at 32 kHz. `weights`: another folder than the shipped one. EngineError."""
     family = NanoFamily.load(weights, threads_for())
     files = _files(family)
@@ -55,7 +57,9 @@ def plan(
 
 
 def load(threads: int, models: Path | None, weights: Path | None = None) -> NanoFamily | None:
-    """The family on its exported graphs; None where the released ones have not been exported into `models`."""
+    """The family on its exported graphs; None where the released ones have not been exported into
+    `models`.
+    """
     family = NanoFamily.load(weights, threads)
     found = next(find(models, "nano", _files(family)), None)
     if found is None:
@@ -73,7 +77,10 @@ def weight_files(models: Path | None) -> list[dict[str, Path]]:
 
 
 def _files(family: NanoFamily) -> dict[str, Path]:
-    return {**family.files(), **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES}}
+    return {
+        **family.files(),
+        **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES},
+    }
 
 
 class ExportedNano(NanoFamily):

@@ -4,9 +4,10 @@
     region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
     seed   -> noise -----------------------------------------------+                            -> balanced -> sharpened
 
-Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in features.py, what is spoken
-in synthesis.py, how loud each note is in balance.py, how sharply it begins in attacks.py, how the flow is walked in
-sampler.py, what further stems are asked for in band.py. One thread at a time may call a family.
+Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in
+features.py, what is spoken in synthesis.py, how loud each note is in balance.py, how sharply it
+begins in attacks.py, how the flow is walked in sampler.py, what further stems are asked for in
+band.py. One thread at a time may call a family.
 """
 
 from __future__ import annotations
@@ -23,15 +24,23 @@ import numpy as np
 
 from engine import knobs as knob_table
 from engine import providers
+from engine.arranging.wording import Wanted
 from engine.errors import Cancelled, EngineError
 from engine.knobs import Knobs
-from engine.arranging.wording import Wanted
 from engine.nano import features as F
 from engine.nano.attacks import sharpened
 from engine.nano.balance import balanced
 from engine.nano.band import Band, asked
 from engine.nano.pooling import pool
-from engine.nano.sampler import BATCH_WINDOWS, cut, flow, noise_for, planned_frames, time_embedding, window_count
+from engine.nano.sampler import (
+    BATCH_WINDOWS,
+    cut,
+    flow,
+    noise_for,
+    planned_frames,
+    time_embedding,
+    window_count,
+)
 from engine.nano.stages import STAGES
 from engine.nano.styles import Wardrobe
 from engine.nano.synthesis import Speaker
@@ -43,15 +52,26 @@ WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 SERVING_STAGES = ("text_encoder", "audio_encoder", "denoiser", "latent_decoder")
 DEFAULTS: Mapping[str, Any] = {
-    "strength": 1.0, "pooling": 1, "fidelity": 1.0, "guidance": 1.8, "guidance_from": 0.0, "guidance_to": 1.0,
-    "negative": "", "steps": 4, "seed": -1, "stems": "", "tempo": 0.0,
-}  # fmt: skip
+    "strength": 1.0,
+    "pooling": 1,
+    "fidelity": 1.0,
+    "guidance": 1.8,
+    "guidance_from": 0.0,
+    "guidance_to": 1.0,
+    "negative": "",
+    "steps": 4,
+    "seed": -1,
+    "stems": "",
+    "tempo": 0.0,
+}
 PADDING_BIAS = -1e4  # exp() of it is 0 in float32
 MAX_TEXT_TOKENS = 64
 TEXT_CACHE_SIZE = 256
-MOST_HEARD = 4  # regions that are remembered for the next take, other words, another style; 29 MB for ten minutes
+# regions that are remembered for the next take, other words, another style; 29 MB for ten minutes
+MOST_HEARD = 4
 CHUNK_FRAMES = 512  # 20 s: ten minutes are heard and spoken in pieces, or they would take gigabytes
-FEATURES_REACH_FRAMES = 3  # the widest analysis window reaches (8192 - 640) / 2 samples = 2.95 frames further
+# the widest analysis window reaches (8192 - 640) / 2 samples = 2.95 frames further
+FEATURES_REACH_FRAMES = 3
 # Reach of the decoder: 3 slow blocks of +-3 frames, 6 fast ones of +-3 quarter frames: 13.5.
 DECODER_REACH_FRAMES = 16
 MAX_SECONDS = 600.0
@@ -61,7 +81,9 @@ ENCODED, GENERATED, DECODED = 0.1, 0.85, 0.95
 
 
 def missing(models: Path | None = None) -> str:
-    """Why nano cannot be loaded, in words; empty when it can. Its weights ship with it, the models folder has none."""
+    """Why nano cannot be loaded, in words; empty when it can. Its weights ship with it, the models
+    folder has none.
+    """
     return missing_in(WEIGHTS)
 
 
@@ -71,15 +93,16 @@ def missing_in(folder: Path) -> str:
     absent = [name for name in names if not (folder / name).is_file()]
     if not absent:
         return ""
-    return (
-        f"expected nano's weights in {folder}, {', '.join(absent)} not found; install retimbre again from a full clone"
-    )
+    return f"expected nano's weights in {folder}, {', '.join(absent)} not found; install retimbre again from a full clone"
 
 
 def defaults() -> Mapping[str, Any]:
     """Knob values of the shipped weights: DEFAULTS, overridden by what their config.json says."""
     try:
-        return {**DEFAULTS, **json.loads((WEIGHTS / CONFIG).read_text(encoding="utf-8")).get("defaults", {})}
+        return {
+            **DEFAULTS,
+            **json.loads((WEIGHTS / CONFIG).read_text(encoding="utf-8")).get("defaults", {}),
+        }
     except (OSError, ValueError):  # `load` says what is wrong with it
         return DEFAULTS
 
@@ -107,12 +130,19 @@ class Branch:
 
 
 class NanoFamily:
-    """The stages of nano, loaded. The constructor takes finished parts, `load` takes them from a folder."""
+    """The stages of nano, loaded.
+
+    The constructor takes finished parts, `load` takes them from a folder.
+    """
 
     device = "cpu"
 
     def __init__(
-        self, runners: Mapping[str, Runner], tokenizer: Any, config: Mapping[str, Any], folder: Path | None = None
+        self,
+        runners: Mapping[str, Runner],
+        tokenizer: Any,
+        config: Mapping[str, Any],
+        folder: Path | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.runtime = providers.used().title
@@ -125,10 +155,11 @@ class NanoFamily:
 
     @classmethod
     def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
-        """From a folder with config.json, tokenizer.json and `<stage>.onnx`; None: the shipped weights.
+        """From a folder with config.json, tokenizer.json and `<stage>.onnx`; None: the shipped
+        weights.
 
-        The graphs themselves are read at their first use or by `warm_up`, and must be those that config.json names.
-        EngineError not_ready, model_damaged.
+        The graphs themselves are read at their first use or by `warm_up`, and must be those that
+        config.json names. EngineError not_ready, model_damaged.
         """
         folder = Path(folder) if folder else WEIGHTS
         if trouble := missing_in(folder):
@@ -139,8 +170,10 @@ class NanoFamily:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         except Exception as error:  # tokenizers raises nothing more definite
-            raise EngineError("model_damaged", f"{CONFIG} or {TOKENIZER} in {folder} cannot be read: {error}; "
-                              f"{REINSTALL}") from error
+            raise EngineError(
+                "model_damaged",
+                f"{CONFIG} or {TOKENIZER} in {folder} cannot be read: {error}; {REINSTALL}",
+            ) from error
         released = config.get("files", {})
         runners = {}
         for stage in STAGES:
@@ -160,7 +193,10 @@ class NanoFamily:
         cancelled: Callable[[], bool] = lambda: False,
         progress: Callable[[str, float], None] = lambda stage, fraction: None,
     ) -> None:
-        """Build every session that serving needs, in a second or so. Raises Cancelled between two of them."""
+        """Build every session that serving needs, in a second or so.
+
+        Raises Cancelled between two of them.
+        """
         for name in SERVING_STAGES:
             if cancelled():
                 raise Cancelled
@@ -169,7 +205,8 @@ class NanoFamily:
                 runner.load()
 
     def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Put the preset's LoRA and learned words on, or take off what was worn; and read what task the words ask for.
+        """Put the preset's LoRA and learned words on, or take off what was worn; and read what task
+        the words ask for.
 
         EngineError bad_preset, not_ready.
         """
@@ -180,10 +217,17 @@ class NanoFamily:
     def close(self) -> None:
         """The sessions go with the object."""
 
-    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ModelPort:
-        """nano as the region contract wants a model, wearing what `prepare` put on. EngineError bad_args."""
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ModelPort:
+        """nano as the region contract wants a model, wearing what `prepare` put on.
 
-        def play(mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None]) -> np.ndarray:
+        EngineError bad_args.
+        """
+
+        def play(
+            mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None]
+        ) -> np.ndarray:
             worn = replace(knobs, prompts=(*self._wardrobe.prompts, *knobs.prompts))
             return self._transferred(mono, worn, progress, cancelled)
 
@@ -199,13 +243,18 @@ class NanoFamily:
         run = lambda mono: band.perform(mono, knobs, play, progress)  # noqa: E731
         return replace(port, run=run, voices=band.voices, notes=band.notes)
 
-    def perform(self, mono_32k: np.ndarray, text: str, knobs: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+    def perform(
+        self, mono_32k: np.ndarray, text: str, knobs: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
         """The stems by name that a text asks for, mono at 32 kHz. EngineError bad_args."""
         decided, _ = knob_table.resolve(text, knobs or {}, None, self.defaults)
         self.prepare({}, decided)
         port = self.port(decided, lambda stage, fraction: None, lambda: False)
         stems = np.atleast_2d(port.run(mono_32k))
-        return {voice.name or self._wanted.task: stem for voice, stem in zip(port.voices, stems, strict=True)}
+        return {
+            voice.name or self._wanted.task: stem
+            for voice, stem in zip(port.voices, stems, strict=True)
+        }
 
     def transfer(
         self,
@@ -215,7 +264,10 @@ class NanoFamily:
         progress: Callable[[str, float], None] = lambda stage, fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
-        """Mono float32 at 32 kHz in and out, the same length, of any length. EngineError bad_args, cancelled."""
+        """Mono float32 at 32 kHz in and out, the same length, of any length.
+
+        EngineError bad_args, cancelled.
+        """
         decided, _ = knob_table.resolve(text, knobs or {}, None, self.defaults)
         return self._transferred(mono_32k, decided, progress, cancelled)
 
@@ -224,10 +276,16 @@ class NanoFamily:
         gain = F.level_gain(mono_32k)
         heard = features_of(mono_32k * np.float32(gain), lambda: False)
         (latent,) = self._runners["codec_encoder"](features=heard[None])
-        return self._decoded(latent[0], lambda fraction: None, lambda: False)[: len(mono_32k)] / np.float32(gain)
+        return self._decoded(latent[0], lambda fraction: None, lambda: False)[
+            : len(mono_32k)
+        ] / np.float32(gain)
 
     def _transferred(
-        self, mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+        self,
+        mono: np.ndarray,
+        knobs: Knobs,
+        progress: Callable[[str, float], None],
+        cancelled: Callable[[], bool],
     ) -> np.ndarray:
         progress("encoding", 0.0)
         frames = planned_frames(F.frame_count(len(mono)))
@@ -247,7 +305,8 @@ class NanoFamily:
         progress("decoding", GENERATED)
         advance = lambda done: progress("decoding", GENERATED + (DECODED - GENERATED) * done)  # noqa: E731
         stem = self._decoded(latent, advance, cancelled)[: len(mono)]
-        fidelity = knobs.fidelity * min(1.0, knobs.strength)  # who does not listen is not held to what was played
+        # who does not listen is not held to what was played
+        fidelity = knobs.fidelity * min(1.0, knobs.strength)
         stem = balanced(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled)
         return sharpened(stem, window[: len(mono)], fidelity / knobs.pooling, cancelled) / gain
 
@@ -258,19 +317,26 @@ class NanoFamily:
         for first in range(0, len(windows), BATCH_WINDOWS):
             if cancelled():
                 raise Cancelled
-            tokens.append(self._runners["audio_encoder"](features=windows[first : first + BATCH_WINDOWS])[0])
+            tokens.append(
+                self._runners["audio_encoder"](features=windows[first : first + BATCH_WINDOWS])[0]
+            )
         assert sum(map(len, tokens)) == window_count(frames)
         return np.concatenate(tokens)
 
     def _velocity(self, knobs: Knobs, audio: np.ndarray, positions: np.ndarray):
-        """The denoiser as the sampler wants it; where there is guidance, both branches run in one batch."""
+        """The denoiser as the sampler wants it; where there is guidance, both branches run in one
+        batch.
+        """
         branches_at = lru_cache(lambda guidance: self._branches(knobs, guidance))
         branches_at(knobs.guidance)  # words are read before the first step
 
         def velocity(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
             branches = branches_at(knobs.guidance_at(time))
-            text, bias = stacked([branch.words for branch in branches])  # [branches, L, 384], [branches, L]
-            factors = np.array([branch.factor for branch in branches], np.float32)[:, None, None, None]
+            # [branches, L, 384], [branches, L]
+            text, bias = stacked([branch.words for branch in branches])
+            factors = np.array([branch.factor for branch in branches], np.float32)[
+                :, None, None, None
+            ]
             scales = np.array([branch.audio_scale for branch in branches], np.float32)
             count, times = len(latent), len(branches)
             (moved,) = self._runners["denoiser"](
@@ -289,19 +355,26 @@ class NanoFamily:
     def _branches(self, knobs: Knobs, guidance: float) -> list[Branch]:
         """v = lambda v_positive + (1 - lambda) v_negative, and a branch that counts 0 is not run.
 
-        The negative one does not hear the region (as in AP-Adapter, where it hears silence): so guidance pushes towards
-        the tune as well as towards the words.
+        The negative one does not hear the region (as in AP-Adapter, where it hears silence): so
+        guidance pushes towards the tune as well as towards the words.
         """
         rows = [
             (knobs.prompts, knobs.strength, guidance),
             (((knobs.negative, 1.0),), 0.0, 1 - guidance),
         ]
-        return [Branch(self.words(prompts), scale, factor) for prompts, scale, factor in rows if factor]
+        return [
+            Branch(self.words(prompts), scale, factor) for prompts, scale, factor in rows if factor
+        ]
 
     def words(self, prompts: tuple[tuple[str, float], ...]) -> Words:
-        """Several prompts as one condition: their tokens in a row, each with log(weight) on its attention scores."""
+        """Several prompts as one condition: their tokens in a row, each with log(weight) on its
+        attention scores.
+        """
         tokens = [self._tokens(text) for text, _ in prompts]
-        bias = [np.full(len(own), np.log(weight), np.float32) for own, (_, weight) in zip(tokens, prompts, strict=True)]
+        bias = [
+            np.full(len(own), np.log(weight), np.float32)
+            for own, (_, weight) in zip(tokens, prompts, strict=True)
+        ]
         return Words(np.concatenate(tokens), np.concatenate(bias))
 
     def _tokens(self, text: str) -> np.ndarray:
@@ -310,7 +383,9 @@ class NanoFamily:
             return learned
         if text not in self._text_cache:
             ids = np.array([self._tokenizer.encode(text).ids], np.int64)
-            (tokens,) = self._runners["text_encoder"](input_ids=ids, attention_mask=np.ones_like(ids))
+            (tokens,) = self._runners["text_encoder"](
+                input_ids=ids, attention_mask=np.ones_like(ids)
+            )
             self._text_cache[text] = tokens[0]
             while len(self._text_cache) > TEXT_CACHE_SIZE:
                 self._text_cache.popitem(last=False)
@@ -320,13 +395,18 @@ class NanoFamily:
     def _decoded(
         self, latent: np.ndarray, advance: Callable[[float], None], cancelled: Callable[[], bool]
     ) -> np.ndarray:
-        """Samples [T * 1280] of latents [T, 48]; chunks overlap by the decoder's reach, so they equal the whole."""
+        """Samples [T * 1280] of latents [T, 48]; chunks overlap by the decoder's reach, so they
+        equal the whole.
+        """
         frames, chunks, speaker = len(latent), [], Speaker()
         for first in range(0, frames, CHUNK_FRAMES):
             if cancelled():
                 raise Cancelled
             last = min(frames, first + CHUNK_FRAMES)
-            begin, end = max(0, first - DECODER_REACH_FRAMES), min(frames, last + DECODER_REACH_FRAMES)
+            begin, end = (
+                max(0, first - DECODER_REACH_FRAMES),
+                min(frames, last + DECODER_REACH_FRAMES),
+            )
             own = slice((first - begin) * F.MEL_PER_FRAME, (last - begin) * F.MEL_PER_FRAME)
             parts = self._runners["latent_decoder"](latent=latent[None, begin:end])
             chunks.append(speaker.speak(*(part[0, own] for part in parts), is_last=last == frames))
@@ -341,14 +421,19 @@ def features_of(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarra
         if cancelled():
             raise Cancelled
         last = min(frames, first + CHUNK_FRAMES)
-        begin, end = max(0, first - FEATURES_REACH_FRAMES), min(frames, last + FEATURES_REACH_FRAMES)
+        begin, end = (
+            max(0, first - FEATURES_REACH_FRAMES),
+            min(frames, last + FEATURES_REACH_FRAMES),
+        )
         heard = F.features(samples[begin * F.SAMPLES_PER_FRAME : end * F.SAMPLES_PER_FRAME])
         chunks.append(heard[first - begin : last - begin])
     return np.concatenate(chunks)
 
 
 def stacked(conditions: list[Words]) -> tuple[np.ndarray, np.ndarray]:
-    """Conditions of different lengths as one batch: tokens [B, L, 384], bias [B, L] with -1e4 on the padding."""
+    """Conditions of different lengths as one batch: tokens [B, L, 384], bias [B, L] with -1e4 on
+    the padding.
+    """
     longest = max(len(words.bias) for words in conditions)
     tokens = np.zeros((len(conditions), longest, conditions[0].tokens.shape[1]), np.float32)
     bias = np.full((len(conditions), longest), PADDING_BIAS, np.float32)

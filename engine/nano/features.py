@@ -91,7 +91,9 @@ def features(samples: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
     """Triangular filters on the HTK mel scale, 0 to 16 kHz, unit peak area: [128, 513]."""
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 16_000 / 700), MEL_BANDS + 2) / 2595) - 1)
+    edges = 700 * (
+        10 ** (np.linspace(0, 2595 * np.log10(1 + 16_000 / 700), MEL_BANDS + 2) / 2595) - 1
+    )
     return _triangles(edges, MEL_N_FFT)
 
 

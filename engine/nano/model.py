@@ -1,13 +1,14 @@
-"""The networks of nano in torch: for training and export. Serving runs their graphs and never imports this.
+"""The networks of nano in torch: for training and export. Serving runs their graphs and never
+imports this.
 
     heard [B,T,944] -> AudioEncoder -> tokens [B,T,384] --pool(omega)--+
     words           -> sentence encoder -> tokens [B,L,384] ----------+--> Denoiser: latent, time -> velocity
     clean [B,T,944] -> CodecEncoder -> latent [B,T,48] (training, evaluation)
     latent [B,T,48] -> LatentDecoder -> residual: log-magnitude, phase [B,4T,641]; partials [B,4T,478] twice
 
-Sources: decoupled cross-attention after AP-Adapter (arXiv 2407.16564, section 3) and IP-Adapter; rotary positions on
-both sides of it after MuseControlLite; adaptive layer norm from one shared map after PixArt-alpha; ConvNeXt blocks
-after Vocos; rectified flow after Liu et al. 2022.
+Sources: decoupled cross-attention after AP-Adapter (arXiv 2407.16564, section 3) and IP-Adapter;
+rotary positions on both sides of it after MuseControlLite; adaptive layer norm from one shared map
+after PixArt-alpha; ConvNeXt blocks after Vocos; rectified flow after Liu et al. 2022.
 """
 
 from __future__ import annotations
@@ -55,16 +56,22 @@ class ConvNeXt(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return x + self.scale * self.down(functional.gelu(self.up(self.norm(y)), approximate="tanh"))
+        return x + self.scale * self.down(
+            functional.gelu(self.up(self.norm(y)), approximate="tanh")
+        )
 
 
 class CodecEncoder(nn.Module):
-    """Features to latents of zero mean and unit variance (a batch norm without scale: no channel can die)."""
+    """Features to latents of zero mean and unit variance (a batch norm without scale: no channel
+    can die).
+    """
 
     def __init__(self, config: NanoConfig):
         super().__init__()
         self.into = nn.Linear(FEATURE_WIDTH, config.codec_width)
-        self.blocks = nn.Sequential(*(ConvNeXt(config.codec_width) for _ in range(config.codec_layers)))
+        self.blocks = nn.Sequential(
+            *(ConvNeXt(config.codec_width) for _ in range(config.codec_layers))
+        )
         self.out = nn.Linear(config.codec_width, LATENT_CHANNELS)
         self.norm = nn.BatchNorm1d(LATENT_CHANNELS, affine=False, momentum=0.01)
 
@@ -88,9 +95,12 @@ class LatentDecoder(nn.Module):
         self.partials = nn.Linear(width, 2 * SLOTS)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """[B, T, 48] -> residual: log-magnitude, phase [B, 4 T, 641]; partials: log-amplitude, offset [B, 4 T, 478]."""
+        """[B, T, 48] -> residual: log-magnitude, phase [B, 4 T, 641]; partials: log-amplitude,
+        offset [B, 4 T, 478].
+        """
         x = self.slow(self.into(latent))
-        x = self.fast(self.upsample(x).reshape(x.shape[0], -1, x.shape[2]))  # [B, T, 4 C] -> [B, 4 T, C]
+        # [B, T, 4 C] -> [B, 4 T, C]
+        x = self.fast(self.upsample(x).reshape(x.shape[0], -1, x.shape[2]))
         x = self.norm(x)
         log_magnitude, phase = self.head(x).chunk(2, dim=-1)
         log_amplitude, offset = self.partials(x).chunk(2, dim=-1)
@@ -99,9 +109,12 @@ class LatentDecoder(nn.Module):
 
 
 def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [B, 1, T, dimension / 2] for positions [B, T] in latent frames; slowest turn 2000 frames."""
+    """Cosines and sines [B, 1, T, dimension / 2] for positions [B, T] in latent frames; slowest
+    turn 2000 frames.
+    """
     rates = torch.exp(
-        torch.arange(dimension // 2, device=positions.device) * (-math.log(2000 / 2) / (dimension // 2 - 1))
+        torch.arange(dimension // 2, device=positions.device)
+        * (-math.log(2000 / 2) / (dimension // 2 - 1))
     )
     angles = positions[:, None, :, None] * rates
     return angles.cos(), angles.sin()
@@ -115,7 +128,9 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[B, H, T, D] attention as two matrix products: on a CPU several times faster to train than a fused kernel."""
+    """[B, H, T, D] attention as two matrix products: on a CPU several times faster to train than a
+    fused kernel.
+    """
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return (scores if bias is None else scores + bias).softmax(dim=-1) @ value
 
@@ -132,7 +147,11 @@ class Heads(nn.Module):
         y = self.project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if self.gain is None:
             return y
-        return y * (torch.rsqrt(y.float().square().mean(-1, keepdim=True) + 1e-6)).to(y.dtype) * self.gain.to(y.dtype)
+        return (
+            y
+            * (torch.rsqrt(y.float().square().mean(-1, keepdim=True) + 1e-6)).to(y.dtype)
+            * self.gain.to(y.dtype)
+        )
 
 
 def join(x: Tensor) -> Tensor:
@@ -148,14 +167,18 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        return self.out(join(attend(rotate(self.query(x), turn), rotate(self.key(x), turn), self.value(x))))
+        return self.out(
+            join(attend(rotate(self.query(x), turn), rotate(self.key(x), turn), self.value(x)))
+        )
 
 
 class DecoupledAttention(nn.Module):
-    """Text and audio prompt, each with keys and values of its own, from one query (AP-Adapter, eq. 5).
+    """Text and audio prompt, each with keys and values of its own, from one query (AP-Adapter, eq.
 
-    The audio side is timed: rotary positions on both sides, and per head a penalty on distance whose
-    slope is learned, so that a head may look at its own moment or at the whole region.
+    5).
+
+    The audio side is timed: rotary positions on both sides, and per head a penalty on distance
+    whose slope is learned, so that a head may look at its own moment or at the whole region.
     """
 
     def __init__(self, width: int, heads: int):
@@ -179,7 +202,9 @@ class DecoupledAttention(nn.Module):
 
 class Perceptron(nn.Sequential):
     def __init__(self, width: int):
-        super().__init__(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
+        super().__init__(
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+        )
 
 
 class EncoderBlock(nn.Module):
@@ -201,7 +226,9 @@ class AudioEncoder(nn.Module):
     def __init__(self, config: NanoConfig):
         super().__init__()
         self.into = nn.Linear(FEATURE_WIDTH, config.width)
-        self.blocks = nn.ModuleList(EncoderBlock(config.width, config.heads) for _ in range(config.encoder_layers))
+        self.blocks = nn.ModuleList(
+            EncoderBlock(config.width, config.heads) for _ in range(config.encoder_layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.head_width = config.width // config.heads
 
@@ -214,7 +241,10 @@ class AudioEncoder(nn.Module):
 
 
 def frame_positions(x: Tensor) -> Tensor:
-    """0, 1, 2, ... for each latent frame of x [B, T, C]: [1, T]; by cumsum, so that T stays dynamic in a graph."""
+    """0, 1, 2, ...
+
+    for each latent frame of x [B, T, C]: [1, T]; by cumsum, so that T stays dynamic in a graph.
+    """
     return torch.cumsum(torch.ones_like(x[:1, :, 0]), dim=1) - 1
 
 
@@ -229,7 +259,11 @@ class DenoiserBlock(nn.Module):
 
     def forward(self, x, modulation, turn, cross) -> Tensor:
         parts = (modulation + self.modulation).unbind(1)  # nine of [B, C]
-        branches = (lambda y: self.self_attention(y, turn), lambda y: self.cross_attention(y, *cross), self.perceptron)
+        branches = (
+            lambda y: self.self_attention(y, turn),
+            lambda y: self.cross_attention(y, *cross),
+            self.perceptron,
+        )
         for index, branch in enumerate(branches):
             shift, scale, gate = (part[:, None] for part in parts[3 * index : 3 * index + 3])
             x = x + gate * branch(self.norms[index](x) * (1 + scale) + shift)
@@ -243,8 +277,12 @@ class Denoiser(nn.Module):
         super().__init__()
         width = config.width
         self.into = nn.Linear(LATENT_CHANNELS, width)
-        self.time = nn.Sequential(nn.Linear(TIME_WIDTH, width), nn.SiLU(), nn.Linear(width, 9 * width))
-        self.blocks = nn.ModuleList(DenoiserBlock(width, config.heads) for _ in range(config.layers))
+        self.time = nn.Sequential(
+            nn.Linear(TIME_WIDTH, width), nn.SiLU(), nn.Linear(width, 9 * width)
+        )
+        self.blocks = nn.ModuleList(
+            DenoiserBlock(width, config.heads) for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, LATENT_CHANNELS)
         self.head_width = width // config.heads
@@ -265,8 +303,12 @@ class Denoiser(nn.Module):
     ) -> Tensor:
         x = self.into(latent)
         position = frame_positions(x)
-        turn, audio_turn = rotary(position, self.head_width), rotary(audio_position, self.head_width)
-        distance = (position[:, :, None] - audio_position[:, None, :]).abs()[:, None]  # [B, 1, T, A]
+        turn, audio_turn = (
+            rotary(position, self.head_width),
+            rotary(audio_position, self.head_width),
+        )
+        # [B, 1, T, A]
+        distance = (position[:, :, None] - audio_position[:, None, :]).abs()[:, None]
         cross = (text, text_bias[:, None, None], audio, audio_scale, turn, audio_turn, distance)
         modulation = self.time(time_embedding).unflatten(-1, (9, -1))
         for block in self.blocks:
@@ -275,8 +317,12 @@ class Denoiser(nn.Module):
 
 
 def time_embedding(time: Tensor) -> Tensor:
-    """Sinusoids of flow time [B]: [B, 256]; sampler.time_embedding is the serving twin, held equal by a test."""
-    rates = torch.exp(torch.arange(TIME_WIDTH // 2, device=time.device) * (-math.log(10_000) / (TIME_WIDTH // 2)))
+    """Sinusoids of flow time [B]: [B, 256]; sampler.time_embedding is the serving twin, held equal
+    by a test.
+    """
+    rates = torch.exp(
+        torch.arange(TIME_WIDTH // 2, device=time.device) * (-math.log(10_000) / (TIME_WIDTH // 2))
+    )
     angles = 1000 * time[:, None] * rates
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
@@ -289,5 +335,8 @@ def pool(tokens: Tensor, omega: int) -> tuple[Tensor, Tensor]:
     batch, frames, width = tokens.shape
     groups = tokens[:, : frames // omega * omega].reshape(batch, -1, omega, width)
     pooled = (groups.mean(2) + groups.amax(2)) / 2
-    centres = torch.arange(pooled.shape[1], dtype=tokens.dtype, device=tokens.device) * omega + (omega - 1) / 2
+    centres = (
+        torch.arange(pooled.shape[1], dtype=tokens.dtype, device=tokens.device) * omega
+        + (omega - 1) / 2
+    )
     return pooled, centres.expand(batch, -1)

@@ -1,4 +1,6 @@
-"""The audio prompt made coarser: AP-Adapter's pooling along time, (mean + max) / 2 over omega frames."""
+"""The audio prompt made coarser: AP-Adapter's pooling along time, (mean + max) / 2 over omega
+frames.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ import numpy as np
 
 
 def pool(tokens: np.ndarray, omega: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens [B, T, C] -> [B, A, C] with A = ceil(T / omega), and the centre of each pool in frames [B, A].
+    """Tokens [B, T, C] -> [B, A, C] with A = ceil(T / omega), and the centre of each pool in frames
+    [B, A].
 
-    A last group that is not full is pooled over what it has, so that the end of a window is heard too.
+    A last group that is not full is pooled over what it has, so that the end of a window is heard
+    too.
     """
     batch, frames, _ = tokens.shape
     whole = frames // omega * omega

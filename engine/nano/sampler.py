@@ -1,12 +1,14 @@
-"""The sampling loop of nano: Euler steps of a rectified flow over windows that are denoised jointly.
+"""The sampling loop of nano: Euler steps of a rectified flow over windows that are denoised
+jointly.
 
     latents of the region   |--------------------------------------|
     windows of 128 frames   |=============\\
                                        /==============\\
                                                    /=============|      at least 32 frames of overlap
 
-At every step the velocities of all windows are averaged where they overlap, so all windows walk to one common result
-and there is no seam to hide (MultiDiffusion, Bar-Tal et al. 2023). Knows latents and velocities, nothing of graphs.
+At every step the velocities of all windows are averaged where they overlap, so all windows walk to
+one common result and there is no seam to hide (MultiDiffusion, Bar-Tal et al. 2023). Knows latents
+and velocities, nothing of graphs.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from engine.errors import Cancelled
 from engine.nano.stages import TIME_WIDTH
 
 WINDOW_FRAMES = 128  # as in training: 5.12 s
-OVERLAP_FRAMES = 32  # at least; windows are spread evenly, so that the first and the last end where the region does
+# at least; windows are spread evenly, so that the first and the last end where the region does
+OVERLAP_FRAMES = 32
 BATCH_WINDOWS = 4  # windows in one call of the graph: bounds memory and the wait for a cancel
 
 # velocity(latents of some windows [W, 128, C], time, which windows) -> [W, 128, C]
@@ -42,7 +45,9 @@ def cut(sequence: np.ndarray, frames: int) -> np.ndarray:
 
 
 def blended(windows: np.ndarray, frames: int) -> np.ndarray:
-    """[planned frames, C] from windows [W, 128, C], averaged with trapezoid weights where they overlap."""
+    """[planned frames, C] from windows [W, 128, C], averaged with trapezoid weights where they
+    overlap.
+    """
     if len(windows) == 1:
         return windows[0]
     total = np.zeros((frames, windows.shape[2]), np.float32)
@@ -63,7 +68,8 @@ def flow(
 ) -> np.ndarray:
     """Latents [planned frames, C] from noise of that shape: Euler from time 0 to 1 in equal steps.
 
-    `advance` gets the fraction done, `cancelled` is asked before every call of the graph. Raises Cancelled.
+    `advance` gets the fraction done, `cancelled` is asked before every call of the graph. Raises
+    Cancelled.
     """
     frames = len(noise)
     latent = noise
@@ -86,7 +92,9 @@ def noise_for(seed: int, frames: int, channels: int) -> np.ndarray:
 
 
 def time_embedding(time: float, batch: int) -> np.ndarray:
-    """Sinusoids of a flow time in 0..1: [batch, 256]; `model.time_embedding` is the twin in training."""
+    """Sinusoids of a flow time in 0..1: [batch, 256]; `model.time_embedding` is the twin in
+    training.
+    """
     rates = np.exp(np.arange(TIME_WIDTH // 2) * (-np.log(10_000) / (TIME_WIDTH // 2)))
     angles = 1000 * time * rates
     row = np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32)

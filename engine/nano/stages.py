@@ -1,4 +1,7 @@
-"""The graphs of nano. B: batch, T: latent frames (25 a second), L: text tokens, A: pooled audio tokens, F: spectra."""
+"""The graphs of nano.
+
+B: batch, T: latent frames (25 a second), L: text tokens, A: pooled audio tokens, F: spectra.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ TIME_WIDTH = 256
 STAGES = (
     Stage(
         "text_encoder",
-        inputs=(Port("input_ids", ("B", "L"), "int64"), Port("attention_mask", ("B", "L"), "int64")),
+        inputs=(
+            Port("input_ids", ("B", "L"), "int64"),
+            Port("attention_mask", ("B", "L"), "int64"),
+        ),
         outputs=(Port("tokens", ("B", "L", TOKEN_WIDTH)),),
     ),
     Stage(
@@ -31,9 +37,11 @@ STAGES = (
             Port("latent", ("B", "T", LATENT_CHANNELS)),
             Port("time_embedding", ("B", TIME_WIDTH)),
             Port("text", ("B", "L", TOKEN_WIDTH)),
-            Port("text_bias", ("B", "L")),  # added to the attention scores: log(weight), or -1e4 for padding
+            # added to the attention scores: log(weight), or -1e4 for padding
+            Port("text_bias", ("B", "L")),
             Port("audio", ("B", "A", TOKEN_WIDTH)),
-            Port("audio_position", ("B", "A")),  # centre of each pool, in latent frames of its window
+            # centre of each pool, in latent frames of its window
+            Port("audio_position", ("B", "A")),
             Port("audio_scale", ("B",)),  # alpha; 0: no audio prompt
         ),
         outputs=(Port("velocity", ("B", "T", LATENT_CHANNELS)),),

@@ -1,7 +1,8 @@
 """The parts of a Stable Audio 3 repository in diffusers' layout, and its stages as torch modules.
 
-The stock pipelines offer text to audio (the only one with guidance and negative words), audio to audio and inpainting;
-continuing is inpainting with nothing behind. The components are used, so that every task has all of it, and a cancel.
+The stock pipelines offer text to audio (the only one with guidance and negative words), audio to
+audio and inpainting; continuing is inpainting with nothing behind. The components are used, so that
+every task has all of it, and a cancel.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PARTS = (
     Part("scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")),
     Part("vae", "vae", model("diffusers", "AutoencoderSAME")),
     Part("text_encoder", "text_encoder", model("transformers", "T5GemmaEncoderModel"), halves=True),
-    Part("duration_embedder", "duration_embedder", model("diffusers", "StableAudio3DurationEmbedder")),
+    Part(
+        "duration_embedder", "duration_embedder", model("diffusers", "StableAudio3DurationEmbedder")
+    ),
     Part("transformer", "transformer", model("diffusers", "StableAudio3DiTModel"), halves=True),
 )
 IN_HALF = ("text_encoder", "transformer")
@@ -40,7 +43,9 @@ class Components:
 
     @property
     def vae_reach(self) -> int:
-        """Latent frames on either side that one of the autoencoder's hears: a window's width a layer, and one more."""
+        """Latent frames on either side that one of the autoencoder's hears: a window's width a
+        layer, and one more.
+        """
         config = self.vae.config
         return int(config.sliding_window) * sum(config.encoder_transformer_depths) + 1
 
@@ -108,9 +113,17 @@ class Denoiser(nn.Module):
         self.transformer = transformer
 
     def forward(
-        self, latent: Tensor, time: Tensor, context: Tensor, context_mask: Tensor, duration: Tensor, kept: Tensor
+        self,
+        latent: Tensor,
+        time: Tensor,
+        context: Tensor,
+        context_mask: Tensor,
+        duration: Tensor,
+        kept: Tensor,
     ) -> Tensor:
-        return self.transformer(latent, time, context, duration, context_mask, kept, return_dict=False)[0]
+        return self.transformer(
+            latent, time, context, duration, context_mask, kept, return_dict=False
+        )[0]
 
 
 def modules(found: Components) -> dict[str, nn.Module]:

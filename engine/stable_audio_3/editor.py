@@ -7,8 +7,9 @@
 audio to audio   begins at (1 - n) latent + n noise and walks from n to 0;  n = 1 - strength
 a hole           begins at noise; `kept` has the latent of all frames but the region's
 
-`kept` is given in every task, all zeros where nothing stays: so the authors trained and sample it, while diffusers'
-audio to audio leaves it out, biases and all. Rule: knows runners only. One thread at a time.
+`kept` is given in every task, all zeros where nothing stays: so the authors trained and sample it,
+while diffusers' audio to audio leaves it out, biases and all. Rule: knows runners only. One thread
+at a time.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from engine.stable_audio_3.tasks import Task
 
 LOG_SNR = (-6.2, 2.0)  # of the schedule's ends, noise first
 LEAST_NOISE = 0.01
-CHUNK_FRAMES = 128  # 12 s: the autoencoder's mask has a row and a column for each of 17 tokens a frame
+# 12 s: the autoencoder's mask has a row and a column for each of 17 tokens a frame
+CHUNK_FRAMES = 128
 LEAST_SECONDS = 1.0
 TEXTS_HELD = 64  # read once, .8 MB each
 ENCODED, GENERATED, DECODED = 0.05, 0.85, 0.95  # fractions of the job at which each part ends
@@ -59,7 +61,11 @@ class Editor:
     """The loaded stages at work. The constructor takes finished parts."""
 
     def __init__(
-        self, runners: Mapping[str, Runner], tokenizer: Any, scheduler_config: Mapping[str, Any], sizes: Sizes
+        self,
+        runners: Mapping[str, Runner],
+        tokenizer: Any,
+        scheduler_config: Mapping[str, Any],
+        sizes: Sizes,
     ) -> None:
         self.sizes, self.runners = sizes, runners
         self.is_distilled = bool(scheduler_config.get("stochastic_sampling"))
@@ -79,7 +85,10 @@ class Editor:
         progress("encoding", 0.0)
         rate_hz = self.sizes.rate_hz
         window = window_of(
-            scene, self.sizes.frame_samples, round(LEAST_SECONDS * rate_hz), round(max_seconds * rate_hz)
+            scene,
+            self.sizes.frame_samples,
+            round(LEAST_SECONDS * rate_hz),
+            round(max_seconds * rate_hz),
         )
         source = self.encoded(window.samples.T, cancelled)
         noise = noise_for(knobs.seed, *source.shape).T[None]
@@ -92,15 +101,25 @@ class Editor:
             start = np.float32(1 - level) * source + np.float32(level) * noise
         predict = self._predictor(knobs, len(window.samples) / rate_hz, kept)
         advance = part_of(progress, "generating", ENCODED, GENERATED)
-        latent = flow(predict, start, self._scheduler(knobs.steps, level), knobs.seed, advance, cancelled)
-        samples = self.decoded(latent[0], part_of(progress, "decoding", GENERATED, DECODED), cancelled)
+        latent = flow(
+            predict, start, self._scheduler(knobs.steps, level), knobs.seed, advance, cancelled
+        )
+        samples = self.decoded(
+            latent[0], part_of(progress, "decoding", GENERATED, DECODED), cancelled
+        )
         return np.ascontiguousarray(samples.T[window.region])
 
-    def encoded(self, samples: np.ndarray, cancelled: Callable[[], bool] = lambda: False) -> np.ndarray:
-        """Latent [256, T] of samples [2, 4096 T], in chunks that overlap by the autoencoder's reach: as the whole."""
+    def encoded(
+        self, samples: np.ndarray, cancelled: Callable[[], bool] = lambda: False
+    ) -> np.ndarray:
+        """Latent [256, T] of samples [2, 4096 T], in chunks that overlap by the autoencoder's
+        reach: as the whole.
+        """
         step, found = self.sizes.frame_samples, []
         for wide, inner in self._chunks(samples.shape[1] // step, cancelled):
-            (latent,) = self.runners["vae_encoder"](samples=samples[None, :, wide.start * step : wide.stop * step])
+            (latent,) = self.runners["vae_encoder"](
+                samples=samples[None, :, wide.start * step : wide.stop * step]
+            )
             found.append(latent[0][:, inner])
         return np.concatenate(found, axis=1)
 
@@ -128,10 +147,14 @@ class Editor:
             if cancelled():
                 raise Cancelled
             last = min(frames, first + CHUNK_FRAMES)
-            wide = slice(max(0, first - self.sizes.vae_reach), min(frames, last + self.sizes.vae_reach))
+            wide = slice(
+                max(0, first - self.sizes.vae_reach), min(frames, last + self.sizes.vae_reach)
+            )
             yield wide, slice(first - wide.start, last - wide.start)
 
-    def _predictor(self, knobs: Knobs, seconds: float, kept: np.ndarray) -> Callable[[np.ndarray, float], np.ndarray]:
+    def _predictor(
+        self, knobs: Knobs, seconds: float, kept: np.ndarray
+    ) -> Callable[[np.ndarray, float], np.ndarray]:
         """The guided velocity of a latent [1, 256, T] at a time, all rows in one batch."""
         (duration,) = self.runners["duration_embedder"](seconds=np.full(1, seconds, np.float32))
         knobs = replace(knobs, guidance=1.0) if self.is_distilled else knobs
@@ -153,9 +176,15 @@ class Editor:
 
         return predict
 
-    def _rows(self, knobs: Knobs, guidance: float, duration: np.ndarray) -> list[tuple[Condition, float]]:
-        """What the transformer is told, and what each answer counts; what counts nothing is not asked."""
-        rows = [(text, guidance * weight) for text, weight in knobs.prompts] + [(knobs.negative, 1 - guidance)]
+    def _rows(
+        self, knobs: Knobs, guidance: float, duration: np.ndarray
+    ) -> list[tuple[Condition, float]]:
+        """What the transformer is told, and what each answer counts; what counts nothing is not
+        asked.
+        """
+        rows = [(text, guidance * weight) for text, weight in knobs.prompts] + [
+            (knobs.negative, 1 - guidance)
+        ]
         return [(self.condition(text, duration), factor) for text, factor in rows if factor]
 
     def condition(self, text: str, duration: np.ndarray) -> Condition:
@@ -172,11 +201,18 @@ class Editor:
         return words, mask
 
     def _scheduler(self, steps: int, level: float) -> Any:
-        """The authors' schedule from a noise level to 0. Below 1 its second time lies above the first: it is theirs."""
+        """The authors' schedule from a noise level to 0.
+
+        Below 1 its second time lies above the first: it is theirs.
+        """
         from diffusers import FlowMatchEulerDiscreteScheduler
         from diffusers.pipelines.stable_audio_3.pipeline_stable_audio_3 import logsnr_sigma_schedule
 
-        own = {name: value for name, value in self._scheduler_config.items() if not name.startswith("_")}
+        own = {
+            name: value
+            for name, value in self._scheduler_config.items()
+            if not name.startswith("_")
+        }
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(own)
         scheduler.set_timesteps(sigmas=logsnr_sigma_schedule(steps, *LOG_SNR, sigma_max=level))
         return scheduler

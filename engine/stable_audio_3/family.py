@@ -1,4 +1,5 @@
-"""stable_audio_3 as the engine wants a family: which checkpoint, which task, which LoRA; what the manifest has to say.
+"""stable_audio_3 as the engine wants a family: which checkpoint, which task, which LoRA; what the
+manifest has to say.
 
 Loading is two steps: `load` finds the files, `warm_up` reads them. One thread at a time.
 """
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
 MAX_SECONDS, SMALL_MAX_SECONDS = 380.0, 120.0  # what medium and small were trained on
 MEDIUM_WIDTH = 1536  # of the transformer; small ones are narrower
 DISTILLED_STEPS, BASE_STEPS = 8, 50
-DEFAULTS: Mapping[str, Any] = {  # steps for the distilled checkpoints; guidance for the others: these have it inside
-    "strength": 0.4, "pooling": 1, "guidance": 7.0, "guidance_from": 0.0, "guidance_to": 1.0, "negative": "",
-    "steps": DISTILLED_STEPS, "seed": -1,
-}  # fmt: skip
+# steps for the distilled checkpoints; guidance for the others: these have it inside
+DEFAULTS: Mapping[str, Any] = {
+    "strength": 0.4,
+    "pooling": 1,
+    "guidance": 7.0,
+    "guidance_from": 0.0,
+    "guidance_to": 1.0,
+    "negative": "",
+    "steps": DISTILLED_STEPS,
+    "seed": -1,
+}
 
 
 def missing(models: Path | None = None) -> str:
@@ -80,7 +88,9 @@ class StableAudio3Family:
         torch.set_num_threads(self.threads)
         half = torch.float16 if self.device.startswith("cuda") else None
         found = components.load(self._base, cancelled=cancelled, half=half)
-        self._max_seconds = MAX_SECONDS if found.transformer.config.embed_dim >= MEDIUM_WIDTH else SMALL_MAX_SECONDS
+        self._max_seconds = (
+            MAX_SECONDS if found.transformer.config.embed_dim >= MEDIUM_WIDTH else SMALL_MAX_SECONDS
+        )
         self._editor = editor_of(found, self.device, half)
         self._worn = Wardrobe(found.transformer)
 
@@ -91,13 +101,17 @@ class StableAudio3Family:
         notes = [f"{self._task.name}: {self._base.name}, {kind}, {knobs.steps} steps"]
         return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
 
-    def port(self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> ScenePort:
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ScenePort:
         """stable_audio_3 as the scene contract wants a model: stereo at 44.1 kHz."""
         editor, task, most = self._editor, self._task, self._max_seconds
         return ScenePort(
             editor.sizes.rate_hz,
             editor.sizes.channels,
-            run=lambda scene: editor.made(_heard(scene, task), knobs, task, most, progress, cancelled),
+            run=lambda scene: editor.made(
+                _heard(scene, task), knobs, task, most, progress, cancelled
+            ),
             context_seconds=task.context_seconds,
             max_seconds=most,
             joins=task.joins,
@@ -112,14 +126,18 @@ class StableAudio3Family:
         """What was asked for and has no effect here, or not the one that is hoped for."""
         notes = []
         if self._editor.is_distilled:
-            notes.append("guidance: this checkpoint has its guidance within; `guidance` and `negative` were not used")
+            notes.append(
+                "guidance: this checkpoint has its guidance within; `guidance` and `negative` were not used"
+            )
         elif knobs.steps < BASE_STEPS // 2:
             notes.append(f"steps: base checkpoints want about {BASE_STEPS}")
         if knobs.pooling != DEFAULTS["pooling"]:
             notes.append("pooling: this model hears no audio tokens; not used")
         if self._task.refills and knobs.strength != DEFAULTS["strength"]:
             notes.append(f"strength: {self._task.name} hears nothing of the region; not used")
-        texts = [text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.is_cut(text)]
+        texts = [
+            text for text, _ in (*knobs.prompts, (knobs.negative, 1.0)) if self._editor.is_cut(text)
+        ]
         return notes + [f"text: only the beginning of {text!r:.60} was read" for text in texts]
 
 
@@ -148,5 +166,7 @@ def editor_of(found: Any, device: str, half: Any) -> Editor:
         latent_channels=int(found.vae.config.latent_dim),
         vae_reach=found.vae_reach,
     )
-    runners = diffusion.runners(STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half))
+    runners = diffusion.runners(
+        STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half)
+    )
     return Editor(runners, found.tokenizer, found.scheduler_config, sizes)

@@ -1,9 +1,12 @@
-"""Where the checkpoints lie, and how one gets those that are missing. Nothing here downloads, and nothing needs torch.
+"""Where the checkpoints lie, and how one gets those that are missing.
+
+Nothing here downloads, and nothing needs torch.
 
 models/stable_audio_3/             any checkpoint in diffusers' layout: it plays before all others
 models/stable-audio-3-medium/      Stability's checkpoints under their own names, converted to that layout
 
-Stability publishes its own layout behind a gate: diffusers' script fetches a checkpoint and converts it in one go.
+Stability publishes its own layout behind a gate: diffusers' script fetches a checkpoint and
+converts it in one go.
 """
 
 from __future__ import annotations
@@ -18,13 +21,18 @@ from engine.errors import EngineError
 OWNER, OWN = "stabilityai", "stable_audio_3"
 REPOSITORIES = tuple(
     f"stable-audio-3-{name}"
-    for name in ("medium", "small-music", "medium-base", "small-music-base", "small-sfx", "small-sfx-base")
+    for name in (
+        "medium",
+        "small-music",
+        "medium-base",
+        "small-music-base",
+        "small-sfx",
+        "small-sfx-base",
+    )
 )
 TO_FETCH = "stable-audio-3-small-music"  # the one for a computer without a graphics card
 TO_LEARN = f"{TO_FETCH}-base"
-SCRIPT = (
-    "https://raw.githubusercontent.com/huggingface/diffusers/v0.42.1/scripts/convert_stable_audio_3_to_diffusers.py"
-)
+SCRIPT = "https://raw.githubusercontent.com/huggingface/diffusers/v0.42.1/scripts/convert_stable_audio_3_to_diffusers.py"
 LICENCE = (
     "Stability AI Community License: free below US $1,000,000 of yearly revenue, commercial use wants registration at "
     "stability.ai/community-license; the text encoder is under Google's Gemma Terms of Use"
@@ -44,11 +52,15 @@ class Places:
         return own or repository(self.folder, OWNER, REPOSITORIES)
 
     def to_learn(self) -> Path:
-        """The checkpoint that styles are trained on: a base one, as its authors do. EngineError missing_weights."""
+        """The checkpoint that styles are trained on: a base one, as its authors do. EngineError
+        missing_weights.
+        """
         own = repository(self.folder, OWNER, (OWN,)) if self.folder else None
         if own and not is_distilled(own):
             return own
-        if found := repository(self.folder, OWNER, (name for name in REPOSITORIES if name.endswith("-base"))):
+        if found := repository(
+            self.folder, OWNER, (name for name in REPOSITORIES if name.endswith("-base"))
+        ):
             return found
         why = "styles are trained on a base checkpoint and play on both kinds"
         raise EngineError("missing_weights", f"{why}; {missing_base(self.folder, TO_LEARN)}")
@@ -72,7 +84,9 @@ class Places:
 def is_distilled(folder: Path) -> bool:
     """Whether a checkpoint has its guidance within; its scheduler says so."""
     try:
-        config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+        config = json.loads(
+            (folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):  # reading the checkpoint says what is wrong with it
         return False
     return bool(config.get("stochastic_sampling"))

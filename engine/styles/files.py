@@ -13,7 +13,8 @@ from torch import Tensor
 from engine.errors import EngineError
 
 HEADER = "retimbre"  # {"method", "settings", "prefix"} as JSON
-DIFFUSERS_HEADER = "lora_adapter_metadata"  # a LoRA's settings once more, where diffusers looks for them
+# a LoRA's settings once more, where diffusers looks for them
+DIFFUSERS_HEADER = "lora_adapter_metadata"
 
 
 @dataclass(frozen=True)
@@ -31,31 +32,49 @@ def write_style(path: Path, style: Style, prefix: str = "") -> Path:
     from safetensors.torch import save_file
 
     dotted = f"{prefix}." if prefix else ""
-    header = {HEADER: json.dumps({"method": style.method, "settings": dict(style.settings), "prefix": dotted})}
+    header = {
+        HEADER: json.dumps(
+            {"method": style.method, "settings": dict(style.settings), "prefix": dotted}
+        )
+    }
     if style.method == "lora":
-        header[DIFFUSERS_HEADER] = json.dumps({dotted + key: value for key, value in style.settings.items()})
-    tensors = {dotted + name: tensor.detach().cpu().contiguous().clone() for name, tensor in style.tensors.items()}
+        header[DIFFUSERS_HEADER] = json.dumps(
+            {dotted + key: value for key, value in style.settings.items()}
+        )
+    tensors = {
+        dotted + name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in style.tensors.items()
+    }
     save_file(tensors, str(path), {"format": "pt", **style.notes, **header})
     return path
 
 
 def is_style(path: Path) -> bool:
-    """Whether a safetensors file is one of ours, or a LoRA that diffusers wrote. EngineError bad_preset."""
+    """Whether a safetensors file is one of ours, or a LoRA that diffusers wrote.
+
+    EngineError bad_preset.
+    """
     return bool({HEADER, DIFFUSERS_HEADER} & set(_opened(path)[0]))
 
 
 def read_style(path: Path) -> Style:
     """EngineError bad_preset."""
     metadata, tensors = _opened(path)
-    notes = {key: text for key, text in metadata.items() if key not in (HEADER, DIFFUSERS_HEADER, "format")}
+    notes = {
+        key: text
+        for key, text in metadata.items()
+        if key not in (HEADER, DIFFUSERS_HEADER, "format")
+    }
     if HEADER in metadata:
         said = json.loads(metadata[HEADER])
-        return Style(said["method"], said["settings"], _without(tensors, said.get("prefix", "")), notes)
+        return Style(
+            said["method"], said["settings"], _without(tensors, said.get("prefix", "")), notes
+        )
     if DIFFUSERS_HEADER in metadata:
         settings = json.loads(metadata[DIFFUSERS_HEADER])
         prefix = _common_prefix(settings)
         return Style("lora", _without(settings, prefix), _without(tensors, prefix), notes)
-    message = f"{path} does not say what it is; bring it in with: retimbre train import \"{path}\" --family …"
+    message = f'{path} does not say what it is; bring it in with: retimbre train import "{path}" --family …'
     raise EngineError("bad_preset", message)
 
 

@@ -14,8 +14,17 @@ from torch import Tensor, nn
 
 from engine.errors import EngineError
 
-LORA_SETTINGS = ("r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "target_modules")
-CONTEXTS = ("encoder_hidden_states", "key_value_states")  # how diffusers and transformers call what is attended to
+LORA_SETTINGS = (
+    "r",
+    "lora_alpha",
+    "use_rslora",
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "target_modules",
+)
+# how diffusers and transformers call what is attended to
+CONTEXTS = ("encoder_hidden_states", "key_value_states")
 
 
 class Attachment(Protocol):
@@ -34,9 +43,14 @@ class Attachment(Protocol):
 
 
 class Lora:
-    """peft's layers in the model. Settings are peft's; `target_modules` a regular expression or names."""
+    """peft's layers in the model.
 
-    def __init__(self, module: nn.Module, settings: Mapping[str, Any], name: str, dropout: float = 0.0) -> None:
+    Settings are peft's; `target_modules` a regular expression or names.
+    """
+
+    def __init__(
+        self, module: nn.Module, settings: Mapping[str, Any], name: str, dropout: float = 0.0
+    ) -> None:
         from peft import LoraConfig, inject_adapter_in_model
 
         known = {key: settings[key] for key in LORA_SETTINGS if settings.get(key) is not None}
@@ -46,7 +60,9 @@ class Lora:
         except ValueError as error:  # no module is called so
             message = f"LoRA: no layer of this model is called {_shown(known)}: {error}"
             raise EngineError("bad_preset", message) from error
-        self._layers = {path: layer for path, layer in _lora_layers(module) if name in layer.scaling}
+        self._layers = {
+            path: layer for path, layer in _lora_layers(module) if name in layer.scaling
+        }
         self.name = name
         self._scales = {path: layer.scaling[name] for path, layer in self._layers.items()}
         self.set_weight(1.0)
@@ -57,7 +73,9 @@ class Lora:
             for part in ("lora_A", "lora_B"):
                 found[f"{path}.{part}.weight"] = getattr(layer, part)[self.name].weight
             if self.name in getattr(layer, "lora_magnitude_vector", {}):
-                found[f"{path}.lora_magnitude_vector"] = layer.lora_magnitude_vector[self.name].weight
+                found[f"{path}.lora_magnitude_vector"] = layer.lora_magnitude_vector[
+                    self.name
+                ].weight
         return found
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -97,7 +115,9 @@ class _Hooked(ABC):
                 self._own[path] = own
                 self._handles.append(self.hooked(site, own))
         if not self._own:
-            raise EngineError("bad_preset", f"{self.method}: no part of this model is called {settings['sites']}")
+            raise EngineError(
+                "bad_preset", f"{self.method}: no part of this model is called {settings['sites']}"
+            )
 
     @abstractmethod
     def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
@@ -108,7 +128,11 @@ class _Hooked(ABC):
         """The handle of the hook that calls it."""
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        return {f"{path}.{name}": value for path, own in self._own.items() for name, value in own.named_parameters()}
+        return {
+            f"{path}.{name}": value
+            for path, own in self._own.items()
+            for name, value in own.named_parameters()
+        }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         copy_all(self.parameters(), tensors, self.method)
@@ -122,7 +146,9 @@ class _Hooked(ABC):
 
 
 class Bottleneck(_Hooked):
-    """Houlsby's adapters: settings `sites` and `size`, the narrow part's width. They begin as nothing."""
+    """Houlsby's adapters: settings `sites` and `size`, the narrow part's width. They begin as
+    nothing.
+    """
 
     method = "bottleneck"
 
@@ -144,7 +170,9 @@ class Bottleneck(_Hooked):
 
 
 class Prefix(_Hooked):
-    """Learned states [length, width] in front of what a cross-attention reads: settings `sites`, `length`."""
+    """Learned states [length, width] in front of what a cross-attention reads: settings `sites`,
+    `length`.
+    """
 
     method = "prefix"
 
@@ -155,20 +183,28 @@ class Prefix(_Hooked):
         return own
 
     def hooked(self, site: nn.Module, own: nn.Module) -> Any:
-        def before(_: nn.Module, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        def before(
+            _: nn.Module, arguments: tuple, named: dict[str, Any]
+        ) -> tuple[tuple, dict[str, Any]]:
             context = next((name for name in CONTEXTS if named.get(name) is not None), None)
             if not self.weight or context is None:
                 return arguments, named
             words = named[context]
             states = own.states.to(words.dtype).expand(len(words), -1, -1)
             mask = _longer(named.get("attention_mask"), words, states.shape[1], self.weight)
-            return arguments, {**named, context: torch.cat([states, words], dim=1), "attention_mask": mask}
+            return arguments, {
+                **named,
+                context: torch.cat([states, words], dim=1),
+                "attention_mask": mask,
+            }
 
         return site.register_forward_pre_hook(before, with_kwargs=True)
 
 
 def _longer(mask: Tensor | None, words: Tensor, count: int, weight: float) -> Tensor:
-    """An additive mask [..., count + L]: log of the weight for the prefix, the words' own behind it."""
+    """An additive mask [..., count + L]: log of the weight for the prefix, the words' own behind
+    it.
+    """
     if mask is None:
         mask = words.new_zeros((len(words), 1, words.shape[1]))
     bias = math.log(weight) if weight > 0 else -1e4
@@ -176,7 +212,9 @@ def _longer(mask: Tensor | None, words: Tensor, count: int, weight: float) -> Te
 
 
 class Full:
-    """Every parameter of the model: settings none. `set_weight` goes from the base (0) to what was learned (1)."""
+    """Every parameter of the model: settings none. `set_weight` goes from the base (0) to what was
+    learned (1).
+    """
 
     def __init__(self, module: nn.Module, settings: Mapping[str, Any] = {}) -> None:
         self._live = dict(module.named_parameters())
@@ -188,7 +226,9 @@ class Full:
 
     def keep_base(self) -> None:
         """What weight 0 goes back to, in main memory; before anything is learned or loaded."""
-        self._base = self._base or {name: value.detach().cpu().clone() for name, value in self._live.items()}
+        self._base = self._base or {
+            name: value.detach().cpu().clone() for name, value in self._live.items()
+        }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.keep_base()
@@ -199,7 +239,9 @@ class Full:
     def set_weight(self, weight: float) -> None:
         for name, live in self._live.items():
             learned = self._learned[name].to(live)
-            live.copy_(learned if weight == 1 else torch.lerp(self._base[name].to(live), learned, weight))
+            live.copy_(
+                learned if weight == 1 else torch.lerp(self._base[name].to(live), learned, weight)
+            )
 
     @torch.no_grad()
     def remove(self) -> None:
@@ -208,18 +250,26 @@ class Full:
 
 
 def copy_all(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], kind: str) -> None:
-    """Every tensor into its place. EngineError bad_preset where names or shapes differ; then nothing has changed."""
+    """Every tensor into its place.
+
+    EngineError bad_preset where names or shapes differ; then nothing has changed.
+    """
     if not set(own) & set(tensors):
         first = next(iter(tensors), "nothing")
-        raise EngineError("bad_preset", f"{kind}: none of the file's {len(tensors)} tensors has a place in this model, "
-                          f"{first} for one; it was made for another model")  # fmt: skip
+        raise EngineError(
+            "bad_preset",
+            f"{kind}: none of the file's {len(tensors)} tensors has a place in this model, "
+            f"{first} for one; it was made for another model",
+        )
     for name in sorted(set(own) ^ set(tensors)):
         where = "is missing in the file" if name in own else "has no place in this model"
         raise EngineError("bad_preset", f"{kind}: {name} {where}; it was made for another model")
     for name, place in own.items():
         if place.shape != tensors[name].shape:
             found = f"expected {tuple(place.shape)}, got {tuple(tensors[name].shape)}"
-            raise EngineError("bad_preset", f"{kind}: {name}: {found}; it was made for another size of the model")
+            raise EngineError(
+                "bad_preset", f"{kind}: {name}: {found}; it was made for another size of the model"
+            )
     with torch.no_grad():
         for name, place in own.items():
             place.copy_(tensors[name])

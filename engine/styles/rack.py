@@ -12,15 +12,24 @@ from engine.errors import EngineError
 from engine.styles.files import Style
 from engine.styles.kinds import Attachment, Bottleneck, Full, Lora, Prefix
 
-LORA_PART = re.compile(r"\.(lora_(?:A|B|embedding_A|embedding_B)|lora_magnitude_vector)(?:\.weight)?$")
+LORA_PART = re.compile(
+    r"\.(lora_(?:A|B|embedding_A|embedding_B)|lora_magnitude_vector)(?:\.weight)?$"
+)
 
 
 def attach(module: nn.Module, style: Style, name: str) -> Attachment:
     """A file's style on a model, weight 1. EngineError bad_preset."""
-    kinds = {"lora": _of_lora, "bottleneck": _of(Bottleneck), "prefix": _of(Prefix), "full": _of(Full)}
+    kinds = {
+        "lora": _of_lora,
+        "bottleneck": _of(Bottleneck),
+        "prefix": _of(Prefix),
+        "full": _of(Full),
+    }
     if style.method not in kinds:
         known = ", ".join(kinds)
-        raise EngineError("bad_preset", f"this file is a {style.method}; on a model's weights go {known}")
+        raise EngineError(
+            "bad_preset", f"this file is a {style.method}; on a model's weights go {known}"
+        )
     attachment = kinds[style.method](module, style, name)
     try:
         attachment.load(style.tensors)
@@ -41,7 +50,10 @@ def _of_lora(module: nn.Module, style: Style, name: str) -> Lora:
 
 
 class Rack:
-    """The styles of one model. What was worn before stays at hand, so that changing back is a matter of flags."""
+    """The styles of one model.
+
+    What was worn before stays at hand, so that changing back is a matter of flags.
+    """
 
     def __init__(self, module: nn.Module, kept: int = 8) -> None:
         self._module, self._kept = module, kept
@@ -49,12 +61,16 @@ class Rack:
         self._made = 0
 
     def wear(self, worn: Sequence[tuple[str, Style, float]]) -> None:
-        """Exactly these (key, style, weight), the key changing with the file. EngineError bad_preset: as before."""
+        """Exactly these (key, style, weight), the key changing with the file.
+
+        EngineError bad_preset: as before.
+        """
         active = [row for row in worn if row[2]]
         styles = {key: style for key, style, _ in active}
         _check_blend(list(styles.values()))
         if any(style.method == "full" for style in styles.values()) or self._is_any_full():
-            self._forget(set(styles), 0)  # a whole model knows nothing of layers that were put into it
+            # a whole model knows nothing of layers that were put into it
+            self._forget(set(styles), 0)
         for key, style in styles.items():
             if key in self._at_hand:
                 self._at_hand[key] = self._at_hand.pop(key)
@@ -81,4 +97,6 @@ def _check_blend(styles: Sequence[Style]) -> None:
     alone = [style for style in styles if style.method == "full" or style.settings.get("use_dora")]
     if alone and len(styles) > 1:
         kind = "DoRA" if alone[0].method == "lora" else "a full model"
-        raise EngineError("bad_preset", f"{kind} cannot be blended: its change is no sum; wear it alone")
+        raise EngineError(
+            "bad_preset", f"{kind} cannot be blended: its change is no sum; wear it alone"
+        )

@@ -6,5 +6,6 @@
     score.py       answers and key -> who won, with what certainty
     webmushra.py   the same stimuli as a webMUSHRA experiment
 
-Rule: nothing under the test's `test/` folder tells which method made a stimulus. Only `key.json`, beside it, does.
+Rule: nothing under the test's `test/` folder tells which method made a stimulus. Only `key.json`,
+beside it, does.
 """

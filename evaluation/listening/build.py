@@ -1,4 +1,5 @@
-"""Builds a blind test: stimuli equally loud, equally long and at one rate; which is which stands in key.json alone.
+"""Builds a blind test: stimuli equally loud, equally long and at one rate; which is which stands in
+key.json alone.
 
 TEST/test/index.html, page.css, page.js    open this, or put the folder on any web server
 TEST/test/trials.js, audio/*.wav           what is asked; the stimuli
@@ -26,10 +27,12 @@ from evaluation.pairs import Clip, PairsError, Row, samples_of
 PAGE = Path(__file__).parent / "page"
 RATE_HZ = 48_000  # of every stimulus: the rate must not tell the model
 TARGET_LUFS = -23.0  # EBU R 128: leaves room for the peaks of nearly anything
-HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS; where the loudest peak would exceed it, all stimuli are made quieter alike
+# -1 dBFS; where the loudest peak would exceed it, all stimuli are made quieter alike
+HIGHEST_PEAK = 10 ** (-1 / 20)
 FADE_SECONDS = 0.01
 ANCHOR = "source unchanged"
-QUESTIONS = {  # the three questions of AP-Adapter's listening test, in plain words: id -> (of one, of two)
+# the three questions of AP-Adapter's listening test, in plain words: id -> (of one, of two)
+QUESTIONS = {
     "words": ("How well does it fit the words?", "Which fits the words better?"),
     "notes": (
         "How well does it keep the notes and the timing of the original?",
@@ -59,23 +62,33 @@ class _Test:
 
 
 def build(
-    rows: Sequence[Row], folder: Path, *, seed: int = 0, kinds: Sequence[str] = KINDS, pieces: int = 0,
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    seed: int = 0,
+    kinds: Sequence[str] = KINDS,
+    pieces: int = 0,
     with_anchor: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Write the test into a new folder; the key. PairsError.
 
-    A/B: every two methods on every piece (the name of a row); MOS: every method on every piece. `pieces`: that many,
-    drawn by seed (0: all). The same rows and seed give the same test, byte for byte.
+    A/B: every two methods on every piece (the name of a row); MOS: every method on every piece.
+    `pieces`: that many, drawn by seed (0: all). The same rows and seed give the same test, byte for
+    byte.
     """
     if folder.exists():
-        raise PairsError(f"{folder} is there already; a test is never overwritten, because answers may refer to it")
+        raise PairsError(
+            f"{folder} is there already; a test is never overwritten, because answers may refer to it"
+        )
     random = np.random.default_rng([0xAB, seed])
     by_piece = _pieces(rows, pieces, random)
     test = _Test(random)
     for piece, ours in by_piece.items():
         _add_trials(test, piece, ours, kinds, with_anchor)
     if not test.trials:
-        raise PairsError("no trials: A/B needs two methods on one name; give a column method, or ask for --kind mos")
+        raise PairsError(
+            "no trials: A/B needs two methods on one name; give a column method, or ask for --kind mos"
+        )
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an earlier try that was interrupted
     level_lufs = _write_stimuli(test, partial / "test" / "audio")
@@ -84,23 +97,37 @@ def build(
     return key
 
 
-def _pieces(rows: Sequence[Row], count: int, random: np.random.Generator) -> Mapping[str, Mapping[str, Row]]:
+def _pieces(
+    rows: Sequence[Row], count: int, random: np.random.Generator
+) -> Mapping[str, Mapping[str, Row]]:
     """name -> method -> row."""
     found: dict[str, dict[str, Row]] = {}
     for row in rows:
         if row.method in found.setdefault(row.name, {}):
-            raise PairsError(f"two rows are named {row.name!r} and made by {row.method!r}; give each its own name")
+            raise PairsError(
+                f"two rows are named {row.name!r} and made by {row.method!r}; give each its own name"
+            )
         found[row.name][row.method] = row
     names = sorted(found)
-    chosen = sorted(random.choice(len(names), min(count, len(names)), replace=False)) if count else range(len(names))
+    chosen = (
+        sorted(random.choice(len(names), min(count, len(names)), replace=False))
+        if count
+        else range(len(names))
+    )
     return {names[index]: found[names[index]] for index in chosen}
 
 
-def _add_trials(test: _Test, piece: str, rows: Mapping[str, Row], kinds: Sequence[str], with_anchor: bool) -> None:
+def _add_trials(
+    test: _Test, piece: str, rows: Mapping[str, Row], kinds: Sequence[str], with_anchor: bool
+) -> None:
     first = next(iter(rows.values()))
     if with_anchor and first.source:
         rows = {**rows, ANCHOR: Row(piece, first.source, first.text, first.source, method=ANCHOR)}
-    groups = [("ab", pair) for pair in combinations(sorted(set(rows) - {ANCHOR}), 2)] if "ab" in kinds else []
+    groups = (
+        [("ab", pair) for pair in combinations(sorted(set(rows) - {ANCHOR}), 2)]
+        if "ab" in kinds
+        else []
+    )
     groups += [("mos", (method,)) for method in sorted(rows)] if "mos" in kinds else []
     for kind, methods in groups:
         shuffled = [methods[index] for index in test.random.permutation(len(methods))]
@@ -112,7 +139,9 @@ def _add_trials(test: _Test, piece: str, rows: Mapping[str, Row], kinds: Sequenc
                 "piece": piece,
                 "text": first.text,
                 "original": original,
-                "stimuli": [test.stimulus(rows[method].output, piece, method) for method in shuffled],
+                "stimuli": [
+                    test.stimulus(rows[method].output, piece, method) for method in shuffled
+                ],
                 "questions": [
                     {"id": name, "text": texts[kind == "ab"]}
                     for name, texts in QUESTIONS.items()
@@ -131,7 +160,10 @@ def _write_stimuli(test: _Test, folder: Path) -> float:
     for clip, piece in test.clips.values():
         samples, rate_hz = samples_of(clip)
         seconds[piece] = min(seconds.get(piece, np.inf), len(samples) / rate_hz)
-    level_lufs = min(TARGET_LUFS, *(_highest_level(*clip_and_piece, seconds) for clip_and_piece in test.clips.values()))
+    level_lufs = min(
+        TARGET_LUFS,
+        *(_highest_level(*clip_and_piece, seconds) for clip_and_piece in test.clips.values()),
+    )
     for name, (clip, piece) in test.clips.items():
         samples = _prepared(clip, seconds[piece])
         samples *= np.float32(10 ** ((level_lufs - loudness(samples, RATE_HZ)) / 20))
@@ -140,13 +172,18 @@ def _write_stimuli(test: _Test, folder: Path) -> float:
 
 
 def _prepared(clip: Clip, seconds: float) -> np.ndarray:
-    """At the common rate, cut to the piece's shortest, with edges that do not click. PairsError for silence."""
+    """At the common rate, cut to the piece's shortest, with edges that do not click.
+
+    PairsError for silence.
+    """
     import soxr
 
     samples, rate_hz = samples_of(clip)
     samples = soxr.resample(samples, rate_hz, RATE_HZ)[: int(seconds * RATE_HZ)].astype(np.float32)
     if not np.isfinite(loudness(samples, RATE_HZ)):
-        raise PairsError(f"{clip.path} is silent; a silent stimulus cannot be made as loud as the others")
+        raise PairsError(
+            f"{clip.path} is silent; a silent stimulus cannot be made as loud as the others"
+        )
     fade = min(int(FADE_SECONDS * RATE_HZ), len(samples) // 2)
     ramp = np.linspace(0, 1, fade, dtype=np.float32)[:, None]
     samples[:fade] *= ramp
@@ -164,14 +201,26 @@ def _write_texts(test: _Test, folder: Path, seed: int, level_lufs: float) -> dic
     digest = hashlib.sha256(json.dumps([seed, test.key, test.trials]).encode()).hexdigest()[:12]
     for file in PAGE.iterdir():
         shutil.copyfile(file, folder / "test" / file.name)
-    asked = {"test": digest, "trials": [{k: v for k, v in trial.items() if k != "piece"} for trial in test.trials]}
+    asked = {
+        "test": digest,
+        "trials": [{k: v for k, v in trial.items() if k != "piece"} for trial in test.trials],
+    }
     script = f"window.LISTENING_TEST = {json.dumps(asked, ensure_ascii=False, indent=1)};\n"
-    (folder / "test" / "trials.js").write_text(script, encoding="utf-8")  # a script: a page in a folder may not fetch
+    # a script: a page in a folder may not fetch
+    (folder / "test" / "trials.js").write_text(script, encoding="utf-8")
     (folder / "webmushra").mkdir()
-    (folder / "webmushra" / "retimbre.yaml").write_text(experiment(digest, test.trials), encoding="utf-8")
+    (folder / "webmushra" / "retimbre.yaml").write_text(
+        experiment(digest, test.trials), encoding="utf-8"
+    )
     key = {
-        "schema": 1, "test": digest, "seed": seed, "loudness_lufs": round(level_lufs, 2), "stimuli": test.key,
+        "schema": 1,
+        "test": digest,
+        "seed": seed,
+        "loudness_lufs": round(level_lufs, 2),
+        "stimuli": test.key,
         "trials": test.trials,
-    }  # fmt: skip
-    (folder / "key.json").write_text(json.dumps(key, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    }
+    (folder / "key.json").write_text(
+        json.dumps(key, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
     return key

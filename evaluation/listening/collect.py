@@ -1,7 +1,9 @@
-"""Shows a test to browsers on this machine and writes each listener's answers to a CSV file of its own.
+"""Shows a test to browsers on this machine and writes each listener's answers to a CSV file of its
+own.
 
-For listeners elsewhere put `test/` on any web server: without this server behind it the page offers its answers as a
-file to download. What a browser sends is checked field by field before it is written.
+For listeners elsewhere put `test/` on any web server: without this server behind it the page offers
+its answers as a file to download. What a browser sends is checked field by field before it is
+written.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ HOST = "127.0.0.1"
 
 
 def application(folder: Path) -> web.Application:
-    """The test in `folder`: GET serves test/ and nothing beside it, POST /results writes results/LISTENER.csv."""
+    """The test in `folder`: GET serves test/ and nothing beside it, POST /results writes
+    results/LISTENER.csv.
+    """
     key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
     served = web.Application(client_max_size=MAX_BYTES, middlewares=[_own_pages_only])
 
@@ -43,7 +47,9 @@ def application(folder: Path) -> web.Application:
 
 def write_answers(folder: Path, key: Mapping[str, Any], sent: Any) -> Path:
     """One new CSV file. ValueError says what is wrong with what was sent."""
-    listener, rows = (sent.get("listener"), sent.get("rows")) if isinstance(sent, dict) else (None, None)
+    listener, rows = (
+        (sent.get("listener"), sent.get("rows")) if isinstance(sent, dict) else (None, None)
+    )
     if not isinstance(listener, str) or not listener.strip() or not isinstance(rows, list):
         raise ValueError("expected {listener: a name, rows: [answers]}")
     trials = {trial["id"] for trial in key["trials"]}
@@ -66,7 +72,9 @@ def _checked(row: Any, test: str, trials: set[str]) -> dict[str, str]:
     if not isinstance(row, dict) or set(row) != set(COLUMNS):
         raise ValueError(f"an answer has the fields {', '.join(COLUMNS)}")
     if row["test"] != test or row["trial"] not in trials:
-        raise ValueError(f"an answer to another test ({row['test']}) or trial ({row['trial']}); reload the page")
+        raise ValueError(
+            f"an answer to another test ({row['test']}) or trial ({row['trial']}); reload the page"
+        )
     return {column: str(row[column])[:200] for column in COLUMNS}
 
 

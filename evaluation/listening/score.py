@@ -1,4 +1,6 @@
-"""Answers and key -> figures: wins of every two methods, mean opinion of each, with their certainty."""
+"""Answers and key -> figures: wins of every two methods, mean opinion of each, with their
+certainty.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,18 @@ ANSWERS_MOS = ("1", "2", "3", "4", "5")
 def score(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any]:
     """Figures of a test over its results/*.csv and any further files. PairsError.
 
-    `ab`: for each question and two methods: wins of each, ties, and the two-sided sign test without ties. `mos`: mean,
-    95 % interval (normal), n. Answers of one listener are not independent: few listeners with many trials make both
-    look surer than they are, so the number of listeners stands beside them.
+    `ab`: for each question and two methods: wins of each, ties, and the two-sided sign test without
+    ties. `mos`: mean, 95 % interval (normal), n. Answers of one listener are not independent: few
+    listeners with many trials make both look surer than they are, so the number of listeners stands
+    beside them.
     """
     key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
     files = [*sorted((folder / "results").glob("*.csv")), *files]
     answers = _latest(answer for path in files for answer in _answers(path, key["test"]))
     if not answers:
-        raise PairsError(f"no answers yet in {folder / 'results'}; name downloaded files behind --score")
+        raise PairsError(
+            f"no answers yet in {folder / 'results'}; name downloaded files behind --score"
+        )
     trials = {trial["id"]: trial for trial in key["trials"]}
     duels: dict[tuple, list[str]] = defaultdict(list)
     opinions: dict[tuple, list[int]] = defaultdict(list)
@@ -55,16 +60,25 @@ def sign_test(wins: int, losses: int) -> float:
 def _duel(question: str, first: str, second: str, winners: Sequence[str]) -> dict[str, Any]:
     wins = winners.count(first), winners.count(second)
     return {
-        "question": question, "methods": [first, second], "wins": list(wins), "ties": winners.count("same"),
+        "question": question,
+        "methods": [first, second],
+        "wins": list(wins),
+        "ties": winners.count("same"),
         "p": sign_test(*wins),
-    }  # fmt: skip
+    }
 
 
 def _opinion(question: str, method: str, values: Sequence[int]) -> dict[str, Any]:
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
     half = 1.96 * sqrt(variance / len(values))
-    return {"question": question, "method": method, "mean": mean, "half_interval": half, "n": len(values)}
+    return {
+        "question": question,
+        "method": method,
+        "mean": mean,
+        "half_interval": half,
+        "n": len(values),
+    }
 
 
 def _answers(path: Path, test: str) -> list[Mapping[str, str]]:

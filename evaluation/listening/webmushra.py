@@ -1,7 +1,9 @@
-"""The test as a webMUSHRA experiment (github.com/audiolabs/webMUSHRA, doc/experimenter.md), A/B and MUSHRA pages.
+"""The test as a webMUSHRA experiment (github.com/audiolabs/webMUSHRA, doc/experimenter.md), A/B and
+MUSHRA pages.
 
-webMUSHRA's MUSHRA asks for likeness to a reference. Ours is the original, so that page measures how well notes and
-timing are kept; the 3.5 kHz anchor is made by webMUSHRA itself. Words are asked about on the A/B pages.
+webMUSHRA's MUSHRA asks for likeness to a reference. Ours is the original, so that page measures how
+well notes and timing are kept; the 3.5 kHz anchor is made by webMUSHRA itself. Words are asked
+about on the A/B pages.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any
 
 import yaml
 
-PLACE = "retimbre"  # where the test's folder lies inside webMUSHRA; its paths count from webMUSHRA's root
+# where the test's folder lies inside webMUSHRA; its paths count from webMUSHRA's root
+PLACE = "retimbre"
 HEADER = f"""\
 # Copy the folder test/ to webMUSHRA/{PLACE}/ and this file to webMUSHRA/configs/;
 # then open webMUSHRA?config=retimbre.yaml.
@@ -26,19 +29,31 @@ def experiment(test: str, trials: Sequence[Mapping[str, Any]]) -> str:
     volume = trials[0]["original"] or trials[0]["stimuli"][0]
     pages: list[Any] = [
         {
-            "type": "volume", "id": "volume", "name": "Volume", "content": "Set a comfortable volume, then leave it.",
-            "stimulus": _path(volume), "defaultVolume": 0.5,
+            "type": "volume",
+            "id": "volume",
+            "name": "Volume",
+            "content": "Set a comfortable volume, then leave it.",
+            "stimulus": _path(volume),
+            "defaultVolume": 0.5,
         },
         ["random", *_pages(trials)],
         {
-            "type": "finish", "name": "Thank you", "content": "Send to hand in your answers.", "showResults": False,
+            "type": "finish",
+            "name": "Thank you",
+            "content": "Send to hand in your answers.",
+            "showResults": False,
             "writeResults": True,
         },
-    ]  # fmt: skip
+    ]
     config = {
-        "testname": "Listening test", "testId": f"retimbre_{test}", "bufferSize": 2048, "stopOnErrors": True,
-        "showButtonPreviousPage": True, "remoteService": "service/write.php", "pages": pages,
-    }  # fmt: skip
+        "testname": "Listening test",
+        "testId": f"retimbre_{test}",
+        "bufferSize": 2048,
+        "stopOnErrors": True,
+        "showButtonPreviousPage": True,
+        "remoteService": "service/write.php",
+        "pages": pages,
+    }
     return HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -48,7 +63,9 @@ def _pages(trials: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         if trial["kind"] == "ab":
             yield from _paired(trial)
         elif trial["original"]:
-            together.setdefault(trial["piece"], {**trial, "stimuli": []})["stimuli"] += trial["stimuli"]
+            together.setdefault(trial["piece"], {**trial, "stimuli": []})["stimuli"] += trial[
+                "stimuli"
+            ]
         else:
             yield _likert(trial)
     for trial in together.values():
@@ -59,28 +76,49 @@ def _paired(trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One page a question."""
     for question in trial["questions"]:
         page = {
-            "type": "paired_comparison", "id": f"{trial['id']}_{question['id']}", "name": question["text"],
-            "unforced": "no difference", "content": _words(trial), "showWaveform": False, "enableLooping": True,
+            "type": "paired_comparison",
+            "id": f"{trial['id']}_{question['id']}",
+            "name": question["text"],
+            "unforced": "no difference",
+            "content": _words(trial),
+            "showWaveform": False,
+            "enableLooping": True,
             "stimuli": _stimuli(trial),
-        }  # fmt: skip
+        }
         yield {**page, "reference": _path(trial["original"])} if trial["original"] else page
 
 
 def _mushra(trial: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "type": "mushra", "id": trial["id"], "name": "How well are the notes and the timing of the reference kept?",
-        "content": "The sounds may differ from the reference: judge notes and timing alone.", "showWaveform": False,
-        "enableLooping": True, "strict": False, "reference": _path(trial["original"]), "createAnchor35": True,
-        "createAnchor70": False, "randomize": True, "showConditionNames": False, "stimuli": _stimuli(trial),
-    }  # fmt: skip
+        "type": "mushra",
+        "id": trial["id"],
+        "name": "How well are the notes and the timing of the reference kept?",
+        "content": "The sounds may differ from the reference: judge notes and timing alone.",
+        "showWaveform": False,
+        "enableLooping": True,
+        "strict": False,
+        "reference": _path(trial["original"]),
+        "createAnchor35": True,
+        "createAnchor70": False,
+        "randomize": True,
+        "showConditionNames": False,
+        "stimuli": _stimuli(trial),
+    }
 
 
 def _likert(trial: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "type": "likert_single_stimulus", "id": trial["id"], "name": trial["questions"][0]["text"],
-        "content": _words(trial), "mustRate": True, "mustPlayback": "ended", "stimuli": _stimuli(trial),
-        "response": [{"value": value, "label": label} for value, label in enumerate(MOS_LABELS, start=1)],
-    }  # fmt: skip
+        "type": "likert_single_stimulus",
+        "id": trial["id"],
+        "name": trial["questions"][0]["text"],
+        "content": _words(trial),
+        "mustRate": True,
+        "mustPlayback": "ended",
+        "stimuli": _stimuli(trial),
+        "response": [
+            {"value": value, "label": label} for value, label in enumerate(MOS_LABELS, start=1)
+        ],
+    }
 
 
 def _stimuli(trial: Mapping[str, Any]) -> dict[str, str]:

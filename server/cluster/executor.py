@@ -1,10 +1,12 @@
-"""The executor on Ray Serve: the dispatcher's requests go to replicas on any machine, one job to each at a time.
+"""The executor on Ray Serve: the dispatcher's requests go to replicas on any machine, one job to
+each at a time.
 
-Rule 1: a request is tried once more when its replica is lost, but not after a cancel, nor when it hung.
+Rule 1: a request is tried once more when its replica is lost, but not after a cancel, nor when it
+hung.
 Rule 2: only the server writes takes. What a replica made comes with its `done`, whole or not at all; so whatever a lost
         replica was about to finish leaves no trace, and a job has one outcome.
-Rule 3: the loop never calls Ray. Each request has a thread of its own for that, which posts its events to the loop.
-Everything else is as in `server.executor`, whose promises hold here.
+Rule 3: the loop never calls Ray. Each request has a thread of its own for that, which posts its
+events to the loop. Everything else is as in `server.executor`, whose promises hold here.
 """
 
 from __future__ import annotations
@@ -24,13 +26,22 @@ from pathlib import Path
 from typing import Any
 
 from server.config import ConfigError, ServeConfig
-from server.executor import BACKOFF_SECONDS, DEFAULT_PATIENCE, SAME_SUMS, STARTS_BEFORE_ERROR
-from server.executor import EngineInfo, Event, Listener, Patience
+from server.executor import (
+    BACKOFF_SECONDS,
+    DEFAULT_PATIENCE,
+    SAME_SUMS,
+    STARTS_BEFORE_ERROR,
+    EngineInfo,
+    Event,
+    Listener,
+    Patience,
+)
 
 log = logging.getLogger(__name__)
 
 OWN_STORE_BYTES = 512 * 2**20  # shared memory for audio, where the server starts Ray itself
-UPSCALE_SECONDS, DOWNSCALE_SECONDS = 2.0, 300.0  # a cold replica loads its model: do not let it go too soon
+# a cold replica loads its model: do not let it go too soon
+UPSCALE_SECONDS, DOWNSCALE_SECONDS = 2.0, 300.0
 TRIES = 2
 TENSORS_HELD = 32  # files of styles that stay in the object store for the next replica
 RAY_SETTINGS = {
@@ -39,13 +50,17 @@ RAY_SETTINGS = {
 }
 OWN_RAY_SETTINGS = {  # where the server starts Ray itself, for this machine alone
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # stay on the loopback, as it does on those systems
-    "RAY_worker_niceness": "0",  # 15 by default: beside a busy DAW replicas would get no time at all
+    # 15 by default: beside a busy DAW replicas would get no time at all
+    "RAY_worker_niceness": "0",
 }
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which replicas there shall be. `address` of a running Ray, or empty: Ray is started on this machine."""
+    """Which replicas there shall be.
+
+    `address` of a running Ray, or empty: Ray is started on this machine.
+    """
 
     name: str  # of the application in Ray Serve; each server has its own
     address: str
@@ -59,23 +74,41 @@ class Cluster:
 
     @classmethod
     def of(cls, config: ServeConfig) -> Cluster:
-        """What the options say. ConfigError: Ray is not installed, or the bounds contradict each other."""
+        """What the options say.
+
+        ConfigError: Ray is not installed, or the bounds contradict each other.
+        """
         if importlib.util.find_spec("ray") is None:
-            raise ConfigError("executor: ray needs Ray Serve, which is not installed; "
-                              "run pip install 'retimbre[cluster]', on every machine of the cluster")
+            raise ConfigError(
+                "executor: ray needs Ray Serve, which is not installed; "
+                "run pip install 'retimbre[cluster]', on every machine of the cluster"
+            )
         if config.min_replicas > config.max_replicas:
-            raise ConfigError(f"min_replicas: expected no more than max_replicas, which is {config.max_replicas}, "
-                              f"got {config.min_replicas}")
+            raise ConfigError(
+                f"min_replicas: expected no more than max_replicas, which is {config.max_replicas}, "
+                f"got {config.min_replicas}"
+            )
         owner = f"{platform.node()}:{config.paths().data}"
         name = f"retimbre-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
-        return cls(name, config.ray_address, config.min_replicas, config.max_replicas, config.threads or 1,
-                   config.replica_gpus, config.model, config.paths().models(config.models_dir),
-                   config.runtime)
+        return cls(
+            name,
+            config.ray_address,
+            config.min_replicas,
+            config.max_replicas,
+            config.threads or 1,
+            config.replica_gpus,
+            config.model,
+            config.paths().models(config.models_dir),
+            config.runtime,
+        )
 
 
 @dataclass(eq=False)
 class Run:
-    """A request on its way. `responses` and `is_cancelled` are shared with its thread, under `lock`."""
+    """A request on its way.
+
+    `responses` and `is_cancelled` are shared with its thread, under `lock`.
+    """
 
     request: dict[str, Any]
     responses: Sequence[Any] = ()  # of Ray Serve
@@ -91,7 +124,10 @@ class Run:
 
 
 class RayExecutor:
-    """Deploys the replicas and speaks with them. Methods belong to the loop's thread, as the protocol says."""
+    """Deploys the replicas and speaks with them.
+
+    Methods belong to the loop's thread, as the protocol says.
+    """
 
     def __init__(self, cluster: Cluster, patience: Patience = DEFAULT_PATIENCE) -> None:
         self.cluster, self.patience = cluster, patience
@@ -123,8 +159,12 @@ class RayExecutor:
     def cancel(self, job: str) -> None:
         if run := self.runs.get(job):
             _thread(_cancel, run)
-            self._loop.call_later(self.patience.cancel_seconds, self._end_replica, run,
-                                  "the replica did not obey a cancel and was ended")
+            self._loop.call_later(
+                self.patience.cancel_seconds,
+                self._end_replica,
+                run,
+                "the replica did not obey a cancel and was ended",
+            )
 
     async def stop(self, force: bool = False) -> None:
         self._should_stop = True
@@ -149,7 +189,8 @@ class RayExecutor:
                 for event in await self._in_thread(self._deploy):
                     self._introduce(event)
                 return
-            except Exception as error:  # of Ray's many kinds; whichever it is, there is no engine now
+            except Exception as error:
+                # of Ray's many kinds; whichever it is, there is no engine now
                 log.exception("no cluster")
                 vain += 1
                 if vain >= STARTS_BEFORE_ERROR:
@@ -157,7 +198,10 @@ class RayExecutor:
             await asyncio.sleep(BACKOFF_SECONDS[min(vain, len(BACKOFF_SECONDS) - 1)])
 
     def _deploy(self) -> list[Event]:
-        """Blocks until the smallest number of replicas has loaded its model. What one of them said at its start."""
+        """Blocks until the smallest number of replicas has loaded its model.
+
+        What one of them said at its start.
+        """
         prepare_environment(self.cluster.address)
         import ray
         from ray import serve
@@ -169,25 +213,41 @@ class RayExecutor:
             self._owns_ray = True
         self._check_resources(ray.cluster_resources())
         serve.start(proxy_location="Disabled")  # nobody but us speaks to the replicas
-        self._handle = serve.run(self._application(serve, Replica), name=self.cluster.name, route_prefix=None)
+        self._handle = serve.run(
+            self._application(serve, Replica), name=self.cluster.name, route_prefix=None
+        )
         return self._handle.introduction.remote().result(timeout_s=self.patience.start_seconds)
 
     def _check_resources(self, there: dict[str, float]) -> None:
         for name, each in (("CPU", self.cluster.threads), ("GPU", self.cluster.gpus)):
             wanted = each * self.cluster.min_replicas
             if wanted > there.get(name, 0):
-                log.warning("%d replicas want %g %s, the cluster has %g now; the rest waits for more machines",
-                            self.cluster.min_replicas, wanted, name, there.get(name, 0))
+                log.warning(
+                    "%d replicas want %g %s, the cluster has %g now; the rest waits for more machines",
+                    self.cluster.min_replicas,
+                    wanted,
+                    name,
+                    there.get(name, 0),
+                )
 
     def _application(self, serve: Any, replica: type) -> Any:
         cluster = self.cluster
         return serve.deployment(
-            replica, name="replica", max_ongoing_requests=1,
-            autoscaling_config={"min_replicas": cluster.min_replicas, "max_replicas": cluster.max_replicas,
-                                "target_ongoing_requests": 1, "upscale_delay_s": UPSCALE_SECONDS,
-                                "downscale_delay_s": DOWNSCALE_SECONDS},
-            ray_actor_options={"num_cpus": cluster.threads, "num_gpus": cluster.gpus,
-                               "runtime_env": {"env_vars": SAME_SUMS}},
+            replica,
+            name="replica",
+            max_ongoing_requests=1,
+            autoscaling_config={
+                "min_replicas": cluster.min_replicas,
+                "max_replicas": cluster.max_replicas,
+                "target_ongoing_requests": 1,
+                "upscale_delay_s": UPSCALE_SECONDS,
+                "downscale_delay_s": DOWNSCALE_SECONDS,
+            },
+            ray_actor_options={
+                "num_cpus": cluster.threads,
+                "num_gpus": cluster.gpus,
+                "runtime_env": {"env_vars": SAME_SUMS},
+            },
             graceful_shutdown_timeout_s=self.patience.stop_seconds,
         ).bind(cluster.model, cluster.threads, str(cluster.models_folder), cluster.runtime)
 
@@ -208,36 +268,50 @@ class RayExecutor:
 
     def _answer(self, run: Run) -> None:
         """The thread of a request."""
-        from engine.errors import EngineError
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RayServeException, RequestCancelledError
 
+        from engine.errors import EngineError
+
         try:
-            closing = self._edit(run) if run.request["op"] == "edit" else self._on_every_replica(run)
+            closing = (
+                self._edit(run) if run.request["op"] == "edit" else self._on_every_replica(run)
+            )
         except (RequestCancelledError, TaskCancelledError):
-            closing = _cancelled(run.job) if run.is_cancelled else _died(run.job, "its request was cancelled by Ray")
+            closing = (
+                _cancelled(run.job)
+                if run.is_cancelled
+                else _died(run.job, "its request was cancelled by Ray")
+            )
         except EngineError as error:
             closing = _failed(run.job, error.code, error.message)
         except Exception as error:  # the boundary, as in the worker
             log.exception("job %s", run.job)
             closing = _died(run.job, _first_line(error))
-            if isinstance(error, RayTaskError) or not isinstance(error, (RayError, RayServeException)):
-                closing = _failed(run.job, "internal", f"{type(error).__name__}: {error}; the log has more")
+            if isinstance(error, RayTaskError) or not isinstance(
+                error, (RayError, RayServeException)
+            ):
+                closing = _failed(
+                    run.job, "internal", f"{type(error).__name__}: {error}; the log has more"
+                )
         self._loop.call_soon_threadsafe(self._close, run, closing)
 
     def _edit(self, run: Run) -> Event:
         import ray
-        from engine.audio import Identity, opened
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
 
+        from engine.audio import Identity, opened
         from server.cluster.styles import tensor_files
 
         asked = run.request["request"]
         identity = asked.get("audio_identity")
         with opened(asked["audio"], Identity(**identity) if identity else None) as file:
             audio = ray.put(file.read())
-        tensors = {row["sha256"]: self._stored(row["path"], row["sha256"]) for row in tensor_files(asked["preset"])}
+        tensors = {
+            row["sha256"]: self._stored(row["path"], row["sha256"])
+            for row in tensor_files(asked["preset"])
+        }
         for tries_left in reversed(range(TRIES)):
             try:
                 return self._listen(run, audio, tensors)
@@ -255,7 +329,10 @@ class RayExecutor:
         raise AssertionError("the last try returns")
 
     def _listen(self, run: Run, audio: Any, tensors: dict[str, Any]) -> Event:
-        """One try. Passes events on until the closing one, which it returns. Raises what Ray raises."""
+        """One try.
+
+        Passes events on until the closing one, which it returns. Raises what Ray raises.
+        """
         from server.cluster.replica import model_id_of
         from server.cluster.takes import landed
 
@@ -279,8 +356,10 @@ class RayExecutor:
         everywhere = self._handle.broadcast("on_model", run.request)
         _follow(run, everywhere._fetch_replica_results_sync(self.patience.load_seconds))
         answers = everywhere.results(timeout_s=self.patience.load_seconds)
-        return next((answer for answer in answers if answer["event"] == "fail"),
-                    max(answers, key=lambda answer: answer.get("seconds", 0.0)))
+        return next(
+            (answer for answer in answers if answer["event"] == "fail"),
+            max(answers, key=lambda answer: answer.get("seconds", 0.0)),
+        )
 
     def _post(self, run: Run, event: Event) -> None:
         self._loop.call_soon_threadsafe(self._hear, run, event)
@@ -292,11 +371,18 @@ class RayExecutor:
             return
         self._rest(run)
         cause = f"the replica said nothing for {self.patience.silence_seconds:g} s and was ended"
-        run.watchdog = self._loop.call_later(self.patience.silence_seconds, self._end_replica, run, cause)
+        run.watchdog = self._loop.call_later(
+            self.patience.silence_seconds, self._end_replica, run, cause
+        )
         if event["event"] == "begun":
             run.replica = event
-            log.info("%s runs on %s, process %d, which %s its style", run.job, event["replica"], event["pid"],
-                     "holds" if event["had_style"] else "has yet to fetch")
+            log.info(
+                "%s runs on %s, process %d, which %s its style",
+                run.job,
+                event["replica"],
+                event["pid"],
+                "holds" if event["had_style"] else "has yet to fetch",
+            )
         self._listener(event)
 
     def _close(self, run: Run, closing: Event) -> None:
@@ -306,7 +392,10 @@ class RayExecutor:
         if not self.runs:
             self._nothing_runs.set()
         if closing["event"] in ("done", "ready", "unloaded"):
-            self._mark_loaded(closing.get("model") or run.request["request"]["model"], closing["event"] != "unloaded")
+            self._mark_loaded(
+                closing.get("model") or run.request["request"]["model"],
+                closing["event"] != "unloaded",
+            )
         self._listener(closing)
 
     def _end_replica(self, run: Run, cause: str) -> None:
@@ -331,7 +420,9 @@ class RayExecutor:
         self._listener(event)
 
     def _is_on(self, device: str) -> None:
-        self.info.device = f"{device}; {self.cluster.min_replicas} to {self.cluster.max_replicas} replicas"
+        self.info.device = (
+            f"{device}; {self.cluster.min_replicas} to {self.cluster.max_replicas} replicas"
+        )
 
     def _mark_loaded(self, model: str, is_loaded: bool) -> None:
         for each in self.info.models:
@@ -343,7 +434,10 @@ class RayExecutor:
         self._listener({"event": "state"})
 
     def _in_thread(self, function: Callable[[], Any]) -> asyncio.Future:
-        """The function's outcome. Its thread does not keep the process alive: Ray may block for long."""
+        """The function's outcome.
+
+        Its thread does not keep the process alive: Ray may block for long.
+        """
         outcome = self._loop.create_future()
 
         def settle(method: Callable, value: Any) -> None:
@@ -362,7 +456,9 @@ class RayExecutor:
         return outcome
 
 
-def prepare_environment(address: str, put: Callable[[str, str], None] = os.environ.__setitem__) -> None:
+def prepare_environment(
+    address: str, put: Callable[[str, str], None] = os.environ.__setitem__
+) -> None:
     """Say what Ray reads when it is imported; whoever has set one of these before knows why."""
     for name, value in {**RAY_SETTINGS, **({} if address else OWN_RAY_SETTINGS)}.items():
         if name not in os.environ:
@@ -374,11 +470,18 @@ def connection(address: str) -> dict[str, Any]:
     quiet = {"configure_logging": False, "log_to_driver": False}
     if address:
         return {"address": address, **quiet}
-    return {"address": "local", "include_dashboard": False, "object_store_memory": OWN_STORE_BYTES, **quiet}
+    return {
+        "address": "local",
+        "include_dashboard": False,
+        "object_store_memory": OWN_STORE_BYTES,
+        **quiet,
+    }
 
 
 def _thread(function: Callable, *arguments: Any) -> None:
-    threading.Thread(target=function, args=arguments, daemon=True, name=function.__name__.strip("_")).start()
+    threading.Thread(
+        target=function, args=arguments, daemon=True, name=function.__name__.strip("_")
+    ).start()
 
 
 def _stored(path: str, sha256: str) -> Any:

@@ -1,5 +1,6 @@
-"""What a replica holds of a style: the tensors that its preset brings. They come by the object store, once, and lie on
-the replica's disk by their hash until the style makes room for another. The model itself is the worker's.
+"""What a replica holds of a style: the tensors that its preset brings. They come by the object
+store, once, and lie on the replica's disk by their hash until the style makes room for another.
+The model itself is the worker's.
 
     server: preset {path, sha256} -> object store ==> replica: <folder of the style>/<sha256>.safetensors -> worker
 """
@@ -19,14 +20,21 @@ Preset = Mapping[str, Any]
 
 
 class Style:
-    """The token by which Ray Serve's router knows what lies where; `forget` is called once, when it ends."""
+    """The token by which Ray Serve's router knows what lies where; `forget` is called once, when it
+    ends.
+    """
 
     def __init__(self, forget: Callable[[], None]) -> None:
         self._forget = forget
         self._folder = tempfile.TemporaryDirectory(prefix="retimbre-style-")
 
-    async def at_home(self, preset: Preset | None, tensors: Mapping[str, Awaitable[bytes]]) -> dict[str, Any] | None:
-        """The preset with paths of this machine. `tensors`: sha256 -> bytes, awaited only where they are new here."""
+    async def at_home(
+        self, preset: Preset | None, tensors: Mapping[str, Awaitable[bytes]]
+    ) -> dict[str, Any] | None:
+        """The preset with paths of this machine.
+
+        `tensors`: sha256 -> bytes, awaited only where they are new here.
+        """
         if preset is None:
             return None
         for row in tensor_files(preset):
@@ -35,7 +43,9 @@ class Style:
                 await asyncio.to_thread(_write, path, await tensors[row["sha256"]])
         moved = dict(preset)
         if preset.get("adapters"):
-            moved["adapters"] = [{**row, "path": str(self._path(row))} for row in preset["adapters"]]
+            moved["adapters"] = [
+                {**row, "path": str(self._path(row))} for row in preset["adapters"]
+            ]
         if row := preset.get("soft_prompt"):
             moved["soft_prompt"] = {**row, "path": str(self._path(row))}
         return moved
@@ -58,13 +68,20 @@ def tensor_files(preset: Preset | None) -> Iterator[Mapping[str, Any]]:
 
 
 def tensor_bytes(path: str, sha256: str) -> bytes:
-    """A file that a preset names. EngineError bad_preset: it is not what was checked when the preset was read."""
+    """A file that a preset names.
+
+    EngineError bad_preset: it is not what was checked when the preset was read.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise EngineError("bad_preset", f"{path} cannot be read: {error.strerror or error}; put it back") from error
+        raise EngineError(
+            "bad_preset", f"{path} cannot be read: {error.strerror or error}; put it back"
+        ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise EngineError("bad_preset", f"{path} has changed since its preset was read; put its new sha256 there")
+        raise EngineError(
+            "bad_preset", f"{path} has changed since its preset was read; put its new sha256 there"
+        )
     return data
 
 

@@ -14,7 +14,9 @@ Event = dict[str, Any]
 
 
 def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
-    """Write stems, then the manifest, with the paths of this machine. Returns the worker's `result` events and `done`.
+    """Write stems, then the manifest, with the paths of this machine.
+
+    Returns the worker's `result` events and `done`.
 
     Blocks. EngineError disk_full, write_failed; then nothing is left.
     """
@@ -30,15 +32,23 @@ def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
         for path in written:  # stems without a manifest are half a result
             path.unlink(missing_ok=True)
         raise
-    results = [{"event": "result", "job": done["job"], "index": index, **result_row(values["input"], stem)}
-               for index, stem in enumerate(values["stems"])]
-    return results, {"event": "done", "job": done["job"], "seed": done["seed"], "manifest": str(manifest.path),
-                     "seconds": done["seconds"]}
+    results = [
+        {"event": "result", "job": done["job"], "index": index, **result_row(values["input"], stem)}
+        for index, stem in enumerate(values["stems"])
+    ]
+    return results, {
+        "event": "done",
+        "job": done["job"],
+        "seed": done["seed"],
+        "manifest": str(manifest.path),
+        "seconds": done["seconds"],
+    }
 
 
 def _written(path: Path, data: bytes) -> Path:
     """Whole or not at all, under a name that was free."""
-    temporary = path.with_name(f".{os.getpid()}.part")  # short: a name that is too long fails where it is told as such
+    # short: a name that is too long fails where it is told as such
+    temporary = path.with_name(f".{os.getpid()}.part")
     try:
         with open(temporary, "wb") as stream:
             stream.write(data)

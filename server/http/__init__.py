@@ -1,4 +1,5 @@
-"""The HTTP twin: every verb of the address table as JSON, events, files, the page and OSCQuery, on one port.
+"""The HTTP twin: every verb of the address table as JSON, events, files, the page and OSCQuery, on
+one port.
 
     app        routes, start and stop
     security   who may come in: Host, Origin, password, content types, security headers

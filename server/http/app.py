@@ -8,8 +8,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, hdrs, web
-from osc_protocol import ROOT
 
+from osc_protocol import ROOT
 from server.errors import Refusal
 from server.http import calls, events, files, openapi, oscquery, security, websocket
 from server.http.clients import Client, Clients
@@ -32,20 +32,25 @@ class HttpTwin:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.clients = Clients(server)
-        app = web.Application(middlewares=[security.guard(server)], client_max_size=calls.MAX_BODY_BYTES)
+        app = web.Application(
+            middlewares=[security.guard(server)], client_max_size=calls.MAX_BODY_BYTES
+        )
         app.on_response_prepare.append(security.add_headers)
-        app.add_routes([
-            web.post(f"{ROOT}/audio/upload", self._upload),
-            web.get(f"{ROOT}/audio/file", self._file),
-            web.get(f"{ROOT}/events", self._events, allow_head=False),
-            web.post("/{address:.*}", self._call),
-            web.get("/openapi.json", self._openapi),
-            web.get("/metrics", self._metrics),
-            web.get("/page/{name:.*}", self._page),
-            web.get("/{path:.*}", self._node),
-        ])
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS,
-                                     shutdown_timeout=STOP_SECONDS)
+        app.add_routes(
+            [
+                web.post(f"{ROOT}/audio/upload", self._upload),
+                web.get(f"{ROOT}/audio/file", self._file),
+                web.get(f"{ROOT}/events", self._events, allow_head=False),
+                web.post("/{address:.*}", self._call),
+                web.get("/openapi.json", self._openapi),
+                web.get("/metrics", self._metrics),
+                web.get("/page/{name:.*}", self._page),
+                web.get("/{path:.*}", self._node),
+            ]
+        )
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=STOP_SECONDS
+        )
         self._sockets: set[web.WebSocketResponse] = set()
         self._listener: asyncio.AbstractServer | None = None
 
@@ -55,7 +60,9 @@ class HttpTwin:
         host = "127.0.0.1" if host == "localhost" else host
         for candidate in range(port, min(port + PORTS_TO_TRY, 65536)):
             try:
-                self._listener = await asyncio.get_running_loop().create_server(self._protocol, host, candidate)
+                self._listener = await asyncio.get_running_loop().create_server(
+                    self._protocol, host, candidate
+                )
             except OSError as error:
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
@@ -70,7 +77,9 @@ class HttpTwin:
         if self._listener:
             self._listener.close()
         self.clients.close()
-        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets))
+        await asyncio.gather(
+            *(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets)
+        )
         await self._runner.cleanup()
 
     @property
@@ -94,13 +103,21 @@ class HttpTwin:
 
     async def _call(self, request: web.Request) -> web.Response:
         client = self._client(request)
-        return calls.answer(await calls.run(self._server, client, request.path, await request.read()))
+        return calls.answer(
+            await calls.run(self._server, client, request.path, await request.read())
+        )
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         client = self._client(request)
-        asked = request.headers.get("Last-Event-ID") or request.query.get("since") or str(client.link.events.number)
+        asked = (
+            request.headers.get("Last-Event-ID")
+            or request.query.get("since")
+            or str(client.link.events.number)
+        )
         if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
-            raise Refusal("bad_args", f"Last-Event-ID: expected the number of an event, came {asked[:40]!r}")
+            raise Refusal(
+                "bad_args", f"Last-Event-ID: expected the number of an event, came {asked[:40]!r}"
+            )
         self.clients.listen(client)
         try:
             return await events.serve(client.link.events, request, int(asked))
@@ -128,7 +145,11 @@ class HttpTwin:
         """OSCQuery, but for a browser that was sent to our front door."""
         if web.WebSocketResponse().can_prepare(request):
             return await websocket.serve(self._server, request, self._sockets)
-        if request.path == "/" and not request.query_string and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        if (
+            request.path == "/"
+            and not request.query_string
+            and "text/html" in request.headers.get(hdrs.ACCEPT, "")
+        ):
             raise web.HTTPFound("/page/")
         await self._server.look_at_styles()  # their names stand in the tree
         return oscquery.answer(self._server, request)

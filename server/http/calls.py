@@ -1,6 +1,7 @@
 """POST /retimbre/<verb>: the verb's own function runs, and what it answers at once is the answer.
 
-`200 {"replies": [{"address": "/retimbre/ack", "id": "7", ...}]}`; with a /fail among them its code's status.
+`200 {"replies": [{"address": "/retimbre/ack", "id": "7", ...}]}`; with a /fail among them its
+code's status.
 """
 
 from __future__ import annotations
@@ -10,8 +11,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from osc_protocol import ADDRESSES, ROOT, BadRequest, ReplyMessage, Request, decode_message, decode_reply, encode
 
+from osc_protocol import (
+    ADDRESSES,
+    ROOT,
+    BadRequest,
+    ReplyMessage,
+    Request,
+    decode_message,
+    decode_reply,
+    encode,
+)
 from server import delivery, verbs
 from server.errors import Refusal
 from server.http import json_form
@@ -24,35 +34,74 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 2 * 2**20  # an /audio/data of 1 MiB as Base64
 
-# A call is answered when its verb's function has returned: by then everything that a verb says at once is said.
-# These say it later, and their call waits for it.
-ANSWERED_LATER = {"sync": ("synced", "fail"), "model/load": ("done", "fail"), "model/unload": ("done", "fail")}
+# A call is answered when its verb's function has returned: by then everything that a verb says at
+# once is said. These say it later, and their call waits for it.
+ANSWERED_LATER = {
+    "sync": ("synced", "fail"),
+    "model/load": ("done", "fail"),
+    "model/unload": ("done", "fail"),
+}
 FAIL = f"{ROOT}/fail"
 ALWAYS_ANSWERS = ("fail", "log")
 ALWAYS_EVENTS = ("progress",)
 
 STATUS = {
-    "bad_packet": 400, "bad_args": 400, "auth": 401, "path_denied": 403,
-    "unknown_address": 404, "unknown_preset": 404, "unknown_model": 404, "unknown_job": 404, "unknown_take": 404,
-    "unknown_upload": 404, "no_file": 404, "no_device": 404,
-    "no_region": 409, "not_live": 409, "no_transport": 409, "busy": 409, "cancelled": 409, "stale_chunk": 409,
+    "bad_packet": 400,
+    "bad_args": 400,
+    "auth": 401,
+    "path_denied": 403,
+    "unknown_address": 404,
+    "unknown_preset": 404,
+    "unknown_model": 404,
+    "unknown_job": 404,
+    "unknown_take": 404,
+    "unknown_upload": 404,
+    "no_file": 404,
+    "no_device": 404,
+    "no_region": 409,
+    "not_live": 409,
+    "no_transport": 409,
+    "busy": 409,
+    "cancelled": 409,
+    "stale_chunk": 409,
     "too_large": 413,
-    "bad_audio": 422, "bad_preset": 422, "too_long": 422, "too_short": 422, "not_heard": 422,
-    "internal": 500, "engine_died": 503, "interrupted": 503, "missing_weights": 503, "no_portaudio": 503,
-    "model_damaged": 503, "no_handles": 503,
-    "not_ready": 503, "queue_full": 503, "timed_out": 504, "out_of_memory": 507, "disk_full": 507, "write_failed": 507,
+    "bad_audio": 422,
+    "bad_preset": 422,
+    "too_long": 422,
+    "too_short": 422,
+    "not_heard": 422,
+    "internal": 500,
+    "engine_died": 503,
+    "interrupted": 503,
+    "missing_weights": 503,
+    "no_portaudio": 503,
+    "model_damaged": 503,
+    "no_handles": 503,
+    "not_ready": 503,
+    "queue_full": 503,
+    "timed_out": 504,
+    "out_of_memory": 507,
+    "disk_full": 507,
+    "write_failed": 507,
 }
 
 
 class Call(Link):
-    """The way to one call. While it is open, what its row promises is its answer; the rest are the client's events."""
+    """The way to one call.
+
+    While it is open, what its row promises is its answer; the rest are the client's events.
+    """
 
     is_stream = True
 
     def __init__(self, client: Client, request: Request | BadRequest) -> None:
         self._client, self._link, self.request = client, client.link, request
         self._answers = _answers(request.address)
-        self.key, self.host, self.reply_port = client.link.key, client.link.host, client.link.reply_port
+        self.key, self.host, self.reply_port = (
+            client.link.key,
+            client.link.host,
+            client.link.reply_port,
+        )
         self.replies: list[ReplyMessage] = []
         self.is_open = True
         self._news = asyncio.Event()
@@ -116,7 +165,9 @@ async def run(server: Server, client: Client, address: str, body: bytes) -> list
     client.calls.add(call)
     try:
         if peer.session.dump_level and isinstance(request, Request):
-            delivery.trace(peer, "in", address, (*request.values.values(), *request.keys.items()), body)
+            delivery.trace(
+                peer, "in", address, (*request.values.values(), *request.keys.items()), body
+            )
         if address in verbs.AT_ONCE:
             await verbs.run(server, peer, request)
         else:
@@ -132,8 +183,10 @@ async def run(server: Server, client: Client, address: str, body: bytes) -> list
 def answer(replies: list[ReplyMessage]) -> web.Response:
     """The answer to a call; a /fail sets the status."""
     codes = [message.values["code"] for message in replies if message.address == FAIL]
-    return web.json_response({"replies": [json_form.reply(message) for message in replies]},
-                             status=STATUS[codes[0]] if codes else 200)
+    return web.json_response(
+        {"replies": [json_form.reply(message) for message in replies]},
+        status=STATUS[codes[0]] if codes else 200,
+    )
 
 
 def refusal(command: str, code: str, message: str, status: int = 0) -> web.Response:

@@ -1,7 +1,7 @@
 """HTTP clients: a name that comes with each request, its session, and what it will hear.
 
-An HTTP client has no connection that lives as long as it does, so it is kept while it listens, calls, or has jobs,
-and for a while after that.
+An HTTP client has no connection that lives as long as it does, so it is kept while it listens,
+calls, or has jobs, and for a while after that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING
 
 from osc_protocol import ROOT, ReplyMessage, decode_reply
-
 from server.errors import Refusal
 from server.http import json_form
 from server.http.events import EventLog
@@ -86,7 +85,10 @@ class Clients:
     def client(self, host: str, name: str) -> Client:
         """The client of that name on that machine, made when it is new. Raises Refusal."""
         if name and not NAME.fullmatch(name):
-            raise Refusal("bad_args", f"client: expected 1 to 64 characters without a slash, came {name[:80]!r}")
+            raise Refusal(
+                "bad_args",
+                f"client: expected 1 to 64 characters without a slash, came {name[:80]!r}",
+            )
         key = key_of(host, name)
         if key not in self._clients:
             self._make_room()
@@ -96,7 +98,9 @@ class Clients:
         return client
 
     def listen(self, client: Client) -> None:
-        """It opens a stream: pushes come from now on, and jobs of an earlier life of the server speak to it."""
+        """It opens a stream: pushes come from now on, and jobs of an earlier life of the server
+        speak to it.
+        """
         self._server.sessions.listen(client.peer, 1)
         for job in self._server.book.living(client.peer.session.client):
             job.peer = job.peer or client.peer
@@ -123,7 +127,10 @@ class Clients:
             return
         idle = [client for client in self._clients.values() if self._is_idle(client)]
         if not idle:
-            raise Refusal("queue_full", f"{MAX_CLIENTS} HTTP clients are at work; use the name of one of yours")
+            raise Refusal(
+                "queue_full",
+                f"{MAX_CLIENTS} HTTP clients are at work; use the name of one of yours",
+            )
         self._forget(min(idle, key=lambda client: client.used_at))
 
     def _is_idle(self, client: Client) -> bool:

@@ -1,8 +1,9 @@
 """What a client hears later, as server-sent events: numbered, kept for a while, resumable.
 
-A stream reads from its client's log and never the other way round, so a reader that is slow or gone costs the log's
-fixed size and no more: when what it has not read yet is dropped from the log, its connection is closed. It may come
-back with Last-Event-ID and gets what is left, after an event `lost` when some is not.
+A stream reads from its client's log and never the other way round, so a reader that is slow or gone
+costs the log's fixed size and no more: when what it has not read yet is dropped from the log, its
+connection is closed. It may come back with Last-Event-ID and gets what is left, after an event
+`lost` when some is not.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class EventLog:
     def __init__(self) -> None:
         self._events: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
-        # From the clock, so that numbers also grow over a restart of the server: an old Last-Event-ID stays old.
+        # From the clock, so that numbers also grow over a restart of the server: an old
+        # Last-Event-ID stays old.
         self.number = time.time_ns() // 1_000_000
         self.streams: list[Stream] = []
         self.is_closed = False
@@ -47,7 +49,9 @@ class EventLog:
             stream.stir()
 
     def add(self, stream: Stream) -> None:
-        """One more reader; the first makes room when there are too many (pages that were left without a word)."""
+        """One more reader; the first makes room when there are too many (pages that were left
+        without a word).
+        """
         self.streams.append(stream)
         if len(self.streams) > MAX_STREAMS:
             self.streams[0].end()
@@ -71,12 +75,17 @@ class EventLog:
 class Stream:
     """One connection that listens. `seen`: the number of the last event that it has."""
 
-    def __init__(self, log: EventLog, request: web.Request, response: web.StreamResponse, seen: int) -> None:
+    def __init__(
+        self, log: EventLog, request: web.Request, response: web.StreamResponse, seen: int
+    ) -> None:
         self._log, self._request, self._response, self._seen = log, request, response, seen
         self._news = asyncio.Event()
 
     def stir(self) -> None:
-        """There is news. A reader for which it comes too fast is cut off: what it misses is no longer kept."""
+        """There is news.
+
+        A reader for which it comes too fast is cut off: what it misses is no longer kept.
+        """
         if self._seen < self._log.oldest - 1:
             self.end()
         self._news.set()
@@ -123,13 +132,18 @@ class Stream:
 
 def _frame(name: str, values: dict[str, Any], number: int) -> bytes:
     """One event on the wire. JSON has no raw line ends, so one data line is enough."""
-    return f"event: {name}\nid: {number}\ndata: {json.dumps(values, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+    return (
+        f"event: {name}\nid: {number}\ndata: {json.dumps(values, ensure_ascii=False)}\n\n".encode(
+            "utf-8", "replace"
+        )
+    )
 
 
 async def serve(log: EventLog, request: web.Request, since: int) -> web.StreamResponse:
     """Answer with events: those after number `since` that are kept (0: all), then what comes."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8",
-                                           "Cache-Control": "no-store"})
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
+    )
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):  # the reader has gone
         await Stream(log, request, response, min(since, log.number)).run()

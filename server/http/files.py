@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from osc_protocol import ROOT, TCP_CHUNK_BYTES, Message, ReplyMessage, Request, decode_message, decode_reply
 
+from osc_protocol import (
+    ROOT,
+    TCP_CHUNK_BYTES,
+    Message,
+    ReplyMessage,
+    Request,
+    decode_message,
+    decode_reply,
+)
 from server.errors import Refusal
 from server.http import calls
 from server.http.clients import Client
@@ -21,23 +29,50 @@ if TYPE_CHECKING:
     from server.app import Server
 
 OCTETS = "application/octet-stream"
-AUDIO_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".aif": "audio/aiff", ".aiff": "audio/aiff",
-               ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".json": "application/json"}
-# Written down because Windows lets any program change what mimetypes answers for .js, and browsers then refuse it.
-PAGE_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
-              ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
-              ".json": "application/json", ".map": "application/json", ".svg": "image/svg+xml", ".png": "image/png",
-              ".ico": "image/x-icon", ".woff2": "font/woff2", ".wasm": "application/wasm", ".txt": "text/plain",
-              ".webmanifest": "application/manifest+json", **AUDIO_TYPES}
+AUDIO_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".aif": "audio/aiff",
+    ".aiff": "audio/aiff",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".json": "application/json",
+}
+# Written down because Windows lets any program change what mimetypes answers for .js, and browsers
+# then refuse it.
+PAGE_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".wasm": "application/wasm",
+    ".txt": "text/plain",
+    ".webmanifest": "application/manifest+json",
+    **AUDIO_TYPES,
+}
 
 
 async def upload(server: Server, client: Client, request: web.Request) -> web.Response:
-    """The body into the spool, by the same state machine as an upload over OSC: same limits, same expiry."""
+    """The body into the spool, by the same state machine as an upload over OSC: same limits, same
+    expiry.
+    """
     identity = f"http-{secrets.token_hex(8)}"
     query = request.query
     owner = client.peer.session.client
-    opening = _request("open", identity, query.get("rate", 0), query.get("channels", 0), query.get("frames", 0),
-                       query.get("format", "wav"))
+    opening = _request(
+        "open",
+        identity,
+        query.get("rate", 0),
+        query.get("channels", 0),
+        query.get("frames", 0),
+        query.get("format", "wav"),
+    )
     _check_length(request, server)
     _check(await server.uploads.on_open(owner, opening, True))
     chunks = crc32 = size_bytes = 0
@@ -45,7 +80,11 @@ async def upload(server: Server, client: Client, request: web.Request) -> web.Re
         async for data in _chunks(request):
             _check(await server.uploads.on_data(owner, _request("data", identity, chunks, data)))
             chunks, crc32, size_bytes = chunks + 1, zlib.crc32(data, crc32), size_bytes + len(data)
-        done = _check(await server.uploads.on_close(owner, _request("close", identity, chunks, f"{crc32:08x}")))
+        done = _check(
+            await server.uploads.on_close(
+                owner, _request("close", identity, chunks, f"{crc32:08x}")
+            )
+        )
     finally:
         await server.uploads.drop(owner, identity)
     return web.json_response({"handle": done.values["handle"], "bytes": size_bytes})
@@ -59,7 +98,9 @@ async def _chunks(request: web.Request):
 
 async def _read(content: web.StreamReader) -> bytes:
     pieces, size_bytes = [], 0
-    while size_bytes < TCP_CHUNK_BYTES and (piece := await content.read(TCP_CHUNK_BYTES - size_bytes)):
+    while size_bytes < TCP_CHUNK_BYTES and (
+        piece := await content.read(TCP_CHUNK_BYTES - size_bytes)
+    ):
         pieces.append(piece)
         size_bytes += len(piece)
     return b"".join(pieces)
@@ -75,8 +116,11 @@ def _request(name: str, *atoms) -> Request:
 def _check_length(request: web.Request, server: Server) -> None:
     """What is announced as too large need not be sent first."""
     if (request.content_length or 0) > server.uploads.limit_bytes:
-        raise Refusal("too_large", f"{request.content_length / 1e6:.0f} MB are announced; at most "
-                                   f"{server.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)")
+        raise Refusal(
+            "too_large",
+            f"{request.content_length / 1e6:.0f} MB are announced; at most "
+            f"{server.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
+        )
 
 
 def _check(packets: list[bytes]) -> ReplyMessage:
@@ -93,7 +137,8 @@ async def audio(server: Server, request: web.Request) -> web.StreamResponse:
     identity = await server.file_lane(server.sandbox.audio_file, named)
     headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
     with await server.file_lane(opened, identity) as file:
-        # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an open file.
+        # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an
+        # open file.
         name = identity.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
         response = web.FileResponse(Path(name), headers=headers)
         await response.prepare(request)  # sends it all, before the file is closed
@@ -109,8 +154,12 @@ async def page(server: Server, name: str) -> web.StreamResponse:
 
 
 def _page_file(name: str) -> Path | None:
-    """Only what lies under the page's folder, links followed, and is of a kind that a page is made of."""
+    """Only what lies under the page's folder, links followed, and is of a kind that a page is made
+    of.
+    """
     if "\0" in name:
         return None
     path = (PAGE / name).resolve()
-    return path if path.is_relative_to(PAGE) and path.suffix in PAGE_TYPES and path.is_file() else None
+    return (
+        path if path.is_relative_to(PAGE) and path.suffix in PAGE_TYPES and path.is_file() else None
+    )

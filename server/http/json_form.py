@@ -1,4 +1,6 @@
-"""The table's values as JSON, both ways: arguments and keys by name, blobs as Base64, floats as short as they are."""
+"""The table's values as JSON, both ways: arguments and keys by name, blobs as Base64, floats as
+short as they are.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def parse(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadBody(f"expected a JSON object, came what is no JSON: {error}") from None
     if not isinstance(parsed, dict):
-        raise BadBody(f"expected a JSON object of argument names and values, came {type(parsed).__name__}")
+        raise BadBody(
+            f"expected a JSON object of argument names and values, came {type(parsed).__name__}"
+        )
     return parsed
 
 
@@ -33,24 +37,33 @@ def _no_constant(name: str) -> None:
 
 
 def message(address: str, body: dict[str, Any]) -> Message:
-    """The message that an OSC client would have sent. Raises BadBody; what the table says is checked by others."""
+    """The message that an OSC client would have sent.
+
+    Raises BadBody; what the table says is checked by others.
+    """
     row = ADDRESSES.get(address)
     if row is None:
         return Message(address)
     given = {name: value for name, value in body.items() if value is not None}
     atoms = _arguments(row, given)
     known_first = sorted(given, key=lambda name: name not in row.keys)
-    return Message(address, (*atoms, *(atom for name in known_first for atom in (name, _atom(name, given[name])))))
+    return Message(
+        address,
+        (*atoms, *(atom for name in known_first for atom in (name, _atom(name, given[name])))),
+    )
 
 
 def _arguments(row: Address, given: dict[str, Any]) -> list[Any]:
-    """Takes the row's arguments out of `given`, in the row's order, up to the first that is missing."""
+    """Takes the row's arguments out of `given`, in the row's order, up to the first that is
+    missing.
+    """
     atoms: list[Any] = []
     for arg in row.args:
         if arg.name in given:
             atoms += _atoms(arg, given.pop(arg.name))
         elif arg.rest or arg.default is REQUIRED:
-            given.clear()  # a required one is missing: the check names it, and not what comes after it
+            # a required one is missing: the check names it, and not what comes after it
+            given.clear()
             return atoms
         else:
             atoms.append(arg.default)
@@ -96,7 +109,12 @@ def _plain(value: Any) -> Any:
 
 
 def _short(number: float) -> float:
-    """0.4 where OSC's four bytes say 0.4000000059604645: the shortest decimal that stands for the same four."""
+    """0.4 where OSC's four bytes say 0.4000000059604645: the shortest decimal that stands for the
+    same four.
+    """
     packed = struct.pack(">f", number)
-    return next(short for digits in range(6, 10)
-                if struct.pack(">f", short := float(f"{number:.{digits}g}")) == packed)
+    return next(
+        short
+        for digits in range(6, 10)
+        if struct.pack(">f", short := float(f"{number:.{digits}g}")) == packed
+    )

@@ -9,23 +9,27 @@ from typing import Any
 from osc_protocol import ERROR_CODES, PROTOCOL_VERSION, REPLIES, REQUIRED, ROOT, Address, Arg, Reply
 from osc_protocol.addresses import AUDIO_FORMATS, REQUESTS_BY_SECTION
 from osc_protocol.arguments import FLOAT_MAX
-
 from server.http.calls import ALWAYS_EVENTS, STATUS
 from server.http.clients import NAME
 
 Schema = dict[str, Any]
 
-INT32 = {"type": "integer", "minimum": -2**31, "maximum": 2**31 - 1}
+INT32 = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
 TEXT = {"type": "string", "pattern": "^[^\\x00]*$"}
 TEXT_OR_NUMBER = {"type": ["integer", "number", "string"]}
 TYPES: dict[str, Schema] = {
-    "i": INT32, "f": {"type": "number", "minimum": -FLOAT_MAX, "maximum": FLOAT_MAX}, "s": TEXT,
-    "b": {"type": "string", "contentEncoding": "base64", "minLength": 4}, "any": TEXT_OR_NUMBER,
+    "i": INT32,
+    "f": {"type": "number", "minimum": -FLOAT_MAX, "maximum": FLOAT_MAX},
+    "s": TEXT,
+    "b": {"type": "string", "contentEncoding": "base64", "minLength": 4},
+    "any": TEXT_OR_NUMBER,
     "id": {"anyOf": [INT32, {**TEXT, "maxLength": 64}]},
 }
 CLIENT = {"$ref": "#/components/parameters/client"}
-DESCRIPTION = (f"The verbs of the OSC protocol (docs/osc.md), version {PROTOCOL_VERSION}, as JSON. An answer lists "
-               "what the verb says at once; what comes later comes as server-sent events.")
+DESCRIPTION = (
+    f"The verbs of the OSC protocol (docs/osc.md), version {PROTOCOL_VERSION}, as JSON. An answer lists "
+    "what the verb says at once; what comes later comes as server-sent events."
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -36,17 +40,37 @@ def document() -> Schema:
         "info": {"title": "retimbre", "version": str(PROTOCOL_VERSION), "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "tags": [{"name": section} for section in REQUESTS_BY_SECTION],
-        "paths": {**_files(), **{row.path: {"post": _operation(section, row)}
-                                 for section, rows in REQUESTS_BY_SECTION.items() for row in rows}},
+        "paths": {
+            **_files(),
+            **{
+                row.path: {"post": _operation(section, row)}
+                for section, rows in REQUESTS_BY_SECTION.items()
+                for row in rows
+            },
+        },
         "components": {
             "schemas": {**_reply_schemas(), "Failed": _replies(["fail"])},
-            "parameters": {"client": _query("client", "Your name: 1 to 64 characters without a slash. It is your "
-                                            "session, as the name of /notify is. Without it: one session a machine.",
-                                            {"type": "string", "pattern": f"^({NAME.pattern})?$"})},
-            "responses": {"Failed": _json("It was refused; the code of the /fail says why.",
-                                          {"$ref": "#/components/schemas/Failed"})},
-            "securitySchemes": {"password": {"type": "http", "scheme": "bearer",
-                                             "description": "From other machines only."}},
+            "parameters": {
+                "client": _query(
+                    "client",
+                    "Your name: 1 to 64 characters without a slash. It is your "
+                    "session, as the name of /notify is. Without it: one session a machine.",
+                    {"type": "string", "pattern": f"^({NAME.pattern})?$"},
+                )
+            },
+            "responses": {
+                "Failed": _json(
+                    "It was refused; the code of the /fail says why.",
+                    {"$ref": "#/components/schemas/Failed"},
+                )
+            },
+            "securitySchemes": {
+                "password": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "From other machines only.",
+                }
+            },
         },
         "security": [{}, {"password": []}],
     }
@@ -55,17 +79,30 @@ def document() -> Schema:
 def _operation(section: str, row: Address) -> Schema:
     answers = [name for name in row.replies if name not in ALWAYS_EVENTS]
     return {
-        "operationId": row.name.replace("/", "_"), "tags": [section], "summary": row.help, "parameters": [CLIENT],
+        "operationId": row.name.replace("/", "_"),
+        "tags": [section],
+        "summary": row.help,
+        "parameters": [CLIENT],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _body(row)}}},
-        "responses": {"200": _json("What the verb says at once.", _replies(answers, row)), **_failures()},
+        "responses": {
+            "200": _json("What the verb says at once.", _replies(answers, row)),
+            **_failures(),
+        },
     }
 
 
 def _body(row: Address) -> Schema:
     args = (*row.args, *row.keys.values())
-    needed = [arg.name for arg in row.args if arg.default is REQUIRED and not (arg.rest and arg.type != "s")]
-    body: Schema = {"type": "object", "additionalProperties": False,
-                    "properties": {arg.name: _argument(arg) for arg in args}}
+    needed = [
+        arg.name
+        for arg in row.args
+        if arg.default is REQUIRED and not (arg.rest and arg.type != "s")
+    ]
+    body: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {arg.name: _argument(arg) for arg in args},
+    }
     if row.keys and not row.args:
         body["minProperties"] = 1
     return {**body, "required": needed} if needed else body
@@ -75,8 +112,17 @@ def _argument(arg: Arg) -> Schema:
     """Of a request: what takes the rest may be one value or a list."""
     schema = _value(arg)
     if arg.rest:
-        schema = {"anyOf": [schema, {"type": "array", "items": schema, "maxItems": arg.rest,
-                                     "minItems": 1 if arg.type == "s" else 0}]}
+        schema = {
+            "anyOf": [
+                schema,
+                {
+                    "type": "array",
+                    "items": schema,
+                    "maxItems": arg.rest,
+                    "minItems": 1 if arg.type == "s" else 0,
+                },
+            ]
+        }
     if arg.default is not REQUIRED and arg.default is not None:
         schema = {**schema, "default": arg.default}
     return schema | _words(arg)
@@ -89,7 +135,11 @@ def _value(arg: Arg) -> Schema:
     elif arg.type == "s":
         schema["maxLength"] = arg.limit_bytes
     elif arg.type in "if":
-        schema |= {name: value for name, value in (("minimum", arg.low), ("maximum", arg.high)) if value is not None}
+        schema |= {
+            name: value
+            for name, value in (("minimum", arg.low), ("maximum", arg.high))
+            if value is not None
+        }
     return schema
 
 
@@ -101,8 +151,14 @@ def _words(arg: Arg) -> Schema:
 def _reply_schemas() -> dict[str, Schema]:
     """Each reply, and the /done of each verb that has one of its own."""
     plain = {_component(reply.name): _reply(reply, reply.args) for reply in REPLIES.values()}
-    ended = {_component(f"done/{row.name}"): _reply(REPLIES[f"{ROOT}/done"], (*REPLIES[f"{ROOT}/done"].args, *row.done))
-             for rows in REQUESTS_BY_SECTION.values() for row in rows if row.done}
+    ended = {
+        _component(f"done/{row.name}"): _reply(
+            REPLIES[f"{ROOT}/done"], (*REPLIES[f"{ROOT}/done"].args, *row.done)
+        )
+        for rows in REQUESTS_BY_SECTION.values()
+        for row in rows
+        if row.done
+    }
     plain["fail"]["properties"]["code"]["enum"] = list(ERROR_CODES)
     return plain | ended
 
@@ -111,15 +167,28 @@ def _reply(reply: Reply, args: Iterable[Arg]) -> Schema:
     properties = {"address": {"const": reply.path}}
     for arg in args:
         value = _value(arg)
-        properties[arg.name] = ({"type": "array", "items": value} if arg.rest else value) | _words(arg)
-    return {"type": "object", "description": reply.help, "properties": properties, "required": list(properties)}
+        properties[arg.name] = ({"type": "array", "items": value} if arg.rest else value) | _words(
+            arg
+        )
+    return {
+        "type": "object",
+        "description": reply.help,
+        "properties": properties,
+        "required": list(properties),
+    }
 
 
 def _replies(names: list[str], row: Address | None = None) -> Schema:
-    schemas = [_component(f"done/{row.name}" if name == "done" and row and row.done else name)
-               for name in (*names, "log")]
+    schemas = [
+        _component(f"done/{row.name}" if name == "done" and row and row.done else name)
+        for name in (*names, "log")
+    ]
     items = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in dict.fromkeys(schemas)]}
-    return {"type": "object", "required": ["replies"], "properties": {"replies": {"type": "array", "items": items}}}
+    return {
+        "type": "object",
+        "required": ["replies"],
+        "properties": {"replies": {"type": "array", "items": items}},
+    }
 
 
 def _component(name: str) -> str:
@@ -136,42 +205,98 @@ def _failures() -> dict[str, Schema]:
 
 
 def _query(name: str, description: str, schema: Schema, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema, "required": required}
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": schema,
+        "required": required,
+    }
 
 
 def _files() -> dict[str, Schema]:
     """The three addresses that the table does not have, because OSC does the same by other means."""
     number = {"type": "integer", "minimum": 0}
     upload = {
-        "operationId": "upload", "tags": ["Audio"], "summary": "Send audio in one piece; it is streamed to the disk.",
-        "parameters": [CLIENT,
-                       _query("format", "A whole file, or raw interleaved samples.",
-                              {"enum": list(AUDIO_FORMATS), "default": "wav"}),
-                       *(_query(name, f"{text}; for raw samples.", number)
-                         for name, text in (("rate", "Hz"), ("channels", "How many"), ("frames", "How many")))],
-        "requestBody": {"required": True, "content": {"application/octet-stream": {}, "audio/*": {}}},
-        "responses": {"200": _json("Where a path is wanted, say the handle.", {
-            "type": "object", "required": ["handle", "bytes"],
-            "properties": {"handle": {"type": "string"}, "bytes": number}}), **_failures()},
+        "operationId": "upload",
+        "tags": ["Audio"],
+        "summary": "Send audio in one piece; it is streamed to the disk.",
+        "parameters": [
+            CLIENT,
+            _query(
+                "format",
+                "A whole file, or raw interleaved samples.",
+                {"enum": list(AUDIO_FORMATS), "default": "wav"},
+            ),
+            *(
+                _query(name, f"{text}; for raw samples.", number)
+                for name, text in (("rate", "Hz"), ("channels", "How many"), ("frames", "How many"))
+            ),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {}, "audio/*": {}},
+        },
+        "responses": {
+            "200": _json(
+                "Where a path is wanted, say the handle.",
+                {
+                    "type": "object",
+                    "required": ["handle", "bytes"],
+                    "properties": {"handle": {"type": "string"}, "bytes": number},
+                },
+            ),
+            **_failures(),
+        },
     }
     download = {
-        "operationId": "file", "tags": ["Audio"], "summary": "A stem, a manifest, an upload or a file under a root.",
-        "parameters": [_query("path", "From /result, /done or an upload.", {"type": "string"}, required=True),
-                       {"name": "Range", "in": "header", "schema": {"type": "string"}, "required": False}],
-        "responses": {**{status: {"description": text, "content": {"*/*": {}}}
-                         for status, text in (("200", "The whole file."), ("206", "The asked for part of it."))},
-                      "304": {"description": "It has not changed."}, "416": {"description": "It is not that long."},
-                      **_failures()},
+        "operationId": "file",
+        "tags": ["Audio"],
+        "summary": "A stem, a manifest, an upload or a file under a root.",
+        "parameters": [
+            _query("path", "From /result, /done or an upload.", {"type": "string"}, required=True),
+            {"name": "Range", "in": "header", "schema": {"type": "string"}, "required": False},
+        ],
+        "responses": {
+            **{
+                status: {"description": text, "content": {"*/*": {}}}
+                for status, text in (
+                    ("200", "The whole file."),
+                    ("206", "The asked for part of it."),
+                )
+            },
+            "304": {"description": "It has not changed."},
+            "416": {"description": "It is not that long."},
+            **_failures(),
+        },
     }
     events = {
-        "operationId": "events", "tags": ["Jobs"], "summary": "What comes later: one event a message.",
+        "operationId": "events",
+        "tags": ["Jobs"],
+        "summary": "What comes later: one event a message.",
         "description": "`event:` is the address without /retimbre/, `data:` its values, `id:` a running number. After "
-                       "a gap that cannot be filled comes an event `lost`.",
-        "parameters": [CLIENT, _query("since", "Begin after this number; 0: with all that is kept.", number),
-                       {"name": "Last-Event-ID", "in": "header", "schema": number, "required": False,
-                        "description": "The same; browsers send it when they come back."}],
-        "responses": {"200": {"description": "Events, until one side ends it.",
-                              "content": {"text/event-stream": {"schema": {"type": "string"}}}}, **_failures()},
+        "a gap that cannot be filled comes an event `lost`.",
+        "parameters": [
+            CLIENT,
+            _query("since", "Begin after this number; 0: with all that is kept.", number),
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": number,
+                "required": False,
+                "description": "The same; browsers send it when they come back.",
+            },
+        ],
+        "responses": {
+            "200": {
+                "description": "Events, until one side ends it.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **_failures(),
+        },
     }
-    return {f"{ROOT}/events": {"get": events}, f"{ROOT}/audio/upload": {"post": upload},
-            f"{ROOT}/audio/file": {"get": download}}
+    return {
+        f"{ROOT}/events": {"get": events},
+        f"{ROOT}/audio/upload": {"post": upload},
+        f"{ROOT}/audio/file": {"get": download},
+    }

@@ -1,11 +1,13 @@
-"""OSCQuery: the address table as a tree that clients can browse (github.com/Vidvox/OSCQueryProposal).
+"""OSCQuery: the address table as a tree that clients can browse
+(github.com/Vidvox/OSCQueryProposal).
 
     GET /?HOST_INFO             where OSC and the websocket are
     GET /retimbre/edit          one node with all that lies under it; ?TYPE and the like: one attribute of it
     websocket                   LISTEN and IGNORE; binary frames are OSC, in both directions
 
-What a client sends is write-only here (ACCESS 2), what the server sends is read-only (1). TYPE has the arguments
-that must be there, OVERLOADS the ways to say more: further arguments, then each key with its value.
+What a client sends is write-only here (ACCESS 2), what the server sends is read-only (1). TYPE has
+the arguments that must be there, OVERLOADS the ways to say more: further arguments, then each key
+with its value.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
 from osc_protocol import ADDRESSES, REPLIES, REQUIRED, ROOT, Address, Arg, Reply
 
 if TYPE_CHECKING:
@@ -23,8 +26,18 @@ Node = dict[str, Any]
 NO_VALUE, READABLE, WRITABLE = 0, 1, 2
 TAGS = {"id": "s", "any": "s"}  # the others are called as OSC calls them
 NOTHING = "N"  # the type of a message without arguments: a button's
-ATTRIBUTES = ("FULL_PATH", "CONTENTS", "TYPE", "ACCESS", "VALUE", "RANGE", "DESCRIPTION", "EXTENDED_TYPE", "CRITICAL",
-              "OVERLOADS")
+ATTRIBUTES = (
+    "FULL_PATH",
+    "CONTENTS",
+    "TYPE",
+    "ACCESS",
+    "VALUE",
+    "RANGE",
+    "DESCRIPTION",
+    "EXTENDED_TYPE",
+    "CRITICAL",
+    "OVERLOADS",
+)
 NOT_SUPPORTED = ("TAGS", "UNIT", "CLIPMODE", "HTML")  # the proposal's other attributes
 REQUIRED_ATTRIBUTES = ("FULL_PATH", "CONTENTS", "TYPE")
 COMMANDS = ("LISTEN", "PATH_CHANGED")
@@ -47,7 +60,9 @@ class Names:
 
 
 def answer(server: Server, request: web.Request) -> web.Response:
-    """A node, or attributes of one: 204 for what is not to be had, 400 for no attribute, 404 for no node."""
+    """A node, or attributes of one: 204 for what is not to be had, 400 for no attribute, 404 for no
+    node.
+    """
     asked = list(request.query)
     if "HOST_INFO" in asked:
         return web.json_response(host_info(server, request))
@@ -56,19 +71,32 @@ def answer(server: Server, request: web.Request) -> web.Response:
         raise web.HTTPNotFound(reason=f"no node {request.rel_url.raw_path}; GET / shows them all")
     unknown = [name for name in asked if name not in ATTRIBUTES + NOT_SUPPORTED]
     if unknown:
-        raise web.HTTPBadRequest(reason=f"no attribute {unknown[0][:40]!r}; there are {', '.join(ATTRIBUTES)}")
+        raise web.HTTPBadRequest(
+            reason=f"no attribute {unknown[0][:40]!r}; there are {', '.join(ATTRIBUTES)}"
+        )
     is_hidden = "VALUE" in asked and not node["ACCESS"] & READABLE
     if is_hidden or any(name in NOT_SUPPORTED for name in asked):
         return web.Response(status=204)
-    return web.json_response({name: node[name] for name in asked if name in node} if asked else node)
+    return web.json_response(
+        {name: node[name] for name in asked if name in node} if asked else node
+    )
 
 
 def host_info(server: Server, request: web.Request) -> Node:
     """Where the servers are: the addresses are those that this client has reached."""
-    own = request.transport.get_extra_info("sockname")[0] if request.transport else server.config.host
+    own = (
+        request.transport.get_extra_info("sockname")[0] if request.transport else server.config.host
+    )
     optional = (*(name for name in ATTRIBUTES if name not in REQUIRED_ATTRIBUTES), *COMMANDS)
-    return {"NAME": "retimbre", "OSC_IP": own, "OSC_PORT": server.port, "OSC_TRANSPORT": "UDP",
-            "WS_IP": own, "WS_PORT": server.http_port, "EXTENSIONS": dict.fromkeys(optional, True)}
+    return {
+        "NAME": "retimbre",
+        "OSC_IP": own,
+        "OSC_PORT": server.port,
+        "OSC_TRANSPORT": "UDP",
+        "WS_IP": own,
+        "WS_PORT": server.http_port,
+        "EXTENSIONS": dict.fromkeys(optional, True),
+    }
 
 
 def find(root: Node, path: str) -> Node | None:
@@ -111,8 +139,12 @@ def _method(path: str, names: Names) -> Node:
         node = {"DESCRIPTION": reply.help, **_signature(reply, reply.args, names)}
     if row:
         needed = [arg for arg in row.args if arg.default is REQUIRED]
-        node = {"DESCRIPTION": row.help, "CRITICAL": row.critical, **_signature(row, needed, names),
-                "OVERLOADS": _overloads(row, needed, names)}
+        node = {
+            "DESCRIPTION": row.help,
+            "CRITICAL": row.critical,
+            **_signature(row, needed, names),
+            "OVERLOADS": _overloads(row, needed, names),
+        }
     node["ACCESS"] = READABLE * bool(reply) | WRITABLE * bool(row)
     return {name: value for name, value in node.items() if value not in ("", [])}
 
@@ -120,18 +152,27 @@ def _method(path: str, names: Names) -> Node:
 def _overloads(row: Address, needed: list[Arg], names: Names) -> list[Node]:
     """One more optional argument each time, then all of them and one key with its value."""
     optional = [arg for arg in row.args if arg.default is not REQUIRED]
-    longer = [_signature(row, [*needed, *optional[:count + 1]], names) for count in range(len(optional))]
-    keyed = [{"DESCRIPTION": arg.help, **_signature(row, [*row.args, Arg("key", "s", choices=(arg.name,)), arg], names)}
-             for arg in row.keys.values()]
+    longer = [
+        _signature(row, [*needed, *optional[: count + 1]], names) for count in range(len(optional))
+    ]
+    keyed = [
+        {
+            "DESCRIPTION": arg.help,
+            **_signature(row, [*row.args, Arg("key", "s", choices=(arg.name,)), arg], names),
+        }
+        for arg in row.keys.values()
+    ]
     return longer + keyed
 
 
 def _signature(row: Address | Reply, args: list[Arg] | tuple[Arg, ...], names: Names) -> Node:
     if not args:
         return {"TYPE": NOTHING}
-    return {"TYPE": "".join(TAGS.get(arg.type, arg.type) for arg in args),
-            "EXTENDED_TYPE": [arg.name for arg in args],
-            "RANGE": [_range(arg, names.of(row, arg)) for arg in args]}
+    return {
+        "TYPE": "".join(TAGS.get(arg.type, arg.type) for arg in args),
+        "EXTENDED_TYPE": [arg.name for arg in args],
+        "RANGE": [_range(arg, names.of(row, arg)) for arg in args],
+    }
 
 
 def _range(arg: Arg, choices: list[str]) -> Node | None:
@@ -139,4 +180,6 @@ def _range(arg: Arg, choices: list[str]) -> Node | None:
         return {"VALS": choices}
     if arg.type not in "if":
         return None
-    return {name: value for name, value in (("MIN", arg.low), ("MAX", arg.high)) if value is not None} or None
+    return {
+        name: value for name, value in (("MIN", arg.low), ("MAX", arg.high)) if value is not None
+    } or None

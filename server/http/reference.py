@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from osc_protocol import ERROR_CODES, REQUIRED, ROOT, Address, Arg
 from osc_protocol.addresses import HTTP_PORT, REQUESTS_BY_SECTION
-
 from server.http import app, calls, clients, events, oscquery, websocket
 from server.sessions import MAX_WAITING
 
@@ -175,12 +174,23 @@ errors (`tests/server/test_harp.py`, skipped where Gradio is missing). Not run: 
 def page() -> str:
     """The whole page, as Markdown."""
     return PAGE.format(
-        port=HTTP_PORT, root=ROOT, max_events=events.MAX_EVENTS, max_bytes=events.MAX_BYTES >> 20,
-        body=calls.MAX_BODY_BYTES >> 20, connections=app.MAX_CONNECTIONS, clients=clients.MAX_CLIENTS,
-        streams=events.MAX_STREAMS, waiting=MAX_WAITING, keepalive=app.KEEPALIVE_SECONDS,
-        keep=clients.KEEP_SECONDS / 3600, unread=websocket.MAX_UNREAD_BYTES >> 20,
-        attributes=_listed(oscquery.ATTRIBUTES), not_supported=_listed(oscquery.NOT_SUPPORTED),
-        verbs=_verbs(), statuses=_statuses())
+        port=HTTP_PORT,
+        root=ROOT,
+        max_events=events.MAX_EVENTS,
+        max_bytes=events.MAX_BYTES >> 20,
+        body=calls.MAX_BODY_BYTES >> 20,
+        connections=app.MAX_CONNECTIONS,
+        clients=clients.MAX_CLIENTS,
+        streams=events.MAX_STREAMS,
+        waiting=MAX_WAITING,
+        keepalive=app.KEEPALIVE_SECONDS,
+        keep=clients.KEEP_SECONDS / 3600,
+        unread=websocket.MAX_UNREAD_BYTES >> 20,
+        attributes=_listed(oscquery.ATTRIBUTES),
+        not_supported=_listed(oscquery.NOT_SUPPORTED),
+        verbs=_verbs(),
+        statuses=_statuses(),
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -190,7 +200,13 @@ def _listed(names: Iterable[str]) -> str:
 def _verbs() -> str:
     lines = []
     for title, rows in REQUESTS_BY_SECTION.items():
-        lines += [f"### {title}\n", "| POST | body | answer |", "|---|---|---|", *map(_verb, rows), ""]
+        lines += [
+            f"### {title}\n",
+            "| POST | body | answer |",
+            "|---|---|---|",
+            *map(_verb, rows),
+            "",
+        ]
     return "\n".join(lines).rstrip()
 
 
@@ -198,18 +214,31 @@ def _verb(row: Address) -> str:
     later = JOB_EVENTS if "ack" in row.replies else calls.ALWAYS_EVENTS
     answers = [f"*{name}*" if name in later else name for name in row.replies]
     keys = ["keys"] if row.keys else []
-    return f"| `{row.path}` | {', '.join([*map(_argument, row.args), *keys])} | {', '.join(answers)} |"
+    return (
+        f"| `{row.path}` | {', '.join([*map(_argument, row.args), *keys])} | {', '.join(answers)} |"
+    )
 
 
 def _argument(arg: Arg) -> str:
     shown = f"{arg.name}…" if arg.rest else arg.name
-    return f"**{shown}**" if arg.default is REQUIRED and not (arg.rest and arg.type != "s") else shown
+    return (
+        f"**{shown}**" if arg.default is REQUIRED and not (arg.rest and arg.type != "s") else shown
+    )
 
 
 def _statuses() -> str:
-    rows = [f"| {status} | {_listed(code for code in ERROR_CODES if calls.STATUS[code] == status)} |"
-            for status in sorted(set(calls.STATUS.values()))]
-    return "\n".join(["| status | codes |", "|---|---|", *rows, "| 415 | the content type of a POST is another |"])
+    rows = [
+        f"| {status} | {_listed(code for code in ERROR_CODES if calls.STATUS[code] == status)} |"
+        for status in sorted(set(calls.STATUS.values()))
+    ]
+    return "\n".join(
+        [
+            "| status | codes |",
+            "|---|---|",
+            *rows,
+            "| 415 | the content type of a POST is another |",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Who may come in over HTTP? A browser lets any web page send requests to this machine; this is what stops them.
+"""Who may come in over HTTP?
+
+A browser lets any web page send requests to this machine; this is what stops them.
 
 Rule 1: the Host header must name this server as it can be reached without a foreign name server (a page whose name
     is made to point here, "DNS rebinding", sends its own name).
@@ -6,7 +8,8 @@ Rule 2: an Origin, when there is one, must be ours; what a browser marks as comi
     but for following a link to the page itself, which shows it and tells the other site nothing.
 Rule 3: what changes something is a POST with a content type that no form can send, so a browser asks us before
     (a preflight), and nobody answers.
-Rule 4: from other machines everything needs the password, as Bearer or (for the browser's own dialogue) Basic.
+Rule 4: from other machines everything needs the password, as Bearer or (for the browser's own
+dialogue) Basic.
 """
 
 from __future__ import annotations
@@ -29,11 +32,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEADERS = {
-    # The page may load and reach only this server. blob: is audio that was recorded or decoded in the page itself;
-    # inline styles are what waveform libraries set on the elements that they draw.
+    # The page may load and reach only this server. blob: is audio that was recorded or decoded in
+    # the page itself; inline styles are what waveform libraries set on the elements that they draw.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-                               "media-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-                               "form-action 'none'; frame-ancestors 'none'",
+    "media-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
     "Server": "retimbre",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -74,7 +77,9 @@ def guard(server: Server):
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            response = calls.refusal(request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status)
+            response = calls.refusal(
+                request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status
+            )
             if hdrs.ALLOW in error.headers:
                 response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
             return response
@@ -82,7 +87,9 @@ def guard(server: Server):
             raise  # the client has gone
         except Exception as error:  # a mistake of ours: the client must hear of it all the same
             log.exception("a request failed", extra={"verb": request.method, "said": request.path})
-            return calls.refusal(request.path, "internal", f"{type(error).__name__}: {error}; the log has more")
+            return calls.refusal(
+                request.path, "internal", f"{type(error).__name__}: {error}; the log has more"
+            )
 
     return let_in
 
@@ -111,24 +118,37 @@ def _check_host(request: web.Request, server: Server) -> None:
     except ValueError:
         host, port = "", 0
     own = request.transport.get_extra_info("sockname") if request.transport else None
-    is_ours = (host in ("localhost", server.config.host.lower()) or is_loopback(host) or _is_same(host, own)
-               or _is_announced(host, request, server))
+    is_ours = (
+        host in ("localhost", server.config.host.lower())
+        or is_loopback(host)
+        or _is_same(host, own)
+        or _is_announced(host, request, server)
+    )
     if not is_ours or port != server.http_port:
-        raise Forbidden(f"Host {request.headers.get(hdrs.HOST, '')!r} is not this server; ask for "
-                        f"http://127.0.0.1:{server.http_port}/, or start it with --host")
+        raise Forbidden(
+            f"Host {request.headers.get(hdrs.HOST, '')!r} is not this server; ask for "
+            f"http://127.0.0.1:{server.http_port}/, or start it with --host"
+        )
 
 
 def _is_announced(host: str, request: web.Request, server: Server) -> bool:
-    """Our zeroconf name, for other machines: on its own machine a browser needs no password, and anybody on the
-    network may answer for such a name."""
+    """Our zeroconf name, for other machines: on its own machine a browser needs no password, and
+    anybody on the network may answer for such a name.
+    """
     announced = server.announcement
-    return announced is not None and host == announced.host.lower() and not is_loopback(request.remote or "")
+    return (
+        announced is not None
+        and host == announced.host.lower()
+        and not is_loopback(request.remote or "")
+    )
 
 
 def _is_same(host: str, sockname: tuple | None) -> bool:
     """Whether the client asked for the very address that its connection has reached."""
     try:
-        return bool(sockname) and ipaddress.ip_address(host) == ipaddress.ip_address(sockname[0].partition("%")[0])
+        return bool(sockname) and ipaddress.ip_address(host) == ipaddress.ip_address(
+            sockname[0].partition("%")[0]
+        )
     except ValueError:
         return False
 
@@ -136,11 +156,16 @@ def _is_same(host: str, sockname: tuple | None) -> bool:
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin.lower() != f"http://{request.headers[hdrs.HOST].lower()}":
-        raise Forbidden(f"Origin {origin!r} is another site; this server answers its own page and programs only")
+        raise Forbidden(
+            f"Origin {origin!r} is another site; this server answers its own page and programs only"
+        )
     site = request.headers.get("Sec-Fetch-Site", "none")
-    follows_link = (request.method == "GET" and request.path in PAGES
-                    and request.headers.get("Sec-Fetch-Mode") == "navigate"
-                    and request.headers.get("Sec-Fetch-Dest") == "document")
+    follows_link = (
+        request.method == "GET"
+        and request.path in PAGES
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
     if site not in ("same-origin", "none") and not follows_link:
         raise Forbidden(f"a {site} request; this server answers its own page and programs only")
 

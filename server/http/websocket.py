@@ -1,7 +1,9 @@
-"""The websocket of OSCQuery: text frames are commands, binary frames are OSC packets, in both directions.
+"""The websocket of OSCQuery: text frames are commands, binary frames are OSC packets, in both
+directions.
 
-A client that sends OSC here is a client like one on TCP. One that LISTENs to what the server sends gets every such
-message, also about other clients' jobs. One that does not read is cut off, as on TCP.
+A client that sends OSC here is a client like one on TCP. One that LISTENs to what the server sends
+gets every such message, also about other clients' jobs. One that does not read is cut off, as on
+TCP.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
-from osc_protocol import REPLIES, ROOT, encode
 
+from osc_protocol import REPLIES, ROOT, encode
 from server.http.oscquery import Node
 from server.sessions import Peer
 from server.transports import MAX_FRAME_BYTES, Link
@@ -59,7 +61,8 @@ class SocketLink(Link):
 
     async def write(self, socket: web.WebSocketResponse) -> None:
         """Send what waits, for ever."""
-        with contextlib.suppress(ConnectionError):  # the reader has gone, and the reading side ends this
+        # the reader has gone, and the reading side ends this
+        with contextlib.suppress(ConnectionError):
             while True:
                 data = await self._queue.get()
                 await (socket.send_str(data) if isinstance(data, str) else socket.send_bytes(data))
@@ -83,7 +86,7 @@ class Ear(Link):
         self.paths: set[str] = set()
 
     def send(self, packet: bytes) -> None:
-        path = packet[:packet.index(b"\0")].decode("ascii")
+        path = packet[: packet.index(b"\0")].decode("ascii")
         if path == CHANGED:  # names of styles stand all over the tree
             self._link.put(json.dumps({"COMMAND": "PATH_CHANGED", "DATA": ROOT}))
         if path in self.paths:
@@ -96,9 +99,13 @@ class Ear(Link):
         """Nothing comes in here."""
 
 
-async def serve(server: Server, request: web.Request, sockets: set[web.WebSocketResponse]) -> web.WebSocketResponse:
+async def serve(
+    server: Server, request: web.Request, sockets: set[web.WebSocketResponse]
+) -> web.WebSocketResponse:
     """One websocket from its beginning to its end."""
-    socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_FRAME_BYTES)
+    socket = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS, heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_FRAME_BYTES
+    )
     await socket.prepare(request)
     link = SocketLink(request)
     peer = server.sessions.peer(link)

@@ -11,25 +11,28 @@ LONGEST_LAG_SECONDS = 2.0  # what a driver reports beyond this is nonsense
 class FrameClock:
     """Which frame was at the converter at a time of `time.perf_counter`, which all processes share.
 
-    `tick` belongs to the callback: it stores two numbers. A callback is late by chance and never early, so the
-    earliest of the last TICKS tells the time. For as long after frames were lost, the answer is late by them: the
-    direction in which `Transport` expects errors.
+    `tick` belongs to the callback: it stores two numbers. A callback is late by chance and never
+    early, so the earliest of the last TICKS tells the time. For as long after frames were lost, the
+    answer is late by them: the direction in which `Transport` expects errors.
     """
 
     def __init__(self, rate_hz: int, usual_lag_seconds: float) -> None:
         self._rate_hz, self._usual_lag_seconds = rate_hz, usual_lag_seconds
-        self._offsets = np.full(TICKS, -np.inf)  # frames that had come at a callback - frames by the clock
+        # frames that had come at a callback - frames by the clock
+        self._offsets = np.full(TICKS, -np.inf)
         self._lags_seconds = np.zeros(TICKS)
         self.ticks = 0
 
     def tick(self, frame: int, seconds: float, lag_seconds: float) -> None:
-        """A block that begins with `frame` came at `seconds`; the driver says that it is `lag_seconds` old."""
+        """A block that begins with `frame` came at `seconds`; the driver says that it is
+        `lag_seconds` old.
+        """
         self._offsets[self.ticks % TICKS] = frame - seconds * self._rate_hz
         self._lags_seconds[self.ticks % TICKS] = lag_seconds
         self.ticks += 1
 
     def frame_at(self, seconds: float) -> float:
         """After the first tick, for any thread."""
-        lag = float(np.median(self._lags_seconds[:min(self.ticks, TICKS)]))
+        lag = float(np.median(self._lags_seconds[: min(self.ticks, TICKS)]))
         lag = lag if 0 < lag < LONGEST_LAG_SECONDS else self._usual_lag_seconds
         return float(self._offsets.max()) + (seconds + lag) * self._rate_hz

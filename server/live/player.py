@@ -39,7 +39,7 @@ class Player:
         for clip in self._clips:
             first, last = max(clip.start, at), min(clip.end, at + len(out))
             if first < last:
-                out[first - at:last - at] += clip.samples[first - clip.start:last - clip.start]
+                out[first - at : last - at] += clip.samples[first - clip.start : last - clip.start]
 
     def play(self, samples: np.ndarray, starts: list[int], now: int) -> None:
         """Play [frames, channels], once from each start on; what still sounds then, ends there.
@@ -55,9 +55,16 @@ class Player:
 
     def silence(self, at: int) -> None:
         """End everything at a frame that is still to come, with a fade."""
-        self._clips = tuple(clip if clip.end <= at else
-                            Clip(clip.start, self._faded(clip.samples[:at - clip.start + self._fade], at_start=False))
-                            for clip in self._clips if clip.start < at)
+        self._clips = tuple(
+            clip
+            if clip.end <= at
+            else Clip(
+                clip.start,
+                self._faded(clip.samples[: at - clip.start + self._fade], at_start=False),
+            )
+            for clip in self._clips
+            if clip.start < at
+        )
 
     def _faded(self, samples: np.ndarray, at_start: bool) -> np.ndarray:
         samples = samples.copy()
@@ -66,12 +73,14 @@ class Player:
         if at_start:
             samples[:length] *= rise
         else:
-            samples[len(samples) - length:] *= rise[::-1]
+            samples[len(samples) - length :] *= rise[::-1]
         return samples
 
 
 def as_channels(samples: np.ndarray, channels: int) -> np.ndarray:
-    """[frames, any] to [frames, channels]: mono goes to all, too many are cut off, missing ones stay silent."""
+    """[frames, any] to [frames, channels]: mono goes to all, too many are cut off, missing ones
+    stay silent.
+    """
     if samples.shape[1] == 1:
         return np.repeat(samples, channels, axis=1)
     fitted = np.zeros((len(samples), channels), np.float32)

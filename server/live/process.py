@@ -1,6 +1,8 @@
-"""Live audio as a process: `python -m server.live.process`. One JSON object a line, as with the engine's worker.
+"""Live audio as a process: `python -m server.live.process`. One JSON object a line, as with the
+engine's worker.
 
-requests  {"op": "start" | "devices" | "transport" | "status" | "capture" | "play" | "silence" | "measure", "n", …}
+requests  {"op": "start" | "devices" | "transport" | "status" | "capture" | "play" | "silence" |
+"measure", "n", …}
 events    {"event": "reply", "n", …}   {"event": "refused", "n", "code", "message"}
           {"event": "xruns", "count"}   {"event": "lost", "code", "message"}: the last word, the process ends
 
@@ -28,11 +30,16 @@ WATCH_SECONDS = 0.5
 LOST_SECONDS = 4.0  # without a callback: longer than any block, and than a laptop that swaps
 PEAK_SECONDS = 0.5
 CLOSE_SECONDS = 2.0
-REPEAT_SECONDS = 3.0  # a request over UDP may come again while the first one runs: one sweep answers both
-LEAD_SECONDS = 0.05  # from a request to the first frame that can still be put out, beside two blocks
+# a request over UDP may come again while the first one runs: one sweep answers both
+REPEAT_SECONDS = 3.0
+# from a request to the first frame that can still be put out, beside two blocks
+LEAD_SECONDS = 0.05
 SILENCE_DBFS = -200.0
-NO_TRANSPORT = ("no_transport", "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
-                                "beat, once when it starts and now and then while it plays")
+NO_TRANSPORT = (
+    "no_transport",
+    "where the bars are is not known; let the DAW send /retimbre/live/transport tempo "
+    "beat, once when it starts and now and then while it plays",
+)
 
 
 class Process:
@@ -54,9 +61,12 @@ class Process:
                 self.say("reply", n=number, **(OPS[request.pop("op")](self, **request) or {}))
             except Refusal as refusal:
                 self.say("refused", n=number, code=refusal.code, message=refusal.message)
-            except Exception as error:  # a mistake of ours, or a driver's; the server's client must hear of it
+            except Exception as error:
+                # a mistake of ours, or a driver's; the server's client must hear of it
                 traceback.print_exc()
-                self.say("refused", n=number, code="internal", message=f"{type(error).__name__}: {error}")
+                self.say(
+                    "refused", n=number, code="internal", message=f"{type(error).__name__}: {error}"
+                )
 
     def say(self, event: str, **values: Any) -> None:
         """One event. For any thread but the callback."""
@@ -72,15 +82,21 @@ class Process:
             if stream is None:
                 continue
             if stream.silent_seconds() > LOST_SECONDS:
-                self.say("lost", code="no_device", message=f"{stream.input['name']} is gone or its driver has stopped; "
-                                                           "connect it, then send /retimbre/live/start")
+                self.say(
+                    "lost",
+                    code="no_device",
+                    message=f"{stream.input['name']} is gone or its driver has stopped; "
+                    "connect it, then send /retimbre/live/start",
+                )
                 os._exit(1)  # closing a stream whose device is gone may block for ever
             if stream.xruns != self._told_xruns:
                 self._told_xruns = stream.xruns
                 self.say("xruns", count=self._told_xruns)
 
     def close(self) -> None:
-        """Give the devices back, and end with the interpreter's exit; a driver that hangs is not waited for."""
+        """Give the devices back, and end with the interpreter's exit; a driver that hangs is not
+        waited for.
+        """
         guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
         guard.daemon = True
         guard.start()
@@ -103,7 +119,9 @@ class Process:
         return {"devices": _portaudio().devices()}
 
     def transport(self, at: float, offset: float, **position: Any) -> None:
-        """The DAW was at `position` at time `at`, and its sound arrives here `offset` seconds later."""
+        """The DAW was at `position` at time `at`, and its sound arrives here `offset` seconds
+        later.
+        """
         self._transport.update(Position(**position), self._stream.clock.frame_at(at + offset))
 
     def status(self) -> dict[str, Any]:
@@ -113,11 +131,19 @@ class Process:
         stream, ring = self._stream, self._stream.ring
         recent = min(ring.head - ring.oldest, round(PEAK_SECONDS * stream.rate_hz))
         peak = float(np.abs(ring.read(ring.head - recent, recent)).max(initial=0.0))
-        return {"input": stream.input["name"], "output": stream.output["name"] if stream.output else "none",
-                "rate": stream.rate_hz, "channels": stream.channels, **self._latencies(),
-                "round_trip": -1 if stream.measured is None else stream.measured, "xruns": stream.xruns,
-                "seconds": ring.capacity / stream.rate_hz, "filled": (ring.head - ring.oldest) / stream.rate_hz,
-                "peak": _dbfs(peak), **self._clock()}
+        return {
+            "input": stream.input["name"],
+            "output": stream.output["name"] if stream.output else "none",
+            "rate": stream.rate_hz,
+            "channels": stream.channels,
+            **self._latencies(),
+            "round_trip": -1 if stream.measured is None else stream.measured,
+            "xruns": stream.xruns,
+            "seconds": ring.capacity / stream.rate_hz,
+            "filled": (ring.head - ring.oldest) / stream.rate_hz,
+            "peak": _dbfs(peak),
+            **self._clock(),
+        }
 
     def capture(self, bars: int, path: str) -> dict[str, Any]:
         """Write the last whole bars to a file."""
@@ -134,18 +160,29 @@ class Process:
             os.replace(part, path)
         except (OSError, soundfile.LibsndfileError) as error:
             raise Refusal("disk_full", f"the captured bars cannot be written: {error}") from error
-        return {"rate": stream.rate_hz, "channels": stream.channels, "frames": span.frames, "beat": span.beat,
-                "tempo": self._transport.position.tempo_bpm, "is_silent": bool(not samples.any()),
-                "xruns": stream.xruns_within(span.start, span.frames)}
+        return {
+            "rate": stream.rate_hz,
+            "channels": stream.channels,
+            "frames": span.frames,
+            "beat": span.beat,
+            "tempo": self._transport.position.tempo_bpm,
+            "is_silent": bool(not samples.any()),
+            "xruns": stream.xruns_within(span.start, span.frames),
+        }
 
     def _too_few(self, bars: int, frames: int) -> str:
         stream, ring = self._stream, self._stream.ring
         there = self._transport.whole_bars(ring.oldest, ring.head)
         needed_seconds = frames * (bars + 1) / bars / stream.rate_hz
-        cure = ("wait until more has been heard" if needed_seconds <= ring.capacity / stream.rate_hz else
-                f"/retimbre/live/start … seconds {math.ceil(needed_seconds)} remembers enough")
-        return (f"bars: {bars} were asked for, and {there} whole bars are remembered "
-                f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for fewer")
+        cure = (
+            "wait until more has been heard"
+            if needed_seconds <= ring.capacity / stream.rate_hz
+            else f"/retimbre/live/start … seconds {math.ceil(needed_seconds)} remembers enough"
+        )
+        return (
+            f"bars: {bars} were asked for, and {there} whole bars are remembered "
+            f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for fewer"
+        )
 
     def play(self, path: str, times: int) -> dict[str, Any]:
         """Play a file in time, from the next bar line that can be reached."""
@@ -153,18 +190,30 @@ class Process:
 
         stream, transport = self._stream, self._bars()
         if stream.output is None:
-            raise Refusal("no_device", "live audio was started with output none, so nothing can be played")
+            raise Refusal(
+                "no_device", "live audio was started with output none, so nothing can be played"
+            )
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         if rate_hz != stream.rate_hz:
-            raise Refusal("bad_audio", f"the stem has {rate_hz} Hz and live audio runs at {stream.rate_hz} Hz; "
-                                       "start live audio with the stem's rate, or place the stem in the DAW")
+            raise Refusal(
+                "bad_audio",
+                f"the stem has {rate_hz} Hz and live audio runs at {stream.rate_hz} Hz; "
+                "start live audio with the stem's rate, or place the stem in the DAW",
+            )
         now = stream.ring.head
         beat = transport.next_bar(now + self._lead() + stream.round_trip)
         bars = self._bars_of(len(samples))
-        starts = [transport.frame_of(beat + bars * time_ * transport.position.bar_beats) - stream.round_trip
-                  for time_ in range(times)]
+        starts = [
+            transport.frame_of(beat + bars * time_ * transport.position.bar_beats)
+            - stream.round_trip
+            for time_ in range(times)
+        ]
         stream.player.play(samples, starts, now)
-        return {"beat": beat, "seconds": (starts[0] + stream.round_trip - now) / stream.rate_hz, "times": times}
+        return {
+            "beat": beat,
+            "seconds": (starts[0] + stream.round_trip - now) / stream.rate_hz,
+            "times": times,
+        }
 
     def _bars_of(self, frames: int) -> int:
         """Whole bars that hold so many frames: where the next time begins."""
@@ -181,7 +230,9 @@ class Process:
 
         stream = self._stream
         if stream.output is None:
-            raise Refusal("no_device", "live audio was started with output none, so nothing can be measured")
+            raise Refusal(
+                "no_device", "live audio was started with output none, so nothing can be measured"
+            )
         if time.perf_counter() - self._measured_at < REPEAT_SECONDS:
             return self._round_trip()
         played = measure.sweep(stream.rate_hz)
@@ -190,11 +241,18 @@ class Process:
         frames = len(played) + round(measure.LISTEN_SECONDS * stream.rate_hz)
         while stream.ring.head < at + frames and stream.silent_seconds() < LOST_SECONDS:
             time.sleep(0.02)
-        found = measure.find(played, stream.ring.read(at, frames)) if stream.ring.head >= at + frames else None
+        found = (
+            measure.find(played, stream.ring.read(at, frames))
+            if stream.ring.head >= at + frames
+            else None
+        )
         if found is None:
-            raise Refusal("not_heard", f"a sweep was played on {stream.output['name']} and did not arrive at "
-                                       f"{stream.input['name']}: connect output and input (a cable, a loopback "
-                                       "device, a microphone before the speaker), and stop other sound")
+            raise Refusal(
+                "not_heard",
+                f"a sweep was played on {stream.output['name']} and did not arrive at "
+                f"{stream.input['name']}: connect output and input (a cable, a loopback "
+                "device, a microphone before the speaker), and stop other sound",
+            )
         stream.measured, self._measured_at = found, time.perf_counter()
         return self._round_trip()
 
@@ -220,13 +278,25 @@ class Process:
         position, ring = self._transport.position, self._stream.ring
         if position is None:
             return {"tempo": 0.0, "meter_num": 0, "meter_den": 0, "beat": 0.0, "bars": 0}
-        return {"tempo": position.tempo_bpm, "meter_num": position.meter_num, "meter_den": position.meter_den,
-                "beat": self._transport.beat_at(ring.head),
-                "bars": self._transport.whole_bars(ring.oldest, ring.head)}
+        return {
+            "tempo": position.tempo_bpm,
+            "meter_num": position.meter_num,
+            "meter_den": position.meter_den,
+            "beat": self._transport.beat_at(ring.head),
+            "bars": self._transport.whole_bars(ring.oldest, ring.head),
+        }
 
 
-OPS = {"start": Process.start, "devices": Process.devices, "transport": Process.transport, "status": Process.status,
-       "capture": Process.capture, "play": Process.play, "silence": Process.silence, "measure": Process.measure}
+OPS = {
+    "start": Process.start,
+    "devices": Process.devices,
+    "transport": Process.transport,
+    "status": Process.status,
+    "capture": Process.capture,
+    "play": Process.play,
+    "silence": Process.silence,
+    "measure": Process.measure,
+}
 
 
 def _portaudio() -> Any:
@@ -244,7 +314,10 @@ def _dbfs(peak: float) -> float:
 
 
 def main() -> None:
-    """Serve stdin. PortAudio's libraries print to stdout as they please, so events go to a copy of it."""
+    """Serve stdin.
+
+    PortAudio's libraries print to stdout as they please, so events go to a copy of it.
+    """
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     process = Process(pipe)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-SLACK_FRAMES = 2**16  # beyond what is promised: room for a block that is written while an old one is read
+# beyond what is promised: room for a block that is written while an old one is read
+SLACK_FRAMES = 2**16
 
 
 class Gone(LookupError):
@@ -12,9 +13,11 @@ class Gone(LookupError):
 
 
 class Ring:
-    """Remembers the last `capacity` frames, [frames, channels] of float32, counted from the first that came.
+    """Remembers the last `capacity` frames, [frames, channels] of float32, counted from the first
+    that came.
 
-    One thread writes, any thread reads, nobody waits. `read` gives exactly what was asked for, or raises.
+    One thread writes, any thread reads, nobody waits. `read` gives exactly what was asked for, or
+    raises.
     """
 
     def __init__(self, capacity: int, channels: int, slack: int = SLACK_FRAMES) -> None:
@@ -34,8 +37,8 @@ class Ring:
         block = block[-size:]  # of a block longer than the ring, what will be left of it
         at = (head - len(block)) % size
         before_wrap = min(len(block), size - at)
-        self._samples[at:at + before_wrap] = block[:before_wrap]
-        self._samples[:len(block) - before_wrap] = block[before_wrap:]
+        self._samples[at : at + before_wrap] = block[:before_wrap]
+        self._samples[: len(block) - before_wrap] = block[before_wrap:]
         self.head = head
 
     def read(self, start: int, frames: int) -> np.ndarray:
@@ -46,8 +49,8 @@ class Ring:
         at = start % size
         copy = np.empty((frames, self._samples.shape[1]), np.float32)
         before_wrap = min(frames, size - at)
-        copy[:before_wrap] = self._samples[at:at + before_wrap]
-        copy[before_wrap:] = self._samples[:frames - before_wrap]
+        copy[:before_wrap] = self._samples[at : at + before_wrap]
+        copy[before_wrap:] = self._samples[: frames - before_wrap]
         if start < self.oldest:  # asked after the copy: the writer may have come round meanwhile
             raise Gone(f"frame {start} is forgotten; the oldest is {self.oldest}")
         return copy

@@ -1,7 +1,8 @@
 """The server's side of live audio: the child process, what state it is in, and who asks it what.
 
-Belongs to the event loop's thread. A child that dies, or says that its device is gone, leaves the state `lost` with a
-reason, and every open question is answered with a Refusal; /live/start begins anew.
+Belongs to the event loop's thread. A child that dies, or says that its device is gone, leaves the
+state `lost` with a reason, and every open question is answered with a Refusal; /live/start begins
+anew.
 """
 
 from __future__ import annotations
@@ -26,15 +27,22 @@ COMMAND = (sys.executable, "-m", "server.live.process")
 OFF, STARTING, RUNNING, LOST = "off", "starting", "running", "lost"
 PATIENCE_SECONDS = 10.0
 START_PATIENCE_SECONDS = 40.0  # an operating system may ask its user whether we may listen
-CLOSE_PATIENCE_SECONDS = 3.0  # a sound server hates clients that vanish, but a driver may hang while it closes
+# a sound server hates clients that vanish, but a driver may hang while it closes
+CLOSE_PATIENCE_SECONDS = 3.0
 LINE_BYTES = 2**20
 
 
 class Child:
-    """One process and its pipe. `on_event` gets what is no answer, `on_end` the reason when it is gone."""
+    """One process and its pipe.
 
-    def __init__(self, on_event: Callable[[dict[str, Any]], None] = lambda event: None,
-                 on_end: Callable[[str], None] = lambda reason: None) -> None:
+    `on_event` gets what is no answer, `on_end` the reason when it is gone.
+    """
+
+    def __init__(
+        self,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+        on_end: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._on_event, self._on_end = on_event, on_end
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future] = {}
@@ -43,8 +51,13 @@ class Child:
     async def open(self, command: tuple[str, ...] = COMMAND) -> Child:
         """Start the process."""
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, limit=LINE_BYTES,
-            **own_group())
+            *command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            limit=LINE_BYTES,
+            **own_group(),
+        )
         self._reader = asyncio.create_task(self._read(), name="live audio")
         return self
 
@@ -61,14 +74,19 @@ class Child:
         self._process.stdin.write(json.dumps({"op": op, "n": number, **values}).encode() + b"\n")
         return answer
 
-    async def ask(self, op: str, patience_seconds: float = PATIENCE_SECONDS, **values: Any) -> dict[str, Any]:
+    async def ask(
+        self, op: str, patience_seconds: float = PATIENCE_SECONDS, **values: Any
+    ) -> dict[str, Any]:
         """Send a request and wait for its answer. Raises Refusal; a child that is silent is ended."""
         try:
             return await asyncio.wait_for(self.tell(op, **values), patience_seconds)
         except asyncio.TimeoutError:
             self.kill()
-            raise Refusal("timed_out", f"the sound driver did not answer within {patience_seconds:g} s and was ended; "
-                                       "send /retimbre/live/start") from None
+            raise Refusal(
+                "timed_out",
+                f"the sound driver did not answer within {patience_seconds:g} s and was ended; "
+                "send /retimbre/live/start",
+            ) from None
 
     async def close(self) -> None:
         """End it, hearing no more of it."""
@@ -113,11 +131,16 @@ def _settle(answer: asyncio.Future, event: dict[str, Any]) -> None:
     if event["event"] == "refused":
         answer.set_exception(Refusal(event["code"], event["message"]))
     else:
-        answer.set_result({name: value for name, value in event.items() if name not in ("event", "n")})
+        answer.set_result(
+            {name: value for name, value in event.items() if name not in ("event", "n")}
+        )
 
 
 class LiveAudio:
-    """At most one input and output at a time. `push(state, reason, xruns)` is called when one of them changes."""
+    """At most one input and output at a time.
+
+    `push(state, reason, xruns)` is called when one of them changes.
+    """
 
     def __init__(self, push: Callable[[str, str, int], None]) -> None:
         self._push = push
@@ -138,8 +161,11 @@ class LiveAudio:
         async with self._turn:
             if self.is_running:
                 if options != self._options:
-                    raise Refusal("busy", "live audio runs already, with other devices or settings; "
-                                          "/retimbre/live/stop ends it")
+                    raise Refusal(
+                        "busy",
+                        "live audio runs already, with other devices or settings; "
+                        "/retimbre/live/stop ends it",
+                    )
                 return self._opened
             await self._close(STARTING)
             try:
@@ -147,7 +173,9 @@ class LiveAudio:
                 opened = await self._child.ask("start", START_PATIENCE_SECONDS, **options)
             except (Refusal, OSError) as error:
                 await self._close(OFF)
-                raise error if isinstance(error, Refusal) else Refusal("internal", str(error)) from error
+                raise (
+                    error if isinstance(error, Refusal) else Refusal("internal", str(error))
+                ) from error
             self._options, self._opened = options, opened
             if self._position:
                 self._child.tell("transport", **self._position)
@@ -155,7 +183,10 @@ class LiveAudio:
             return opened
 
     async def stop(self) -> None:
-        """Close the devices and forget what was heard. A start that still waits for its driver is cut short."""
+        """Close the devices and forget what was heard.
+
+        A start that still waits for its driver is cut short.
+        """
         if self.state == STARTING and self._child:
             self._child.kill()
         async with self._turn:
@@ -164,8 +195,11 @@ class LiveAudio:
     def ask(self, op: str, **values: Any) -> Any:
         """Await this: a request to the running child. Raises Refusal."""
         if not self.is_running:
-            raise Refusal("not_live", f"live audio is {self.state}{self.reason and f' ({self.reason})'}; send "
-                                      "/retimbre/live/start [input] [output]")
+            raise Refusal(
+                "not_live",
+                f"live audio is {self.state}{self.reason and f' ({self.reason})'}; send "
+                "/retimbre/live/start [input] [output]",
+            )
         return self._child.ask(op, **values)
 
     def transport(self, position: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from server.live.player import Player
 from server.live.ring import Ring
 
 NO_OUTPUT = "none"
-FIRST_TICKS, FIRST_SECONDS = 8, 3.0  # a stream runs when so many callbacks came, or of large blocks a few
+# a stream runs when so many callbacks came, or of large blocks a few
+FIRST_TICKS, FIRST_SECONDS = 8, 3.0
 XRUNS_REMEMBERED = 256
 RING_BYTES_AT_MOST = 2**31  # 93 minutes of stereo at 48 kHz
 
@@ -36,10 +37,12 @@ class Options:
 
 
 class Stream:
-    """Input into `ring`, `player` into the output. `_both` and `_heard` are the callback; the rest is for others.
+    """Input into `ring`, `player` into the output.
 
-    Input and output run in one callback, so one count of frames serves both: a sample that is put out at frame n
-    comes back in at n + `round_trip`. Raises Refusal(no_device).
+    `_both` and `_heard` are the callback; the rest is for others.
+
+    Input and output run in one callback, so one count of frames serves both: a sample that is put
+    out at frame n comes back in at n + `round_trip`. Raises Refusal(no_device).
     """
 
     def __init__(self, options: Options) -> None:
@@ -48,13 +51,19 @@ class Stream:
         self.rate_hz = options.rate or round(self.input["default_samplerate"])
         self.channels = min(options.channels, self.input["max_input_channels"] - options.first + 1)
         if self.channels < 1:
-            raise Refusal("no_device", f"first: {self.input['name']} has {self.input['max_input_channels']} input "
-                                       f"channels, so there is no channel {options.first}")
+            raise Refusal(
+                "no_device",
+                f"first: {self.input['name']} has {self.input['max_input_channels']} input "
+                f"channels, so there is no channel {options.first}",
+            )
         ring_bytes = 4 * options.seconds * self.rate_hz * self.channels
         if ring_bytes > RING_BYTES_AT_MOST:
-            raise Refusal("bad_args", f"seconds: {options.seconds:g} of {self.channels} channels at {self.rate_hz} Hz "
-                                      f"need {ring_bytes / 2**30:.1f} GB; at most {RING_BYTES_AT_MOST / 2**30:g} are "
-                                      "taken; ask for fewer seconds or channels")
+            raise Refusal(
+                "bad_args",
+                f"seconds: {options.seconds:g} of {self.channels} channels at {self.rate_hz} Hz "
+                f"need {ring_bytes / 2**30:.1f} GB; at most {RING_BYTES_AT_MOST / 2**30:g} are "
+                "taken; ask for fewer seconds or channels",
+            )
         self.ring = Ring(round(options.seconds * self.rate_hz), self.channels)
         self.player = Player(self.rate_hz, min(options.channels, self._outputs))
         self.xruns = 0
@@ -75,25 +84,37 @@ class Stream:
         inputs, outputs = self._skip + self.channels, min(options.channels, self._outputs)
         with foreign("cannot be opened like this"):
             if self.output is None:
-                return sounddevice.InputStream(device=self.input["index"], channels=inputs, callback=self._heard,
-                                               **shared)
-            return sounddevice.Stream(device=(self.input["index"], self.output["index"]), channels=(inputs, outputs),
-                                      callback=self._both, **shared)
+                return sounddevice.InputStream(
+                    device=self.input["index"], channels=inputs, callback=self._heard, **shared
+                )
+            return sounddevice.Stream(
+                device=(self.input["index"], self.output["index"]),
+                channels=(inputs, outputs),
+                callback=self._both,
+                **shared,
+            )
 
     # The callback
 
-    def _both(self, indata: np.ndarray, outdata: np.ndarray, frames: int, times: Any, status: Any) -> None:
+    def _both(
+        self, indata: np.ndarray, outdata: np.ndarray, frames: int, times: Any, status: Any
+    ) -> None:
         self.player.fill(outdata, self.ring.head)
         self._heard(indata, frames, times, status)
 
     def _heard(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
         now = self._told_at = time.perf_counter()
-        if status.input_overflow or status.input_underflow or status.output_underflow or status.output_overflow:
+        if (
+            status.input_overflow
+            or status.input_underflow
+            or status.output_underflow
+            or status.output_overflow
+        ):
             self._xrun_frames[self.xruns % XRUNS_REMEMBERED] = self.ring.head
             self.xruns += 1
         self.clock.tick(self.ring.head, now, times.currentTime - times.inputBufferAdcTime)
         self.block = frames
-        self.ring.write(indata[:, self._skip:])
+        self.ring.write(indata[:, self._skip :])
 
     # For other threads
 
@@ -106,8 +127,11 @@ class Stream:
             time.sleep(0.005)
         if not self.clock.ticks:
             self.close()
-            raise Refusal("no_device", f"{self.input['name']} was opened, but no sound came within "
-                                       f"{FIRST_SECONDS:g} s; is another program holding it?")
+            raise Refusal(
+                "no_device",
+                f"{self.input['name']} was opened, but no sound came within "
+                f"{FIRST_SECONDS:g} s; is another program holding it?",
+            )
         self.xruns = 0  # drivers stumble while they start
 
     def close(self) -> None:
@@ -133,7 +157,9 @@ class Stream:
 
     def xruns_within(self, start: int, frames: int) -> int:
         """How often sound was lost in a span."""
-        return int(np.count_nonzero((self._xrun_frames >= start) & (self._xrun_frames < start + frames)))
+        return int(
+            np.count_nonzero((self._xrun_frames >= start) & (self._xrun_frames < start + frames))
+        )
 
 
 @contextlib.contextmanager
@@ -142,21 +168,33 @@ def foreign(what: str) -> Iterator[None]:
     try:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise Refusal("no_device", f"the device {what}: {error}; /retimbre/live/devices lists what is there, "
-                                   "with rates and channels") from error
+        raise Refusal(
+            "no_device",
+            f"the device {what}: {error}; /retimbre/live/devices lists what is there, "
+            "with rates and channels",
+        ) from error
 
 
 def device(name: str, kind: str) -> dict[str, Any]:
-    """The device that a number, a part of a name or nothing (the default) means. Raises Refusal(no_device)."""
+    """The device that a number, a part of a name or nothing (the default) means.
+
+    Raises Refusal(no_device).
+    """
     asked = int(name) if name.isdigit() else name or None
     try:
         found = sounddevice.query_devices(asked, kind)
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise Refusal("no_device", f"{kind}: {name!r} is not there ({error}); /retimbre/live/devices lists what is, "
-                                   "and `retimbre doctor` looks for sound systems") from error
+        raise Refusal(
+            "no_device",
+            f"{kind}: {name!r} is not there ({error}); /retimbre/live/devices lists what is, "
+            "and `retimbre doctor` looks for sound systems",
+        ) from error
     if not found[f"max_{kind}_channels"]:
-        raise Refusal("no_device", f"{kind}: {found['name']} has no {kind} channels; choose another from "
-                                   "/retimbre/live/devices")
+        raise Refusal(
+            "no_device",
+            f"{kind}: {found['name']} has no {kind} channels; choose another from "
+            "/retimbre/live/devices",
+        )
     return found
 
 
@@ -164,7 +202,16 @@ def devices() -> list[dict[str, Any]]:
     """Everything that PortAudio sees, as the values of /live/device."""
     defaults = sounddevice.default.device
     systems = [system["name"] for system in sounddevice.query_hostapis()]
-    return [{"index": each["index"], "name": each["name"], "system": systems[each["hostapi"]],
-             "inputs": each["max_input_channels"], "outputs": each["max_output_channels"],
-             "rate": max(1, round(each["default_samplerate"])), "is_input": int(each["index"] == defaults[0]),
-             "is_output": int(each["index"] == defaults[1])} for each in sounddevice.query_devices()]
+    return [
+        {
+            "index": each["index"],
+            "name": each["name"],
+            "system": systems[each["hostapi"]],
+            "inputs": each["max_input_channels"],
+            "outputs": each["max_output_channels"],
+            "rate": max(1, round(each["default_samplerate"])),
+            "is_input": int(each["index"] == defaults[0]),
+            "is_output": int(each["index"] == defaults[1]),
+        }
+        for each in sounddevice.query_devices()
+    ]

@@ -1,4 +1,7 @@
-"""Where are the bars? The DAW's position, said now and then by message, as a grid over the frames of the input."""
+"""Where are the bars?
+
+The DAW's position, said now and then by message, as a grid over the frames of the input.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-JUMP_SECONDS = 0.2  # a later position than expected is a late message up to here (AbletonOSC: 0.1 s), then a jump
+# a later position than expected is a late message up to here (AbletonOSC: 0.1 s), then a jump
+JUMP_SECONDS = 0.2
 REMEMBERED = 16  # positions; few enough that two clocks have not drifted apart among them
 ON_THE_LINE_BEATS = 1e-6  # 20.999999999 is bar line 21: sums of floats
 
@@ -42,13 +46,15 @@ class Transport:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._origins: deque[float] = deque(maxlen=REMEMBERED)  # the frame of beat 0, as each message implies it
+        # the frame of beat 0, as each message implies it
+        self._origins: deque[float] = deque(maxlen=REMEMBERED)
         self._stopped_at: float | None = None
         self.position: Position | None = None
 
     def update(self, position: Position, frame: float) -> None:
         """The DAW was at `position` when the input was at `frame`."""
-        if not position.is_playing and self._origins:  # wherever the playhead was put: the grid stays as it was
+        # wherever the playhead was put: the grid stays as it was
+        if not position.is_playing and self._origins:
             self._stopped_at = frame if self._stopped_at is None else self._stopped_at
             return
         origin = frame - position.beat * self._frames_per_beat(position)
@@ -60,8 +66,11 @@ class Transport:
 
     def _goes_on(self, position: Position, origin: float) -> bool:
         before = self.position
-        return (before is not None and before.tempo_bpm == position.tempo_bpm
-                and abs(origin - self._origin) < JUMP_SECONDS * self._rate_hz)
+        return (
+            before is not None
+            and before.tempo_bpm == position.tempo_bpm
+            and abs(origin - self._origin) < JUMP_SECONDS * self._rate_hz
+        )
 
     @property
     def _origin(self) -> float:
@@ -71,7 +80,10 @@ class Transport:
         return 60 * self._rate_hz / position.tempo_bpm
 
     def beat_at(self, frame: float) -> float:
-        """The position at a frame. While the DAW stands still the grid goes on, so that stems can be heard in time."""
+        """The position at a frame.
+
+        While the DAW stands still the grid goes on, so that stems can be heard in time.
+        """
         return (frame - self._origin) / self._frames_per_beat(self.position)
 
     def frame_of(self, beat: float) -> int:
@@ -79,7 +91,10 @@ class Transport:
         return round(self._origin + beat * self._frames_per_beat(self.position))
 
     def last_bars(self, bars: int, head: int) -> Span:
-        """The last whole bars before frame `head`, or before the DAW stopped. Always as many frames."""
+        """The last whole bars before frame `head`, or before the DAW stopped.
+
+        Always as many frames.
+        """
         newest = head if self._stopped_at is None else min(head, self._stopped_at)
         end_beat = self._bar_line(newest, math.floor)
         beats = bars * self.position.bar_beats

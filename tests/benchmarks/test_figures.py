@@ -27,13 +27,22 @@ def test_a_goal_is_the_most_that_would_do(goal, verdict):
 
 def test_a_table_shows_the_goal_beside_the_figure_and_parts_below():
     text = figures.table([Figure("turnaround", 1.25, "s", 1.0, "10 edits", {"generating": 0.9})])
-    assert text.splitlines()[1:] == ["turnaround    1.25 s    ≤ 1 s  MISSED  10 edits", "  generating  0.9 s"]
+    assert text.splitlines()[1:] == [
+        "turnaround    1.25 s    ≤ 1 s  MISSED  10 edits",
+        "  generating  0.9 s",
+    ]
 
 
 def test_markdown_has_a_row_for_each_line():
     page = figures.markdown([Figure("memory", 123.4, "MB"), Figure("x", 1, "s", parts={"y": 0.5})])
-    assert page.splitlines()[2:] == ["| memory | 123 MB |  |  |  |", "| x | 1 s |  |  |  |", "| · y | 0.5 s |  |  |  |"]
+    assert page.splitlines()[2:] == [
+        "| memory | 123 MB |  |  |  |",
+        "| x | 1 s |  |  |  |",
+        "| · y | 0.5 s |  |  |  |",
+    ]
 
 
 def test_json_carries_the_verdict():
-    assert json.loads(json.dumps(figures.as_rows([Figure("x", 2, "s", 1)])))[0]["verdict"] == "MISSED"
+    assert (
+        json.loads(json.dumps(figures.as_rows([Figure("x", 2, "s", 1)])))[0]["verdict"] == "MISSED"
+    )

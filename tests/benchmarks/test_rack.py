@@ -30,7 +30,9 @@ def test_jobs_that_come_by_chance_wait_as_long(replicas, variation):
     for _ in range(60_000):
         now += chance.expovariate(per_second)
         begins = max(now, free[0])
-        length = chance.gammavariate(1 / variation**2, seconds * variation**2) if variation else seconds
+        length = (
+            chance.gammavariate(1 / variation**2, seconds * variation**2) if variation else seconds
+        )
         heapq.heapreplace(free, begins + length)
         waited.append(begins - now)
     queue = Queue(replicas, seconds, per_second, variation)

@@ -50,8 +50,11 @@ def test_what_goes_in_comes_out_both_ways(server):
 
 
 def test_two_clients_are_two_to_the_server_and_hear_their_own_answers(server):
-    with LossyRelay(server.getsockname()[1], loss=0) as relay, \
-            udp_socket(relay.port) as one, udp_socket(relay.port) as two:
+    with (
+        LossyRelay(server.getsockname()[1], loss=0) as relay,
+        udp_socket(relay.port) as one,
+        udp_socket(relay.port) as two,
+    ):
         one.send(b"one")
         two.send(b"two")
         for _ in range(2):
@@ -77,7 +80,10 @@ def test_the_same_seed_loses_the_same_datagrams(server):
 def test_datagrams_come_twice_late_and_out_of_order(server):
     weather = Weather(duplicate=0.3, reorder=0.3, delay_seconds=0.01, jitter_seconds=0.02)
     server.settimeout(0.5)
-    with LossyRelay(server.getsockname()[1], seed=2, weather=weather) as relay, udp_socket(relay.port) as client:
+    with (
+        LossyRelay(server.getsockname()[1], seed=2, weather=weather) as relay,
+        udp_socket(relay.port) as client,
+    ):
         began = time.monotonic()
         for index in range(100):
             client.send(b"%d" % index)

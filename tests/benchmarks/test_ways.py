@@ -44,7 +44,10 @@ def test_a_way_runs_in_a_process_of_its_own_or_says_why_it_did_not(tmp_path):
 
 def test_figures_become_bars(tmp_path):
     pytest.importorskip("matplotlib")
-    rows = [Figure("one", 3.0, "CPU s", parts={"unet": 2.0, "the rest": 1.0}), Figure("two", 1.0, "CPU s"),
-            Figure("memory", 9.0, "MB")]  # fmt: skip
+    rows = [
+        Figure("one", 3.0, "CPU s", parts={"unet": 2.0, "the rest": 1.0}),
+        Figure("two", 1.0, "CPU s"),
+        Figure("memory", 9.0, "MB"),
+    ]
     plot.draw({"audioldm2": rows, "start": [Figure("start", 1.0, "s")]}, tmp_path / "bars.svg")
     assert "<svg" in (tmp_path / "bars.svg").read_text(encoding="utf-8")

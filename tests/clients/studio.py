@@ -1,4 +1,6 @@
-"""What the DAWs' tests share: a region, a server with the worker double, and the program `retimbre` that finds it."""
+"""What the DAWs' tests share: a region, a server with the worker double, and the program `retimbre`
+that finds it.
+"""
 
 import contextlib
 import importlib.util
@@ -22,10 +24,14 @@ PATIENCE_SECONDS = 60.0  # of crowded machines; a quiet one needs a tenth
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
-    """The project's folder: region.wav, every frame of it different, so that a stem tells where it was cut."""
+    """The project's folder: region.wav, every frame of it different, so that a stem tells where it
+    was cut.
+    """
     folder = tmp_path_factory.mktemp("a project's folder")
     ramp = np.linspace(-0.5, 0.5, FRAMES)
-    soundfile.write(folder / "region.wav", np.stack([ramp, -ramp], axis=1), RATE_HZ, subtype="PCM_16")
+    soundfile.write(
+        folder / "region.wav", np.stack([ramp, -ramp], axis=1), RATE_HZ, subtype="PCM_16"
+    )
     return folder
 
 

@@ -34,7 +34,9 @@ def write(tmp_path):
 
 @pytest.fixture
 def identity():
-    """A model at 32 kHz that gives back what it hears, in whole windows: 5.12 s and 3.84 s for each further one."""
+    """A model at 32 kHz that gives back what it hears, in whole windows: 5.12 s and 3.84 s for each
+    further one.
+    """
     return ModelPort(MODEL_RATE_HZ, run=lambda mono: mono, window_samples=whole_windows)
 
 
@@ -49,13 +51,23 @@ def start(tmp_path_factory):
     def _start(models):
         data = folder / f"data{len(processes)}"
         command = [
-            sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data}",
-            f"--models-dir={models}", f"--root={folder}", "--threads=1",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "server",
+            "serve",
+            "--port=0",
+            "--http-port=0",
+            f"--data-dir={data}",
+            f"--models-dir={models}",
+            f"--root={folder}",
+            "--threads=1",
+        ]
         processes.append(subprocess.Popen(command, cwd=ROOT))
         ends_at = time.monotonic() + START_SECONDS
         while (address := read_port_file(Paths.under(data).port_file)) is None:
-            assert processes[-1].poll() is None and time.monotonic() < ends_at, "the server did not start"
+            assert processes[-1].poll() is None and time.monotonic() < ends_at, (
+                "the server did not start"
+            )
             time.sleep(0.05)
         return address.port
 
@@ -75,7 +87,8 @@ def tiny_weights(tmp_path_factory) -> Path:
     from tests.engine.tiny_nano import write_weights
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the tracing exporter, which export/ uses too
+        # of the tracing exporter, which export/ uses too
+        warnings.simplefilter("ignore", DeprecationWarning)
         return write_weights(tmp_path_factory.mktemp("weights"))
 
 

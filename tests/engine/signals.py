@@ -13,9 +13,13 @@ def whole_windows(count: int) -> int:
 
 def noise(count: int, channels: int = 1, level: float = 0.1, seed: int = 0) -> np.ndarray:
     """White noise [count, channels]."""
-    return (level * np.random.default_rng(seed).standard_normal((count, channels))).astype(np.float32)
+    return (level * np.random.default_rng(seed).standard_normal((count, channels))).astype(
+        np.float32
+    )
 
 
 def sine(count: int, rate_hz: int, frequency_hz: float, level: float = 0.3) -> np.ndarray:
     """[count]"""
-    return (level * np.sin(2 * np.pi * frequency_hz * np.arange(count) / rate_hz)).astype(np.float32)
+    return (level * np.sin(2 * np.pi * frequency_hz * np.arange(count) / rate_hz)).astype(
+        np.float32
+    )

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.audio import Audio, file_info, read_audio, read_region, resample, stem_format, write_audio
+from engine.audio import (
+    Audio,
+    file_info,
+    read_audio,
+    read_region,
+    resample,
+    stem_format,
+    write_audio,
+)
 from engine.errors import EngineError
 from tests.engine.signals import noise, sine
 
@@ -106,7 +114,9 @@ def test_equal_audio_gives_equal_files(tmp_path, monkeypatch):
         ("a.wav", "PCM_16", "aiff", "f32", ("aiff", "FLOAT")),
     ],
 )
-def test_a_stem_has_the_inputs_format_unless_asked_otherwise(write, name, subtype, asked, bits, expected):
+def test_a_stem_has_the_inputs_format_unless_asked_otherwise(
+    write, name, subtype, asked, bits, expected
+):
     chosen = stem_format(file_info(write(noise(1000), 44_100, name, subtype)), asked, bits)
     assert (chosen.container, chosen.subtype) == expected
 

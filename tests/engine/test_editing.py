@@ -29,15 +29,30 @@ def out(tmp_path):
 
 
 def request(path, out, **changes):
-    return EditRequest(**{"audio": str(path), "text": "a violin", "output_dir": str(out), "knobs": KNOBS, **changes})
+    return EditRequest(
+        **{
+            "audio": str(path),
+            "text": "a violin",
+            "output_dir": str(out),
+            "knobs": KNOBS,
+            **changes,
+        }
+    )
 
 
 def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, shelf):
     path = write(noise(88_200, 2), 44_100, subtype="PCM_24")
-    manifest = edit(request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), shelf=shelf)
+    manifest = edit(
+        request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), shelf=shelf
+    )
     (stem,) = manifest.stems
     info = soundfile.info(stem["path"])
-    assert (info.samplerate, info.channels, info.frames, info.subtype) == (44_100, 2, 44_100, "PCM_24")
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (
+        44_100,
+        2,
+        44_100,
+        "PCM_24",
+    )
     assert stem["path"].endswith("take.wav") and stem["peak_dbfs"] <= 0
 
 
@@ -47,10 +62,15 @@ def test_the_manifest_on_disk_says_how_it_was_made(write, out, shelf):
     values = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert values == manifest.values
     assert values["input"]["sha256"] == sha256_of(path) and values["stems"][0]["sha256"]
-    assert values["seed"] == values["knobs"]["seed"] == 3 and values["knobs"]["guidance"] == DEFAULTS["guidance"]
+    assert (
+        values["seed"] == values["knobs"]["seed"] == 3
+        and values["knobs"]["guidance"] == DEFAULTS["guidance"]
+    )
     assert set(values["model"]["files"]) >= {"denoiser.onnx", "tokenizer.json"}
     assert values["context"] == {"job": "7"}
-    assert {"encoding", "generating", "decoding", "fitting", "writing", "total"} <= set(values["timings_seconds"])
+    assert {"encoding", "generating", "decoding", "fitting", "writing", "total"} <= set(
+        values["timings_seconds"]
+    )
 
 
 def test_the_same_seed_writes_the_same_file(write, out, shelf):
@@ -62,7 +82,8 @@ def test_the_same_seed_writes_the_same_file(write, out, shelf):
 def test_the_input_is_never_written_to(write, shelf, tmp_path):
     path = write(noise(24_000), 48_000, name="stem.wav")
     before = path.read_bytes()
-    manifest = edit(request(path, tmp_path), shelf=shelf)  # the stem's own name is taken by the input
+    # the stem's own name is taken by the input
+    manifest = edit(request(path, tmp_path), shelf=shelf)
     assert path.read_bytes() == before and manifest.stems[0]["path"].endswith("stem-2.wav")
 
 
@@ -74,7 +95,11 @@ def test_silence_is_answered_without_asking_the_model(write, out, shelf):
 
 def test_progress_goes_through_the_stages_in_order(write, out, shelf):
     told = []
-    edit(request(write(noise(24_000), 48_000), out), shelf=shelf, progress=lambda *what: told.append(what))
+    edit(
+        request(write(noise(24_000), 48_000), out),
+        shelf=shelf,
+        progress=lambda *what: told.append(what),
+    )
     stages = list(dict.fromkeys(stage for stage, _ in told))
     assert stages == ["loading", "encoding", "generating", "decoding", "fitting", "writing"]
     fractions = [fraction for _, fraction in told]
@@ -100,7 +125,9 @@ def test_a_cancelled_job_leaves_nothing(write, out, shelf):
         ({"audio": "/nowhere/at/all.wav"}, "no_file"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(write, out, shelf, changes, code):
+def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(
+    write, out, shelf, changes, code
+):
     with pytest.raises(EngineError) as caught:
         edit(request(write(noise(24_000), 48_000), out, **changes), shelf=shelf)
     assert caught.value.code == code and not shelf.is_loaded("nano") and not list(out.iterdir())
@@ -114,7 +141,14 @@ def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"text": None}, {"audio": 3}, {"start_seconds": "1"}, {"length_seconds": True}, {"knobs": [1]}]
+    "wrong",
+    [
+        {"text": None},
+        {"audio": 3},
+        {"start_seconds": "1"},
+        {"length_seconds": True},
+        {"knobs": [1]},
+    ],
 )
 def test_a_field_of_the_wrong_type_is_bad_args(wrong):
     with pytest.raises(EngineError, match=next(iter(wrong))) as caught:
@@ -131,6 +165,9 @@ def test_a_job_with_several_stems_writes_each_and_one_manifest(write, out, shelf
     path = write(noise(48_000, 2), 48_000)
     manifest = edit(request(path, out, text="add bass and drums", stem_prefix="take"), shelf=shelf)
     assert [stem["name"] for stem in manifest.stems] == ["bass", "drums"]
-    assert [stem["path"].rsplit("take_")[-1] for stem in manifest.stems] == ["bass.wav", "drums.wav"]
+    assert [stem["path"].rsplit("take_")[-1] for stem in manifest.stems] == [
+        "bass.wav",
+        "drums.wav",
+    ]
     assert {(stem["frames"], stem["channels"]) for stem in manifest.stems} == {(48_000, 2)}
     assert any(note.startswith("heard: ") for note in manifest.values["notes"])

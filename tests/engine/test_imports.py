@@ -11,8 +11,11 @@ HEAVY = ("torch", "scipy", "librosa", "onnx", "transformers", "matplotlib")
 def loaded_after(program: str) -> set[str]:
     told = subprocess.run(
         [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {name.partition(".")[0] for name in told.stdout.split()}
 
 
@@ -22,8 +25,17 @@ def test_serving_needs_no_training_library():
 
 
 def test_the_package_itself_loads_nothing():
-    assert not loaded_after("import engine, engine.nano") & {"numpy", "onnxruntime", "soundfile", *HEAVY}
+    assert not loaded_after("import engine, engine.nano") & {
+        "numpy",
+        "onnxruntime",
+        "soundfile",
+        *HEAVY,
+    }
 
 
 def test_the_worker_loads_the_runtime_only_when_it_is_used():
-    assert not loaded_after("import engine.worker, engine.nano.family") & {"onnxruntime", "soundfile", "soxr"}
+    assert not loaded_after("import engine.worker, engine.nano.family") & {
+        "onnxruntime",
+        "soundfile",
+        "soxr",
+    }

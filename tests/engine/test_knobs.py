@@ -70,7 +70,13 @@ def test_a_bad_value_is_answered_with_what_would_be_good(name, value, said):
     [
         ({}, [0, 1, 2, 3]),
         ({"guidance_from": 0.25, "guidance_to": 0.75}, [1, 2]),
-        ({"guidance_from": float(np.float32(0.25 + 1e-8)), "guidance_to": float(np.float32(0.75 - 1e-8))}, [1, 2]),
+        (
+            {
+                "guidance_from": float(np.float32(0.25 + 1e-8)),
+                "guidance_to": float(np.float32(0.75 - 1e-8)),
+            },
+            [1, 2],
+        ),
         ({"guidance_to": 0.0}, []),
         ({"guidance_from": 0.8, "guidance_to": 0.2}, []),
     ],

@@ -14,7 +14,9 @@ def test_a_full_scale_sine_at_997_hz_reads_minus_three(rate_hz):
 
 def test_two_channels_are_three_decibels_louder_than_one():
     wave = sine(96_000, 48_000, 997)
-    assert loudness(np.stack([wave, wave], 1), 48_000) - loudness(wave, 48_000) == pytest.approx(3.01, abs=0.01)
+    assert loudness(np.stack([wave, wave], 1), 48_000) - loudness(wave, 48_000) == pytest.approx(
+        3.01, abs=0.01
+    )
 
 
 def test_bass_counts_less_and_treble_more():
@@ -24,7 +26,9 @@ def test_bass_counts_less_and_treble_more():
 
 def test_pauses_do_not_count():
     wave = sine(96_000, 48_000, 997)
-    assert loudness(np.concatenate([wave, 0 * wave]), 48_000) == pytest.approx(loudness(wave, 48_000), abs=0.5)
+    assert loudness(np.concatenate([wave, 0 * wave]), 48_000) == pytest.approx(
+        loudness(wave, 48_000), abs=0.5
+    )
 
 
 @pytest.mark.parametrize("frames", (1, 10, 2_400, 19_199))
@@ -59,10 +63,14 @@ def test_the_limiter_acts_near_the_peak_only():
 @pytest.mark.parametrize("level", (1e-4, 1e-2, 1.0))
 def test_a_stem_at_any_level_is_brought_to_the_target(level):
     target = noise(96_000, 2, level=0.05)
-    matched, _ = match_loudness(noise(96_000, 2, level=level, seed=1), 48_000, block_powers(target, 48_000))
+    matched, _ = match_loudness(
+        noise(96_000, 2, level=level, seed=1), 48_000, block_powers(target, 48_000)
+    )
     assert abs(loudness(matched, 48_000) - loudness(target, 48_000)) < 0.2
 
 
 def test_a_stem_of_silence_stays_silent_with_a_note():
-    matched, notes = match_loudness(np.zeros((4_800, 1), np.float32), 48_000, block_powers(noise(4_800), 48_000))
+    matched, notes = match_loudness(
+        np.zeros((4_800, 1), np.float32), 48_000, block_powers(noise(4_800), 48_000)
+    )
     assert not matched.any() and "silence" in notes[0]

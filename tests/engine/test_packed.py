@@ -1,4 +1,6 @@
-"""Styles of any origin as inputs of a finished graph: zero is the base, a blend is the merged weights."""
+"""Styles of any origin as inputs of a finished graph: zero is the base, a blend is the merged
+weights.
+"""
 
 import json
 
@@ -16,7 +18,10 @@ from export.lora_inputs import LoraLayer, add_lora_inputs, ports  # noqa: E402
 from export.onnx_graph import export_stage, shrink  # noqa: E402
 
 IN, OUT, RANK = 12, 20, 3
-LAYERS = (LoraLayer("net.blocks.0.to_q", IN, OUT, 0, 0), LoraLayer("net.blocks.0.to_out.0", OUT, IN, 0, 0))
+LAYERS = (
+    LoraLayer("net.blocks.0.to_q", IN, OUT, 0, 0),
+    LoraLayer("net.blocks.0.to_out.0", OUT, IN, 0, 0),
+)
 
 
 class Net(torch.nn.Module):
@@ -24,7 +29,9 @@ class Net(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.to_q, self.to_k, self.out = (torch.nn.Linear(8, 8, bias=index > 0) for index in range(3))
+        self.to_q, self.to_k, self.out = (
+            torch.nn.Linear(8, 8, bias=index > 0) for index in range(3)
+        )
 
     def forward(self, x, said):
         keys = self.to_k(torch.tanh(said))
@@ -47,15 +54,25 @@ def graph(net, tmp_path_factory):
 
 
 def run(model, **feed):
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     feed = {port.name: np.asarray(feed[port.name], np.float32) for port in session.get_inputs()}
-    return dict(zip((port.name for port in session.get_outputs()), session.run(None, feed), strict=True))
+    return dict(
+        zip((port.name for port in session.get_outputs()), session.run(None, feed), strict=True)
+    )
 
 
 def a_style(layers, seed, rank=RANK):
     draw = np.random.default_rng(seed)
     normal = lambda *shape: draw.standard_normal(shape).astype(np.float32) * 0.3  # noqa: E731
-    return Lora("s", {each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out)) for each in layers})
+    return Lora(
+        "s",
+        {
+            each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out))
+            for each in layers
+        },
+    )
 
 
 def merged(net, styles):
@@ -65,11 +82,16 @@ def merged(net, styles):
     with torch.no_grad():
         for style, weight in styles:
             for path, factors in style.layers.items():
-                getattr(other, path).weight += weight * torch.from_numpy(factors.down @ factors.up).T
+                getattr(other, path).weight += (
+                    weight * torch.from_numpy(factors.down @ factors.up).T
+                )
     return other
 
 
-FEED = {"x": np.random.default_rng(1).standard_normal((3, 6, 8)), "said": np.random.default_rng(2).random((3, 4, 8))}
+FEED = {
+    "x": np.random.default_rng(1).standard_normal((3, 6, 8)),
+    "said": np.random.default_rng(2).random((3, 4, 8)),
+}
 TENSORS = tuple(torch.from_numpy(values.astype(np.float32)) for values in FEED.values())
 
 
@@ -107,7 +129,9 @@ def test_the_cut_gives_the_same_numbers_with_styles_on_what_was_cut(graph):
     onnx.checker.check_model(parts.step)
     held = run(parts.first, **FEED)
     assert set(held) == set(parts.held) and len(held) == 1
-    assert np.array_equal(run(parts.step, **FEED, **style, **held)["y"], run(model, **FEED, **style)["y"])
+    assert np.array_equal(
+        run(parts.step, **FEED, **style, **held)["y"], run(model, **FEED, **style)["y"]
+    )
     assert split(model, {"x"}) is not None and split(graph, set()) is None
 
 
@@ -129,8 +153,12 @@ def test_a_graph_without_such_layers_says_so(graph):
 
 def test_layers_of_one_width_share_an_input():
     layers = (*LAYERS, LoraLayer("net.blocks.1.to_q", IN, OUT, 1, 1))
-    assert ports(layers) == {"lora_a_12": (2, 12, "R"), "lora_b_20": (2, "R", 20), "lora_a_20": (1, 20, "R"),
-                             "lora_b_12": (1, "R", 12)}  # fmt: skip
+    assert ports(layers) == {
+        "lora_a_12": (2, 12, "R"),
+        "lora_b_20": (2, "R", 20),
+        "lora_a_20": (1, 20, "R"),
+        "lora_b_12": (1, "R", 12),
+    }
 
 
 def test_more_rank_than_a_fixed_graph_has_is_refused():
@@ -161,16 +189,29 @@ def change_of(style, path="net.blocks.0.to_q"):
 @pytest.mark.parametrize(
     ("tensors", "config", "scale"),
     [
-        ({f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
-         {"lora_alpha": 6, "r": RANK}, 2.0),
-        ({f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
-         {"lora_alpha": 6, "r": RANK, "use_rslora": True}, 6 / 3**0.5),
+        (
+            {f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
+            {"lora_alpha": 6, "r": RANK},
+            2.0,
+        ),
+        (
+            {f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
+            {"lora_alpha": 6, "r": RANK, "use_rslora": True},
+            6 / 3**0.5,
+        ),
         ({f"unet.{Q}.lora.down.weight": A, f"unet.{Q}.lora.up.weight": B}, None, 1.0),
-        ({f"lora_unet_{Q.replace('.', '_')}.lora_down.weight": A, f"lora_unet_{Q.replace('.', '_')}.lora_up.weight": B,
-          f"lora_unet_{Q.replace('.', '_')}.alpha": np.array(1.5)}, None, 0.5),
+        (
+            {
+                f"lora_unet_{Q.replace('.', '_')}.lora_down.weight": A,
+                f"lora_unet_{Q.replace('.', '_')}.lora_up.weight": B,
+                f"lora_unet_{Q.replace('.', '_')}.alpha": np.array(1.5),
+            },
+            None,
+            0.5,
+        ),
     ],
     ids=["peft", "rank-stabilised", "diffusers", "kohya"],
-)  # fmt: skip
+)
 def test_each_dialect_is_read_with_its_alpha(tmp_path, tensors, config, scale):
     path = written(tmp_path, tensors, config=config)
     style = read(path, LAYERS)
@@ -186,11 +227,18 @@ def test_diffusers_metadata_says_the_alpha(tmp_path):
 
 
 def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
-    one = {f"{Q}.hada_w1_a": B, f"{Q}.hada_w1_b": A, f"{Q}.hada_w2_a": B + 1, f"{Q}.hada_w2_b": A + 1}
+    one = {
+        f"{Q}.hada_w1_a": B,
+        f"{Q}.hada_w1_b": A,
+        f"{Q}.hada_w2_a": B + 1,
+        f"{Q}.hada_w2_b": A + 1,
+    }
     style = read(written(tmp_path, one), LAYERS)
     expected = ((B @ A) * ((B + 1) @ (A + 1))).T
     assert np.linalg.norm(change_of(style) - expected) <= 0.011 * np.linalg.norm(expected)
-    assert any("LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in style.notes)
+    assert any(
+        "LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in style.notes
+    )
     kron = {f"{Q}.lokr_w1": B[:4, :2], f"{Q}.lokr_w2": B[:5].repeat(2, axis=1)}
     style = read(written(tmp_path, kron), LAYERS)
     expected = np.kron(B[:4, :2], B[:5].repeat(2, axis=1)).T
@@ -200,8 +248,10 @@ def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
 def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tmp_path):
     weight = np.random.default_rng(7).standard_normal((IN, OUT)).astype(np.float32)
     magnitude = np.linspace(0.5, 2.0, OUT)
-    path = written(tmp_path, {f"{Q}.lora_A.weight": A, f"{Q}.lora_B.weight": B,
-                              f"{Q}.lora_magnitude_vector": magnitude})  # fmt: skip
+    path = written(
+        tmp_path,
+        {f"{Q}.lora_A.weight": A, f"{Q}.lora_B.weight": B, f"{Q}.lora_magnitude_vector": magnitude},
+    )
     with pytest.raises(LoraError, match="depends on the weights"):
         read(path, LAYERS)
     style = read(path, LAYERS, lambda path: weight)
@@ -214,7 +264,10 @@ def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tm
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        ({f"{Q}.lora_A.weight": A[..., None, None], f"{Q}.lora_B.weight": B[..., None, None]}, "convolution"),
+        (
+            {f"{Q}.lora_A.weight": A[..., None, None], f"{Q}.lora_B.weight": B[..., None, None]},
+            "convolution",
+        ),
         ({"blocks.0.ff.lora_A.weight": A, "blocks.0.ff.lora_B.weight": B}, "keeps closed"),
         ({f"{Q}.lora_A.weight": A[:, 1:], f"{Q}.lora_B.weight": B}, "another size"),
         ({f"{Q}.lora_A.weight": A}, "both factors"),

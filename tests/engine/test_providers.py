@@ -34,7 +34,14 @@ def measured(seconds, error=0.0):
 
 
 def test_a_card_is_taken_at_sight_and_the_reasons_against_the_others_are_told():
-    found = choose(providers=(row("tensorrt", "not installed"), row("cuda", is_sure=True), row("openvino"), CPU))
+    found = choose(
+        providers=(
+            row("tensorrt", "not installed"),
+            row("cuda", is_sure=True),
+            row("openvino"),
+            CPU,
+        )
+    )
     assert found.name == "cuda" and found.others == (("Tensorrt", "not installed"),)
 
 
@@ -44,11 +51,18 @@ def test_a_card_is_taken_at_sight_and_the_reasons_against_the_others_are_told():
         ({"openvino": 0.1, "cpu": 0.3}, 0.01, "openvino", "100 ms a step"),
         ({"openvino": 0.28, "cpu": 0.3}, 0.0, "cpu", "the fastest here"),
         ({"openvino": 0.1, "cpu": 0.3}, 0.5, "cpu", "the fastest here"),
-        ({"openvino": RuntimeError("no such operator"), "cpu": 0.3}, 0.0, "cpu", "the fastest here"),
+        (
+            {"openvino": RuntimeError("no such operator"), "cpu": 0.3},
+            0.0,
+            "cpu",
+            "the fastest here",
+        ),
     ],
     ids=["faster", "hardly faster", "says something else", "does not run"],
 )
-def test_where_two_could_win_the_faster_one_that_says_the_same_is_taken(seconds, error, winner, words):
+def test_where_two_could_win_the_faster_one_that_says_the_same_is_taken(
+    seconds, error, winner, words
+):
     found = choose(measure=measured(seconds, error), providers=(row("openvino"), CPU))
     assert found.name == winner and words in found.reason
     if winner == "cpu":
@@ -84,5 +98,7 @@ def test_this_machine_has_a_runtime_and_a_reason_for_it():
 
 
 def test_a_graph_is_measured_with_small_axes(tiny_weights):
-    seconds, outputs = providers.measure_graph(tiny_weights / "denoiser.onnx", 1)(providers.PROVIDERS[-1])
+    seconds, outputs = providers.measure_graph(tiny_weights / "denoiser.onnx", 1)(
+        providers.PROVIDERS[-1]
+    )
     assert seconds > 0 and outputs[0].shape == (2, 128, 48)

@@ -14,7 +14,20 @@ from engine.loudness import loudness, peak
 from engine.region import ModelPort, Voice, context_seconds, reflected, run_region
 from tests.engine.signals import noise, sine, whole_windows
 
-RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 44_099, 48_000, 88_200, 96_000, 176_400, 192_000)
+RATES_HZ = (
+    8_000,
+    11_025,
+    16_000,
+    22_050,
+    32_000,
+    44_100,
+    44_099,
+    48_000,
+    88_200,
+    96_000,
+    176_400,
+    192_000,
+)
 
 
 def stem_of(path, model, start=None, length=None, level="match"):
@@ -40,7 +53,9 @@ def test_clicks_come_back_at_the_same_frame(write, identity, rate_hz):
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 @pytest.mark.parametrize("length", (0.05, 0.4, 6.1))
 def test_a_sine_keeps_pitch_phase_and_level(write, identity, rate_hz, length):
-    region, stem = stem_of(write(sine(round(6.9 * rate_hz), rate_hz, 441), rate_hz), identity, 0.3, length)
+    region, stem = stem_of(
+        write(sine(round(6.9 * rate_hz), rate_hz, 441), rate_hz), identity, 0.3, length
+    )
     assert stem.samples.shape == region.region.shape
     assert np.abs(stem.samples - region.region).max() < 1e-4
 
@@ -63,7 +78,13 @@ def test_channels_that_are_copies_come_back_exactly(write, identity, channels):
 
 @pytest.mark.parametrize(
     ("name", "subtype"),
-    [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.wav", "FLOAT"), ("a.aiff", "PCM_24"), ("a.flac", "PCM_16")],
+    [
+        ("a.wav", "PCM_16"),
+        ("a.wav", "PCM_24"),
+        ("a.wav", "FLOAT"),
+        ("a.aiff", "PCM_24"),
+        ("a.flac", "PCM_16"),
+    ],
 )
 def test_every_format_gives_a_region(write, identity, name, subtype):
     region, stem = stem_of(write(noise(22_050, 2), 22_050, name, subtype), identity, 0.25, 0.5)
@@ -81,7 +102,9 @@ def test_ten_minutes_have_no_seams_and_no_drift(write, identity):
 @pytest.mark.parametrize("delay", (1, 37, 1280))
 def test_the_delay_of_a_model_is_taken_out(write, identity, delay):
     zeros = np.zeros(delay, np.float32)
-    late = replace(identity, run=lambda mono: np.concatenate([zeros, mono[:-delay]]), delay_samples=delay)
+    late = replace(
+        identity, run=lambda mono: np.concatenate([zeros, mono[:-delay]]), delay_samples=delay
+    )
     region, stem = stem_of(write(sine(48_000, 48_000, 441), 48_000), late, 0.2, 0.5)
     assert np.abs(stem.samples - region.region).max() < 1e-3
 
@@ -164,7 +187,8 @@ def test_full_scale_noise_stays_within_full_scale(write, identity):
     file = np.random.default_rng(0).uniform(-1, 1, (48_000, 2))
     region, stem = stem_of(write(file, 48_000), identity)
     assert stem.samples.shape == region.region.shape and peak(stem.samples) <= 1.0
-    assert any("more would clip" in note for note in stem.notes)  # peaks win over loudness, and it is said
+    # peaks win over loudness, and it is said
+    assert any("more would clip" in note for note in stem.notes)
 
 
 def test_samples_that_are_not_numbers_become_zero_and_are_counted(write, identity):
@@ -237,10 +261,14 @@ def test_any_rate_any_channels_any_place(tmp_path_factory, rate_hz, channels, st
 def test_each_voice_is_a_stem_of_its_own_level_and_place(write, identity):
     left = noise(32_000, 2) * [1, 0]
     voices = (Voice("tune"), Voice("bass", is_new=True, level_db=-6.0))
-    model = replace(identity, run=lambda mono: np.stack([mono, mono[::-1]]), voices=voices, notes=["heard"])
+    model = replace(
+        identity, run=lambda mono: np.stack([mono, mono[::-1]]), voices=voices, notes=["heard"]
+    )
     path = write(left, 32_000)
     tune, bass = run_region(read_region(path, None, None), model)
     assert [tune.name, bass.name] == ["tune", "bass"] and "heard" in tune.notes
     assert np.abs(tune.samples[:, 1]).max() < 1e-3, "a re-drawn region stays on its side"
     assert np.array_equal(bass.samples[:, 0], bass.samples[:, 1]), "new sound stands in the middle"
-    assert loudness(tune.samples, 32_000) - loudness(bass.samples, 32_000) == pytest.approx(6.0, abs=0.2)
+    assert loudness(tune.samples, 32_000) - loudness(bass.samples, 32_000) == pytest.approx(
+        6.0, abs=0.2
+    )

@@ -15,14 +15,26 @@ LAYERS = 200  # so many that the lengths of their rows are above a kilobyte
 
 @pytest.fixture
 def path(tmp_path):
-    """Rows of one input, each picked by a node of its own, as packed styles are: ONNX Runtime cuts them at once."""
-    index = [numpy_helper.from_array(np.array(row, np.int64), f"row_{row}") for row in range(LAYERS)]
-    nodes = [helper.make_node("Gather", ["packed", f"row_{row}"], [f"factor_{row}"], axis=0) for row in range(LAYERS)]
+    """Rows of one input, each picked by a node of its own, as packed styles are: ONNX Runtime cuts
+    them at once.
+    """
+    index = [
+        numpy_helper.from_array(np.array(row, np.int64), f"row_{row}") for row in range(LAYERS)
+    ]
+    nodes = [
+        helper.make_node("Gather", ["packed", f"row_{row}"], [f"factor_{row}"], axis=0)
+        for row in range(LAYERS)
+    ]
     nodes.append(helper.make_node("Sum", [f"factor_{row}" for row in range(LAYERS)], ["y"]))
-    ports = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
-             for name, shape in (("packed", (LAYERS, "R", 4)), ("y", ("R", 4)))]  # fmt: skip
+    ports = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        for name, shape in (("packed", (LAYERS, "R", 4)), ("y", ("R", 4)))
+    ]
     graph = helper.make_graph(nodes, "styles", *ports, index)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "g.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "g.onnx",
+    )
     return tmp_path / "g.onnx"
 
 

@@ -32,7 +32,8 @@ def test_before_region_and_after_are_one_signal_cut_at_the_regions_ends(write, r
     path = write(sine(2 * rate_hz, rate_hz, 300), rate_hz)
     stem_of(path, lambda scene: seen.append(scene) or scene.region, 0.9, 0.4)
     (scene,) = seen
-    assert abs(len(scene.before) / 32_000 - 0.5) < 0.02 or rate_hz == 44_099  # one second is its only whole step
+    # one second is its only whole step
+    assert abs(len(scene.before) / 32_000 - 0.5) < 0.02 or rate_hz == 44_099
     whole = np.concatenate([scene.before, scene.region, scene.after])[:, 0]
     began = 0.9 - len(scene.before) / 32_000
     expected = 0.3 * np.sin(2 * np.pi * 300 * (began + np.arange(len(whole)) / 32_000))
@@ -40,7 +41,9 @@ def test_before_region_and_after_are_one_signal_cut_at_the_regions_ends(write, r
 
 
 def test_a_silent_region_is_filled(write):
-    _, stem = stem_of(write(np.zeros(44_100), 44_100), lambda scene: noise(len(scene.region)), level="match")
+    _, stem = stem_of(
+        write(np.zeros(44_100), 44_100), lambda scene: noise(len(scene.region)), level="match"
+    )
     assert np.abs(stem.samples).max() > 0.1
     assert any("no loudness to match" in note for note in stem.notes)
     assert np.abs(stem.samples[[0, -1]]).max() < 1e-3  # and does not begin with a click
@@ -62,7 +65,9 @@ def test_a_stereo_model_keeps_left_and_right_apart(write):
 def test_other_channel_counts_are_served_and_told(write, made, asked):
     path = write(np.zeros((4_000, asked)), 32_000)
     _, stem = stem_of(path, lambda scene: noise(len(scene.region), made), channels=made)
-    assert stem.samples.shape == (4_000, asked) and any(note.startswith("channels") for note in stem.notes)
+    assert stem.samples.shape == (4_000, asked) and any(
+        note.startswith("channels") for note in stem.notes
+    )
     assert np.abs(stem.samples[:, 0]).max() > 0
 
 

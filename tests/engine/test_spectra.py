@@ -1,4 +1,6 @@
-"""Frames where they should be, and a filter that changes nothing, something, and only when it should."""
+"""Frames where they should be, and a filter that changes nothing, something, and only when it
+should.
+"""
 
 import numpy as np
 import pytest
@@ -28,13 +30,17 @@ def test_a_gain_that_changes_changes_the_sound_there():
     middles = spectra.middles(spectra.frame_count(len(sound)))
     weights = (middles > 30_000).astype(np.float32)[:, None]
     heard = spectra.filtered(sound, weights, ALL, never)
-    assert np.abs(heard[:27_000]).max() < 1e-5 and np.allclose(heard[33_000:], sound[33_000:], atol=1e-5)
+    assert np.abs(heard[:27_000]).max() < 1e-5 and np.allclose(
+        heard[33_000:], sound[33_000:], atol=1e-5
+    )
 
 
 def test_a_frame_hears_what_lies_around_its_middle():
     sound = np.zeros(40_000, np.float32)
     sound[20_000] = 1
-    power = np.concatenate([np.square(np.abs(block)).sum(axis=1) for _, block in spectra.spectra(sound, never)])
+    power = np.concatenate(
+        [np.square(np.abs(block)).sum(axis=1) for _, block in spectra.spectra(sound, never)]
+    )
     assert abs(spectra.middles(len(power))[power.argmax()] - 20_000) <= spectra.HOP // 2
 
 

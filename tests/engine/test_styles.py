@@ -1,4 +1,6 @@
-"""Styles on a small model: what is learned is what plays, blends are sums, taking off leaves nothing."""
+"""Styles on a small model: what is learned is what plays, blends are sums, taking off leaves
+nothing.
+"""
 
 import pytest
 
@@ -31,7 +33,10 @@ class Attention(nn.Module):
 class Model(nn.Module):
     def __init__(self):
         super().__init__()
-        self.attention, self.block = Attention(), nn.Sequential(nn.Linear(WIDTH, 16), nn.ReLU(), nn.Linear(16, WIDTH))
+        self.attention, self.block = (
+            Attention(),
+            nn.Sequential(nn.Linear(WIDTH, 16), nn.ReLU(), nn.Linear(16, WIDTH)),
+        )
 
     def forward(self, hidden, words):
         return self.block(self.attention(hidden, encoder_hidden_states=words))
@@ -62,16 +67,24 @@ def random_style(method, seed=0, **changes):
     """As if it had been trained."""
     torch.manual_seed(3)
     settings = {**SETTINGS[method], **changes}
-    kinds = {"lora": lambda m: styles.Lora(m, settings, "x"), "full": styles.Full,
-             "bottleneck": lambda m: styles.Bottleneck(m, settings), "prefix": lambda m: styles.Prefix(m, settings)}
+    kinds = {
+        "lora": lambda m: styles.Lora(m, settings, "x"),
+        "full": styles.Full,
+        "bottleneck": lambda m: styles.Bottleneck(m, settings),
+        "prefix": lambda m: styles.Prefix(m, settings),
+    }
     shapes = {name: value.shape for name, value in kinds[method](Model()).parameters().items()}
     generator = torch.Generator().manual_seed(seed)
-    tensors = {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    tensors = {
+        name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()
+    }
     return Style(method, settings, tensors, {})
 
 
 @pytest.mark.parametrize("method", SETTINGS)
-def test_a_style_changes_the_sound_at_weight_one_and_nothing_at_weight_zero_or_taken_off(model, heard, method):
+def test_a_style_changes_the_sound_at_weight_one_and_nothing_at_weight_zero_or_taken_off(
+    model, heard, method
+):
     base, style, rack = model(*heard), random_style(method), Rack(model)
     rack.wear([("a", style, 1.0)])
     worn = model(*heard)
@@ -115,8 +128,15 @@ def test_a_blend_is_the_sum_of_the_changes_though_ranks_differ(model, heard):
 
 def test_what_matches_nothing_and_what_is_incomplete_is_refused_and_leaves_no_trace(model, heard):
     base, style = model(*heard), random_style("lora")
-    elsewhere = Style("lora", LORA, {f"other.{name}": value for name, value in style.tensors.items()}, {})
-    half = Style("lora", LORA, {k: v for k, v in style.tensors.items() if "lora_B" not in k or "to_q" in k}, {})
+    elsewhere = Style(
+        "lora", LORA, {f"other.{name}": value for name, value in style.tensors.items()}, {}
+    )
+    half = Style(
+        "lora",
+        LORA,
+        {k: v for k, v in style.tensors.items() if "lora_B" not in k or "to_q" in k},
+        {},
+    )
     wide = Style("lora", {**LORA, "r": 4}, style.tensors, {})
     for wrong in (elsewhere, half, wide, Style("soft_prompt", {}, {}, {})):
         with pytest.raises(EngineError, match="bad_preset"):

@@ -21,8 +21,12 @@ def pipe(path, other):
     os.mkfifo(path)
 
 
-SWAPS = {"a link": link, "another file": lambda path, other: os.replace(other, path), "a pipe": pipe,
-         "other words": lambda path, other: path.write_bytes(other.read_bytes()[:-2])}
+SWAPS = {
+    "a link": link,
+    "another file": lambda path, other: os.replace(other, path),
+    "a pipe": pipe,
+    "other words": lambda path, other: path.write_bytes(other.read_bytes()[:-2]),
+}
 
 
 @pytest.fixture
@@ -39,7 +43,9 @@ def identity(path):
 
 
 @pytest.mark.parametrize("swap", SWAPS)
-@pytest.mark.parametrize("read", [file_info, sha256_of, lambda path, seen: read_region(path, expected=seen)])
+@pytest.mark.parametrize(
+    "read", [file_info, sha256_of, lambda path, seen: read_region(path, expected=seen)]
+)
 def test_what_was_swapped_is_not_read(files, swap, read):
     seen = identity(files[0])
     read(files[0], seen)
@@ -54,7 +60,8 @@ def test_a_small_file_that_promises_hours_of_many_channels_is_refused(tmp_path):
 
     soundfile.write(tmp_path / "a.flac", [[0.1] * 8] * 1000, 96000)
     data = bytearray((tmp_path / "a.flac").read_bytes())
-    packed = int.from_bytes(data[18:26], "big")  # 20 bits rate, 3 channels, 5 sample size, 36 frames
+    # 20 bits rate, 3 channels, 5 sample size, 36 frames
+    packed = int.from_bytes(data[18:26], "big")
     data[18:26] = struct.pack(">Q", packed | (1 << 36) - 1)
     (tmp_path / "a.flac").write_bytes(data)
     with pytest.raises(EngineError) as error:

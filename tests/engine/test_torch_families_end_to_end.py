@@ -1,4 +1,6 @@
-"""OSC to stem for the families of diffusers: one real server, its worker in another process, tiny weights on disk."""
+"""OSC to stem for the families of diffusers: one real server, its worker in another process, tiny
+weights on disk.
+"""
 
 import json
 from pathlib import Path
@@ -31,10 +33,16 @@ def port(start, tmp_path_factory):
         (2, "stable_audio_3", "stable_audio_inpaint", 2, "a warm pad"),
     ],
 )
-async def test_a_region_becomes_a_stem_through_the_real_server(start, port, number, model, style, channels, text):
-    audio = write_wav(start.folder / f"{style}.wav", frames=66_150, channels=channels, rate_hz=44_100)
+async def test_a_region_becomes_a_stem_through_the_real_server(
+    start, port, number, model, style, channels, text
+):
+    audio = write_wav(
+        start.folder / f"{style}.wav", frames=66_150, channels=channels, rate_hz=44_100
+    )
     client = await UdpClient.open(port)
-    client.say("edit", number, str(audio), text, preset=style, start=0.4, length=0.5, steps=2, seed=7)
+    client.say(
+        "edit", number, str(audio), text, preset=style, start=0.4, length=0.5, steps=2, seed=7
+    )
     done = await client.expect("done", id=number, patience=SLOW_SECONDS)
     result = await client.expect("result", id=number)
     assert (result["rate"], result["channels"], result["frames"]) == (44_100, channels, 22_050)
@@ -54,7 +62,9 @@ async def test_a_true_stem_from_turbo_fails_with_the_command_that_mends_it(start
     client = await UdpClient.open(port)
     client.say("edit", 3, str(audio), "tight drums", preset="ace_step_lego")
     failed = await client.expect("fail", id=3, patience=SLOW_SECONDS)
-    assert failed["code"] == "missing_weights" and "acestep-v15-xl-base-diffusers" in failed["message"]
+    assert (
+        failed["code"] == "missing_weights" and "acestep-v15-xl-base-diffusers" in failed["message"]
+    )
     client.say("model/list")
     item = await client.expect("model/item", name="stable_audio_3")
     assert "only below" in item["licence"]

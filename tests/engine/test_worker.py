@@ -29,9 +29,12 @@ class Process:
         )
         self._process = subprocess.Popen(
             [sys.executable, "-c", program, str(weights), "--threads", "1"],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        )
         self._lines: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -64,7 +67,13 @@ def process(tiny_weights):
 
 
 def edit_request(path, folder, **changes):
-    return {"audio": str(path), "text": "violin", "output_dir": str(folder), "knobs": {"steps": 2}, **changes}
+    return {
+        "audio": str(path),
+        "text": "violin",
+        "output_dir": str(folder),
+        "knobs": {"steps": 2},
+        **changes,
+    }
 
 
 def test_it_greets_before_it_loads(tiny_weights):
@@ -87,8 +96,15 @@ def test_who_asks_goes_before_who_computes(tiny_weights):
 def test_an_edit_is_progress_result_done(process, write, tmp_path):
     process.send(op="edit", job="1", request=edit_request(write(noise(24_000), 48_000), tmp_path))
     *progress, result, done = process.until("done", "fail")
-    assert {event["event"] for event in progress} == {"progress"} and progress[-1]["stage"] == "writing"
-    assert (result["job"], result["index"], result["frames"], result["rate_hz"]) == ("1", 0, 24_000, 48_000)
+    assert {event["event"] for event in progress} == {"progress"} and progress[-1][
+        "stage"
+    ] == "writing"
+    assert (result["job"], result["index"], result["frames"], result["rate_hz"]) == (
+        "1",
+        0,
+        24_000,
+        48_000,
+    )
     assert Path(result["path"]).is_file() and Path(done["manifest"]).is_file()
 
 
@@ -101,7 +117,12 @@ def test_a_failed_job_does_not_end_the_worker(process, write, tmp_path):
     assert "edit" in process.until("fail")[-1]["message"]
     process.send(op="inspect", job="4", audio=str(write(noise(24_000), 48_000)), start_seconds=0.1)
     info = process.until("info", "fail")[-1]
-    assert (info["job"], info["rate_hz"], info["start_frame"], info["region_frames"]) == ("4", 48_000, 4_800, 19_200)
+    assert (info["job"], info["rate_hz"], info["start_frame"], info["region_frames"]) == (
+        "4",
+        48_000,
+        4_800,
+        19_200,
+    )
 
 
 def test_a_running_job_is_cancelled_between_steps(process, write, tmp_path):
@@ -157,7 +178,9 @@ def test_memory_is_swept_when_nobody_waits_any_more(monkeypatch):
     stream, is_swept, told = io.StringIO(), threading.Event(), []
     worker = Worker(EventPipe(stream), Shelf(1))
     worker._operations["edit"] = lambda request, job: ("done", {})
-    monkeypatch.setattr("engine.worker.gc.collect", lambda: told.append(len(events_of(stream))) or is_swept.set())
+    monkeypatch.setattr(
+        "engine.worker.gc.collect", lambda: told.append(len(events_of(stream))) or is_swept.set()
+    )
     for name in ("1", "2", "3"):
         worker.submit({"op": "edit", "job": name})
     running = threading.Thread(target=worker.run)

@@ -1,4 +1,7 @@
-"""nano with the real signatures and random weights of a few kilobytes, exported from torch. Never shipped."""
+"""nano with the real signatures and random weights of a few kilobytes, exported from torch.
+
+Never shipped.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,16 @@ def _exported(folder: Path) -> Path:
 
     torch.manual_seed(0)
     config = NanoConfig(
-        width=32, heads=2, layers=1, encoder_layers=1, codec_width=32, codec_layers=1, decoder_width=32,
-        decoder_slow_layers=3, decoder_fast_layers=6,
-    )  # fmt: skip
+        width=32,
+        heads=2,
+        layers=1,
+        encoder_layers=1,
+        codec_width=32,
+        codec_layers=1,
+        decoder_width=32,
+        decoder_slow_layers=3,
+        decoder_fast_layers=6,
+    )
     modules = {
         "text_encoder": _Text(),
         "codec_encoder": CodecEncoder(config),
@@ -40,7 +50,13 @@ def _exported(folder: Path) -> Path:
     for stage in STAGES:
         arguments = tuple(_example(port, config.width) for port in stage.inputs)
         names = list(stage.input_names), list(stage.output_names)
-        export_stage(modules[stage.name], arguments, folder / f"{stage.name}.onnx", *names, stage.dynamic_axes)
+        export_stage(
+            modules[stage.name],
+            arguments,
+            folder / f"{stage.name}.onnx",
+            *names,
+            stage.dynamic_axes,
+        )
     (folder / "config.json").write_text(json.dumps({"defaults": {"steps": 2}}), encoding="utf-8")
     _tokenizer().save(str(folder / "tokenizer.json"))
     return folder
@@ -73,7 +89,10 @@ def _example(port, width):
 
     sizes = {"B": 2, "T": 12, "L": 5, "A": 6, "F": 48}
     audio = port.name == "audio"  # as wide as the model, 384 in the shipped one
-    shape = [width if audio and index == 2 else sizes.get(axis, axis) for index, axis in enumerate(port.axes)]
+    shape = [
+        width if audio and index == 2 else sizes.get(axis, axis)
+        for index, axis in enumerate(port.axes)
+    ]
     if port.dtype == "int64":
         return torch.ones(shape, dtype=torch.int64)
     return torch.randn(shape)
@@ -89,5 +108,7 @@ def _tokenizer():
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     # like the real one, the empty text still has two tokens
-    tokenizer.post_processor = TemplateProcessing(single="[UNK] $A [UNK]", special_tokens=[("[UNK]", 0)])
+    tokenizer.post_processor = TemplateProcessing(
+        single="[UNK] $A [UNK]", special_tokens=[("[UNK]", 0)]
+    )
     return tokenizer

@@ -96,6 +96,7 @@ def tune():
     """Two seconds of a plain melody."""
     time = np.arange(RATE_HZ // 2) / RATE_HZ
     notes = [
-        sum(np.sin(2 * np.pi * hz * n * time) / n for n in (1, 2, 3)) * np.exp(-3 * time) for hz in (440, 494, 554, 440)
+        sum(np.sin(2 * np.pi * hz * n * time) / n for n in (1, 2, 3)) * np.exp(-3 * time)
+        for hz in (440, 494, 554, 440)
     ]
     return Sound((0.2 * np.concatenate(notes)).astype(np.float32), RATE_HZ)

@@ -1,4 +1,6 @@
-"""The baselines on a tiny AudioLDM2 of the real classes: what they must give back when nothing is asked to change."""
+"""The baselines on a tiny AudioLDM2 of the real classes: what they must give back when nothing is
+asked to change.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,13 @@ from tests.evaluation.tiny_audioldm2 import loaded_tiny_audioldm2
 for module in ("torch", "transformers", "diffusers"):
     pytest.importorskip(module)
 
-SAME = {"text": "a piano", "source_text": "a piano", "guidance": 1.0, "source_guidance": 1.0, "steps": 10}
+SAME = {
+    "text": "a piano",
+    "source_text": "a piano",
+    "guidance": 1.0,
+    "source_guidance": 1.0,
+    "steps": 10,
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +35,9 @@ def source():
 def edited_latent(editor, source, method, **values):
     from evaluation import baselines
 
-    walk = baselines._Walk(editor, baselines.ask_for(method, **{**SAME, **values}), lambda fraction: None)
+    walk = baselines._Walk(
+        editor, baselines.ask_for(method, **{**SAME, **values}), lambda fraction: None
+    )
     return baselines._METHODS[method](walk, source)
 
 
@@ -35,23 +45,35 @@ def relative(found, expected):
     return float((found - expected).norm() / expected.norm())
 
 
-def test_ddpm_inversion_with_the_same_words_gives_the_source_back_to_a_ten_thousandth(editor, source):
+def test_ddpm_inversion_with_the_same_words_gives_the_source_back_to_a_ten_thousandth(
+    editor, source
+):
     assert relative(edited_latent(editor, source, "ddpm_inversion"), source) < 1e-4
 
 
 def test_ddpm_inversion_with_other_words_or_guidance_does_not(editor, source):
-    assert relative(edited_latent(editor, source, "ddpm_inversion", text="a loud church organ"), source) > 1e-3
+    assert (
+        relative(
+            edited_latent(editor, source, "ddpm_inversion", text="a loud church organ"), source
+        )
+        > 1e-3
+    )
     assert relative(edited_latent(editor, source, "ddpm_inversion", guidance=4.0), source) > 1e-2
 
 
-def test_ddim_inversion_comes_back_to_a_hundredth_when_its_steps_are_refined_and_only_near_it_otherwise(editor, source):
+def test_ddim_inversion_comes_back_to_a_hundredth_when_its_steps_are_refined_and_only_near_it_otherwise(
+    editor, source
+):
     refined = edited_latent(editor, source, "ddim_inversion", share=0.5, refinements=8)
     plain = edited_latent(editor, source, "ddim_inversion", share=0.5)
     assert relative(refined, source) < 1e-2 < relative(plain, source)
 
 
 def test_sdedit_keeps_the_more_of_the_source_the_less_noise_it_gets(editor, source):
-    distances = [relative(edited_latent(editor, source, "sdedit", share=share), source) for share in (0.1, 0.5, 1.0)]
+    distances = [
+        relative(edited_latent(editor, source, "sdedit", share=share), source)
+        for share in (0.1, 0.5, 1.0)
+    ]
     assert distances == sorted(distances)
 
 
@@ -59,7 +81,8 @@ def test_sdedit_keeps_the_more_of_the_source_the_less_noise_it_gets(editor, sour
 def test_samples_come_back_at_their_length_and_the_same_from_the_same_seed(editor, method):
     from evaluation.baselines import ask_for, edited
 
-    mono = (np.random.default_rng(0).standard_normal(48_000) * 0.1).astype(np.float32)  # more than one window
+    # more than one window
+    mono = (np.random.default_rng(0).standard_normal(48_000) * 0.1).astype(np.float32)
     steps = []
     ask = ask_for(method, text="a violin", steps=4)
     first = edited(editor, mono, method, ask, steps.append)

@@ -21,7 +21,9 @@ def clicks(rise_seconds: float) -> Sound:
 
 def test_a_copy_is_no_distance_away_and_silence_is_far(tune):
     assert stft_distance(tune, tune) == {"convergence": 0.0, "log_magnitude": 0.0}
-    assert stft_distance(Sound(np.zeros_like(tune.samples), RATE_HZ), tune)["convergence"] == pytest.approx(1.0)
+    assert stft_distance(Sound(np.zeros_like(tune.samples), RATE_HZ), tune)[
+        "convergence"
+    ] == pytest.approx(1.0)
 
 
 def test_what_is_cut_away_above_8_khz_is_missed():
@@ -38,17 +40,27 @@ def test_a_slow_attack_takes_longer():
 
 
 def test_noise_between_partials_is_told_from_partials():
-    time, noise = np.arange(4 * RATE_HZ) / RATE_HZ, np.random.default_rng(0).standard_normal(4 * RATE_HZ)
+    time, noise = (
+        np.arange(4 * RATE_HZ) / RATE_HZ,
+        np.random.default_rng(0).standard_normal(4 * RATE_HZ),
+    )
     held = sum(np.sin(2 * np.pi * 196 * n * time) / n for n in range(1, 20))
-    clean, hoarse = (Sound((0.1 * (held + level * noise)).astype(np.float32), RATE_HZ) for level in (0, 0.1))
+    clean, hoarse = (
+        Sound((0.1 * (held + level * noise)).astype(np.float32), RATE_HZ) for level in (0, 0.1)
+    )
     assert between_partials_db(clean, 196.0, 1.0, 3.0) < -70
-    # noise of 0.01 has half of its energy below 8 kHz, half of that between partials; partials have 0.8
-    assert between_partials_db(hoarse, 196.0, 1.0, 3.0) == pytest.approx(10 * np.log10(0.0025 / 0.8), abs=1)
+    # noise of 0.01 has half of its energy below 8 kHz, half of that between partials; partials have
+    # 0.8
+    assert between_partials_db(hoarse, 196.0, 1.0, 3.0) == pytest.approx(
+        10 * np.log10(0.0025 / 0.8), abs=1
+    )
 
 
 def test_the_command_writes_tables_and_picture(tmp_path, echo, stage):
     page = tmp_path / "codec.md"
-    page.write_text("before\n<!-- codec -->\nold\n<!-- /codec -->\n<!-- held -->\n\n<!-- /held -->\nafter\n")
+    page.write_text(
+        "before\n<!-- codec -->\nold\n<!-- /codec -->\n<!-- held -->\n\n<!-- /held -->\nafter\n"
+    )
     assert codec.main(["--count", "1", "--page", str(page)], subject=echo) == 0
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text

@@ -27,9 +27,19 @@ def test_every_method_of_audioldm2_is_made_and_judged_side_by_side(asked, tmp_pa
     methods = ("source", "ap_adapter", "sdedit", "ddim_inversion", "ddpm_inversion")
     settings = [part for name in methods[1:] for part in ("--set", f"{name}.steps=3")]
     models = tiny_models(tmp_path / "models")
-    arguments = [str(asked), "--out", str(tmp_path / "out"), "--models", str(models), "--methods", ",".join(methods)]
+    arguments = [
+        str(asked),
+        "--out",
+        str(tmp_path / "out"),
+        "--models",
+        str(models),
+        "--methods",
+        ",".join(methods),
+    ]
     assert compare.main([*arguments, *settings, "--threads", "1"]) == 0
-    listed = list(csv.DictReader((tmp_path / "out" / "pairs.csv").read_text(encoding="utf-8").splitlines()))
+    listed = list(
+        csv.DictReader((tmp_path / "out" / "pairs.csv").read_text(encoding="utf-8").splitlines())
+    )
     assert [row["method"] for row in listed] == list(methods)
     record = json.loads((tmp_path / "out" / "methods.json").read_text(encoding="utf-8"))
     assert record["sdedit"]["share"] == 0.55 and record["ap_adapter"]["pooling"] == 2
@@ -74,5 +84,7 @@ def test_what_cannot_be_done_is_said(asked, tmp_path, capsys, arguments, complai
 )
 def test_a_wrong_list_is_refused_with_its_line(asked, capsys, text, complaint):
     asked.write_text(text, encoding="utf-8")
-    assert compare.main([str(asked), "--out", str(asked.parent / "out"), "--methods", "source"]) == 1
+    assert (
+        compare.main([str(asked), "--out", str(asked.parent / "out"), "--methods", "source"]) == 1
+    )
     assert complaint in capsys.readouterr().err

@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
-from tests.evaluation.tiny_clap import save_tiny_clap
 
 from evaluation import embeddings
-from evaluation.embeddings import CLAP_WINDOW_SECONDS, MelStatistics, MissingWeights, fixed_windows, window_starts
+from evaluation.embeddings import (
+    CLAP_WINDOW_SECONDS,
+    MelStatistics,
+    MissingWeights,
+    fixed_windows,
+    window_starts,
+)
 from evaluation.metrics import Sound
+from tests.evaluation.tiny_clap import save_tiny_clap
 
 RATE_HZ = 48_000
 
@@ -23,9 +29,12 @@ def clap(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("length", "starts"), [(3, [0]), (10, [0]), (20, [0, 10]), (24, [0, 10, 14]), (11, [0, 1]), (30, [0, 10, 20])]
+    ("length", "starts"),
+    [(3, [0]), (10, [0]), (20, [0, 10]), (24, [0, 10, 14]), (11, [0, 1]), (30, [0, 10, 20])],
 )
-def test_windows_begin_where_the_last_one_ended_and_the_last_one_ends_with_the_sound(length, starts):
+def test_windows_begin_where_the_last_one_ended_and_the_last_one_ends_with_the_sound(
+    length, starts
+):
     assert window_starts(length, 10) == starts
 
 
@@ -47,13 +56,17 @@ def test_the_window_of_a_long_sound_is_the_vector_of_that_part(clap):
 def test_similarity_to_words_is_the_cosine_of_means(clap):
     sound, text = noise(12), clap.text("a violin")
     mean = clap.windows(sound).mean(axis=0)
-    assert clap.similarity(sound, "a violin") == pytest.approx(mean @ text / np.linalg.norm(mean), abs=1e-6)
+    assert clap.similarity(sound, "a violin") == pytest.approx(
+        mean @ text / np.linalg.norm(mean), abs=1e-6
+    )
     assert not np.allclose(clap.text("a flute"), text)
 
 
 def test_short_sounds_are_left_to_the_extractor_to_repeat(clap):
     assert clap.windows(noise(1)).shape == (1, 8)
-    assert [len(part) for part in fixed_windows(noise(1), RATE_HZ, CLAP_WINDOW_SECONDS)] == [RATE_HZ]
+    assert [len(part) for part in fixed_windows(noise(1), RATE_HZ, CLAP_WINDOW_SECONDS)] == [
+        RATE_HZ
+    ]
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path):
@@ -64,7 +77,9 @@ def test_missing_weights_say_how_to_get_them(tmp_path):
 def test_any_audio_encoder_of_transformers_will_do(tmp_path):
     from transformers import ASTConfig, ASTFeatureExtractor, ASTModel
 
-    config = ASTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    config = ASTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
     ASTModel(config).save_pretrained(tmp_path)
     ASTFeatureExtractor().save_pretrained(tmp_path)
     encoder = embeddings.load(str(tmp_path))

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from tests.evaluation.tiny_clap import save_tiny_clap
 
 from evaluation import catalogue, folder
 from evaluation.pairs import PairsError, read_rows, sound_of
+from tests.evaluation.tiny_clap import save_tiny_clap
 
 RATE_HZ = 22_050
 QUICK = ["--only", "chroma,mean_chroma,log_mel,spectral,fad,kld_mfcc"]
@@ -28,19 +28,43 @@ def listed(tmp_path):
         write(tmp_path / f"{name}.wav", hz)
         write(tmp_path / f"{name}_up.wav", hz * 2 ** (1 / 12))
     rows = "".join(
-        f"{n}.wav,a flute,{n}.wav,echo,{n}.wav\n{n}.wav,a flute,{n}_up.wav,higher,{n}.wav\n" for n in ("a", "b")
+        f"{n}.wav,a flute,{n}.wav,echo,{n}.wav\n{n}.wav,a flute,{n}_up.wav,higher,{n}.wav\n"
+        for n in ("a", "b")
     )
-    (tmp_path / "pairs.csv").write_text("source,text,output,method,target\n" + rows, encoding="utf-8")
+    (tmp_path / "pairs.csv").write_text(
+        "source,text,output,method,target\n" + rows, encoding="utf-8"
+    )
     return tmp_path
 
 
 def test_a_folder_gives_a_table_json_and_csv_with_one_column_a_method(listed, tmp_path, capsys):
-    assert folder.main([str(listed), *QUICK, "--json", str(tmp_path / "r.json"), "--csv", str(tmp_path / "r.csv")]) == 0
+    assert (
+        folder.main(
+            [
+                str(listed),
+                *QUICK,
+                "--json",
+                str(tmp_path / "r.json"),
+                "--csv",
+                str(tmp_path / "r.csv"),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
-    assert "echo" in printed and "higher" in printed and "N = 2 sounds" in printed and "mel statistics" in printed
+    assert (
+        "echo" in printed
+        and "higher" in printed
+        and "N = 2 sounds" in printed
+        and "mel statistics" in printed
+    )
     methods = json.loads((tmp_path / "r.json").read_text())["methods"]
     echo, higher = methods["echo"]["figures"], methods["higher"]["figures"]
-    assert echo["chroma"] == {"value": pytest.approx(1, abs=1e-5), "error": pytest.approx(0, abs=1e-5), "n": 2}
+    assert echo["chroma"] == {
+        "value": pytest.approx(1, abs=1e-5),
+        "error": pytest.approx(0, abs=1e-5),
+        "n": 2,
+    }
     assert higher["chroma"]["value"] < 0.8
     assert echo["fad"]["value"] == pytest.approx(0, abs=1e-4) and echo["kld_mfcc"]["value"] == 0
     assert echo["spectral"]["value"] == 0 < higher["spectral"]["value"]
@@ -53,7 +77,11 @@ def test_without_clap_its_figure_is_blank_and_says_why(listed, capsys):
     assert "clap: blank, no CLAP given: hf download" in capsys.readouterr().out
     assert folder.main([str(listed), "--only", "clap,fad", "--clap", str(listed)]) == 0
     printed = capsys.readouterr().out
-    assert "clap: blank" in printed and "fad: blank" in printed and "no model that transformers can load" in printed
+    assert (
+        "clap: blank" in printed
+        and "fad: blank" in printed
+        and "no model that transformers can load" in printed
+    )
 
 
 def test_with_clap_both_its_similarity_and_fad_are_there(listed, tmp_path):
@@ -68,8 +96,13 @@ def test_with_clap_both_its_similarity_and_fad_are_there(listed, tmp_path):
 def test_another_reference_set_may_be_named(listed, tmp_path):
     (tmp_path / "others").mkdir()
     write(tmp_path / "others" / "x.wav", 1000)
-    report = folder.judge(read_rows(listed), only=["fad", "kld_mfcc"], reference=tmp_path / "others")
-    assert report["reference"]["set"] == str(tmp_path / "others") and report["reference"]["sounds"] == 1
+    report = folder.judge(
+        read_rows(listed), only=["fad", "kld_mfcc"], reference=tmp_path / "others"
+    )
+    assert (
+        report["reference"]["set"] == str(tmp_path / "others")
+        and report["reference"]["sounds"] == 1
+    )
     assert report["methods"]["echo"]["figures"]["fad"]["value"] > 1
 
 
@@ -90,9 +123,12 @@ def test_takes_are_read_with_the_region_that_was_sent(tmp_path):
     take.mkdir(parents=True)
     write(take / "stem.wav", 440, seconds=1)
     manifest = {
-        "input": {"path": str(source), "start_frame": RATE_HZ, "region_frames": RATE_HZ}, "text": "a violin",
-        "preset": {"name": "harp"}, "model": {"name": "nano"}, "stems": [{"path": "/elsewhere/stem.wav"}],
-    }  # fmt: skip
+        "input": {"path": str(source), "start_frame": RATE_HZ, "region_frames": RATE_HZ},
+        "text": "a violin",
+        "preset": {"name": "harp"},
+        "model": {"name": "nano"},
+        "stems": [{"path": "/elsewhere/stem.wav"}],
+    }
     (take / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (row,) = read_rows(tmp_path / "takes")
     assert (row.name, row.method, row.text) == ("7/stem", "harp", "a violin")
@@ -125,4 +161,6 @@ def test_the_documentation_holds_the_table_of_figures():
     from pathlib import Path
 
     page = Path(folder.__file__).parents[1] / "docs" / "evaluation.md"
-    assert catalogue.markdown() in page.read_text(encoding="utf-8"), "run: python -m evaluation.catalogue"
+    assert catalogue.markdown() in page.read_text(encoding="utf-8"), (
+        "run: python -m evaluation.catalogue"
+    )

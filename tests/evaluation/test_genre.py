@@ -17,5 +17,7 @@ def test_a_genre_that_stays_the_old_one_is_caught(examine, copycat, players):
 
 def test_stems_are_mixed_at_their_levels_and_a_mix_is_left_alone(tune):
     quiet = Sound(tune.samples * np.float32(0.01), 32_000)
-    assert np.allclose(genre.mixed({TUNE: tune}).samples, genre.mixed({TUNE: quiet}).samples, atol=1e-4)
+    assert np.allclose(
+        genre.mixed({TUNE: tune}).samples, genre.mixed({TUNE: quiet}).samples, atol=1e-4
+    )
     assert genre.mixed({"mix": tune}) is tune

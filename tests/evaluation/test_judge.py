@@ -27,7 +27,9 @@ def test_it_weighs_less_than_a_megabyte_and_states_its_own_accuracy(judge):
 def test_any_length_gives_probabilities(judge, seconds):
     noise = np.random.default_rng(0).standard_normal(int(seconds * RATE_HZ)).astype(np.float32)
     probabilities = judge.probabilities(Sound(noise, RATE_HZ))
-    assert probabilities.shape == (len(judge.names),) and probabilities.sum() == pytest.approx(1, abs=1e-4)
+    assert probabilities.shape == (len(judge.names),) and probabilities.sum() == pytest.approx(
+        1, abs=1e-4
+    )
 
 
 def test_silence_is_judged_without_complaint(judge):
@@ -44,7 +46,11 @@ def test_it_recognises_true_renderings_of_scores_it_never_heard(judge, stage):
         (item.name, stage._unseen.render(make_score(TEST_SEEDS[-1 - i]), item.program))
         for i, item in enumerate(INSTRUMENTS)
     ]
-    right = [judge.name(Sound(samples, RATE_HZ)) == name for name, samples in played if np.abs(samples).max() > 1e-3]
+    right = [
+        judge.name(Sound(samples, RATE_HZ)) == name
+        for name, samples in played
+        if np.abs(samples).max() > 1e-3
+    ]
     assert np.mean(right) > 0.8
 
 

@@ -31,7 +31,11 @@ def tune(pitches=MELODY, seconds=0.4, delay_seconds=0.0, harmonics=6, transpose=
     notes = []
     for pitch in pitches:
         hz = 440 * 2 ** ((pitch + transpose - 69) / 12)
-        partials = [np.sin(2 * np.pi * hz * n * time) / n for n in range(1, harmonics + 1) if hz * n < RATE_HZ / 2]
+        partials = [
+            np.sin(2 * np.pi * hz * n * time) / n
+            for n in range(1, harmonics + 1)
+            if hz * n < RATE_HZ / 2
+        ]
         notes.append(sum(partials) * np.exp(-3 * time) * np.minimum(1, time / 0.005))
     samples = np.concatenate([np.zeros(int((0.1 + delay_seconds) * RATE_HZ)), *notes])
     return Sound((0.2 * samples).astype(np.float32), RATE_HZ)
@@ -44,7 +48,13 @@ def melody():
 
 @pytest.mark.parametrize(
     ("metric", "best"),
-    [(chroma_similarity, 1), (onset_f, 1), (log_mel_distance, 0), (raw_chroma_accuracy, 1), (tempo_delta_bpm, 0)],
+    [
+        (chroma_similarity, 1),
+        (onset_f, 1),
+        (log_mel_distance, 0),
+        (raw_chroma_accuracy, 1),
+        (tempo_delta_bpm, 0),
+    ],
 )
 def test_a_sound_is_identical_to_itself(melody, metric, best):
     assert metric(melody, melody) == pytest.approx(best, abs=1e-6)
@@ -78,7 +88,9 @@ def test_forty_cents_are_forgiven_and_seventy_are_not(melody):
 def test_thirty_milliseconds_are_in_time_and_two_tenths_of_a_second_are_late(melody):
     assert onset_f(tune(delay_seconds=0.03), melody) > 0.9
     assert onset_f(tune(delay_seconds=0.2), melody) < 0.5
-    assert chroma_similarity(tune(delay_seconds=0.2), melody) < chroma_similarity(tune(delay_seconds=0.03), melody)
+    assert chroma_similarity(tune(delay_seconds=0.2), melody) < chroma_similarity(
+        tune(delay_seconds=0.03), melody
+    )
 
 
 def test_loudness_does_not_count(melody):
@@ -96,7 +108,8 @@ def test_the_sample_rate_hardly_counts(melody):
 
 
 def test_half_and_double_tempo_are_the_same_tempo():
-    click = Sound(np.tile(np.r_[np.ones(100), np.zeros(15_900)], 12).astype(np.float32), RATE_HZ)  # 120 BPM
+    # 120 BPM
+    click = Sound(np.tile(np.r_[np.ones(100), np.zeros(15_900)], 12).astype(np.float32), RATE_HZ)
     twice = Sound(np.tile(np.r_[np.ones(100), np.zeros(7_900)], 24).astype(np.float32), RATE_HZ)
     assert tempo_delta_bpm(twice, click) < 3
 
@@ -106,14 +119,18 @@ def test_silence_has_defined_figures(melody):
     assert chroma_similarity(silence, silence) == onset_f(silence, silence) == 1
     assert chroma_similarity(silence, melody) == onset_f(silence, melody) == 0
     assert log_mel_distance(silence, silence) == 0
-    assert np.isnan(raw_chroma_accuracy(melody, silence)) and np.isnan(tempo_delta_bpm(silence, melody))
+    assert np.isnan(raw_chroma_accuracy(melody, silence)) and np.isnan(
+        tempo_delta_bpm(silence, melody)
+    )
 
 
 def test_our_raw_chroma_accuracy_is_that_of_mir_eval(melody):
     other = tune((60, 64, 68, 65, 74, 69), transpose=0.2)
     (hz, _), (expected_hz, voiced) = other.pitch, melody.pitch
     cents = mir_eval.melody.hz2cents
-    theirs = mir_eval.melody.raw_chroma_accuracy(voiced, cents(expected_hz), np.ones(len(hz)), cents(hz))
+    theirs = mir_eval.melody.raw_chroma_accuracy(
+        voiced, cents(expected_hz), np.ones(len(hz)), cents(hz)
+    )
     assert raw_chroma_accuracy(other, melody) == pytest.approx(theirs)
     assert 0.4 < theirs < 0.95
 
@@ -136,7 +153,9 @@ def beat(bpm, seconds=12.0, late_seconds=0.0) -> Sound:
 def chords(*roots, minor=False) -> Sound:
     """Triads, one after the other."""
     third = 3 if minor else 4
-    parts = [sum(tune((root + step,), harmonics=4).samples for step in (0, third, 7)) for root in roots]
+    parts = [
+        sum(tune((root + step,), harmonics=4).samples for step in (0, third, 7)) for root in roots
+    ]
     return Sound(np.concatenate(parts), RATE_HZ)
 
 
@@ -156,7 +175,8 @@ def test_a_stretched_sound_is_as_much_slower_as_it_is_longer():
 
     click = beat(120)
     slower = Sound(librosa.effects.time_stretch(click.samples, rate=0.8), RATE_HZ)  # 96 BPM
-    assert tempo_delta_bpm(slower, click) == pytest.approx(24, abs=6)  # estimates come in steps of 4 to 6
+    # estimates come in steps of 4 to 6
+    assert tempo_delta_bpm(slower, click) == pytest.approx(24, abs=6)
     assert beat_f(slower, click) < 0.6
 
 
@@ -168,7 +188,11 @@ def test_beats_forgive_seventy_milliseconds():
 
 @pytest.mark.parametrize(
     ("sound", "name"),
-    [(C_MAJOR, "C major"), (chords(69, 74, 76, 69, minor=True), "A minor"), (chords(67, 72, 74, 67), "G major")],
+    [
+        (C_MAJOR, "C major"),
+        (chords(69, 74, 76, 69, minor=True), "A minor"),
+        (chords(67, 72, 74, 67), "G major"),
+    ],
 )
 def test_keys_are_heard(sound, name):
     assert sound.key_name == name

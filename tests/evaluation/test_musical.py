@@ -13,7 +13,10 @@ C_MAJOR = (0, 2, 4, 5, 7, 9, 11)
 def notes(pitches, seconds=0.5, decay=4.0):
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     hz = [440 * 2 ** ((pitch - 69) / 12) for pitch in pitches]
-    parts = [sum(np.sin(2 * np.pi * f * n * time) / n for n in (1, 2, 3)) * np.exp(-decay * time) for f in hz]
+    parts = [
+        sum(np.sin(2 * np.pi * f * n * time) / n for n in (1, 2, 3)) * np.exp(-decay * time)
+        for f in hz
+    ]
     return Sound((0.2 * np.concatenate(parts)).astype(np.float32), RATE_HZ)
 
 

@@ -19,7 +19,9 @@ def test_recordings_are_read_in_order_as_mono_at_the_models_rate(tmp_path, tune)
     assert all(abs(len(sound.samples) - len(tune.samples)) <= 2 for _, sound in found)
 
 
-def test_a_model_that_changes_nothing_keeps_everything_and_becomes_one_instrument_at_most(judge, echo, tune):
+def test_a_model_that_changes_nothing_keeps_everything_and_becomes_one_instrument_at_most(
+    judge, echo, tune
+):
     steps = []
     result = examine_recording(echo, judge, "tune", tune, {}, lambda: steps.append(1))
     figures = summary([result])
@@ -33,7 +35,10 @@ def test_a_model_that_changes_nothing_keeps_everything_and_becomes_one_instrumen
 def test_melody_is_asked_only_where_the_codec_keeps_it(judge, echo, tune):
     class Deaf(type(echo)):
         def codec(self, sound):
-            return Sound(np.random.default_rng(0).standard_normal(len(sound.samples)).astype(np.float32), 32_000)
+            return Sound(
+                np.random.default_rng(0).standard_normal(len(sound.samples)).astype(np.float32),
+                32_000,
+            )
 
     result = examine_recording(Deaf(), judge, "tune", tune, {}, lambda: None)
     assert not result["has_melody"]

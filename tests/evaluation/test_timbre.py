@@ -20,14 +20,19 @@ def test_figures_goals_and_tables_of_an_examination(tmp_path, echo, stage, tune,
     code, report = run(tmp_path, echo, "--pairs", "2", "--recordings", str(tmp_path / "clips"))
     reached = {goal["name"]: goal["reached"] for goal in report["goals"]}
     assert code == 0 and len(reached) == 8
-    assert reached["recordings (b) chroma to source"] and reached["recordings (c) onset F, share of the codec's"]
+    assert (
+        reached["recordings (b) chroma to source"]
+        and reached["recordings (c) onset F, share of the codec's"]
+    )
     assert not reached["unseen (d) log-mel distance, share of the source's"]
     shown = capsys.readouterr().out
     assert all(text in shown for text in ("true, through codec", "Goals", "missed", "from tune"))
 
 
 def test_the_same_seed_gives_the_same_figures(tmp_path, echo, stage):
-    assert run(tmp_path, echo, "--pairs", "1", "--seed", "5") == run(tmp_path, echo, "--pairs", "1", "--seed", "5")
+    assert run(tmp_path, echo, "--pairs", "1", "--seed", "5") == run(
+        tmp_path, echo, "--pairs", "1", "--seed", "5"
+    )
 
 
 def test_check_turns_a_missed_goal_into_an_exit_code(tmp_path, echo, stage):
@@ -49,7 +54,11 @@ def test_the_melody_of_unseen_pairs_is_asked_on_request(tmp_path, echo, stage, c
 
 def test_the_gallery_holds_sound_and_picture(tmp_path, echo, stage):
     run(tmp_path, echo, "--pairs", "1", "--gallery", str(tmp_path / "gallery"))
-    names = sorted(path.name.split("_")[-1] for path in (tmp_path / "gallery").iterdir() if path.suffix == ".wav")
+    names = sorted(
+        path.name.split("_")[-1]
+        for path in (tmp_path / "gallery").iterdir()
+        if path.suffix == ".wav"
+    )
     assert names == ["source.wav", "stem.wav", "true.wav"]
     assert len(list((tmp_path / "gallery").glob("*.png"))) == 1
 
@@ -66,7 +75,9 @@ def test_missing_weights_end_the_examination_with_a_message(tmp_path, capsys):
     assert str(tmp_path) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--set", "loudness=3"], ["--set", "steps"], ["--set", "steps=few"]])
+@pytest.mark.parametrize(
+    "arguments", [["--set", "loudness=3"], ["--set", "steps"], ["--set", "steps=few"]]
+)
 def test_a_knob_that_does_not_exist_is_wrong_use(arguments):
     with pytest.raises(SystemExit) as caught:
         timbre.main(arguments)

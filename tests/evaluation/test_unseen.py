@@ -39,10 +39,16 @@ def test_a_model_that_changes_nothing_gets_the_figures_of_the_source(stage, judg
     rows = summary(results)
     assert rows["stem"] == rows["source"]
     assert rows["codec"] == rows["true"]
-    assert rows["stem"]["chroma"]["mean"] == pytest.approx(1, abs=1e-5) and rows["true"]["log_mel"]["mean"] == 0
+    assert (
+        rows["stem"]["chroma"]["mean"] == pytest.approx(1, abs=1e-5)
+        and rows["true"]["log_mel"]["mean"] == 0
+    )
     assert sum(entry["asked"] for entry in per_target(results).values()) == 2
 
 
 def test_a_figure_that_a_sound_does_not_have_does_not_count():
-    assert mean_and_error([1.0, float("nan"), 3.0]) == {"mean": 2.0, "error": pytest.approx(1 / np.sqrt(2))}
+    assert mean_and_error([1.0, float("nan"), 3.0]) == {
+        "mean": 2.0,
+        "error": pytest.approx(1 / np.sqrt(2)),
+    }
     assert np.isnan(mean_and_error([float("nan")])["mean"])

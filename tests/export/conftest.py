@@ -10,7 +10,9 @@ import pytest
 def region():
     """A second of music-like noise at 16 kHz."""
     draw = np.random.default_rng(0)
-    return (np.sin(np.arange(16_000) * 0.17) * 0.2 + draw.standard_normal(16_000) * 0.02).astype(np.float32)
+    return (np.sin(np.arange(16_000) * 0.17) * 0.2 + draw.standard_normal(16_000) * 0.02).astype(
+        np.float32
+    )
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +48,9 @@ def nano_models(tmp_path_factory, nano_weights, region):
     from export import build
 
     folder = tmp_path_factory.mktemp("nano_models")
-    build.build(exporting.plan(folder, region, weights=nano_weights), folder, "float32", open_for_parity(1))
+    build.build(
+        exporting.plan(folder, region, weights=nano_weights), folder, "float32", open_for_parity(1)
+    )
     return folder
 
 
@@ -63,5 +67,10 @@ def musicgen_models(tmp_path_factory):
     folder = tiny.write_models(tmp_path_factory.mktemp("musicgen"))
     heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     for checkpoint in ("musicgen-small", "musicgen-melody"):
-        build.build(exporting.plan(folder, heard, checkpoint=checkpoint), folder, "float32", open_for_parity(1))
+        build.build(
+            exporting.plan(folder, heard, checkpoint=checkpoint),
+            folder,
+            "float32",
+            open_for_parity(1),
+        )
     return folder

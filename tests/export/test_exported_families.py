@@ -1,4 +1,6 @@
-"""What was exported serves the family: the same stem, the same job, and nothing of torch's modules in it."""
+"""What was exported serves the family: the same stem, the same job, and nothing of torch's modules
+in it.
+"""
 
 import numpy as np
 import pytest
@@ -34,8 +36,13 @@ def shelves(ldm_models, tmp_path_factory):
 
 
 def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves, tmp_path):
-    (ours, found), (theirs, expected) = (stem_of(shelf, tmp_path, str(index)) for index, shelf in enumerate(shelves))
-    assert (found.values["runtime"], expected.values["runtime"]) == ("ONNX Runtime CPU, exported in float32", "torch")
+    (ours, found), (theirs, expected) = (
+        stem_of(shelf, tmp_path, str(index)) for index, shelf in enumerate(shelves)
+    )
+    assert (found.values["runtime"], expected.values["runtime"]) == (
+        "ONNX Runtime CPU, exported in float32",
+        "torch",
+    )
     assert np.abs(ours - theirs).max() <= 2 / 2**15  # 16 bits in the file
     assert set(expected.values["model"]["files"]) < set(found.values["model"]["files"])
     assert "non-commercial" in found.values["model"]["licence"]
@@ -48,7 +55,9 @@ def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models,
     own = tmp_path / "own.safetensors"
     write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
     preset = {"adapters": [{"path": str(own), "weight": 1.0, "sha256": "0" * 64}]}
-    (ours, _), (theirs, _) = (stem_of(shelf, tmp_path, str(i), preset=preset) for i, shelf in enumerate(shelves))
+    (ours, _), (theirs, _) = (
+        stem_of(shelf, tmp_path, str(i), preset=preset) for i, shelf in enumerate(shelves)
+    )
     plain, _ = stem_of(shelves[0], tmp_path, "plain")
     assert np.abs(ours - theirs).max() <= 2 / 2**15
     assert np.abs(ours - plain).max() > 1e-2
@@ -69,17 +78,26 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(shelves, ldm_models, tm
 
 
 @pytest.mark.parametrize(("placeholder", "text"), [("", "a violin"), ("<it>", "<it>, a violin")])
-def test_learned_words_play_before_the_words_and_in_their_place(shelves, tmp_path, placeholder, text):
+def test_learned_words_play_before_the_words_and_in_their_place(
+    shelves, tmp_path, placeholder, text
+):
     import torch
 
     from engine.styles.words import LearnedWords, write_words
     from tests.engine.audioldm2 import tiny
 
     torch.manual_seed(0)
-    path = write_words(tmp_path / "words.safetensors", LearnedWords(torch.randn(3, tiny.T5_WIDTH), placeholder))
-    preset = {"soft_prompt": {"path": str(path), "weight": 1.0}, "prompts": [{"text": "{text}", "weight": 1.0}]}
-    (ours, _), (theirs, _) = (stem_of(shelf, tmp_path, str(index), preset=preset, text=text)
-                              for index, shelf in enumerate(shelves))  # fmt: skip
+    path = write_words(
+        tmp_path / "words.safetensors", LearnedWords(torch.randn(3, tiny.T5_WIDTH), placeholder)
+    )
+    preset = {
+        "soft_prompt": {"path": str(path), "weight": 1.0},
+        "prompts": [{"text": "{text}", "weight": 1.0}],
+    }
+    (ours, _), (theirs, _) = (
+        stem_of(shelf, tmp_path, str(index), preset=preset, text=text)
+        for index, shelf in enumerate(shelves)
+    )
     plain, _ = stem_of(shelves[0], tmp_path, "plain", text=text)
     assert np.abs(ours - theirs).max() <= 2 / 2**15
     assert np.abs(ours - plain).max() > 1e-3
@@ -109,10 +127,16 @@ def test_alpha_zero_does_not_depend_on_the_source(shelves, region):
     family, _ = shelves[0].get("audioldm2")
     unet = family._runners["unet"]
     draw = np.random.default_rng(0)
-    feed = {name: draw.standard_normal([{"B": 2, "T": 16, "L": 5, "A": 8}.get(axis, axis) for axis in axes])
-            for name, axes, _ in (*unet.row.step.inputs, *unet.row.first.inputs)
-            if not name.startswith(("lora_", "/", "unet."))}  # fmt: skip
-    feed = {name: feed[name].astype(np.float32) for name in feed} | {"audio_scale": np.zeros(2, np.float32)}
+    feed = {
+        name: draw.standard_normal(
+            [{"B": 2, "T": 16, "L": 5, "A": 8}.get(axis, axis) for axis in axes]
+        )
+        for name, axes, _ in (*unet.row.step.inputs, *unet.row.first.inputs)
+        if not name.startswith(("lora_", "/", "unet."))
+    }
+    feed = {name: feed[name].astype(np.float32) for name in feed} | {
+        "audio_scale": np.zeros(2, np.float32)
+    }
     for name, width in (("generated", 16), ("audio", 16), ("text", 24), ("time_embedding", 8)):
         feed[name] = feed[name][..., :width]
     (one,), (other,) = unet(**feed), unet(**{**feed, "audio": feed["audio"][:, ::-1] * 3})
@@ -127,10 +151,14 @@ def test_nano_on_exported_graphs_says_exactly_what_it_says(nano_models, nano_wei
     exported.warm_up()
     plain = NanoFamily.load(nano_weights, 1)
     knobs = {"seed": 3, "guidance": 2.0, "steps": 3}
-    assert np.array_equal(exported.transfer(region, "violin", knobs), plain.transfer(region, "violin", knobs))
+    assert np.array_equal(
+        exported.transfer(region, "violin", knobs), plain.transfer(region, "violin", knobs)
+    )
 
 
-def test_without_an_export_and_after_the_weights_change_the_model_itself_serves(nano_models, nano_weights, tmp_path):
+def test_without_an_export_and_after_the_weights_change_the_model_itself_serves(
+    nano_models, nano_weights, tmp_path
+):
     import shutil
 
     from engine.nano import exporting
@@ -148,7 +176,9 @@ def test_a_family_without_graphs_says_so():
     assert family_named("nano").exports
 
 
-def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(ldm_models, region, monkeypatch):
+def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
+    ldm_models, region, monkeypatch
+):
     from dataclasses import replace
 
     from engine.audioldm2 import decoders, exporting

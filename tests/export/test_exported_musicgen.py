@@ -1,4 +1,6 @@
-"""musicgen on its exported graphs: the same stem as on torch, with every task, style and learned word."""
+"""musicgen on its exported graphs: the same stem as on torch, with every task, style and learned
+word.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ SIXTEEN_BITS = 1 / 2**15
 @pytest.fixture(scope="module")
 def shelves(musicgen_models, tmp_path_factory):
     """The same weights with and without their exports."""
-    return Shelf(1, musicgen_models), Shelf(1, linked(musicgen_models, tmp_path_factory.mktemp("bare")))
+    return Shelf(1, musicgen_models), Shelf(
+        1, linked(musicgen_models, tmp_path_factory.mktemp("bare"))
+    )
 
 
 def linked(models, folder):
@@ -34,8 +38,16 @@ def stem_of(shelf, folder, name, task="generate", **preset):
     if not source.exists():
         soundfile.write(source, sine(60_000, 44_100, 440), 44_100, subtype="PCM_16")
     style = resolve(Library([SHIPPED_FOLDER]).get(f"musicgen_{task}"), "a violin")
-    asked = EditRequest(str(source), "a violin", output_dir=str(out), model="musicgen", preset={**style, **preset},
-                        knobs={"seed": 5}, start_seconds=0.55, length_seconds=0.3)  # fmt: skip
+    asked = EditRequest(
+        str(source),
+        "a violin",
+        output_dir=str(out),
+        model="musicgen",
+        preset={**style, **preset},
+        knobs={"seed": 5},
+        start_seconds=0.55,
+        length_seconds=0.3,
+    )
     found = edit(asked, shelf=shelf)
     return soundfile.read(found.stems[0]["path"])[0], found.values
 
@@ -46,8 +58,13 @@ def both(shelves, folder, **asked):
 
 @pytest.mark.parametrize("task", ["generate", "continue", "accompaniment"])
 def test_every_task_makes_the_same_stem(shelves, tmp_path, task):
-    (ours, found), (theirs, expected) = (stem_of(shelf, tmp_path, str(i), task) for i, shelf in enumerate(shelves))
-    assert (found["runtime"], expected["runtime"]) == ("ONNX Runtime CPU, exported in float32", "torch")
+    (ours, found), (theirs, expected) = (
+        stem_of(shelf, tmp_path, str(i), task) for i, shelf in enumerate(shelves)
+    )
+    assert (found["runtime"], expected["runtime"]) == (
+        "ONNX Runtime CPU, exported in float32",
+        "torch",
+    )
     assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS and np.abs(ours).max() > 0
     assert set(found["model"]["files"]) - set(expected["model"]["files"]) == {"export"}
 
@@ -61,7 +78,8 @@ def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
     plain, _ = stem_of(shelves[0], tmp_path, "plain")
     ours, theirs = both(shelves, tmp_path, adapters=blend)
     family, _ = shelves[0].get("musicgen")
-    family.prepare({"task": "accompaniment"}, Knobs(0.0, 1, 3.0, "", 1, 5, (("a flute", 1.0),)))  # and never begun
+    # and never begun
+    family.prepare({"task": "accompaniment"}, Knobs(0.0, 1, 3.0, "", 1, 5, (("a flute", 1.0),)))
     again, _ = stem_of(shelves[0], tmp_path, "again")
     assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS
     assert np.abs(ours - plain).max() > 1e-2
@@ -113,7 +131,11 @@ def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_
     for task in ("generate", "accompaniment", "generate"):
         _, values = stem_of(shelf, tmp_path, f"{task} {len(runtimes)}", task)
         runtimes.append(values["runtime"])
-    assert runtimes == ["ONNX Runtime CPU, exported in float32", "torch", "ONNX Runtime CPU, exported in float32"]
+    assert runtimes == [
+        "ONNX Runtime CPU, exported in float32",
+        "torch",
+        "ONNX Runtime CPU, exported in float32",
+    ]
 
 
 def test_without_any_export_the_family_itself_is_taken(shelves):
@@ -124,7 +146,9 @@ def test_without_any_export_the_family_itself_is_taken(shelves):
     assert type(shelves[1].get("musicgen")[0]) is MusicGenFamily
 
 
-def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact(musicgen_models, tmp_path):
+def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact(
+    musicgen_models, tmp_path
+):
     from dataclasses import replace
 
     from engine.exported import open_for_parity
@@ -135,6 +159,10 @@ def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact
     plan = exporting.plan(musicgen_models, heard)
     some = [part for part in plan.parts if part.stage.name in ("codec_encoder", "step")]
     folder = build.build(replace(plan, parts=some), tmp_path, "int8", open_for_parity(1))
-    errors = {stage: max(row["error"] for row in manifest.read(folder).parity if row["stage"] == stage)
-              for stage in ("codec_encoder", "step", "pipeline")}  # fmt: skip
-    assert errors["codec_encoder"] == 0 and 1e-4 < errors["step"] < 0.05 and errors["pipeline"] < 0.3
+    errors = {
+        stage: max(row["error"] for row in manifest.read(folder).parity if row["stage"] == stage)
+        for stage in ("codec_encoder", "step", "pipeline")
+    }
+    assert (
+        errors["codec_encoder"] == 0 and 1e-4 < errors["step"] < 0.05 and errors["pipeline"] < 0.3
+    )

@@ -19,7 +19,9 @@ class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.narrow = torch.nn.Conv2d(3, 32, 3, padding=1)
-        self.block = resnet.ResnetBlock2D(in_channels=32, out_channels=48, temb_channels=None, groups=16)
+        self.block = resnet.ResnetBlock2D(
+            in_channels=32, out_channels=48, temb_channels=None, groups=16
+        )
         self.down = torch.nn.Conv2d(48, 32, 3, stride=2, padding=1)
         self.out = torch.nn.Conv2d(32, 32, 1, bias=False)
 
@@ -31,7 +33,14 @@ class Net(torch.nn.Module):
 def graph(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("net") / "net.onnx"
-    export_stage(Net(), (torch.randn(1, 3, 16, 8),), path, ["x"], ["y"], {"x": {0: "B", 2: "T"}, "y": {0: "B", 2: "T"}})
+    export_stage(
+        Net(),
+        (torch.randn(1, 3, 16, 8),),
+        path,
+        ["x"],
+        ["y"],
+        {"x": {0: "B", 2: "T"}, "y": {0: "B", 2: "T"}},
+    )
     return path
 
 
@@ -40,7 +49,9 @@ def sound(seed, frames=24):
 
 
 def run(model, x):
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     return session.run(None, {"x": x})[0]
 
 
@@ -60,8 +71,13 @@ def test_a_narrow_convolution_stays_and_float_weights_go(graph, tmp_path):
     quantise_convolutions(model, gains(model, [{"x": sound(0)}], tmp_path))
     kinds = [node.op_type for node in model.graph.node]
     assert (kinds.count("Conv"), kinds.count("QLinearConv")) == (1, 5)
-    floats = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4 and tensor.data_type == 1]
-    assert {tensor.dims[1] for tensor in floats if tensor.dims[0] > 1} == {3}  # those with one row are biases
+    floats = [
+        tensor
+        for tensor in model.graph.initializer
+        if len(tensor.dims) == 4 and tensor.data_type == 1
+    ]
+    # those with one row are biases
+    assert {tensor.dims[1] for tensor in floats if tensor.dims[0] > 1} == {3}
 
 
 def test_without_gains_nothing_changes(graph):
@@ -78,9 +94,13 @@ def test_convolutions_that_are_too_coarse_in_int8_stay_in_float32(tmp_path, monk
     torch.manual_seed(0)
     net = Net().eval()
     stage = Stage("net", (Port("x", ("B", 3, "T", 8)),), (Port("y", ("B", 32, "U", 4)),))
-    write = lambda path: export_stage(net, (torch.zeros(1, 3, 16, 8),), path, ["x"], ["y"], stage.dynamic_axes)  # noqa: E731
+    write = lambda path: export_stage(
+        net, (torch.zeros(1, 3, 16, 8),), path, ["x"], ["y"], stage.dynamic_axes
+    )  # noqa: E731
     model = lambda x: (net(torch.from_numpy(x)).detach().numpy(),)  # noqa: E731
-    part = build.Part(stage, write, model, [{"x": sound(0)}, {"x": sound(1, 40)}], is_step=True, convolves=True)
+    part = build.Part(
+        stage, write, model, [{"x": sound(0)}, {"x": sound(1, 40)}], is_step=True, convolves=True
+    )
     plan = build.Plan("net", [part], lambda own: own["net"](x=sound(2))[0], {}, {}, {})
     for bound, kind in ((0.05, "QLinearConv"), (1e-4, "Conv")):
         monkeypatch.setitem(parity.STAGE_BOUND, "int8", bound)

@@ -1,4 +1,6 @@
-"""LoRA on the exported nano: what peft learned is what plays, blended by weight, off without a trace."""
+"""LoRA on the exported nano: what peft learned is what plays, blended by weight, off without a
+trace.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,11 @@ from engine.styles import Lora, Style, write_style
 from tests.engine.nano.test_styles import heard
 from training.adapt_nano import restore
 
-SETTINGS = {"r": 4, "lora_alpha": 8.0, "target_modules": exporting.LORA_LAYERS.replace("(?:self", r".*(?:self", 1)}
+SETTINGS = {
+    "r": 4,
+    "lora_alpha": 8.0,
+    "target_modules": exporting.LORA_LAYERS.replace("(?:self", r".*(?:self", 1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +42,15 @@ def preset(path, weight):
 def test_what_was_learned_is_what_plays(nano, learned):
     path, module = learned
     draw = np.random.default_rng(0)
-    shapes = {"latent": (1, 12, 48), "time_embedding": (1, 256), "text": (1, 5, 384), "text_bias": (1, 5),
-              "audio": (1, 6, 32), "audio_position": (1, 6), "audio_scale": (1,)}  # fmt: skip
+    shapes = {
+        "latent": (1, 12, 48),
+        "time_embedding": (1, 256),
+        "text": (1, 5, 384),
+        "text_bias": (1, 5),
+        "audio": (1, 6, 32),
+        "audio_position": (1, 6),
+        "audio_scale": (1,),
+    }
     feed = {name: draw.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     heard(nano, preset(path, 1.0))
     (ours,) = nano._runners["denoiser"](**feed)

@@ -9,20 +9,27 @@ from export.onnx_graph import export_stage, quantise, shrink  # noqa: E402
 
 
 def run(path, x):
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
+        None, {"x": x}
+    )[0]
 
 
 def test_a_shrunk_graph_is_a_quarter_of_the_size_and_nearly_the_same(tmp_path):
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(128, 512), torch.nn.GELU(), torch.nn.Linear(512, 128))
     path, x = tmp_path / "net.onnx", torch.randn(2, 5, 128)
-    export_stage(net, (x,), path, ["x"], ["y"], {"x": {0: "batch", 1: "time"}, "y": {0: "batch", 1: "time"}})
+    export_stage(
+        net, (x,), path, ["x"], ["y"], {"x": {0: "batch", 1: "time"}, "y": {0: "batch", 1: "time"}}
+    )
     exact, size = run(path, x.numpy()), path.stat().st_size
     np.testing.assert_allclose(exact, net(x).detach().numpy(), atol=1e-5)
     shrink(path)
     assert path.stat().st_size < 0.3 * size
     graph = onnx.load(str(path)).graph
-    assert {node.name for node in graph.node if node.op_type == "MatMul"} == {"/0/MatMul", "/2/MatMul"}
+    assert {node.name for node in graph.node if node.op_type == "MatMul"} == {
+        "/0/MatMul",
+        "/2/MatMul",
+    }
     assert "0.bias" in {tensor.name for tensor in graph.initializer}
     other = np.random.default_rng(0).standard_normal((1, 9, 128)).astype(np.float32)
     error = run(path, other) - net(torch.from_numpy(other)).detach().numpy()

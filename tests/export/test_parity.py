@@ -56,7 +56,9 @@ def test_the_manifest_says_of_what_an_export_is_and_how_near(nano_models, nano_w
     found = manifest.read(folder)
     assert {row["kind"] for row in found.parity} == {"random", "real", "same seed"}
     assert all(row["error"] <= row["bound"] for row in found.parity)
-    assert {"onnxruntime", "torch"} <= set(found.versions) and len(found.weights["denoiser.onnx"]["sha256"]) == 64
+    assert {"onnxruntime", "torch"} <= set(found.versions) and len(
+        found.weights["denoiser.onnx"]["sha256"]
+    ) == 64
     assert set(found.graphs) == {path.name for path in folder.glob("*.onnx")}
     assert {row.stage for row in found.stages} == {name.split(".")[0] for name in found.graphs}
 

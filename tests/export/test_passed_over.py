@@ -18,7 +18,9 @@ def models(nano_models, tmp_path):
         folder = tmp_path / manifest.FOLDER / f"nano-float32-{name}"
         folder.mkdir(parents=True)
         text = (export / manifest.FILE_NAME).read_text(encoding="utf-8")
-        (folder / manifest.FILE_NAME).write_text(text.replace(f'"schema": {manifest.SCHEMA}', f'"schema": {schema}'))
+        (folder / manifest.FILE_NAME).write_text(
+            text.replace(f'"schema": {manifest.SCHEMA}', f'"schema": {schema}')
+        )
     return tmp_path
 
 
@@ -33,12 +35,16 @@ def test_the_log_says_which_why_and_what_to_do(models, caplog):
 
 def test_doctor_says_it_too_and_says_nothing_where_all_is_well(models, nano_models):
     found = list(doctor.passed_over(models))
-    assert [finding.state for finding in found] == ["note", "note"] and all(finding.cure for finding in found)
+    assert [finding.state for finding in found] == ["note", "note"] and all(
+        finding.cure for finding in found
+    )
     shutil.rmtree(models / manifest.FOLDER)
     assert list(doctor.passed_over(models)) == []
 
 
-def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(monkeypatch, capsys, tmp_path):
+def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(
+    monkeypatch, capsys, tmp_path
+):
     class Exporting:
         memory_bytes = staticmethod(lambda models: 13_300_000_000)
 
@@ -54,5 +60,7 @@ def test_audioldm2_counts_its_weights(ldm_models):
     from engine.audioldm2 import exporting
 
     (files,) = exporting.weight_files(ldm_models)
-    assert exporting.memory_bytes(ldm_models) > 9 * max(path.stat().st_size for path in files.values())
+    assert exporting.memory_bytes(ldm_models) > 9 * max(
+        path.stat().st_size for path in files.values()
+    )
     assert exporting.memory_bytes(ldm_models / "nothing") == 0

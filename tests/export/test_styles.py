@@ -1,12 +1,14 @@
-"""A style goes on and off between two jobs, and between two steps of one, on real graphs of the families."""
+"""A style goes on and off between two jobs, and between two steps of one, on real graphs of the
+families.
+"""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from engine.packed import Factors, Lora, pack  # noqa: E402
 from engine.nano import exporting  # noqa: E402
+from engine.packed import Factors, Lora, pack  # noqa: E402
 
 KNOBS = {"seed": 3, "guidance": 2.0, "steps": 2}
 
@@ -14,7 +16,10 @@ KNOBS = {"seed": 3, "guidance": 2.0, "steps": 2}
 def a_style(layers, seed, size=0.2):
     draw = np.random.default_rng(seed)
     normal = lambda *shape: draw.standard_normal(shape).astype(np.float32) * size  # noqa: E731
-    return Lora("s", {each.path: Factors(normal(each.fan_in, 2), normal(2, each.fan_out)) for each in layers})
+    return Lora(
+        "s",
+        {each.path: Factors(normal(each.fan_in, 2), normal(2, each.fan_out)) for each in layers},
+    )
 
 
 @pytest.fixture
@@ -62,8 +67,8 @@ def test_the_unet_with_a_style_is_the_unet_with_it_merged(ldm_models):
     import torch
 
     from engine.audioldm2 import audiomae, components, graphs
-    from engine.audioldm2.ap_adapter import read_adapter
     from engine.audioldm2 import exporting as ldm
+    from engine.audioldm2.ap_adapter import read_adapter
     from engine.families import Shelf
 
     parts = components.load(ldm_models / "audioldm2")
@@ -98,11 +103,21 @@ def test_a_preset_puts_lora_files_on_and_takes_them_off(ldm_models, tmp_path):
     layer = family._runners["unet"].row.lora[0]
     name = layer.path.removeprefix("unet.unet.")
     draw = np.random.default_rng(0)
-    save_file({f"unet.{name}.lora_A.weight": draw.standard_normal((4, layer.fan_in)).astype(np.float32),
-               f"unet.{name}.lora_B.weight": draw.standard_normal((layer.fan_out, 4)).astype(np.float32)},
-              str(tmp_path / "style.safetensors"))  # fmt: skip
+    save_file(
+        {
+            f"unet.{name}.lora_A.weight": draw.standard_normal((4, layer.fan_in)).astype(
+                np.float32
+            ),
+            f"unet.{name}.lora_B.weight": draw.standard_normal((layer.fan_out, 4)).astype(
+                np.float32
+            ),
+        },
+        str(tmp_path / "style.safetensors"),
+    )
     knobs = Knobs(0.5, 2, 7.5, "", 2, 5, (("a violin", 1.0),))
-    notes = family.prepare({"adapters": [{"path": str(tmp_path / "style.safetensors"), "weight": 0.5}]}, knobs)
+    notes = family.prepare(
+        {"adapters": [{"path": str(tmp_path / "style.safetensors"), "weight": 0.5}]}, knobs
+    )
     assert any("rank 4" in note for note in notes) and any("no alpha" in note for note in notes)
     assert family._runners["unet"]._style[layer.b][layer.b_index].any()
     family.prepare({}, knobs)

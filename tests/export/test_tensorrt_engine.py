@@ -1,4 +1,7 @@
-"""What of TensorRT can be tested without it. Building and running an engine is not: no card, no library."""
+"""What of TensorRT can be tested without it.
+
+Building and running an engine is not: no card, no library.
+"""
 
 import builtins
 from pathlib import Path
@@ -12,7 +15,11 @@ from export import tensorrt_engine
 from export.manifest import Graph
 from export.tensorrt_engine import Phases, Profile, TensorRtError, engine_path, profiles
 
-GRAPH = Graph("unet.onnx", (("latent", ("B", 8, "T", 16), "float32"), ("lora_a_256", (3, 256, "R"), "float32")), ())
+GRAPH = Graph(
+    "unet.onnx",
+    (("latent", ("B", 8, "T", 16), "float32"), ("lora_a_256", (3, 256, "R"), "float32")),
+    (),
+)
 
 
 def test_a_window_is_fixed_and_the_rest_has_a_range():
@@ -29,8 +36,14 @@ def test_an_axis_without_a_length_is_refused_by_name():
 def test_every_axis_of_the_families_has_a_range_or_is_a_window_length():
     from engine.families import FAMILIES
 
-    letters = {axis for name in ("nano", "audioldm2") for stage in FAMILIES[name].stages
-               for port in stage.inputs for axis in port.axes if isinstance(axis, str)}  # fmt: skip
+    letters = {
+        axis
+        for name in ("nano", "audioldm2")
+        for stage in FAMILIES[name].stages
+        for port in stage.inputs
+        for axis in port.axes
+        if isinstance(axis, str)
+    }
     assert letters <= set(tensorrt_engine.AXES) | {"T", "M"}
 
 
@@ -71,7 +84,9 @@ def test_without_the_library_the_reason_is_told_and_nothing_is_imported(monkeypa
 
 def test_no_style_is_handed_to_an_engine_as_zeros_of_rank_one():
     stage = Stage("unet", (Port("latent", ("B", 2)), Port("lora_a_4", (3, 4, "R"))), ())
-    feed = tensorrt_runtime.prepared(stage, {"latent": np.ones((1, 2)), "lora_a_4": np.zeros((3, 4, 0)), "other": 1})
+    feed = tensorrt_runtime.prepared(
+        stage, {"latent": np.ones((1, 2)), "lora_a_4": np.zeros((3, 4, 0)), "other": 1}
+    )
     assert set(feed) == {"latent", "lora_a_4"} and feed["latent"].dtype == np.float32
     assert feed["lora_a_4"].shape == (3, 4, 1) and not feed["lora_a_4"].any()
 
@@ -79,6 +94,8 @@ def test_no_style_is_handed_to_an_engine_as_zeros_of_rank_one():
 def test_shapes_outside_the_profile_go_to_the_other_runtime():
     stage = Stage("unet", (Port("latent", ("B", 2)),), ())
     shapes = {"latent": Profile((1, 2), (2, 2), (8, 2))}
-    run = tensorrt_runtime.TensorRtRunner(stage, Path("unet.engine"), shapes, lambda **inputs: ("other",))
+    run = tensorrt_runtime.TensorRtRunner(
+        stage, Path("unet.engine"), shapes, lambda **inputs: ("other",)
+    )
     assert run(latent=np.zeros((9, 2))) == ("other",)
     assert tensorrt_runtime.fits({"latent": np.zeros((8, 2))}, shapes)

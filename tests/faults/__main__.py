@@ -1,8 +1,8 @@
 """The long form: `python -m tests.faults --minutes 30 --seed 1`, from the repository's root.
 
-Storms of kill -9, bad networks and every scenario of the table, again and again with other seeds until the time is
-out; then a table of what was done. A broken rule is shown with its seed, and the exit code is then 1.
-`--table` only prints the table of faults for docs/faults.md.
+Storms of kill -9, bad networks and every scenario of the table, again and again with other seeds
+until the time is out; then a table of what was done. A broken rule is shown with its seed, and the
+exit code is then 1. `--table` only prints the table of faults for docs/faults.md.
 """
 
 import argparse
@@ -50,19 +50,29 @@ class Tally:
 
     def __str__(self):
         storms = self.storms
-        lines = ["", "| what | how often |", "|---|---|",
-                 f"| kill -9 of the server | {storms.server_kills} |",
-                 f"| kill -9 of the worker | {storms.worker_kills} |",
-                 f"| jobs in these storms | {storms.jobs} ({_ends(storms.ends)}) |",
-                 f"| scenarios of the table | {sum(self.scenarios.values())} ({len(self.scenarios)} different) |"]
+        lines = [
+            "",
+            "| what | how often |",
+            "|---|---|",
+            f"| kill -9 of the server | {storms.server_kills} |",
+            f"| kill -9 of the worker | {storms.worker_kills} |",
+            f"| jobs in these storms | {storms.jobs} ({_ends(storms.ends)}) |",
+            f"| scenarios of the table | {sum(self.scenarios.values())} ({len(self.scenarios)} different) |",
+        ]
         for name, count in self.networks.items():
-            lines.append(f"| network: {name} | {count['jobs']} jobs, {count['uploads']} uploads, {count['lost']} of "
-                         f"{count['datagrams']} datagrams lost, each end heard "
-                         f"{count['repeats'] / max(1, count['jobs']):.1f} times |")
+            lines.append(
+                f"| network: {name} | {count['jobs']} jobs, {count['uploads']} uploads, {count['lost']} of "
+                f"{count['datagrams']} datagrams lost, each end heard "
+                f"{count['repeats'] / max(1, count['jobs']):.1f} times |"
+            )
         if self.guests:
-            lines += [f"| remembered {when} {GUESTS} clients that vanished | {_counts(counts)} |"
-                      for when, counts in zip(("before", "amid", "after"), self.guests, strict=True)]
-        lines.append(f"| open files of the harness after each round | {self.files[0]} to {self.files[-1]} |")
+            lines += [
+                f"| remembered {when} {GUESTS} clients that vanished | {_counts(counts)} |"
+                for when, counts in zip(("before", "amid", "after"), self.guests, strict=True)
+            ]
+        lines.append(
+            f"| open files of the harness after each round | {self.files[0]} to {self.files[-1]} |"
+        )
         lines.append(f"| rules broken | {len(self.broken)} {'; '.join(self.broken)} |")
         lines += [f"| skipped: {name} | {why} |" for name, why in self.skipped.items()]
         return "\n".join(lines)
@@ -87,9 +97,16 @@ async def networks(folder, seed, tally):
     config = ServeConfig(data_dir=str(folder / "data"), port=0, http_port=0, root=(str(folder),))
     async with Server(config, executor()) as server:
         for name, weather in network.WEATHERS.items():
-            figures = await network.exchange(server, folder, weather, seed, NETWORK_JOBS, NETWORK_UPLOADS)
+            figures = await network.exchange(
+                server, folder, weather, seed, NETWORK_JOBS, NETWORK_UPLOADS
+            )
             count = tally.networks.setdefault(name, Counter())
-            count.update({key: getattr(figures, key) for key in ("jobs", "uploads", "lost", "datagrams", "repeats")})
+            count.update(
+                {
+                    key: getattr(figures, key)
+                    for key in ("jobs", "uploads", "lost", "datagrams", "repeats")
+                }
+            )
         await network.come_back(server, folder)
         tally.guests = list(await network.vanish(server, folder, GUESTS))
 
@@ -136,7 +153,10 @@ def main():
             seed += 1
         if os.path.isdir("/proc/self/fd"):
             tally.files.append(len(os.listdir("/proc/self/fd")))
-    print(tally, f"\n{(time.monotonic() - began) / 60:.1f} minutes, seeds {options.seed} to {seed - 1}")
+    print(
+        tally,
+        f"\n{(time.monotonic() - began) / 60:.1f} minutes, seeds {options.seed} to {seed - 1}",
+    )
     return int(bool(tally.broken))
 
 

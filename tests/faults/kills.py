@@ -1,7 +1,8 @@
-"""kill -9, of server and worker, at any moment of any job, again and again; then the books are audited.
+"""kill -9, of server and worker, at any moment of any job, again and again; then the books are
+audited.
 
-Clients behave as real ones do: each says its /edit until it is acknowledged, and asks after a job until it has heard
-the end. What must hold is in `audit`.
+Clients behave as real ones do: each says its /edit until it is acknowledged, and asks after a job
+until it has heard the end. What must hold is in `audit`.
 """
 
 import asyncio
@@ -50,7 +51,10 @@ class Storm:
         self.dice, self.kills = random.Random(seed), kills
         self.audio = write_wav(folder / "region.wav")
         self.machine = Machine(folder / "data", folder)
-        self.todo = [(number, self.dice.choice(TEXTS), self.dice.choice((1, 1, 2))) for number in range(1, jobs + 1)]
+        self.todo = [
+            (number, self.dice.choice(TEXTS), self.dice.choice((1, 1, 2)))
+            for number in range(1, jobs + 1)
+        ]
         self.figures = Figures(jobs=jobs)
         self.is_over = False
 
@@ -81,7 +85,10 @@ class Storm:
         client, cancels = self.of(number), self.dice.random() < 0.1
         while not client.ends(number):
             if client.all("ack", id=number):
-                client.say("cancel" if cancels or (self.is_over and text == "unwritten") else "job/query", number)
+                client.say(
+                    "cancel" if cancels or (self.is_over and text == "unwritten") else "job/query",
+                    number,
+                )
             else:
                 client.say("edit", number, str(self.audio), text, takes=takes)
             await asyncio.sleep(SAY_AGAIN_SECONDS)
@@ -136,11 +143,17 @@ class Storm:
         for name in names:
             record, results = journal.job(name), journal.results(name)
             assert record.state in ENDED, f"{name} is {record.state}"
-            assert all(os.path.getsize(result.path) == self.audio.stat().st_size for result in results)
+            assert all(
+                os.path.getsize(result.path) == self.audio.stat().st_size for result in results
+            )
             folder = self.machine.paths.takes / name
             finished = list(folder.rglob("manifest.json"))
-            assert len(results) == len(finished), f"{name}: {len(finished)} takes are finished, {len(results)} kept"
-            made = {stem["path"] for path in finished for stem in json.loads(path.read_text())["stems"]}
+            assert len(results) == len(finished), (
+                f"{name}: {len(finished)} takes are finished, {len(results)} kept"
+            )
+            made = {
+                stem["path"] for path in finished for stem in json.loads(path.read_text())["stems"]
+            }
             assert made == {result.path for result in results}
             assert (journal.end_of(name).code == "") <= (len(results) == record.spec["takes"])
 

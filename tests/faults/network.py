@@ -1,4 +1,6 @@
-"""Bad networks: what is said arrives once, uploads arrive whole, and who never comes back is forgotten."""
+"""Bad networks: what is said arrives once, uploads arrive whole, and who never comes back is
+forgotten.
+"""
 
 import asyncio
 import contextlib
@@ -8,8 +10,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.relay import LossyRelay, Weather
 from retimbre_client import AsyncClient
+
+from benchmarks.relay import LossyRelay, Weather
 from server.app import Server
 from tests.faults.stage import until
 from tests.server.clients import UdpClient, write_wav
@@ -21,7 +24,9 @@ WEATHERS = {
     "10 % twice": Weather(duplicate=0.10),
     "20 % overtaken": Weather(reorder=0.20),
     "20 ms and up to 40 ms more": Weather(delay_seconds=0.02, jitter_seconds=0.04),
-    "all of it, 20 % lost": Weather(loss=0.20, duplicate=0.10, reorder=0.10, delay_seconds=0.01, jitter_seconds=0.02),
+    "all of it, 20 % lost": Weather(
+        loss=0.20, duplicate=0.10, reorder=0.10, delay_seconds=0.01, jitter_seconds=0.02
+    ),
 }
 SAY_AGAIN_SECONDS = 0.25
 PATIENCE_SECONDS = 120.0
@@ -41,13 +46,17 @@ class Figures:
     seconds: float = 0.0
 
 
-async def exchange(server: Server, folder, weather: Weather, seed: int, jobs: int = 6, uploads: int = 1) -> Figures:
+async def exchange(
+    server: Server, folder, weather: Weather, seed: int, jobs: int = 6, uploads: int = 1
+) -> Figures:
     """Jobs and uploads through that weather. AssertionError where one got lost or was told twice."""
     began, figures = time.monotonic(), Figures(jobs=jobs, uploads=uploads)
     with LossyRelay(server.port, seed=seed, weather=weather) as relay:
         await asyncio.wait_for(_jobs(relay.port, folder, jobs, figures), PATIENCE_SECONDS)
         for number in range(uploads):
-            await asyncio.wait_for(_upload(server, relay.port, folder, f"{seed}-{number}"), PATIENCE_SECONDS)
+            await asyncio.wait_for(
+                _upload(server, relay.port, folder, f"{seed}-{number}"), PATIENCE_SECONDS
+            )
         figures.datagrams, figures.lost = relay.passed + relay.lost, relay.lost
     figures.seconds = time.monotonic() - began
     return figures
@@ -62,7 +71,8 @@ async def _jobs(port, folder, jobs, figures):
                 if not client.ends(number):
                     client.say("edit", number, str(folder / "region.wav"), "copy")
             await asyncio.sleep(SAY_AGAIN_SECONDS)
-        await asyncio.sleep(4 * SAY_AGAIN_SECONDS)  # what is still on its way must not be another end
+        # what is still on its way must not be another end
+        await asyncio.sleep(4 * SAY_AGAIN_SECONDS)
         for number in range(1, jobs + 1):
             ends = client.ends(number)
             assert {end.address for end in ends} == {"/retimbre/done"}, ends
@@ -77,8 +87,13 @@ async def _jobs(port, folder, jobs, figures):
 async def _upload(server, port, folder, name):
     """The library's client: what it sent must come back byte for byte."""
     source = write_wav(folder / "long.wav", frames=UPLOAD_FRAMES)
-    async with AsyncClient(port=port, name=name, audio_transport="udp", shares_disk=False,
-                           connect_seconds=PATIENCE_SECONDS) as client:
+    async with AsyncClient(
+        port=port,
+        name=name,
+        audio_transport="udp",
+        shares_disk=False,
+        connect_seconds=PATIENCE_SECONDS,
+    ) as client:
         handle = await client.upload(source)
         assert _sum(server.paths.spool / handle) == _sum(source)
 
@@ -90,12 +105,22 @@ def _sum(path):
 def in_memory(server: Server) -> dict[str, int]:
     """What the server remembers of its clients."""
     gc.collect()
-    return {**server.sessions.counts, "uploads": server.uploads.open, "repeats": server.delivery.repeating,
-            "jobs": len(list(server.book.living())), "tasks": len(asyncio.all_tasks())}
+    return {
+        **server.sessions.counts,
+        "uploads": server.uploads.open,
+        "repeats": server.delivery.repeating,
+        "jobs": len(list(server.book.living())),
+        "tasks": len(asyncio.all_tasks()),
+    }
 
 
-async def vanish(server: Server, folder, clients: int) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Clients that register, upload, edit, and are never heard again. What is remembered before, then, and at last."""
+async def vanish(
+    server: Server, folder, clients: int
+) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Clients that register, upload, edit, and are never heard again.
+
+    What is remembered before, then, and at last.
+    """
     before = in_memory(server)
     for number in range(clients):
         with contextlib.closing(await UdpClient.open(server.port)) as client:
@@ -105,7 +130,9 @@ async def vanish(server: Server, folder, clients: int) -> tuple[dict[str, int], 
             client.say("edit", 1, str(folder / "region.wav"), "copy")
             await client.expect("ack", id=1, patience=30)
     amid = in_memory(server)
-    await until(lambda: not list(server.book.living()) and not server.delivery.repeating, PATIENCE_SECONDS)
+    await until(
+        lambda: not list(server.book.living()) and not server.delivery.repeating, PATIENCE_SECONDS
+    )
     await server.uploads.expire([], time.monotonic() + 61.0)
     return before, amid, in_memory(server)
 
@@ -124,4 +151,6 @@ async def come_back(server: Server, folder) -> None:
         client.say("job/query", "song")
         result = await client.expect("result", id="song", patience=30)
         client.say("get", "seed")
-        assert (await client.expect("get.reply"))["value"] == done["seed"] == 77 and result["frames"] == 4800
+        assert (await client.expect("get.reply"))["value"] == done["seed"] == 77 and result[
+            "frames"
+        ] == 4800

@@ -1,7 +1,8 @@
 """Every fault that is tried: how it is brought about, what must hold, and what the user reads.
 
-A scenario is a coroutine function of a Stage. It asserts what must hold and returns the text that the user sees, as
-(code, text); the code must be its row's, and the row's cure must stand in the text. docs/faults.md is made from here.
+A scenario is a coroutine function of a Stage. It asserts what must hold and returns the text that
+the user sees, as (code, text); the code must be its row's, and the row's cure must stand in the
+text. docs/faults.md is made from here.
 """
 
 import asyncio
@@ -46,9 +47,13 @@ SCENARIOS: list[Scenario] = []
 
 def scenario(injury, holds, code="", cure="", is_real=False):
     """A row of the table; its name is the function's."""
+
     def add(play):
-        SCENARIOS.append(Scenario(play.__name__.replace("_", " "), injury, holds, code, cure, play, is_real))
+        SCENARIOS.append(
+            Scenario(play.__name__.replace("_", " "), injury, holds, code, cure, play, is_real)
+        )
         return play
+
     return add
 
 
@@ -67,9 +72,12 @@ async def ended(client, identity, patience=30.0):
 # Processes
 
 
-@scenario("kill -9 of the server while a job runs; it is started again",
-          "the job is not run again, what waited is, the client hears of both from the new server",
-          "interrupted", "send it again")
+@scenario(
+    "kill -9 of the server while a job runs; it is started again",
+    "the job is not run again, what waited is, the client hears of both from the new server",
+    "interrupted",
+    "send it again",
+)
 async def server_killed(stage):
     machine, client = await stage.machine()
     client.say("edit", 1, str(stage.audio), "slow 100")
@@ -85,8 +93,12 @@ async def server_killed(stage):
     return end
 
 
-@scenario("kill -9 of the worker while a job runs", "it is started again, and the next job is done",
-          "engine_died", "send the request again")
+@scenario(
+    "kill -9 of the worker while a job runs",
+    "it is started again, and the next job is done",
+    "engine_died",
+    "send the request again",
+)
 async def worker_killed(stage):
     server, client = await stage.server()
     client.say("edit", 1, str(stage.audio), "slow 100")
@@ -97,7 +109,10 @@ async def worker_killed(stage):
     return await ended(client, 1)
 
 
-@scenario("kill -9 of the worker between its last file and its last word", "the take is kept: the job is done")
+@scenario(
+    "kill -9 of the worker between its last file and its last word",
+    "the take is kept: the job is done",
+)
 async def worker_killed_when_it_had_finished(stage):
     server, client = await stage.server()
     client.say("edit", 1, str(stage.audio), "unwritten")
@@ -108,8 +123,12 @@ async def worker_killed_when_it_had_finished(stage):
     return end
 
 
-@scenario("the worker is stopped (SIGSTOP): it neither ends nor speaks", "the watchdog ends it; the next job is done",
-          "engine_died", "send the request again")
+@scenario(
+    "the worker is stopped (SIGSTOP): it neither ends nor speaks",
+    "the watchdog ends it; the next job is done",
+    "engine_died",
+    "send the request again",
+)
 async def worker_hung(stage):
     server, client = await stage.server(executor(silence_seconds=0.5))
     client.say("edit", 1, str(stage.audio), "slow 100")
@@ -122,9 +141,13 @@ async def worker_hung(stage):
     return code, text
 
 
-@scenario("the worker may have 64 MB more than it has (RLIMIT_AS), and the region needs more",
-          "the job fails, at worst with its worker; with memory again, the next job is done",
-          "out_of_memory", "select less", is_real=True)
+@scenario(
+    "the worker may have 64 MB more than it has (RLIMIT_AS), and the region needs more",
+    "the job fails, at worst with its worker; with memory again, the next job is done",
+    "out_of_memory",
+    "select less",
+    is_real=True,
+)
 async def worker_out_of_memory(stage):
     long = write_wav(stage.audio_folder / "long.wav", frames=48000 * 240)
     server, client = await stage.real_server()
@@ -144,7 +167,12 @@ async def worker_out_of_memory(stage):
     return end
 
 
-@scenario("/cancel while a model is loaded", "nothing is half loaded: the next load is done", "cancelled", "on request")
+@scenario(
+    "/cancel while a model is loaded",
+    "nothing is half loaded: the next load is done",
+    "cancelled",
+    "on request",
+)
 async def load_cancelled_half_way(stage):
     _, client = await stage.server()
     client.say("model/load", "nano", 1)
@@ -155,11 +183,16 @@ async def load_cancelled_half_way(stage):
     return failure(fail)
 
 
-@scenario("kill -9 of the worker while it builds its graphs, twice", "it begins anew, and is ready in the end")
+@scenario(
+    "kill -9 of the worker while it builds its graphs, twice",
+    "it begins anew, and is ready in the end",
+)
 async def engine_build_killed(stage):
     server, client = await stage.real_server()
     for _ in range(2):
-        await until(lambda: server.executor.info.state == "loading" and server.executor.pid, REAL_SECONDS)
+        await until(
+            lambda: server.executor.info.state == "loading" and server.executor.pid, REAL_SECONDS
+        )
         killed = server.executor.pid
         os.kill(killed, signal.SIGKILL)
         await until(lambda killed=killed: server.executor.pid not in (None, killed), REAL_SECONDS)
@@ -170,8 +203,12 @@ async def engine_build_killed(stage):
 # Disks
 
 
-@scenario("the disk of the data folder is full when a job comes", "it is not acknowledged and not run; with room again "
-          "the next one is", "disk_full", "make room")
+@scenario(
+    "the disk of the data folder is full when a job comes",
+    "it is not acknowledged and not run; with room again the next one is",
+    "disk_full",
+    "make room",
+)
 async def disk_full_when_a_job_comes(stage):
     server, client = await stage.server(data_dir=str(stage.small_disk(stage.folder / "data")))
     ballast = stage.fill(server.paths.data)
@@ -184,8 +221,10 @@ async def disk_full_when_a_job_comes(stage):
     return failure(fail)
 
 
-@scenario("the disk fills up while a job runs, its stems lie elsewhere", "the reserve of the journal has room for its "
-          "result and its end")
+@scenario(
+    "the disk fills up while a job runs, its stems lie elsewhere",
+    "the reserve of the journal has room for its result and its end",
+)
 async def disk_full_while_a_job_runs(stage):
     server, client = await stage.server(data_dir=str(stage.small_disk(stage.folder / "data")))
     server.paths.takes.rmdir()
@@ -198,8 +237,13 @@ async def disk_full_while_a_job_runs(stage):
     return await ended(client, 1)
 
 
-@scenario("the disk fills up while a job runs, and there is no reserve", "its end is not told before it is written: "
-          "the client hears why it waits, and with room again the job is done", "disk_full", "make room")
+@scenario(
+    "the disk fills up while a job runs, and there is no reserve",
+    "its end is not told before it is written: "
+    "the client hears why it waits, and with room again the job is done",
+    "disk_full",
+    "make room",
+)
 async def journal_cannot_be_written(stage):
     server, client = await stage.server(data_dir=str(stage.small_disk(stage.folder / "data")))
     server.paths.takes.rmdir()
@@ -216,33 +260,57 @@ async def journal_cannot_be_written(stage):
     return code, text
 
 
-@scenario("no room for the stem", "no half stem stays behind; the job fails", "disk_full", "make room", is_real=True)
+@scenario(
+    "no room for the stem",
+    "no half stem stays behind; the job fails",
+    "disk_full",
+    "make room",
+    is_real=True,
+)
 async def disk_full_when_a_stem_is_written(stage):
     server, client = await stage.real_server()
     stage.small_disk(server.paths.takes, 64)
     client.say("edit", 1, str(stage.audio), "a violin", steps=1, length=0.1, bits="f32")
     stage.fill(server.paths.takes, 8192)
     end = await ended(client, 1, REAL_SECONDS)
-    assert not list(server.paths.takes.rglob("*.wav")) and not list(server.paths.takes.rglob("*.part"))
+    assert not list(server.paths.takes.rglob("*.wav")) and not list(
+        server.paths.takes.rglob("*.part")
+    )
     return end
 
 
-@scenario("less than 256 MB are free when an upload begins", "it is refused before a byte is sent", "disk_full",
-          "Make room")
+@scenario(
+    "less than 256 MB are free when an upload begins",
+    "it is refused before a byte is sent",
+    "disk_full",
+    "Make room",
+)
 async def disk_full_for_an_upload(stage):
     _, client = await stage.server(data_dir=str(stage.small_disk(stage.folder / "data")))
     client.say("audio/open", "up")
     return failure(await client.expect("fail", id="up", patience=30))
 
 
-@scenario("the data folder is read-only at the start", "the server says so and ends", "write_failed", "--data-dir")
+@scenario(
+    "the data folder is read-only at the start",
+    "the server says so and ends",
+    "write_failed",
+    "--data-dir",
+)
 async def read_only_data_folder(stage):
     stage.read_only(stage.folder / "data")
-    said = await asyncio.to_thread(stage.command, "serve", "--data-dir", stage.folder / "data", "--port", "0")
+    said = await asyncio.to_thread(
+        stage.command, "serve", "--data-dir", stage.folder / "data", "--port", "0"
+    )
     return _code_and_text(said)
 
 
-@scenario("the takes folder is read-only", "the job fails, the server goes on", "write_failed", "read-only")
+@scenario(
+    "the takes folder is read-only",
+    "the job fails, the server goes on",
+    "write_failed",
+    "read-only",
+)
 async def read_only_takes_folder(stage):
     server, client = await stage.server()
     stage.read_only(server.paths.takes)
@@ -250,8 +318,12 @@ async def read_only_takes_folder(stage):
     return await ended(client, 1)
 
 
-@scenario("the journal is overwritten with something else", "the server does not touch it, and says what to do",
-          "not_ready", "move it away and start again")
+@scenario(
+    "the journal is overwritten with something else",
+    "the server does not touch it, and says what to do",
+    "not_ready",
+    "move it away and start again",
+)
 async def journal_damaged(stage):
     paths = Paths(stage.folder / "data").create()
     paths.journal.write_bytes(b"this is no database" * 1000)
@@ -260,10 +332,17 @@ async def journal_damaged(stage):
     return _code_and_text(said)
 
 
-@scenario("a second server on the same data folder", "the first goes on, the second ends", "busy", "stop it")
+@scenario(
+    "a second server on the same data folder",
+    "the first goes on, the second ends",
+    "busy",
+    "stop it",
+)
 async def data_folder_in_use(stage):
     server, client = await stage.server()
-    said = await asyncio.to_thread(stage.command, "serve", "--data-dir", server.paths.data, "--port", "0")
+    said = await asyncio.to_thread(
+        stage.command, "serve", "--data-dir", server.paths.data, "--port", "0"
+    )
     client.say("edit", 1, str(stage.audio), "copy")
     assert await ended(client, 1) == NOTHING
     return _code_and_text(said)
@@ -272,15 +351,20 @@ async def data_folder_in_use(stage):
 # The system
 
 
-@scenario("the server may open no file more (RLIMIT_NOFILE)", "the job is refused, the server goes on; with handles "
-          "again the next job is done", "no_handles", "ulimit -n")
+@scenario(
+    "the server may open no file more (RLIMIT_NOFILE)",
+    "the job is refused, the server goes on; with handles again the next job is done",
+    "no_handles",
+    "ulimit -n",
+)
 async def file_handles_exhausted(stage):
     machine, client = await stage.machine()
     client.say("edit", 1, str(stage.audio), "copy")
     assert await ended(client, 1) == NOTHING
     server = machine.process.pid
     in_use = {int(name) for name in os.listdir(f"/proc/{server}/fd")}
-    free = min(set(range(len(in_use) + 1)) - in_use)  # new files get the lowest free number, which must be below
+    # new files get the lowest free number, which must be below
+    free = min(set(range(len(in_use) + 1)) - in_use)
     before = resource.prlimit(server, resource.RLIMIT_NOFILE)
     resource.prlimit(server, resource.RLIMIT_NOFILE, (free, before[1]))
     client.say("edit", 2, str(stage.audio), "copy")
@@ -291,7 +375,10 @@ async def file_handles_exhausted(stage):
     return end
 
 
-@scenario("another program has the port", "the server takes one of the next ten, and writes it to the port file")
+@scenario(
+    "another program has the port",
+    "the server takes one of the next ten, and writes it to the port file",
+)
 async def port_taken(stage):
     with _occupied(1) as port:
         server, client = await stage.server(port=port)
@@ -300,15 +387,21 @@ async def port_taken(stage):
         return await ended(client, 1)
 
 
-@scenario("other programs have all eleven ports", "the server says so and ends", "not_ready", "--port")
+@scenario(
+    "other programs have all eleven ports", "the server says so and ends", "not_ready", "--port"
+)
 async def all_ports_taken(stage):
     with _occupied(11) as port:
-        said = await asyncio.to_thread(stage.command, "serve", "--data-dir", stage.folder / "data", "--port", port)
+        said = await asyncio.to_thread(
+            stage.command, "serve", "--data-dir", stage.folder / "data", "--port", port
+        )
     return _code_and_text(said)
 
 
-@scenario("the clock jumps a year ahead, then two years back, while a job with a deadline of a minute runs",
-          "it is done, in seconds that make sense; uploads, takes and clients stay")
+@scenario(
+    "the clock jumps a year ahead, then two years back, while a job with a deadline of a minute runs",
+    "it is done, in seconds that make sense; uploads, takes and clients stay",
+)
 async def clock_jumps(stage):
     jump = stage.clock()
     server, client = await stage.server(keep_days=30)
@@ -328,8 +421,12 @@ async def clock_jumps(stage):
     return NOTHING
 
 
-@scenario("a job is not done within its deadline, after a jump of the clock", "the deadline is kept by our own time",
-          "timed_out", "deadline")
+@scenario(
+    "a job is not done within its deadline, after a jump of the clock",
+    "the deadline is kept by our own time",
+    "timed_out",
+    "deadline",
+)
 async def deadline_after_a_jump(stage):
     jump = stage.clock()
     _, client = await stage.server()
@@ -339,8 +436,12 @@ async def deadline_after_a_jump(stage):
     return await ended(client, 1)
 
 
-@scenario("the sound card is unplugged (its JACK server ends) during live audio", "live audio is lost and says so; "
-          "jobs go on; /live/start names what is missing", "no_device", "/retimbre/live/devices lists what")
+@scenario(
+    "the sound card is unplugged (its JACK server ends) during live audio",
+    "live audio is lost and says so; jobs go on; /live/start names what is missing",
+    "no_device",
+    "/retimbre/live/devices lists what",
+)
 async def audio_device_unplugged(stage):
     if missing := [program for program in ("jackd", "jack_lsp") if shutil.which(program) is None]:
         pytest.skip(f"{', '.join(missing)} are not installed")
@@ -361,25 +462,39 @@ async def audio_device_unplugged(stage):
 # Files that the server reads
 
 
-@scenario("a graph of the model is cut off", "it is not used; with the file again the next job is done, without a "
-          "restart", "model_damaged", "install retimbre again", is_real=True)
+@scenario(
+    "a graph of the model is cut off",
+    "it is not used; with the file again the next job is done, without a restart",
+    "model_damaged",
+    "install retimbre again",
+    is_real=True,
+)
 async def model_file_truncated(stage):
     return await _with_weights(stage, lambda graph: os.truncate(graph, graph.stat().st_size // 2))
 
 
-@scenario("a graph of the model is another one of the same kind (one byte differs)",
-          "it is not used, though it could be loaded; with the file again the next job is done", "model_damaged",
-          "install retimbre again", is_real=True)
+@scenario(
+    "a graph of the model is another one of the same kind (one byte differs)",
+    "it is not used, though it could be loaded; with the file again the next job is done",
+    "model_damaged",
+    "install retimbre again",
+    is_real=True,
+)
 async def model_file_swapped(stage):
     def change(graph):
         data = bytearray(graph.read_bytes())
         data[len(data) // 2] ^= 1
         graph.write_bytes(data)
+
     return await _with_weights(stage, change)
 
 
-@scenario("a style is saved half-way through an edit", "the styles as they were go on serving, and the mended file "
-          "is taken up", "bad_preset", "mine.yaml")
+@scenario(
+    "a style is saved half-way through an edit",
+    "the styles as they were go on serving, and the mended file is taken up",
+    "bad_preset",
+    "mine.yaml",
+)
 async def preset_edited_half_way(stage):
     server, client = await stage.server()
     style = server.paths.presets / "mine.yaml"

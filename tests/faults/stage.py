@@ -1,4 +1,6 @@
-"""Where a fault is played: servers, disks that fill up, clocks that jump. Everything is put back at the end."""
+"""Where a fault is played: servers, disks that fill up, clocks that jump. Everything is put back at
+the end.
+"""
 
 import asyncio
 import contextlib
@@ -17,8 +19,10 @@ from tests.server.clients import UdpClient, executor, write_wav
 from tests.server.machine import ROOT, Machine
 
 REAL_SECONDS = 120.0  # the real engine loads and computes, perhaps beside other work
-REAL_WORKER = ("import sys, pathlib, engine.nano.family as family; "
-               "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()")
+REAL_WORKER = (
+    "import sys, pathlib, engine.nano.family as family; "
+    "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()"
+)
 
 
 class Stage:
@@ -39,10 +43,20 @@ class Stage:
     # Servers
 
     async def server(self, engine=None, **options):
-        """A server in this process, and a client of it. `engine`: of the double worker unless given."""
-        options = {"data_dir": str(self.folder / "data"), "port": 0, "http_port": 0,
-                   "root": (str(self.audio_folder),), **options}
-        server = await self.stack.enter_async_context(Server(ServeConfig(**options), engine or executor()))
+        """A server in this process, and a client of it.
+
+        `engine`: of the double worker unless given.
+        """
+        options = {
+            "data_dir": str(self.folder / "data"),
+            "port": 0,
+            "http_port": 0,
+            "root": (str(self.audio_folder),),
+            **options,
+        }
+        server = await self.stack.enter_async_context(
+            Server(ServeConfig(**options), engine or executor())
+        )
         return server, await self.client(server.port)
 
     async def client(self, port):
@@ -68,8 +82,13 @@ class Stage:
 
     def command(self, *arguments):
         """`retimbre ...` to its end. Returns what it said on standard error."""
-        done = subprocess.run([sys.executable, "-m", "server", *map(str, arguments)], cwd=ROOT, capture_output=True,
-                              text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "server", *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode != 0, done.stdout
         return done.stderr
 
@@ -91,8 +110,12 @@ class Stage:
             self._mount(path, "ro")
 
     def _mount(self, path, options):
-        if shutil.which("mount") is None or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True).returncode:
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True
+            ).returncode
+        ):
             pytest.skip("making a file system needs Linux and root")
         self.stack.callback(subprocess.run, ["umount", "--lazy", str(path)], check=True)
 
@@ -110,13 +133,16 @@ class Stage:
     # Clocks
 
     def clock(self):
-        """A wall clock that can be set wrong; `time.monotonic` goes on as it does. Returns how to set it."""
+        """A wall clock that can be set wrong; `time.monotonic` goes on as it does. Returns how to
+        set it.
+        """
         real, offset = time.time, [0.0]
         time.time = lambda: real() + offset[0]
         self.stack.callback(setattr, time, "time", real)
 
         def jump(seconds):
             offset[0] += seconds
+
         return jump
 
 

@@ -13,11 +13,19 @@ async def test_uploads_arrive_whole_and_every_job_has_one_end(name, server, audi
     assert "lost" not in name or figures.lost > 10
 
 
-async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(server, audio, monkeypatch):  # noqa: F811
+async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
+    server, audio, monkeypatch
+):  # noqa: F811
     monkeypatch.setattr("server.sessions.MAX_PEERS", 8)
     monkeypatch.setattr("server.sessions.MAX_KEPT", 12)
     before, _, after = await vanish(server, audio.parent, clients=20)
-    assert (after["peers"], after["kept"], after["uploads"], after["repeats"], after["jobs"]) == (8, 12, 0, 0, 0)
+    assert (after["peers"], after["kept"], after["uploads"], after["repeats"], after["jobs"]) == (
+        8,
+        12,
+        0,
+        0,
+        0,
+    )
     assert after["tasks"] <= before["tasks"] + 1
     server.book.drop(server.book.all()[0])
     for job in server.book.all():

@@ -1,4 +1,6 @@
-"""Each fault of the table: what must hold holds, the code is the one in the table, and the text says what to do."""
+"""Each fault of the table: what must hold holds, the code is the one in the table, and the text
+says what to do.
+"""
 
 import sys
 
@@ -10,7 +12,9 @@ from tests.faults.stage import Stage
 from tests.faults.table import table
 from tests.server.machine import ROOT
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and file systems of Linux")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="limits and file systems of Linux"
+)
 
 
 @pytest.mark.parametrize("row", SCENARIOS, ids=lambda row: row.name)

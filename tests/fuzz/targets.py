@@ -1,6 +1,8 @@
-"""What strangers' bytes reach: one function on bytes for each way in, and the one error that it may raise.
+"""What strangers' bytes reach: one function on bytes for each way in, and the one error that it may
+raise.
 
-A target checks more than that nothing breaks: what it says in its asserts must hold for any bytes at all.
+A target checks more than that nothing breaks: what it says in its asserts must hold for any bytes
+at all.
 """
 
 from __future__ import annotations
@@ -24,14 +26,19 @@ STEPS_AT_MOST = 400
 
 @dataclass(frozen=True)
 class Target:
-    """`run` takes the bytes. `watched`: the packages whose branches guide the fuzzer. `longest_bytes`: of one input."""
+    """`run` takes the bytes.
+
+    `watched`: the packages whose branches guide the fuzzer. `longest_bytes`: of one input.
+    """
 
     run: Callable[[bytes], None]
     watched: tuple[str, ...]
     longest_bytes: int = 4096
 
     def seeds(self, name: str) -> list[Path]:
-        """The inputs that the search starts from; those that once broke something are called crash-*."""
+        """The inputs that the search starts from; those that once broke something are called
+        crash-*.
+        """
         return sorted((CORPUS / name).iterdir())
 
 
@@ -49,12 +56,14 @@ class Reader:
         return int.from_bytes(self.bytes(size_bytes), "little")
 
     def bytes(self, count: int) -> bytes:
-        piece = self._data[self._at:self._at + count]
+        piece = self._data[self._at : self._at + count]
         self._at += count
         return piece
 
 
-# ------------------------------------------------------------------------------------------------------------- network
+# -------------------------------------------------------------------------------------------------------------
+# network
+
 
 def datagram(data: bytes) -> None:
     """Anything is requests and bad requests; and each bad one can be answered."""
@@ -65,7 +74,9 @@ def datagram(data: bytes) -> None:
     assert len(messages) <= MAX_MESSAGES + 1
     for message in messages:
         if isinstance(message, BadRequest):
-            decode_reply(encode(f"{ROOT}/fail", message.address, message.id, message.code, message.message))
+            decode_reply(
+                encode(f"{ROOT}/fail", message.address, message.id, message.code, message.message)
+            )
 
 
 def reply(data: bytes) -> None:
@@ -79,7 +90,9 @@ def reply(data: bytes) -> None:
 
 
 def framing(data: bytes) -> None:
-    """However the network cuts a stream, the same packets come out, and no more is kept than the limit allows."""
+    """However the network cuts a stream, the same packets come out, and no more is kept than the
+    limit allows.
+    """
     from osc_protocol import FramingError, StreamDecoder
 
     def packets(pieces: list[bytes]) -> tuple[list[bytes], bool]:
@@ -96,7 +109,7 @@ def framing(data: bytes) -> None:
     pieces, at = [], 0
     while at < len(stream):
         size = 1 + (choices.number() if not choices.is_empty else 255)
-        pieces.append(stream[at:at + size])
+        pieces.append(stream[at : at + size])
         at += size
     whole, is_whole = packets([stream])
     cut, is_cut = packets(pieces or [b""])
@@ -109,16 +122,26 @@ def framing(data: bytes) -> None:
 def transfer(data: bytes) -> None:
     """Both ends of uploads and downloads, fed with whatever messages in whatever order.
 
-    Kept: no more bytes than allowed, no more chunks behind a gap; a finished upload is what its checksum says.
+    Kept: no more bytes than allowed, no more chunks behind a gap; a finished upload is what its
+    checksum says.
     """
     import zlib
 
-    from osc_protocol import DownloadReceiver, Request, UploadReceiver, UploadSender, decode_packet, decode_reply
+    from osc_protocol import (
+        DownloadReceiver,
+        Request,
+        UploadReceiver,
+        UploadSender,
+        decode_packet,
+        decode_reply,
+    )
     from osc_protocol import audio_transfer as machine
 
     choices = Reader(data)
     kinds = (UploadReceiver, DownloadReceiver)
-    receiver = kinds[choices.number() % 2](1, "uploads/x", now=0.0, limit_bytes=TRANSFER_LIMIT_BYTES, chunk_bytes=256)
+    receiver = kinds[choices.number() % 2](
+        1, "uploads/x", now=0.0, limit_bytes=TRANSFER_LIMIT_BYTES, chunk_bytes=256
+    )
     sender = UploadSender(1, bytes(choices.number(2)), most_chunk_bytes=1 + choices.number())
     stored, now = b"", 0.0
     _read(sender.start(now), decode_packet)
@@ -128,13 +151,19 @@ def transfer(data: bytes) -> None:
         now += choices.number() / 100
         message = _transfer_message(choices)
         if isinstance(message, Request):
-            _read(receiver.on_message(message, now), decode_reply if kinds[0] is type(receiver) else decode_packet)
+            _read(
+                receiver.on_message(message, now),
+                decode_reply if kinds[0] is type(receiver) else decode_packet,
+            )
             stored += receiver.take()
         else:
             _read(sender.on_reply(message, now), decode_packet)
         _read(sender.on_tick(now), decode_packet)
         assert receiver.size_bytes <= TRANSFER_LIMIT_BYTES
-        assert len(receiver._early) <= machine.EARLY_CHUNKS and receiver._early_bytes <= machine.EARLY_BYTES
+        assert (
+            len(receiver._early) <= machine.EARLY_CHUNKS
+            and receiver._early_bytes <= machine.EARLY_BYTES
+        )
         assert len(sender._flights) <= 2 * sender.window + machine.MISSING_AT_MOST
     if receiver.state == "done":
         assert len(stored) == receiver.size_bytes and zlib.crc32(stored) == receiver._crc32
@@ -155,17 +184,24 @@ def _transfer_message(choices: Reader):
         lambda: ("open", {}),
         lambda: ("data", {"index": index, "bytes": choices.bytes(choices.number() * 2)}),
         lambda: ("close", {"chunks": index, "crc32": f"{choices.number(4):08x}"}),
-        lambda: ("ready", {"chunk_bytes": 1 + wide % 4096, "window": 1 + small % 64, "handle": "uploads/x"}),
+        lambda: (
+            "ready",
+            {"chunk_bytes": 1 + wide % 4096, "window": 1 + small % 64, "handle": "uploads/x"},
+        ),
         lambda: ("ack", {"index": index}),
         lambda: ("missing", {"indexes": tuple(choices.number() for _ in range(small % 8))}),
         lambda: ("fail", {"command": f"{ROOT}/audio/open", "code": "internal", "message": ""}),
     )[choices.number() % 7]()
     if name in ("open", "data", "close"):
         return Request(f"{ROOT}/audio/{name}", {"id": 1, **values}, id=1)
-    return ReplyMessage(f"{ROOT}/{name if name == 'fail' else f'audio/{name}'}", {"id": 1, **values}, ())
+    return ReplyMessage(
+        f"{ROOT}/{name if name == 'fail' else f'audio/{name}'}", {"id": 1, **values}, ()
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------------- HTTP
+# ----------------------------------------------------------------------------------------------------------------
+# HTTP
+
 
 def body(data: bytes) -> None:
     """The JSON of a POST: the message that OSC would have brought, or a BadBody."""
@@ -188,20 +224,32 @@ def query(data: bytes) -> None:
     """A request line and headers as they come: what OSCQuery, uploads and the guard read from them."""
     from aiohttp import web
     from aiohttp.test_utils import make_mocked_request
+
     from server.errors import Refusal
     from server.http import clients, files, oscquery, security, websocket
 
     line, _, header = data.partition(b"\n")
     text = header.decode("utf-8", "surrogateescape")
     try:
-        request = make_mocked_request("GET", "/" + line.decode("latin-1").lstrip("/"), **_connection())
+        request = make_mocked_request(
+            "GET", "/" + line.decode("latin-1").lstrip("/"), **_connection()
+        )
     except ValueError:  # aiohttp's own parser has refused it before it would come to us
         return
     names = request.query
     for read, refusals in (
         (lambda: oscquery.answer(_nobody(), request), web.HTTPException),
-        (lambda: files._request("open", "x", names.get("rate", 0), names.get("channels", 0), names.get("frames", 0),
-                                names.get("format", "wav")), Refusal),
+        (
+            lambda: files._request(
+                "open",
+                "x",
+                names.get("rate", 0),
+                names.get("channels", 0),
+                names.get("frames", 0),
+                names.get("format", "wav"),
+            ),
+            Refusal,
+        ),
         (lambda: security.host_and_port(text), ValueError),
         (lambda: security._password(text), ()),
         (lambda: websocket._parse(text), ()),
@@ -225,15 +273,27 @@ def _connection() -> dict[str, Mock]:
 def _nobody() -> SimpleNamespace:
     """As much of a server as OSCQuery looks at: no styles, no models."""
     executor = SimpleNamespace(info=SimpleNamespace(models=[]))
-    return SimpleNamespace(library=SimpleNamespace(presets=lambda: ()), state="ready", port=1, http_port=2,
-                           config=SimpleNamespace(host="::1"), executor=executor)
+    return SimpleNamespace(
+        library=SimpleNamespace(presets=lambda: ()),
+        state="ready",
+        port=1,
+        http_port=2,
+        config=SimpleNamespace(host="::1"),
+        executor=executor,
+    )
 
 
-# --------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------
+# files
+
 
 @functools.cache
 def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="retimbre-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder = Path(
+        tempfile.mkdtemp(
+            prefix="retimbre-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+        )
+    )
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -260,7 +320,11 @@ def path(data: bytes) -> None:
     except Refusal:
         return
     root = _sandbox().roots[0]
-    assert os.path.realpath(found) == found and found.startswith(root + os.sep) and os.path.isfile(found)
+    assert (
+        os.path.realpath(found) == found
+        and found.startswith(root + os.sep)
+        and os.path.isfile(found)
+    )
 
 
 @functools.cache
@@ -292,6 +356,7 @@ def header(data: bytes) -> None:
 def audio(data: bytes) -> None:
     """libsndfile's look and ours: finite samples in the header's shape, or an EngineError."""
     import numpy as np
+
     from engine.audio import file_info, read_region
     from engine.errors import EngineError
 
@@ -329,8 +394,9 @@ def options(data: bytes) -> None:
 
 def tensors(data: bytes) -> None:
     """An adapter's file: tensors, or an EngineError."""
-    from engine.audioldm2.ap_adapter import read_adapter
     from safetensors import SafetensorError
+
+    from engine.audioldm2.ap_adapter import read_adapter
 
     try:
         read_adapter(file_of(data, "adapter.safetensors"))
@@ -338,7 +404,11 @@ def tensors(data: bytes) -> None:
         pass
 
 
-OSC, HTTP, FILES = ("osc_protocol",), ("osc_protocol", "server", "aiohttp"), ("server", "engine", "soundfile")
+OSC, HTTP, FILES = (
+    ("osc_protocol",),
+    ("osc_protocol", "server", "aiohttp"),
+    ("server", "engine", "soundfile"),
+)
 TARGETS = {
     "datagram": Target(datagram, (*OSC, "pythonosc")),
     "reply": Target(reply, (*OSC, "pythonosc")),

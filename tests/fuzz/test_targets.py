@@ -1,4 +1,6 @@
-"""Every target, briefly: its corpus, and random changes of it. The long search is python -m tests.fuzz --all."""
+"""Every target, briefly: its corpus, and random changes of it. The long search is python -m
+tests.fuzz --all.
+"""
 
 import importlib.util
 import random
@@ -9,7 +11,8 @@ from tests.fuzz.__main__ import fuzz, keeping
 from tests.fuzz.targets import CORPUS, TARGETS
 
 CHANGES = 2000
-SLOW = {"preset": 150, "options": 150, "transfer": 500, "audio": 500, "query": 500}  # per second, not per branch
+# per second, not per branch
+SLOW = {"preset": 150, "options": 150, "transfer": 500, "audio": 500, "query": 500}
 
 
 def changed(data, rng, others):
@@ -23,13 +26,13 @@ def changed(data, rng, others):
         elif kind == 1 and data:
             data[at % len(data)] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
         elif kind == 2:
-            del data[at:min(end, at + 16)]
+            del data[at : min(end, at + 16)]
         elif kind == 3:
             data[at:at] = data[at:end][:256]
         else:
             other = rng.choice(others)
             start = rng.randint(0, len(other))
-            data[at:end] = other[start:start + rng.randint(0, 64)]
+            data[at:end] = other[start : start + rng.randint(0, 64)]
     return bytes(data)
 
 
@@ -42,7 +45,7 @@ def test_nothing_but_the_stated_errors_comes_out(name):
     for data in (b"", *inputs):
         target.run(data)
     for _ in range(SLOW.get(name, CHANGES)):
-        target.run(changed(rng.choice(inputs), rng, inputs)[:target.longest_bytes])
+        target.run(changed(rng.choice(inputs), rng, inputs)[: target.longest_bytes])
 
 
 def test_the_corpus_is_small_and_belongs_to_targets():
@@ -61,7 +64,9 @@ def test_what_breaks_a_target_is_kept(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"abc"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris (extra [fuzz]) is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="atheris (extra [fuzz]) is not installed"
+)
 def test_the_long_search_runs_and_counts(tmp_path):
     executions, branches, _, crashes = fuzz("reply", 1, tmp_path)
     assert executions > 100 and branches > 10 and crashes == 0

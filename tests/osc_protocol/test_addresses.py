@@ -1,6 +1,15 @@
 import pytest
 
-from osc_protocol import ADDRESSES, EDIT_KEYS, ERROR_CODES, MAX_DATAGRAM_BYTES, REPLIES, REQUIRED, ROOT, encode
+from osc_protocol import (
+    ADDRESSES,
+    EDIT_KEYS,
+    ERROR_CODES,
+    MAX_DATAGRAM_BYTES,
+    REPLIES,
+    REQUIRED,
+    ROOT,
+    encode,
+)
 from osc_protocol.arguments import KINDS, RANGES, take
 from osc_protocol.messages import _args_of
 
@@ -26,7 +35,9 @@ def test_every_reply_that_a_request_names_exists():
 def test_a_request_has_a_done_if_and_only_if_it_promises_one():
     for row in ADDRESSES.values():
         assert row.done is None or "done" in row.replies, row.path
-        assert row.done is not None or "done" not in row.replies or row.name == "job/query", row.path
+        assert row.done is not None or "done" not in row.replies or row.name == "job/query", (
+            row.path
+        )
 
 
 def test_an_address_that_goes_both_ways_has_the_same_arguments_both_ways():
@@ -50,15 +61,19 @@ def test_only_the_last_argument_takes_the_rest_and_required_ones_come_first():
         assert optional == sorted(optional), row.path
 
 
-@pytest.mark.parametrize("row", [row for row in REPLIES.values() if row.name not in ("audio/data", "done")],
-                         ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row",
+    [row for row in REPLIES.values() if row.name not in ("audio/data", "done")],
+    ids=lambda row: row.name,
+)
 def test_the_largest_reply_fits_one_datagram(row):
     values = [value for arg in row.args for value in [largest(arg)] * (arg.rest or 1)]
     assert len(encode(row.path, *values)) <= MAX_DATAGRAM_BYTES
 
 
-@pytest.mark.parametrize("command", [row for row in ADDRESSES.values() if row.done is not None],
-                         ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "command", [row for row in ADDRESSES.values() if row.done is not None], ids=lambda row: row.name
+)
 def test_the_largest_done_fits_one_datagram(command):
     args = _args_of(REPLIES[f"{ROOT}/done"], [command.path])
     packet = encode(f"{ROOT}/done", command.path, *(largest(arg) for arg in args[1:]))

@@ -1,14 +1,25 @@
-"""Two state machines and a wire that loses, doubles and reorders. Time is a number that the test counts up."""
+"""Two state machines and a wire that loses, doubles and reorders.
+
+Time is a number that the test counts up.
+"""
+
 import heapq
 import random
 import zlib
 
 import pytest
 
-from osc_protocol import DownloadReceiver, UploadReceiver, UploadSender, decode_packet, decode_reply, encode
+from osc_protocol import (
+    DownloadReceiver,
+    UploadReceiver,
+    UploadSender,
+    decode_packet,
+    decode_reply,
+    encode,
+)
 from osc_protocol.audio_transfer import EARLY_CHUNKS
 
-AUDIO = random.Random(7).randbytes(100_000)     # 27 chunks of 3840 bytes
+AUDIO = random.Random(7).randbytes(100_000)  # 27 chunks of 3840 bytes
 LIMIT = 1 << 20
 
 
@@ -18,9 +29,14 @@ def receiver(kind=UploadReceiver, **options):
 
 def ask(end, name, *args, now=0.0):
     """Send one message to a receiver; its answers, as (address without root, values without id)."""
-    request, = decode_packet(encode(f"/retimbre/audio/{name}", 5, *args))
-    return [(reply.address.removeprefix("/retimbre/"), [v for k, v in reply.values.items() if k != "id"])
-            for reply in map(decode_reply, end.on_message(request, now))]
+    (request,) = decode_packet(encode(f"/retimbre/audio/{name}", 5, *args))
+    return [
+        (
+            reply.address.removeprefix("/retimbre/"),
+            [v for k, v in reply.values.items() if k != "id"],
+        )
+        for reply in map(decode_reply, end.on_message(request, now))
+    ]
 
 
 def crc32(data):
@@ -30,11 +46,22 @@ def crc32(data):
 class Wire:
     """Carries packets between a sender and a receiver, badly if asked, until nothing more happens."""
 
-    def __init__(self, sender, receiver, *, is_download=False, loss=0.0, doubling=0.0, jitter_seconds=0.0, seed=1):
+    def __init__(
+        self,
+        sender,
+        receiver,
+        *,
+        is_download=False,
+        loss=0.0,
+        doubling=0.0,
+        jitter_seconds=0.0,
+        seed=1,
+    ):
         self.sender, self.receiver = sender, receiver
-        read_request = lambda packet: decode_packet(packet)[0]      # noqa: E731
-        self.to_receiver, self.to_sender = ((decode_reply, read_request) if is_download
-                                            else (read_request, decode_reply))
+        read_request = lambda packet: decode_packet(packet)[0]  # noqa: E731
+        self.to_receiver, self.to_sender = (
+            (decode_reply, read_request) if is_download else (read_request, decode_reply)
+        )
         self.loss, self.doubling, self.jitter_seconds = loss, doubling, jitter_seconds
         self.random, self.queue, self.count, self.now = random.Random(seed), [], 0, 0.0
         self.stored = bytearray()
@@ -68,7 +95,9 @@ class Wire:
             self.most_on_the_way = max(self.most_on_the_way, len(self.sender._flights))
 
 
-# ------------------------------------------------------------------------------------------------------- both together
+# -------------------------------------------------------------------------------------------------------
+# both together
+
 
 def test_an_upload_arrives_and_has_a_handle():
     wire = Wire(UploadSender(5, AUDIO), receiver()).run()
@@ -88,8 +117,15 @@ def test_a_download_arrives_by_the_same_machines_with_roles_swapped():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wire_that_loses_doubles_and_reorders_delivers_all_the_same(seed, is_download):
     kind = DownloadReceiver if is_download else UploadReceiver
-    wire = Wire(UploadSender(5, AUDIO), receiver(kind), is_download=is_download,
-                loss=0.2, doubling=0.2, jitter_seconds=0.05, seed=seed).run()
+    wire = Wire(
+        UploadSender(5, AUDIO),
+        receiver(kind),
+        is_download=is_download,
+        loss=0.2,
+        doubling=0.2,
+        jitter_seconds=0.05,
+        seed=seed,
+    ).run()
     assert wire.sender.state == "done"
     assert wire.stored == AUDIO
 
@@ -101,11 +137,14 @@ def test_no_more_than_the_window_is_on_its_way():
 
 def test_little_is_sent_twice_when_little_is_lost():
     wire = Wire(UploadSender(5, AUDIO * 10), receiver(), loss=0.05).run()
-    assert wire.sender.sent < 1.2 * wire.sender.chunks      # 5 % of the chunks and 5 % of the acks: 1.1 at best
+    # 5 % of the chunks and 5 % of the acks: 1.1 at best
+    assert wire.sender.sent < 1.2 * wire.sender.chunks
 
 
 def test_the_smaller_of_both_chunk_sizes_is_used():
-    assert Wire(UploadSender(5, AUDIO, most_chunk_bytes=1000), receiver()).run().sender.chunks == 100
+    assert (
+        Wire(UploadSender(5, AUDIO, most_chunk_bytes=1000), receiver()).run().sender.chunks == 100
+    )
     assert Wire(UploadSender(5, AUDIO), receiver(chunk_bytes=1000)).run().sender.chunks == 100
 
 
@@ -114,7 +153,9 @@ def test_nothing_at_all_can_be_sent():
     assert (wire.sender.state, wire.stored) == ("done", b"")
 
 
-# ------------------------------------------------------------------------------------------------------------ receiver
+# ------------------------------------------------------------------------------------------------------------
+# receiver
+
 
 def test_open_is_answered_with_the_terms_each_time():
     end = receiver()
@@ -146,11 +187,15 @@ def test_close_names_what_is_missing_then_is_done_and_says_so_again():
     ask(end, "data", 0, b"ab")
     ask(end, "data", 2, b"ef")
     done = [("done", ["/retimbre/audio/close", "up:1"])]
-    assert ask(end, "close", 3, crc32(b"abcdef").upper()) == done == ask(end, "close", 3, crc32(b"abcdef"))
+    assert (
+        ask(end, "close", 3, crc32(b"abcdef").upper())
+        == done
+        == ask(end, "close", 3, crc32(b"abcdef"))
+    )
 
 
 def test_at_most_32_missing_chunks_are_named_at_once():
-    (_, [indexes]), = ask(receiver(), "close", 1000, "00000000")
+    ((_, [indexes]),) = ask(receiver(), "close", 1000, "00000000")
     assert indexes == tuple(range(32))
 
 
@@ -158,7 +203,7 @@ def test_at_most_32_missing_chunks_are_named_at_once():
 def test_a_wrong_sum_or_count_fails_the_upload(chunks, checksum):
     end = receiver()
     ask(end, "data", 0, b"ab")
-    (address, (command, code, message, _)), = ask(end, "close", chunks, checksum)
+    ((address, (command, code, message, _)),) = ask(end, "close", chunks, checksum)
     assert (address, command, code) == ("fail", "/retimbre/audio/close", "bad_audio")
     assert crc32(b"ab") in message
     assert end.state == "failed"
@@ -187,7 +232,7 @@ def test_what_waits_behind_a_gap_is_bounded():
     end = receiver(limit_bytes=1 << 30, chunk_bytes=1 << 20)
     chunk = bytes(1 << 20)
     answered = [bool(ask(end, "data", index, chunk)) for index in range(1, 20)]
-    assert answered == [True] * 4 + [False] * 15        # 4 MiB, then no ack: they will come again
+    assert answered == [True] * 4 + [False] * 15  # 4 MiB, then no ack: they will come again
     assert ask(end, "data", 0, chunk) == [("audio/ack", [0, 5])]
     assert len(end.take()) == 5 << 20
 
@@ -207,19 +252,24 @@ def test_a_silent_upload_expires_after_a_minute():
 
 def test_a_download_that_fails_is_cancelled():
     request = decode_reply(encode("/retimbre/audio/close", 5, 0, "12345678"))
-    packet, = receiver(DownloadReceiver).on_message(request, 0.0)
+    (packet,) = receiver(DownloadReceiver).on_message(request, 0.0)
     assert decode_packet(packet)[0].address == "/retimbre/cancel"
 
 
-# -------------------------------------------------------------------------------------------------------------- sender
+# --------------------------------------------------------------------------------------------------------------
+# sender
+
 
 def reply(name, *args):
     return decode_reply(encode(f"/retimbre/{name}", *args))
 
 
 def sent_by(packets):
-    return [(request.address.removeprefix("/retimbre/audio/"), *list(request.values.values())[1:2])
-            for packet in packets for request in decode_packet(packet)]
+    return [
+        (request.address.removeprefix("/retimbre/audio/"), *list(request.values.values())[1:2])
+        for packet in packets
+        for request in decode_packet(packet)
+    ]
 
 
 def sending(window=4, chunks=6):
@@ -230,9 +280,14 @@ def sending(window=4, chunks=6):
 
 
 def test_the_opening_says_what_the_audio_is():
-    packet, = UploadSender(5, AUDIO, "f32le", rate_hz=48000, channels=2, frames=12500).start(0.0)
-    assert decode_packet(packet)[0].values == {"id": 5, "rate": 48000, "channels": 2, "frames": 12500,
-                                               "format": "f32le"}
+    (packet,) = UploadSender(5, AUDIO, "f32le", rate_hz=48000, channels=2, frames=12500).start(0.0)
+    assert decode_packet(packet)[0].values == {
+        "id": 5,
+        "rate": 48000,
+        "channels": 2,
+        "frames": 12500,
+        "format": "f32le",
+    }
 
 
 def test_the_window_is_filled_and_every_ack_brings_one_more():

@@ -4,29 +4,39 @@ from hypothesis import strategies as st
 
 from osc_protocol import FramingError, StreamDecoder, encode_frame
 
-bounded = settings(max_examples=60, deadline=None)      # a busy machine is slow, not wrong
+bounded = settings(max_examples=60, deadline=None)  # a busy machine is slow, not wrong
 
 PACKET = b"/p\0\0,\0\0\0"
-AWKWARD = b"\xc0\xdb\xdc\xdd\xdb\xdb\xdc\xc0\xc0"       # all that SLIP must escape, and what escapes look like
+# all that SLIP must escape, and what escapes look like
+AWKWARD = b"\xc0\xdb\xdc\xdd\xdb\xdb\xdc\xc0\xc0"
 
 
-@pytest.mark.parametrize("stream, framing, packets", [
-    (b"\0\0\0\x08" + PACKET, "int32", [PACKET]),
-    (b"\0\0\0\x08" + PACKET + b"\0\0\0\x08" + PACKET, "int32", [PACKET, PACKET]),
-    (b"\0\0\0\0" + b"\0\0\0\x08" + PACKET, "int32", [PACKET]),                      # an empty frame is nothing
-    (b"\0\0\0\x08" + PACKET[:5], "int32", []),
-    (b"\0\0", "int32", []),
-    (b"\xc0" + PACKET + b"\xc0", "slip", [PACKET]),
-    (b"\xc0" + PACKET + b"\xc0\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),  # OSC 1.1: an END on both sides
-    (b"\xc0" + PACKET + b"\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),      # RFC 1055: one END between
-    (PACKET + b"\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),                # RFC 1055's own sender
-    (b"#bundle\0\0\0\0\0\0\0\0\1\xc0", "slip", [b"#bundle\0\0\0\0\0\0\0\0\1"]),
-    (b"\xc0\xc0\xc0", "slip", []),
-    (b"\xc0" + PACKET, "slip", []),
-    (b"\xc0/a\xdb\xdcb\xdb\xddc\xc0", "slip", [b"/a\xc0b\xdbc"]),
-    (b"\xc0/a\xdb\xdd\xdcb\xc0", "slip", [b"/a\xdb\xdcb"]),                         # an escaped ESC, then DC itself
-    (b"\xc0/a\xdbb\xc0", "slip", [b"/a\xdbb"]),                                     # RFC 1055: keep what is no escape
-])
+@pytest.mark.parametrize(
+    "stream, framing, packets",
+    [
+        (b"\0\0\0\x08" + PACKET, "int32", [PACKET]),
+        (b"\0\0\0\x08" + PACKET + b"\0\0\0\x08" + PACKET, "int32", [PACKET, PACKET]),
+        # an empty frame is nothing
+        (b"\0\0\0\0" + b"\0\0\0\x08" + PACKET, "int32", [PACKET]),
+        (b"\0\0\0\x08" + PACKET[:5], "int32", []),
+        (b"\0\0", "int32", []),
+        (b"\xc0" + PACKET + b"\xc0", "slip", [PACKET]),
+        # OSC 1.1: an END on both sides
+        (b"\xc0" + PACKET + b"\xc0\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),
+        # RFC 1055: one END between
+        (b"\xc0" + PACKET + b"\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),
+        # RFC 1055's own sender
+        (PACKET + b"\xc0" + PACKET + b"\xc0", "slip", [PACKET, PACKET]),
+        (b"#bundle\0\0\0\0\0\0\0\0\1\xc0", "slip", [b"#bundle\0\0\0\0\0\0\0\0\1"]),
+        (b"\xc0\xc0\xc0", "slip", []),
+        (b"\xc0" + PACKET, "slip", []),
+        (b"\xc0/a\xdb\xdcb\xdb\xddc\xc0", "slip", [b"/a\xc0b\xdbc"]),
+        # an escaped ESC, then DC itself
+        (b"\xc0/a\xdb\xdd\xdcb\xc0", "slip", [b"/a\xdb\xdcb"]),
+        # RFC 1055: keep what is no escape
+        (b"\xc0/a\xdbb\xc0", "slip", [b"/a\xdbb"]),
+    ],
+)
 def test_a_stream_is_cut_into_packets(stream, framing, packets):
     decoder = StreamDecoder()
     assert decoder.feed(stream) == packets
@@ -41,7 +51,9 @@ def test_the_framing_is_not_known_before_the_first_byte():
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", b"hello", b"\x04\0\0\0", b"\xff"])
 def test_a_stream_of_something_else_is_refused(start):
-    with pytest.raises(FramingError, match="starts with a length below 64 MiB or with SLIP's C0, came"):
+    with pytest.raises(
+        FramingError, match="starts with a length below 64 MiB or with SLIP's C0, came"
+    ):
         StreamDecoder().feed(start)
 
 
@@ -82,7 +94,11 @@ PACKETS = st.lists(st.binary(min_size=1, max_size=40) | st.just(AWKWARD), max_si
 def test_packets_survive_any_cutting_of_the_stream(packets, framing, step):
     stream = b"".join(encode_frame(packet, framing) for packet in packets)
     decoder = StreamDecoder()
-    received = [packet for at in range(0, len(stream), step) for packet in decoder.feed(stream[at:at + step])]
+    received = [
+        packet
+        for at in range(0, len(stream), step)
+        for packet in decoder.feed(stream[at : at + step])
+    ]
     assert received == packets
 
 
@@ -91,7 +107,11 @@ def test_packets_survive_any_cutting_of_the_stream(packets, framing, step):
 def test_any_stream_yields_packets_or_a_framing_error(stream, step):
     decoder = StreamDecoder(max_frame_bytes=50)
     try:
-        packets = [packet for at in range(0, len(stream), step) for packet in decoder.feed(stream[at:at + step])]
+        packets = [
+            packet
+            for at in range(0, len(stream), step)
+            for packet in decoder.feed(stream[at : at + step])
+        ]
     except FramingError:
         return
     assert all(0 < len(packet) <= 50 for packet in packets)

@@ -9,7 +9,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "osc.md"
 
 
 def test_the_page_in_docs_is_up_to_date():
-    assert DOCUMENT.read_text(encoding="utf-8") == page(), "run python -m osc_protocol.reference > docs/osc.md"
+    assert DOCUMENT.read_text(encoding="utf-8") == page(), (
+        "run python -m osc_protocol.reference > docs/osc.md"
+    )
 
 
 def test_the_page_names_everything_in_the_table():

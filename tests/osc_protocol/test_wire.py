@@ -1,4 +1,8 @@
-"""Bytes on one side, meaning on the other. The bytes are written out; none comes from our own writer."""
+"""Bytes on one side, meaning on the other.
+
+The bytes are written out; none comes from our own writer.
+"""
+
 import struct
 
 import pytest
@@ -8,34 +12,41 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from osc_protocol.wire import MAX_BUNDLE_DEPTH, MAX_MESSAGES, Message, read_packet, write_message
 
-bounded = settings(max_examples=60, deadline=None)      # a busy machine is slow, not wrong
+bounded = settings(max_examples=60, deadline=None)  # a busy machine is slow, not wrong
 
 NOW = b"\0\0\0\0\0\0\0\1"
 PING = b"/p\0\0,\0\0\0"
 
 
 def bundle(*elements):
-    return b"#bundle\0" + NOW + b"".join(struct.pack(">i", len(element)) + element for element in elements)
+    return (
+        b"#bundle\0"
+        + NOW
+        + b"".join(struct.pack(">i", len(element)) + element for element in elements)
+    )
 
 
-@pytest.mark.parametrize("data, atoms", [
-    (b"/p\0\0,i\0\0\0\0\0\x07", (7,)),
-    (b"/p\0\0,i\0\0\xff\xff\xff\xff", (-1,)),
-    (b"/p\0\0,f\0\0\x40\x60\0\0", (3.5,)),
-    (b"/p\0\0,h\0\0\0\0\0\1\0\0\0\0", (2**32,)),
-    (b"/p\0\0,d\0\0\x40\x0c\0\0\0\0\0\0", (3.5,)),
-    (b"/p\0\0,s\0\0abc\0", ("abc",)),
-    (b"/p\0\0,s\0\0abcd\0\0\0\0", ("abcd",)),
-    (b"/p\0\0,s\0\0\0\0\0\0", ("",)),
-    (b"/p\0\0,S\0\0ab\0\0", ("ab",)),
-    (b"/p\0\0,s\0\0Gr\xc3\xbc\xc3\x9fe\0", ("Grüße",)),
-    (b"/p\0\0,b\0\0\0\0\0\3abc\0", (b"abc",)),
-    (b"/p\0\0,b\0\0\0\0\0\0", (b"",)),
-    (b"/p\0\0,TF\0", (True, False)),
-    (b"/p\0\0,iis\0\0\0\0\0\0\0\1\0\0\0\2x\0\0\0", (1, 2, "x")),
-    (b"/p\0\0,\0\0\0", ()),
-    (b"/p\0\0", ()),                             # old senders: no type tags at all
-])
+@pytest.mark.parametrize(
+    "data, atoms",
+    [
+        (b"/p\0\0,i\0\0\0\0\0\x07", (7,)),
+        (b"/p\0\0,i\0\0\xff\xff\xff\xff", (-1,)),
+        (b"/p\0\0,f\0\0\x40\x60\0\0", (3.5,)),
+        (b"/p\0\0,h\0\0\0\0\0\1\0\0\0\0", (2**32,)),
+        (b"/p\0\0,d\0\0\x40\x0c\0\0\0\0\0\0", (3.5,)),
+        (b"/p\0\0,s\0\0abc\0", ("abc",)),
+        (b"/p\0\0,s\0\0abcd\0\0\0\0", ("abcd",)),
+        (b"/p\0\0,s\0\0\0\0\0\0", ("",)),
+        (b"/p\0\0,S\0\0ab\0\0", ("ab",)),
+        (b"/p\0\0,s\0\0Gr\xc3\xbc\xc3\x9fe\0", ("Grüße",)),
+        (b"/p\0\0,b\0\0\0\0\0\3abc\0", (b"abc",)),
+        (b"/p\0\0,b\0\0\0\0\0\0", (b"",)),
+        (b"/p\0\0,TF\0", (True, False)),
+        (b"/p\0\0,iis\0\0\0\0\0\0\0\1\0\0\0\2x\0\0\0", (1, 2, "x")),
+        (b"/p\0\0,\0\0\0", ()),
+        (b"/p\0\0", ()),  # old senders: no type tags at all
+    ],
+)
 def test_arguments_are_read(data, atoms):
     assert read_packet(data) == [Message("/p", atoms)]
 
@@ -45,7 +56,8 @@ def test_true_and_false_are_flags_not_numbers():
 
 
 def test_text_that_is_not_utf8_is_replaced_and_said():
-    message, = read_packet(b"/p\0\0,is\0\0\0\0\7caf\xe9\0\0\0\0")         # Latin-1, as from an old Max
+    # Latin-1, as from an old Max
+    (message,) = read_packet(b"/p\0\0,is\0\0\0\0\7caf\xe9\0\0\0\0")
     assert message.atoms == (7, "caf\N{REPLACEMENT CHARACTER}")
     assert "argument 2 is not UTF-8" in message.warnings[0]
 
@@ -80,32 +92,34 @@ MALFORMED = {
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_damage_is_one_message_with_an_error(data):
-    message, = read_packet(data)
+    (message,) = read_packet(data)
     assert message.code == "bad_packet"
     assert message.error
 
 
 @pytest.mark.parametrize("tag", "tcmr[]ax")
 def test_other_type_tags_are_refused_by_name(tag):
-    message, = read_packet(b"/p\0\0,i" + tag.encode() + b"\0" + bytes(24))
+    (message,) = read_packet(b"/p\0\0,i" + tag.encode() + b"\0" + bytes(24))
     assert (message.code, message.atoms) == ("bad_args", (0,))
     assert repr(tag) in message.error
 
 
 def test_the_tags_of_buttons_carry_no_value():
-    message, = read_packet(b"/p\0\0,NiI\0\0\0\0" + bytes(3) + b"\7")
+    (message,) = read_packet(b"/p\0\0,NiI\0\0\0\0" + bytes(3) + b"\7")
     assert (message.error, message.atoms) == ("", (7,))
 
 
 def test_the_arguments_before_the_damage_are_kept():
-    message, = read_packet(b"/p\0\0,is\0\0\0\0\7abcd")
+    (message,) = read_packet(b"/p\0\0,is\0\0\0\0\7abcd")
     assert message.atoms == (7,)
 
 
 def test_bundles_are_flattened_in_order():
     inner = bundle(b"/b\0\0,\0\0\0", b"/c\0\0,\0\0\0")
-    assert [message.address for message in read_packet(bundle(b"/a\0\0,\0\0\0", inner, b"/d\0\0,\0\0\0"))] == [
-        "/a", "/b", "/c", "/d"]
+    assert [
+        message.address
+        for message in read_packet(bundle(b"/a\0\0,\0\0\0", inner, b"/d\0\0,\0\0\0"))
+    ] == ["/a", "/b", "/c", "/d"]
 
 
 def test_an_empty_bundle_means_nothing():
@@ -127,7 +141,7 @@ def nested(depth):
 
 def test_nesting_is_bounded():
     assert read_packet(nested(MAX_BUNDLE_DEPTH)) == [Message("/p")]
-    deep, = read_packet(nested(1000))
+    (deep,) = read_packet(nested(1000))
     assert "nested deeper" in deep.error
 
 
@@ -138,7 +152,7 @@ def test_messages_in_a_packet_are_bounded():
 
 
 def test_arguments_in_a_message_are_bounded():
-    message, = read_packet(b"/p\0\0," + b"T" * 3000 + b"\0\0\0\0"[:4 - 3001 % 4])
+    (message,) = read_packet(b"/p\0\0," + b"T" * 3000 + b"\0\0\0\0"[: 4 - 3001 % 4])
     assert message.code == "bad_args"
     assert "at most 256" in message.error
 
@@ -156,10 +170,14 @@ def test_any_bytes_in_a_bundle_or_after_an_address_are_read_without_raising(data
     read_packet(b"/p\0\0," + data)
 
 
-INT32 = st.integers(-2**31, 2**31 - 1)
+INT32 = st.integers(-(2**31), 2**31 - 1)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
-ATOMS = st.lists(st.one_of(INT32, st.floats(width=32, allow_nan=False), TEXT, st.binary(min_size=1, max_size=50)),
-                 max_size=8)
+ATOMS = st.lists(
+    st.one_of(
+        INT32, st.floats(width=32, allow_nan=False), TEXT, st.binary(min_size=1, max_size=50)
+    ),
+    max_size=8,
+)
 
 
 @bounded
@@ -173,11 +191,12 @@ def test_what_is_written_is_read_back(atoms):
 def test_python_osc_writes_the_same_bytes(atoms):
     builder = OscMessageBuilder("/p")
     for atom in atoms:
-        builder.add_arg(atom, {int: "i", float: "f", str: "s", bytes: "b"}[type(atom)])     # its guess: -2**31 is h
+        # its guess: -2**31 is h
+        builder.add_arg(atom, {int: "i", float: "f", str: "s", bytes: "b"}[type(atom)])
     assert write_message("/p", atoms) == builder.build().dgram
 
 
 @bounded
 @given(ATOMS)
 def test_a_written_message_is_a_multiple_of_four_bytes(atoms):
-    assert len(write_message("/p", atoms)) % 4 == 0       # Max drops others
+    assert len(write_message("/p", atoms)) % 4 == 0  # Max drops others

@@ -11,7 +11,8 @@ import soundfile
 from engine.nano import family as nano
 from tests.peers.servers import double_command, nano_command, running
 
-RATE_HZ, FRAMES, CHANNELS = 44_100, 30_870, 2  # 0.7 s, and not a multiple of anything of the model's
+# 0.7 s, and not a multiple of anything of the model's
+RATE_HZ, FRAMES, CHANNELS = 44_100, 30_870, 2
 COMMANDS = {"nano": nano_command, "double": double_command}
 
 
@@ -46,17 +47,23 @@ def listen_port():
 @pytest.fixture
 def program():
     """program("oscsend") is its path; without it the test is skipped."""
+
     def find(*names):
         path = next(filter(None, map(shutil.which, names)), None)
-        return path or pytest.skip(f"{names[0]} is not installed; Debian has it in liblo-tools or puredata-core")
+        return path or pytest.skip(
+            f"{names[0]} is not installed; Debian has it in liblo-tools or puredata-core"
+        )
+
     return find
 
 
 @pytest.fixture
 def check_stem():
     """Whether a stem fits where the region was."""
+
     def check(path):
         stem = soundfile.info(path)
         assert (stem.samplerate, stem.channels, stem.frames) == (RATE_HZ, CHANNELS, FRAMES)
         assert np.isfinite(soundfile.read(path)[0]).all()
+
     return check

@@ -13,7 +13,16 @@ STOP_SECONDS = 30.0
 
 
 def nano_command(data_dir, root, *flags):
-    return ["-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data_dir}", f"--root={root}", *flags]
+    return [
+        "-m",
+        "server",
+        "serve",
+        "--port=0",
+        "--http-port=0",
+        f"--data-dir={data_dir}",
+        f"--root={root}",
+        *flags,
+    ]
 
 
 def double_command(data_dir, root):
@@ -24,7 +33,9 @@ def double_command(data_dir, root):
 def running(command, data_dir, ends_by=signal.SIGTERM):
     """Start a server, give its port, stop it."""
     with open(data_dir / "server.log", "w+b") as log:
-        process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=REPOSITORY, stdout=log, stderr=log
+        )
         try:
             yield _port(process, Paths(data_dir))
         finally:

@@ -1,4 +1,6 @@
-"""liblo: oscsend sends each message from a port of its own and is gone; oscdump hears what the server answers."""
+"""liblo: oscsend sends each message from a port of its own and is gone; oscdump hears what the
+server answers.
+"""
 
 import functools
 import shlex
@@ -19,7 +21,9 @@ class Dump:
 
     def __init__(self, command, port):
         # -L: a line at a time, although nobody looks at a terminal
-        self.process = subprocess.Popen([command, "-L", str(port)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [command, "-L", str(port)], stdout=subprocess.PIPE, text=True
+        )
         self.messages = []
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read)
@@ -34,12 +38,18 @@ class Dump:
                 self._news.notify_all()
 
     def all(self, address, *first):
-        return [words for name, _, words in self.messages if name == address and words[:len(first)] == list(first)]
+        return [
+            words
+            for name, _, words in self.messages
+            if name == address and words[: len(first)] == list(first)
+        ]
 
     def expect(self, address, *first, count=1):
         """The words of the last of `count` messages of that name that begin with `first`."""
         with self._news:
-            is_there = self._news.wait_for(lambda: len(self.all(address, *first)) >= count, PATIENCE_SECONDS)
+            is_there = self._news.wait_for(
+                lambda: len(self.all(address, *first)) >= count, PATIENCE_SECONDS
+            )
             assert is_there, self.messages
             return self.all(address, *first)[count - 1]
 
@@ -56,8 +66,12 @@ def oscsend(program):
     path = program("oscsend")
 
     def oscsend(port, address, types="", *values):
-        subprocess.run([path, "127.0.0.1", str(port), address, types, *map(str, values)], check=True,
-                       timeout=PATIENCE_SECONDS)
+        subprocess.run(
+            [path, "127.0.0.1", str(port), address, types, *map(str, values)],
+            check=True,
+            timeout=PATIENCE_SECONDS,
+        )
+
     return oscsend
 
 
@@ -77,7 +91,10 @@ def dump(program, oscsend, listen_port):
 
 @pytest.fixture
 def send(oscsend, dump, listen_port, server_port):
-    """oscsend to the running server. The dump hears of all clients' jobs: each oscsend is another client, and deaf."""
+    """oscsend to the running server.
+
+    The dump hears of all clients' jobs: each oscsend is another client, and deaf.
+    """
     oscsend(server_port, "/retimbre/notify", "iis", 2, listen_port, "oscdump")
     dump.expect("/retimbre/done", "/retimbre/notify")
     return functools.partial(oscsend, server_port)
@@ -87,7 +104,9 @@ def test_a_region_goes_out_and_its_stem_comes_back(dump, send, region, check_ste
     send("/retimbre/edit", "isssisi", 7, region, "turn this into a violin", "steps", 2, "seed", 3)
     job = dump.expect("/retimbre/ack", "7")[1]
     done = dump.expect("/retimbre/done", "/retimbre/edit", "7")
-    identity, index, stem, path, rate_hz, channels, frames, *_ = dump.expect("/retimbre/result", "7", "0")
+    identity, index, stem, path, rate_hz, channels, frames, *_ = dump.expect(
+        "/retimbre/result", "7", "0"
+    )
     assert job and stem
     assert (int(rate_hz), int(channels), int(frames)) == (44_100, 2, 30_870)
     assert [int(word) for word in done[3:5]] == [1, 3]  # results, seed
@@ -107,7 +126,8 @@ def test_the_jobs_own_name_stops_the_repeats_from_any_port(dump, send, region):
     send("/retimbre/got", "s", job)
     before = len(dump.all("/retimbre/done", "/retimbre/edit", "heard"))
     time.sleep(1.2)  # two repeats long
-    assert len(dump.all("/retimbre/done", "/retimbre/edit", "heard")) <= before + 1  # one may have been on its way
+    # one may have been on its way
+    assert len(dump.all("/retimbre/done", "/retimbre/edit", "heard")) <= before + 1
 
 
 def test_every_number_arrives_with_the_type_that_the_table_promises(dump, send, region):
@@ -119,18 +139,32 @@ def test_every_number_arrives_with_the_type_that_the_table_promises(dump, send, 
     assert types["/retimbre/done"] == "siiiisf"
 
 
-def test_a_reply_port_of_the_server_serves_those_who_never_register(oscsend, dump, listen_port, region, tmp_path):
-    command = nano_command(tmp_path, region.parent, f"--reply-port={listen_port}")  # refused before a model is needed
+def test_a_reply_port_of_the_server_serves_those_who_never_register(
+    oscsend, dump, listen_port, region, tmp_path
+):
+    # refused before a model is needed
+    command = nano_command(tmp_path, region.parent, f"--reply-port={listen_port}")
     with running(command, tmp_path) as port:
         oscsend(port, "/retimbre/edit", "iss", 8, region.with_name("nowhere.wav"), "a flute")
         assert dump.expect("/retimbre/fail", "/retimbre/edit", "8")[2] == "no_file"
 
 
 @pytest.mark.skipif(bool(nano.missing()), reason="the shipped weights are not here")
-def test_parts_that_are_added_come_back_as_a_stem_each(oscsend, dump, listen_port, region, check_stem, tmp_path):
+def test_parts_that_are_added_come_back_as_a_stem_each(
+    oscsend, dump, listen_port, region, check_stem, tmp_path
+):
     command = nano_command(tmp_path, region.parent, f"--reply-port={listen_port}")
     with running(command, tmp_path) as port:
-        oscsend(port, "/retimbre/edit", "isssi", 10, region, "add a bass line and brushed drums", "steps", 2)
+        oscsend(
+            port,
+            "/retimbre/edit",
+            "isssi",
+            10,
+            region,
+            "add a bass line and brushed drums",
+            "steps",
+            2,
+        )
         done = dump.expect("/retimbre/done", "/retimbre/edit", "10")
         assert int(done[3]) == 2  # results
         for index, name in enumerate(("bass", "drums")):

@@ -1,4 +1,6 @@
-"""Pd, headless, with region.pd: it sends from one port, listens on another, and knows only floats and symbols."""
+"""Pd, headless, with region.pd: it sends from one port, listens on another, and knows only floats
+and symbols.
+"""
 
 import json
 import subprocess
@@ -17,17 +19,31 @@ def heard(program, server_port, listen_port):
 
     def run(path):
         done = subprocess.run(
-            [pd, "-nogui", "-noaudio", "-nomidi", "-noprefs", "-stderr", "-open", str(PATCH),
-             "-send", f"start 127.0.0.1 {server_port} {listen_port} {path}"],
-            capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+            [
+                pd,
+                "-nogui",
+                "-noaudio",
+                "-nomidi",
+                "-noprefs",
+                "-stderr",
+                "-open",
+                str(PATCH),
+                "-send",
+                f"start 127.0.0.1 {server_port} {listen_port} {path}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
         lines = done.stderr.splitlines()
         assert done.returncode == 0, lines
         return [line.split()[1:] for line in lines if line.startswith("heard: ")]
+
     return run
 
 
 def of(messages, *words):
-    return [message[len(words):] for message in messages if message[:len(words)] == list(words)]
+    return [message[len(words) :] for message in messages if message[: len(words)] == list(words)]
 
 
 def test_a_region_goes_out_and_its_stem_comes_back(heard, region, check_stem):
@@ -38,8 +54,12 @@ def test_a_region_goes_out_and_its_stem_comes_back(heard, region, check_stem):
     assert result[3:6] == ["44100", "2", "30870"]
     check_stem(result[2])
     ends = of(messages, "retimbre", "done", "/retimbre/say", "7")
-    assert len(ends) < 3, "the patch said /got and waited two repeats long; one may have been on its way"
-    assert json.loads(Path(ends[0][3]).read_text())["seed"] == 16_777_215, "the largest that a float carries whole"
+    assert len(ends) < 3, (
+        "the patch said /got and waited two repeats long; one may have been on its way"
+    )
+    assert json.loads(Path(ends[0][3]).read_text())["seed"] == 16_777_215, (
+        "the largest that a float carries whole"
+    )
 
 
 def test_a_file_that_is_not_there_ends_with_a_reason(heard, region):

@@ -16,13 +16,27 @@ def preset(name, **fields):
 
 
 ORGAN = preset("organ", guidance=2.0, steps=4, audio_prompt={"pooling": 1, "scale": 1.0}, seed=7)
-FLUTE = preset("flute", guidance=1.0, steps=8, audio_prompt={"pooling": 8, "scale": 0.5}, negative_prompt="noise")
+FLUTE = preset(
+    "flute",
+    guidance=1.0,
+    steps=8,
+    audio_prompt={"pooling": 8, "scale": 0.5},
+    negative_prompt="noise",
+)
 
 
 def test_prompt_weights_are_scaled_and_knobs_lie_between():
     mixed = blend([(ORGAN, 0.7), (FLUTE, 0.3)])
-    assert [(prompt.text, round(prompt.weight, 6)) for prompt in mixed.prompts] == [("a organ", 0.7), ("a flute", 0.3)]
-    assert (mixed.guidance, mixed.steps, mixed.audio_prompt.pooling, mixed.audio_prompt.scale) == (1.7, 5, 3, 0.85)
+    assert [(prompt.text, round(prompt.weight, 6)) for prompt in mixed.prompts] == [
+        ("a organ", 0.7),
+        ("a flute", 0.3),
+    ]
+    assert (mixed.guidance, mixed.steps, mixed.audio_prompt.pooling, mixed.audio_prompt.scale) == (
+        1.7,
+        5,
+        3,
+        0.85,
+    )
     assert (mixed.negative_prompt, mixed.seed, mixed.name) == ("noise", 7, "organ_0.7_flute_0.3")
 
 
@@ -54,10 +68,15 @@ def adapter(path, weight=1.0):
 
 
 def test_adapters_are_all_kept_with_scaled_weights_and_equal_files_add_up():
-    a = ORGAN.model_copy(update={"adapters": (adapter("x.safetensors"), adapter("y.safetensors", 0.5))})
+    a = ORGAN.model_copy(
+        update={"adapters": (adapter("x.safetensors"), adapter("y.safetensors", 0.5))}
+    )
     b = FLUTE.model_copy(update={"adapters": (adapter("x.safetensors"),)})
     mixed = blend([(a, 0.5), (b, 0.5)])
-    assert [(item.path, item.weight) for item in mixed.adapters] == [("x.safetensors", 1.0), ("y.safetensors", 0.25)]
+    assert [(item.path, item.weight) for item in mixed.adapters] == [
+        ("x.safetensors", 1.0),
+        ("y.safetensors", 0.25),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +110,9 @@ def test_soft_prompts_are_scaled_and_different_ones_stand_side_by_side():
 
 
 def test_the_users_words_take_their_place_and_the_rest_is_plain_json():
-    request = resolve(preset("own", prompts=[{"text": "{text}, softly", "weight": 2.0}]), " a \n fiddle ")
+    request = resolve(
+        preset("own", prompts=[{"text": "{text}, softly", "weight": 2.0}]), " a \n fiddle "
+    )
     assert request["prompts"] == [{"text": "a fiddle, softly", "weight": 2.0}]
     assert request["uses_text"] and json.loads(json.dumps(request)) == request
 
@@ -105,6 +126,8 @@ def test_a_prompt_that_is_empty_without_words_is_dropped_and_unused_words_are_to
 
 def test_words_that_look_like_a_placeholder_stay_words():
     assert (
-        resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")["prompts"][0]["text"]
+        resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")["prompts"][0][
+            "text"
+        ]
         == "{text} and {other}"
     )

@@ -14,8 +14,12 @@ def write(folder, name, old="", new=""):
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.yaml"
     before = path.stat().st_mtime_ns if path.exists() else 0
-    path.write_text(SMALLEST.replace("name: viola", f"name: {name}").replace(old, new) if old else
-                    SMALLEST.replace("name: viola", f"name: {name}"), encoding="utf-8")  # fmt: skip
+    path.write_text(
+        SMALLEST.replace("name: viola", f"name: {name}").replace(old, new)
+        if old
+        else SMALLEST.replace("name: viola", f"name: {name}"),
+        encoding="utf-8",
+    )
     os.utime(path, ns=(before + 10**9,) * 2)  # clocks of some file systems tick once a second
     return path
 
@@ -25,7 +29,10 @@ def test_a_broken_file_never_takes_the_others_down(tmp_path):
     write(tmp_path, "bad", "licence", "license")
     report = Library([tmp_path]).report
     assert report.loaded == ("good",)
-    assert {(problem.file, problem.line) for problem in report.errors} == {("bad.yaml", 6), ("bad.yaml", 1)}
+    assert {(problem.file, problem.line) for problem in report.errors} == {
+        ("bad.yaml", 6),
+        ("bad.yaml", 1),
+    }
 
 
 def test_a_preset_whose_file_breaks_stays_as_it_was_until_it_is_mended(tmp_path):
@@ -89,7 +96,9 @@ def test_the_users_folder_wins_over_the_shipped_one_unless_its_file_is_broken(tm
 
 
 def test_two_files_of_one_name_are_told(tmp_path):
-    write(tmp_path, "a").with_suffix(".yml").write_text(SMALLEST.replace("name: viola", "name: a"), encoding="utf-8")
+    write(tmp_path, "a").with_suffix(".yml").write_text(
+        SMALLEST.replace("name: viola", "name: a"), encoding="utf-8"
+    )
     report = Library([tmp_path]).report
     assert report.loaded == ("a",) and "a.yml beside it" in report.errors[0].message
 
@@ -125,7 +134,10 @@ def test_readers_never_see_a_half_loaded_library(tmp_path):
     assert seen == {("a", "b", "c", "d")}
 
 
-@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.skipif(
+    os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="root reads everything",
+)
 def test_a_file_without_read_permission_is_reported(tmp_path):
     path = write(tmp_path, "a")
     path.chmod(0)
@@ -158,7 +170,11 @@ def test_a_blend_with_a_mistake_names_it(tmp_path, mixture, code, said):
 
 def test_a_style_may_have_a_folder_of_its_own(tmp_path):
     (tmp_path / "fiddle").mkdir()
-    text = (SHIPPED_FOLDER / "pan_flute.yaml").read_text(encoding="utf-8").replace("name: pan_flute", "name: fiddle")
+    text = (
+        (SHIPPED_FOLDER / "pan_flute.yaml")
+        .read_text(encoding="utf-8")
+        .replace("name: pan_flute", "name: fiddle")
+    )
     (tmp_path / "fiddle" / "fiddle.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "fiddle" / "other.yaml").write_text(text, encoding="utf-8")
     library = Library([tmp_path])

@@ -20,14 +20,30 @@ def problems(text):
     [
         ("guidence: 2", "viola.yaml:7: guidence: ", "did you mean guidance?"),
         ("steps: 0", "viola.yaml:7: steps: expected at least 1, got 0", "sampling steps"),
-        ("guidance: strong", "viola.yaml:7: guidance: expected a number without quotes, got 'strong'", "lambda"),
+        (
+            "guidance: strong",
+            "viola.yaml:7: guidance: expected a number without quotes, got 'strong'",
+            "lambda",
+        ),
         ("guidance: .nan", "viola.yaml:7: guidance: expected a finite number", "lambda"),
         ("guidance: yes", "viola.yaml:7: guidance: expected a number", "lambda"),
         ("task: remix", "viola.yaml:7: task: expected one of", "'timbre'"),
-        ("audio_prompt: {poling: 2}", "viola.yaml:7: audio_prompt.poling: ", "did you mean pooling?"),
+        (
+            "audio_prompt: {poling: 2}",
+            "viola.yaml:7: audio_prompt.poling: ",
+            "did you mean pooling?",
+        ),
         ("audio_prompt: loud", "viola.yaml:7: audio_prompt: expected named fields", "'key: value'"),
-        ("adapters: [{path: a.pt, sha256: x}]", "viola.yaml:7: adapters[0].path: ", "pickles are never loaded"),
-        ("adapters: [{path: a.safetensors}]", "viola.yaml:7: adapters[0].sha256: this field is missing", "add it"),
+        (
+            "adapters: [{path: a.pt, sha256: x}]",
+            "viola.yaml:7: adapters[0].path: ",
+            "pickles are never loaded",
+        ),
+        (
+            "adapters: [{path: a.safetensors}]",
+            "viola.yaml:7: adapters[0].sha256: this field is missing",
+            "add it",
+        ),
         ("title: Twice", "viola.yaml:7: title: written twice (also in line 2)", "keep one"),
         ("seed: 99999999999", "viola.yaml:7: seed: expected at most 2147483647", "-1 = a new one"),
         ("notes: {a: *b}", "viola.yaml:7: not valid YAML", "indentation"),
@@ -41,7 +57,9 @@ def test_a_wrong_line_is_named(line, start, cure):
 
 
 def test_the_line_of_a_field_inside_a_list_is_its_own():
-    text = SMALLEST.replace("  - text: a viola\n", "  - text: a viola\n  - text: a cello\n    weight: -1\n")
+    text = SMALLEST.replace(
+        "  - text: a viola\n", "  - text: a viola\n  - text: a cello\n    weight: -1\n"
+    )
     assert problems(text)[0].startswith("viola.yaml:7: prompts[1].weight: expected more than 0")
 
 
@@ -57,7 +75,8 @@ def test_every_mistake_of_a_file_is_told_at_once_in_the_order_of_lines():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "just words", "- a\n- b", "\x00", "a: [", "{" * 5000, "!!python/object:os.system {}"]
+    "text",
+    ["", "just words", "- a\n- b", "\x00", "a: [", "{" * 5000, "!!python/object:os.system {}"],
 )
 def test_what_is_not_a_style_at_all_is_a_clean_error(text):
     assert problems(text)
@@ -69,7 +88,10 @@ def test_lists_within_lists_are_told_as_such():
 
 
 def test_bytes_that_are_not_utf8_are_a_clean_error():
-    assert "UTF-8" in problems(b"name: \xff\xfe\xfa")[0] or "YAML" in problems(b"name: \xff\xfe\xfa")[0]
+    assert (
+        "UTF-8" in problems(b"name: \xff\xfe\xfa")[0]
+        or "YAML" in problems(b"name: \xff\xfe\xfa")[0]
+    )
 
 
 def write(folder, name="viola", extra=""):
@@ -91,7 +113,9 @@ def test_a_giant_file_is_not_read(tmp_path):
 def test_an_adapter_beside_the_file_is_found_and_its_path_made_absolute(tmp_path):
     (tmp_path / "warm.safetensors").write_bytes(b"tensors")
     sha256 = hashlib.sha256(b"tensors").hexdigest()
-    preset = load_preset(write(tmp_path, extra=f"adapters:\n  - path: warm.safetensors\n    sha256: {sha256}\n"))
+    preset = load_preset(
+        write(tmp_path, extra=f"adapters:\n  - path: warm.safetensors\n    sha256: {sha256}\n")
+    )
     assert preset.adapters[0].path == str(tmp_path / "warm.safetensors")
 
 
@@ -108,4 +132,6 @@ def test_an_adapter_beside_the_file_is_found_and_its_path_made_absolute(tmp_path
 def test_an_adapter_that_cannot_be_trusted_is_an_error(tmp_path, path, message):
     (tmp_path / "changed.safetensors").write_bytes(b"other")
     with pytest.raises(PresetError, match=message):
-        load_preset(write(tmp_path, extra=f"adapters:\n  - path: '{path}'\n    sha256: '{'0' * 64}'\n"))
+        load_preset(
+            write(tmp_path, extra=f"adapters:\n  - path: '{path}'\n    sha256: '{'0' * 64}'\n")
+        )

@@ -7,7 +7,6 @@ import wave
 from pathlib import Path
 
 from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
-
 from server.executor import LocalExecutor, Patience
 
 DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
@@ -45,8 +44,12 @@ class Client:
         self.send(encode(f"{ROOT}/{name}", *atoms, **keys))
 
     async def expect(self, address, /, skip=0, patience=PATIENCE_SECONDS, **wanted):
-        """The first message of that name with those values that is not among the `skip` first of its kind."""
-        found = await self._look(lambda: self.all(address, **wanted)[skip:], f"{address} {wanted}", patience)
+        """The first message of that name with those values that is not among the `skip` first of
+        its kind.
+        """
+        found = await self._look(
+            lambda: self.all(address, **wanted)[skip:], f"{address} {wanted}", patience
+        )
         return found.values
 
     async def end(self, identity, patience=PATIENCE_SECONDS):
@@ -59,25 +62,37 @@ class Client:
                 self._news.clear()
                 await self._news.wait()
             return found()[0]
+
         try:
             return await asyncio.wait_for(first(), patience)
         except asyncio.TimeoutError:
             raise AssertionError(f"no {what}; came {self.messages}") from None
 
     def all(self, address, /, **wanted):
-        return [message for message in self.messages if message.address == f"{ROOT}/{address}"
-                and all(message.values.get(key) == value for key, value in wanted.items())]
+        return [
+            message
+            for message in self.messages
+            if message.address == f"{ROOT}/{address}"
+            and all(message.values.get(key) == value for key, value in wanted.items())
+        ]
 
     def ends(self, identity):
-        return [message for message in self.messages
-                if message.address in ENDS and message.values["id"] == identity and "serial" in message.values]
+        return [
+            message
+            for message in self.messages
+            if message.address in ENDS
+            and message.values["id"] == identity
+            and "serial" in message.values
+        ]
 
 
 class UdpClient(Client, asyncio.DatagramProtocol):
     @classmethod
     async def open(cls, port, listen=0):
         loop = asyncio.get_running_loop()
-        transport, client = await loop.create_datagram_endpoint(cls, local_addr=("127.0.0.1", listen))
+        transport, client = await loop.create_datagram_endpoint(
+            cls, local_addr=("127.0.0.1", listen)
+        )
         client.transport, client.server = transport, ("127.0.0.1", port)
         return client
 

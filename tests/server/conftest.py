@@ -20,7 +20,9 @@ def audio(tmp_path):
 @pytest.fixture
 def config(tmp_path, audio):
     data = str(tmp_path / "data")
-    return ServeConfig(data_dir=data, port=0, http_port=0, announce="never", root=(str(audio.parent),))
+    return ServeConfig(
+        data_dir=data, port=0, http_port=0, announce="never", root=(str(audio.parent),)
+    )
 
 
 @pytest.fixture
@@ -33,8 +35,10 @@ async def server(config):
 async def connect(server):
     """connect("udp") or connect("tcp") makes a client of the running server."""
     async with contextlib.AsyncExitStack() as stack:
+
         async def make(kind="udp", **options):
             client = await {"udp": UdpClient, "tcp": TcpClient}[kind].open(server.port, **options)
             stack.callback(client.close)
             return client
+
         yield make

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Machine:
-    """A server process with the double worker, on its own data folder. `root`: the folder that clients may name."""
+    """A server process with the double worker, on its own data folder.
+
+    `root`: the folder that clients may name.
+    """
 
     def __init__(self, data, root):
         self.paths, self.root, self.process, self.clients = Paths(data), root, None, []
@@ -24,9 +27,12 @@ class Machine:
         """Returns the port, once the server listens."""
         self.paths.data.mkdir(parents=True, exist_ok=True)
         self.paths.port_file.unlink(missing_ok=True)
-        self.process = subprocess.Popen([sys.executable, str(SCRIPT), str(self.paths.data), str(self.root), "0",
-                                         str(port)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(self.paths.data), str(self.root), "0", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
         for _ in range(int(3 * PATIENCE_SECONDS / 0.02)):
             if address := read_port_file(self.paths.port_file):
                 return address.port
@@ -42,7 +48,9 @@ class Machine:
 
     def worker(self):
         """The process id of the worker, None while there is none."""
-        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True
+        ).stdout.split()
         return int(found[0]) if found else None
 
     async def client(self, port):

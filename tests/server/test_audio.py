@@ -7,9 +7,9 @@ import wave
 from pathlib import Path
 
 import pytest
+
 from osc_protocol import DownloadReceiver, UploadSender, encode
 from osc_protocol.wire import write_message
-
 from server.settle import QUIET_SECONDS
 from tests.server.clients import write_wav
 
@@ -28,8 +28,10 @@ async def upload(client, sender):
         client.send(packet)
     while not sender.is_over:
         await asyncio.sleep(0.001)
-        news, client.taken = client.messages[client.taken:], len(client.messages)
-        for packet in [packet for message in news for packet in sender.on_reply(message, time.monotonic())]:
+        news, client.taken = client.messages[client.taken :], len(client.messages)
+        for packet in [
+            packet for message in news for packet in sender.on_reply(message, time.monotonic())
+        ]:
             client.send(packet)
         for packet in sender.on_tick(time.monotonic()):
             client.send(packet)
@@ -44,7 +46,9 @@ async def test_an_uploaded_file_can_be_edited_by_its_handle(client, audio, serve
 
 
 async def test_raw_samples_get_a_header(client, server):
-    sender = UploadSender(1, b"\1\0" * 2 * 50_000, rate_hz=96000, channels=2, frames=50_000, format="s16le")
+    sender = UploadSender(
+        1, b"\1\0" * 2 * 50_000, rate_hz=96000, channels=2, frames=50_000, format="s16le"
+    )
     await upload(client, sender)
     with wave.open(str(server.paths.spool / sender.handle)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (96000, 2, 50_000)
@@ -98,13 +102,16 @@ async def test_old_files_go_but_not_those_that_jobs_need(server, kind, monkeypat
         os.utime(folder / name, (1, 1))
     needed = [os.path.realpath(folder / "needed.wav")]
     await server.uploads.expire(needed)
-    assert (folder / "old.wav").exists()  # the clock may have been set forward: an hour of our own time must pass, too
+    # the clock may have been set forward: an hour of our own time must pass, too
+    assert (folder / "old.wav").exists()
     monkeypatch.setattr("server.uploads.SEEN_SECONDS", 0.0)
     await server.uploads.expire(needed)
     assert sorted(path.name for path in folder.iterdir()) == ["needed.wav", "new.wav"]
 
 
-async def test_an_upload_that_is_finished_while_old_ones_are_looked_for_disturbs_nobody(server, monkeypatch):
+async def test_an_upload_that_is_finished_while_old_ones_are_looked_for_disturbs_nobody(
+    server, monkeypatch
+):
     (server.uploads.folder / "one.wav").write_bytes(b"x")
     real = Path.is_file
 
@@ -167,7 +174,9 @@ async def download(client, identity):
     return data
 
 
-@pytest.mark.parametrize(("audio_path", "code"), [("/etc/passwd", "path_denied"), ("nothing.wav", "no_file")])
+@pytest.mark.parametrize(
+    ("audio_path", "code"), [("/etc/passwd", "path_denied"), ("nothing.wav", "no_file")]
+)
 async def test_only_files_under_the_roots_can_be_fetched(client, audio_path, code):
     client.say("audio/get", 5, audio_path)
     assert (await client.expect("fail", id=5))["code"] == code

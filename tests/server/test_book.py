@@ -4,8 +4,8 @@ import dataclasses
 import time
 
 import pytest
-from presets import Library
 
+from presets import Library
 from server import jobs
 from server.errors import Refusal
 from server.jobs import ENDED, MAX_SEED, Book, Job, fingerprint, new_seed, region_name
@@ -27,7 +27,12 @@ def test_ended_jobs_are_remembered_for_a_while_and_not_too_many(monkeypatch):
         each = job(f"job-{number}", client_id=number)
         book.add(each)
         book.close(each)
-    assert [book.find("here/max", number) is not None for number in range(4)] == [False, False, True, True]
+    assert [book.find("here/max", number) is not None for number in range(4)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
     monkeypatch.setattr(jobs, "KEEP_SECONDS", -1.0)
     assert book.find("here/max", 3) is None
 
@@ -56,8 +61,15 @@ def test_progress_is_kept_honest():
     assert fractions == [-1, 0.3, 0.3, 0.3, 0.999]
 
 
-@pytest.mark.parametrize(("end", "state"), [(None, "queued"), (End(), "done"), (End("cancelled"), "cancelled"),
-                                            (End("engine_died"), "failed")])
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (None, "queued"),
+        (End(), "done"),
+        (End("cancelled"), "cancelled"),
+        (End("engine_died"), "failed"),
+    ],
+)
 def test_states_have_public_names(end, state):
     each = dataclasses.replace(job("job-1"), end=end)
     assert each.public_state == state
@@ -69,7 +81,11 @@ def test_seeds_fit_the_floats_of_pd():
 
 
 def test_requests_and_regions_are_told_apart():
-    assert fingerprint("a", {"x": 1, "y": 2}) == fingerprint("a", {"y": 2, "x": 1}) != fingerprint("a", {"x": 1})
+    assert (
+        fingerprint("a", {"x": 1, "y": 2})
+        == fingerprint("a", {"y": 2, "x": 1})
+        != fingerprint("a", {"x": 1})
+    )
     assert region_name("/a", 0, 1) == region_name("/a", 0.0, 1.0) != region_name("/a", 0, 2)
 
 
@@ -83,7 +99,11 @@ def test_a_recipe_holds_all_that_is_needed(recipes):
     spec = recipes.edit("a.wav", "softly", {"preset": "harp", "steps": 3, "start": 0.5, "seed": 4})
     request = worker_request(spec, "job-1.1", "job-1", 1, "/out")["request"]
     assert request["preset"]["name"] == "harp" and request["knobs"] == {"steps": 3, "seed": 5}
-    assert (request["start_seconds"], request["length_seconds"], request["model"]) == (0.5, None, "nano")
+    assert (request["start_seconds"], request["length_seconds"], request["model"]) == (
+        0.5,
+        None,
+        "nano",
+    )
 
 
 def test_seeds_come_from_the_key_then_the_old_job_then_chance(recipes):
@@ -112,11 +132,19 @@ def test_unknown_models_name_the_nearest_unless_the_engine_has_said_nothing_yet(
     check_model("nanu", [])
 
 
-@pytest.mark.parametrize(("audio", "text", "prefix"), [
-    ("/songs/Take 3 (final).wav", "turn this into a violin!", "Take-3-final-turn-this-into-a-violin-abcdef"),
-    ("/a.wav", "", "a-abcdef"), ("/ä.wav", "../../x", "ä-x-abcdef"),
-    ("/a.wav", "é" * 500, f"a-{'é' * 20}-abcdef"),
-])
+@pytest.mark.parametrize(
+    ("audio", "text", "prefix"),
+    [
+        (
+            "/songs/Take 3 (final).wav",
+            "turn this into a violin!",
+            "Take-3-final-turn-this-into-a-violin-abcdef",
+        ),
+        ("/a.wav", "", "a-abcdef"),
+        ("/ä.wav", "../../x", "ä-x-abcdef"),
+        ("/a.wav", "é" * 500, f"a-{'é' * 20}-abcdef"),
+    ],
+)
 def test_stems_have_names_that_people_and_file_systems_like(audio, text, prefix):
     assert prefix_of(audio, text, "job-abcdef0123") == prefix
 
@@ -128,10 +156,14 @@ def test_copies_take_the_next_free_name(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"old")
     result, complaint = delivered(Result(0, "s", str(source), 1, 1, 1, 0.0), str(tmp_path))
     assert result.path == str(tmp_path / "a-2.wav") and not complaint
-    assert (tmp_path / "a.wav").read_bytes() == b"old" and (tmp_path / "a-2.wav").read_bytes() == b"new"
+    assert (tmp_path / "a.wav").read_bytes() == b"old" and (
+        tmp_path / "a-2.wav"
+    ).read_bytes() == b"new"
     assert not list(tmp_path.glob(".*"))
 
 
 def test_a_copy_that_fails_leaves_the_stem_where_it_is_and_says_so(tmp_path):
-    result, complaint = delivered(Result(0, "s", str(tmp_path / "a.wav"), 1, 1, 1, 0.0), str(tmp_path / "gone"))
+    result, complaint = delivered(
+        Result(0, "s", str(tmp_path / "a.wav"), 1, 1, 1, 0.0), str(tmp_path / "gone")
+    )
     assert result.path == str(tmp_path / "a.wav") and "gone" in complaint

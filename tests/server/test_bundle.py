@@ -1,4 +1,6 @@
-"""`retimbre doctor --bundle`: all that a bug report needs, and none of what its owner would not show."""
+"""`retimbre doctor --bundle`: all that a bug report needs, and none of what its owner would not
+show.
+"""
 
 import asyncio
 import dataclasses
@@ -32,8 +34,12 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def options(home, config):
     (home / "password").write_text("planted-password\n")
-    return dataclasses.replace(config, data_dir=str(home / "data"), root=(str(home / "music"),),
-                               password_file=str(home / "password"))
+    return dataclasses.replace(
+        config,
+        data_dir=str(home / "data"),
+        root=(str(home / "music"),),
+        password_file=str(home / "password"),
+    )
 
 
 async def live(options):
@@ -67,7 +73,11 @@ def contents(path):
 
 
 def flags(options):
-    return [f"--data-dir={options.data_dir}", f"--root={options.root[0]}", f"--password-file={options.password_file}"]
+    return [
+        f"--data-dir={options.data_dir}",
+        f"--root={options.root[0]}",
+        f"--password-file={options.password_file}",
+    ]
 
 
 def test_the_bundle_has_every_part_and_no_secret(options, tmp_path, capsys):
@@ -81,18 +91,31 @@ def test_the_bundle_has_every_part_and_no_secret(options, tmp_path, capsys):
             assert secret not in text, (name, secret)
         assert not text.startswith("not found"), (name, text)
     journal = json.loads(parts["journal.json"])
-    assert journal["states"] == {"done": 1, "failed": 1} and journal["failures"] == {"": 1, "engine_died": 1}
+    assert journal["states"] == {"done": 1, "failed": 1} and journal["failures"] == {
+        "": 1,
+        "engine_died": 1,
+    }
     lines = [json.loads(line) for line in parts["log.jsonl"].splitlines()]
     assert {"job done", "the engine worker has ended"} <= {line.get("what") for line in lines}
-    assert any("test_bundle.py" in line.get("trace", "") and line["trace"].endswith("ValueError") for line in lines)
+    assert any(
+        "test_bundle.py" in line.get("trace", "") and line["trace"].endswith("ValueError")
+        for line in lines
+    )
     assert json.loads(parts["options.json"])["password_file"]["value"] == "(set)"
     assert json.loads(parts["versions.json"])["packages"]["numpy"]
-    assert {row["subject"] for row in json.loads(parts["doctor.json"])} >= {"python", "ports", "styles"}
+    assert {row["subject"] for row in json.loads(parts["doctor.json"])} >= {
+        "python",
+        "ports",
+        "styles",
+    }
 
 
 def test_texts_are_in_it_when_asked_for_but_never_the_password(options, tmp_path):
     asyncio.run(live(options))
-    assert main(["doctor", "--bundle", str(tmp_path / "report.zip"), "--with-texts", *flags(options)]) == 0
+    assert (
+        main(["doctor", "--bundle", str(tmp_path / "report.zip"), "--with-texts", *flags(options)])
+        == 0
+    )
     parts = contents(tmp_path / "report.zip")
     assert "planted-client" in parts["log.jsonl"] and "planted-prompt" in parts["log.jsonl"]
     assert not any("planted-password" in text for text in parts.values())
@@ -118,17 +141,25 @@ def test_a_file_that_is_there_is_not_overwritten(config, tmp_path, capsys):
 
 def test_a_part_that_cannot_be_made_says_so_and_the_others_are_there(config, tmp_path, monkeypatch):
     Path(config.data_dir).mkdir()
-    config.paths().journal.write_bytes(b"this is not a database, and long enough to be looked at" * 100)
+    config.paths().journal.write_bytes(
+        b"this is not a database, and long enough to be looked at" * 100
+    )
     bundle.write(tmp_path / "report.zip", config)
     parts = contents(tmp_path / "report.zip")
-    assert parts["journal.json"].startswith("not found: DatabaseError") and parts["versions.json"].startswith("{")
+    assert parts["journal.json"].startswith("not found: DatabaseError") and parts[
+        "versions.json"
+    ].startswith("{")
 
 
-@pytest.mark.parametrize(("text", "short"), [
-    ("/home/ann/music/a.wav", "~/music/a.wav"),
-    ("/media/ann/disk and /media/anna/disk", "/media/user/disk and /media/anna/disk"),
-    ("nothing of hers", "nothing of hers"),
-    ('{"root": "/home/ann"}', '{"root": "~"}')])
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("/home/ann/music/a.wav", "~/music/a.wav"),
+        ("/media/ann/disk and /media/anna/disk", "/media/user/disk and /media/anna/disk"),
+        ("nothing of hers", "nothing of hers"),
+        ('{"root": "/home/ann"}', '{"root": "~"}'),
+    ],
+)
 def test_paths_lose_the_owner(text, short):
     assert Shortener("/home/ann", "ann")(text) == short
 
@@ -140,7 +171,10 @@ def test_a_windows_home_is_found_inside_json_too():
 def test_frames_keep_the_places_and_the_kind_of_error():
     text = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    x("secret")\nmod.OddError: secret'
     assert frames(text).splitlines() == [
-        "Traceback (most recent call last):", '  File "a.py", line 3, in f', "mod.OddError"]
+        "Traceback (most recent call last):",
+        '  File "a.py", line 3, in f',
+        "mod.OddError",
+    ]
 
 
 def test_a_librarys_sentence_is_left_out():

@@ -1,4 +1,6 @@
-"""Memory is bounded for every peer: caps of docs/security.md are reached by real clients, and others go on."""
+"""Memory is bounded for every peer: caps of docs/security.md are reached by real clients, and
+others go on.
+"""
 
 import asyncio
 import contextlib
@@ -8,8 +10,8 @@ import re
 import socket
 
 import pytest
-from osc_protocol import Request, UploadSender, decode_packet, encode, encode_frame
 
+from osc_protocol import Request, UploadSender, decode_packet, encode, encode_frame
 from server import sessions, transports
 from server.app import Server
 from server.gate import Gate
@@ -20,7 +22,9 @@ from tests.server.clients import TcpClient, executor, write_wav
 from tests.server.machine import ROOT
 
 
-async def test_connections_are_counted_and_the_next_one_is_closed_while_the_others_go_on(server, connect, monkeypatch):
+async def test_connections_are_counted_and_the_next_one_is_closed_while_the_others_go_on(
+    server, connect, monkeypatch
+):
     monkeypatch.setattr(transports, "MAX_CONNECTIONS", 3)
     clients = [await connect("tcp") for _ in range(3)]
     for client in clients:
@@ -56,8 +60,11 @@ async def test_a_machine_that_is_switched_off_is_noticed(server, connect):
 
 async def test_who_does_not_send_the_password_keeps_no_connection(config, tmp_path, monkeypatch):
     (tmp_path / "password").write_text("open sesame\n")
-    monkeypatch.setattr(transports, "is_loopback", lambda host: False)  # as if 127.0.0.1 were elsewhere
-    async with Server(dataclasses.replace(config, password_file=str(tmp_path / "password")), executor()) as server:
+    # as if 127.0.0.1 were elsewhere
+    monkeypatch.setattr(transports, "is_loopback", lambda host: False)
+    async with Server(
+        dataclasses.replace(config, password_file=str(tmp_path / "password")), executor()
+    ) as server:
         friend = await TcpClient.open(server.port)
         await until(lambda: server.transports.connections == 1)
         [link] = server.transports._links
@@ -94,7 +101,9 @@ async def test_who_does_not_read_is_closed(server, connect, monkeypatch):
 
 
 @pytest.mark.parametrize("cap", ["MAX_WAITING_BYTES", "MAX_ALL_WAITING_BYTES"])
-async def test_what_waits_is_weighed_and_a_stream_is_read_no_further(server, connect, monkeypatch, cap):
+async def test_what_waits_is_weighed_and_a_stream_is_read_no_further(
+    server, connect, monkeypatch, cap
+):
     place = "server.app" if "ALL" in cap else "server.sessions"
     monkeypatch.setattr(f"{place}.{cap}", 10_000)
     server._has_resumed.clear()  # nothing is answered meanwhile
@@ -128,7 +137,9 @@ async def test_downloads_are_counted(server, connect, audio, monkeypatch):
     assert (await client.expect("fail", id=3))["code"] == "queue_full"
 
 
-async def test_finished_uploads_are_remembered_up_to_a_number_and_their_files_stay(tmp_path, monkeypatch):
+async def test_finished_uploads_are_remembered_up_to_a_number_and_their_files_stay(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("server.uploads.MAX_REMEMBERED", 5)
     lane = Lane("files")
     uploads = Uploads(tmp_path, 1000, lane)
@@ -136,8 +147,12 @@ async def test_finished_uploads_are_remembered_up_to_a_number_and_their_files_st
     for number in range(12):
         for packet in UploadSender(number, b"").start(0.0):
             await uploads.on_open("me", decode_packet(packet)[0], is_stream=True)
-        await uploads.on_close("me", Request("/retimbre/audio/close", {"id": number, "chunks": 0, "crc32": "00000000"},
-                                             id=number))
+        await uploads.on_close(
+            "me",
+            Request(
+                "/retimbre/audio/close", {"id": number, "chunks": 0, "crc32": "00000000"}, id=number
+            ),
+        )
     assert len(uploads._uploads) == 5 and len(list(uploads.folder.glob("*.wav"))) == 12
     lane.close()
 
@@ -152,7 +167,9 @@ async def test_machines_that_guess_passwords_are_remembered_up_to_a_number(monke
 
 def test_every_cap_of_the_page_is_the_codes_own():
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| .*? \| ([\d,]+)(?: (KiB|MiB))? \| .*? \| `([\w.]+)\.(\w+)` \|$", page, re.MULTILINE)
+    rows = re.findall(
+        r"^\| .*? \| ([\d,]+)(?: (KiB|MiB))? \| .*? \| `([\w.]+)\.(\w+)` \|$", page, re.MULTILINE
+    )
     assert len(rows) >= 20
     for number, unit, module, name in rows:
         stated = int(number.replace(",", "")) * {"KiB": 2**10, "MiB": 2**20}.get(unit, 1)

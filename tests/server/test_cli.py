@@ -5,23 +5,42 @@ import pytest
 
 from server import cli
 
-HEAVY = ("numpy", "onnxruntime", "soundfile", "torch", "yaml", "pydantic", "rich", "matplotlib", "asyncio")
+HEAVY = (
+    "numpy",
+    "onnxruntime",
+    "soundfile",
+    "torch",
+    "yaml",
+    "pydantic",
+    "rich",
+    "matplotlib",
+    "asyncio",
+)
 
 
 def run(*words):
-    return subprocess.run([sys.executable, "-m", "server", *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "server", *words], capture_output=True, text=True, timeout=60
+    )
 
 
 def test_importing_the_command_line_pulls_nothing_heavy():
     code = f"import sys, server.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
 
 
 def test_help_of_every_command_pulls_no_numpy():
     for command in cli.COMMANDS:
-        code = (f"import sys\nfrom server.cli import main\ntry:\n    main([{command!r}, '--help'])\n"
-                "except SystemExit:\n    print([name for name in ('numpy', 'onnxruntime') if name in sys.modules])")
-        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.endswith("[]\n")
+        code = (
+            f"import sys\nfrom server.cli import main\ntry:\n    main([{command!r}, '--help'])\n"
+            "except SystemExit:\n    print([name for name in ('numpy', 'onnxruntime') if name in sys.modules])"
+        )
+        assert subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True
+        ).stdout.endswith("[]\n")
 
 
 def test_help_names_every_command():
@@ -46,7 +65,10 @@ def test_version():
 
 def test_a_bad_option_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert cli.main(["status", "--port", "x", "--data-dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "retimbre status: --port: expected a whole number from 0 to 65535, got 'x'\n"
+    assert (
+        capsys.readouterr().err
+        == "retimbre status: --port: expected a whole number from 0 to 65535, got 'x'\n"
+    )
 
 
 def test_status_without_a_server_says_how_to_start_one(tmp_path, capsys):

@@ -28,12 +28,18 @@ def test_nothing_given_is_nothing_sent():
 
 
 def test_flags_become_keys_of_the_right_type():
-    assert keys("--seed", "7", "--start", "1.5", "--preset", "choir") == {"seed": 7, "start": 1.5, "preset": "choir"}
+    assert keys("--seed", "7", "--start", "1.5", "--preset", "choir") == {
+        "seed": 7,
+        "start": 1.5,
+        "preset": "choir",
+    }
 
 
 def test_set_reaches_every_key():
-    assert keys("--set", "guidance=3", "--set", "negative=hiss = noise") == {"guidance": 3.0,
-                                                                            "negative": "hiss = noise"}
+    assert keys("--set", "guidance=3", "--set", "negative=hiss = noise") == {
+        "guidance": 3.0,
+        "negative": "hiss = noise",
+    }
 
 
 @pytest.mark.parametrize("name", KNOBS)
@@ -43,12 +49,15 @@ def test_every_knob_of_the_protocol_is_a_flag(name):
     assert f"--{name} " in parser.format_help()
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--seed", "x"], "seed: expected an integer"),
-    (["--steps", "0"], "from 1 to 100"),
-    (["--set", "strenth=1"], "did you mean strength?"),
-    (["--set", "strength"], "expected KEY=VALUE"),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "x"], "seed: expected an integer"),
+        (["--steps", "0"], "from 1 to 100"),
+        (["--set", "strenth=1"], "did you mean strength?"),
+        (["--set", "strength"], "expected KEY=VALUE"),
+    ],
+)
 def test_a_bad_knob_is_refused_before_anything_starts(source, capsys, words, said):
     assert main(["edit", str(source), "a violin", *words]) == 2
     assert said in capsys.readouterr().err
@@ -83,7 +92,10 @@ def test_a_folder_that_is_not_there_is_refused(source, capsys):
         (["timbre"], ["s.wav"]),
         (["timbre", "timbre"], ["s.wav", "s-2.wav"]),
         (["bass", "drums"], ["s-bass.wav", "s-drums.wav"]),
-        (["bass", "drums", "bass", "drums"], ["s-bass.wav", "s-drums.wav", "s-bass-2.wav", "s-drums-2.wav"]),
+        (
+            ["bass", "drums", "bass", "drums"],
+            ["s-bass.wav", "s-drums.wav", "s-bass-2.wav", "s-drums-2.wav"],
+        ),
     ],
 )
 def test_several_stems_are_called_by_their_names_and_takes_by_numbers(names, files):

@@ -1,4 +1,6 @@
-"""The command line against a running server: real sockets, real files; only the model is a double, where it says so."""
+"""The command line against a running server: real sockets, real files; only the model is a double,
+where it says so.
+"""
 
 import asyncio
 import dataclasses
@@ -11,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from retimbre_client import Client
+
 from server.app import Server
 from server.cli import main
 from server.config import ServeConfig
@@ -22,7 +24,9 @@ from tests.server.clients import executor, write_wav
 
 @pytest.fixture
 def double(config):
-    """A server in a thread of its own, with the double worker; the command line finds it by its port file."""
+    """A server in a thread of its own, with the double worker; the command line finds it by its
+    port file.
+    """
     is_ready, stop = threading.Event(), asyncio.Event()
     found = {}
 
@@ -54,7 +58,12 @@ def test_edit_leaves_the_stem_where_it_was_asked_to(double, config, audio, tmp_p
 
 
 def test_json_prints_the_manifest_and_nothing_else(double, config, audio, tmp_path, capsys):
-    assert edit(config, audio, "copy", "-o", str(tmp_path / "s.wav"), "--json", "--set", "strength=0.5") == 0
+    assert (
+        edit(
+            config, audio, "copy", "-o", str(tmp_path / "s.wav"), "--json", "--set", "strength=0.5"
+        )
+        == 0
+    )
     manifest = json.loads(capsys.readouterr().out)
     assert manifest["edit"]["knobs"]["strength"] == 0.5
 
@@ -77,7 +86,9 @@ def test_a_failed_job_is_exit_code_1_and_writes_nothing(double, config, audio, t
 
 
 def test_an_unknown_preset_is_the_servers_own_words(double, config, audio, tmp_path, capsys):
-    assert edit(config, audio, "copy", "-o", str(tmp_path / "s.wav"), "--preset", "church_orgn") == 1
+    assert (
+        edit(config, audio, "copy", "-o", str(tmp_path / "s.wav"), "--preset", "church_orgn") == 1
+    )
     assert "church_organ" in capsys.readouterr().err
 
 
@@ -100,13 +111,25 @@ def test_tcp_serves_as_well(double, config, audio, tmp_path):
 
 def test_a_stem_can_be_fetched_without_a_common_disk(double, config, audio):
     for transport in ("udp", "tcp"):
-        with Client(port=double.port, transport=transport, audio_transport=transport, shares_disk=False) as client:
+        with Client(
+            port=double.port, transport=transport, audio_transport=transport, shares_disk=False
+        ) as client:
             assert client.read(client.edit(audio, "copy").stems[0].path) == audio.read_bytes()
 
 
 def test_ctrl_c_cancels_the_job(double, config, audio, tmp_path):
-    words = ["edit", str(audio), "slow 4000", "-o", str(tmp_path / "s.wav"), "--data-dir", config.data_dir]
-    process = subprocess.Popen([sys.executable, "-m", "server", *words], stderr=subprocess.PIPE, text=True)
+    words = [
+        "edit",
+        str(audio),
+        "slow 4000",
+        "-o",
+        str(tmp_path / "s.wav"),
+        "--data-dir",
+        config.data_dir,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", *words], stderr=subprocess.PIPE, text=True
+    )
     while "generating" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -137,16 +160,30 @@ def test_doctor_sees_the_running_server(double, config, capsys):
 
 def test_demo_leaves_region_stem_manifest_and_picture(double, config, tmp_path, capsys):
     folder = tmp_path / "demo"
-    assert main(["demo", "-o", str(folder), "--text", "copy, please", "--data-dir", config.data_dir]) == 0
+    assert (
+        main(["demo", "-o", str(folder), "--text", "copy, please", "--data-dir", config.data_dir])
+        == 0
+    )
     assert sorted(path.name for path in folder.iterdir()) == [
-        "before-and-after.png", "copy-please.json", "copy-please.wav", "region.wav"]
+        "before-and-after.png",
+        "copy-please.json",
+        "copy-please.wav",
+        "region.wav",
+    ]
     assert (folder / "copy-please.wav").read_bytes() == (folder / "region.wav").read_bytes()
-    assert "using the server that runs" in (shown := capsys.readouterr().out) and str(folder) in shown
+    assert (
+        "using the server that runs" in (shown := capsys.readouterr().out) and str(folder) in shown
+    )
 
 
 def serve(data_dir, *words):
-    return subprocess.Popen([sys.executable, "-m", "server", "serve", "--port=0", f"--data-dir={data_dir}", *words],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "server", "serve", "--port=0", f"--data-dir={data_dir}", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_serve_says_where_it_listens_and_stops_on_ctrl_c(tmp_path):
@@ -185,7 +222,20 @@ def test_a_port_file_left_behind_is_not_believed(config, tmp_path, capsys):
 
 def test_a_data_folder_that_cannot_be_made_is_named(audio, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["edit", str(audio), "x", "-o", str(tmp_path / "s.wav"), "--data-dir", str(tmp_path / "file")]) == 1
+    assert (
+        main(
+            [
+                "edit",
+                str(audio),
+                "x",
+                "-o",
+                str(tmp_path / "s.wav"),
+                "--data-dir",
+                str(tmp_path / "file"),
+            ]
+        )
+        == 1
+    )
     assert "--data-dir DIR" in capsys.readouterr().err
 
 
@@ -193,15 +243,35 @@ def test_a_server_that_does_not_start_shows_its_last_words(audio, tmp_path, caps
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     (data_dir / "config.yaml").write_text("max_file_mb: 0\n")
-    assert main(["edit", str(audio), "x", "-o", str(tmp_path / "s.wav"), "--data-dir", str(data_dir)]) == 1
-    assert "its last words:\n" in (said := capsys.readouterr().err) and "max_file_mb: expected" in said
+    assert (
+        main(["edit", str(audio), "x", "-o", str(tmp_path / "s.wav"), "--data-dir", str(data_dir)])
+        == 1
+    )
+    assert (
+        "its last words:\n" in (said := capsys.readouterr().err) and "max_file_mb: expected" in said
+    )
 
 
 def test_edit_starts_a_server_for_one_job_and_stops_it(audio, tmp_path, capsys):
     write_wav(audio, frames=24_000, channels=2)
     target, data_dir = tmp_path / "violin.wav", tmp_path / "data"
-    assert main(["edit", str(audio), "a violin", "-o", str(target), "--steps", "1", "--json",
-                 "--data-dir", str(data_dir)]) == 0
+    assert (
+        main(
+            [
+                "edit",
+                str(audio),
+                "a violin",
+                "-o",
+                str(target),
+                "--steps",
+                "1",
+                "--json",
+                "--data-dir",
+                str(data_dir),
+            ]
+        )
+        == 0
+    )
     stem = json.loads(capsys.readouterr().out)["stems"][0]
     assert (stem["frames"], stem["channels"], stem["rate_hz"]) == (24_000, 2, 48_000)
     assert target.is_file()
@@ -214,15 +284,39 @@ def test_edit_starts_a_server_for_one_job_and_stops_it(audio, tmp_path, capsys):
 def test_demo_leaves_sound_manifests_and_a_picture(audio, tmp_path, capsys):
     write_wav(audio, frames=24_000)
     folder = tmp_path / "demo"
-    assert main(["demo", "-o", str(folder), "--region", str(audio), "--text", "a violin",
-                 "--data-dir", str(tmp_path / "data")]) == 0
+    assert (
+        main(
+            [
+                "demo",
+                "-o",
+                str(folder),
+                "--region",
+                str(audio),
+                "--text",
+                "a violin",
+                "--data-dir",
+                str(tmp_path / "data"),
+            ]
+        )
+        == 0
+    )
     assert sorted(path.name for path in folder.iterdir()) == [
-        "a-violin.json", "a-violin.wav", "before-and-after.png", "region.wav"]
+        "a-violin.json",
+        "a-violin.wav",
+        "before-and-after.png",
+        "region.wav",
+    ]
     assert "started a server" in capsys.readouterr().out
 
 
 def test_serve_config_has_no_option_that_nobody_reads():
-    code = "\n".join(path.read_text() for path in Path("server").rglob("*.py") if path.name != "config.py")
-    unread = [each.name for each in dataclasses.fields(ServeConfig)
-              if f".{each.name}" not in code and each.name not in ("password_file", "data_dir", "http_port")]
+    code = "\n".join(
+        path.read_text() for path in Path("server").rglob("*.py") if path.name != "config.py"
+    )
+    unread = [
+        each.name
+        for each in dataclasses.fields(ServeConfig)
+        if f".{each.name}" not in code
+        and each.name not in ("password_file", "data_dir", "http_port")
+    ]
     assert unread == []

@@ -32,5 +32,7 @@ def test_tensorrt_is_refused_with_the_reason_before_anything_is_exported(capsys,
 
     if not tensorrt_engine.trouble():
         pytest.skip("here it can run")
-    assert cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    assert (
+        cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    )
     assert "--to tensorrt" in capsys.readouterr().err and not list(tmp_path.rglob("*.onnx"))

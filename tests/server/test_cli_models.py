@@ -33,5 +33,8 @@ def test_a_checkpoint_that_is_none_is_refused_with_a_reason(tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     (tmp_path / "note.txt").write_text("hello")
-    assert main(["models", "convert", str(tmp_path / "note.txt"), str(tmp_path / "out.safetensors")]) == 1
+    assert (
+        main(["models", "convert", str(tmp_path / "note.txt"), str(tmp_path / "out.safetensors")])
+        == 1
+    )
     assert "not a checkpoint that can be read" in capsys.readouterr().err

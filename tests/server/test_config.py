@@ -15,7 +15,9 @@ def flags(*words, of=ServeConfig):
 
 
 def build(*words, environ=None, of=ServeConfig, tmp_path="nowhere"):
-    return config.build(of, flags(*words, of=of), {"RETIMBRE_DATA_DIR": str(tmp_path), **(environ or {})})
+    return config.build(
+        of, flags(*words, of=of), {"RETIMBRE_DATA_DIR": str(tmp_path), **(environ or {})}
+    )
 
 
 def test_defaults_are_loopback_and_the_documented_port():
@@ -25,7 +27,12 @@ def test_defaults_are_loopback_and_the_documented_port():
 
 def test_flag_beats_environment_beats_file_beats_default(tmp_path):
     (tmp_path / "config.yaml").write_text("port: 1\nqueue_limit: 2\nthreads: 3\n")
-    made = build("--port", "10", environ={"RETIMBRE_PORT": "20", "RETIMBRE_QUEUE_LIMIT": "30"}, tmp_path=tmp_path)
+    made = build(
+        "--port",
+        "10",
+        environ={"RETIMBRE_PORT": "20", "RETIMBRE_QUEUE_LIMIT": "30"},
+        tmp_path=tmp_path,
+    )
     assert (made.port, made.queue_limit, made.threads, made.max_file_mb) == (10, 30, 3, 2048)
 
 
@@ -33,21 +40,32 @@ def test_every_option_is_a_flag_an_environment_variable_and_a_file_key(tmp_path)
     values = {int: 7, float: 7.5, str: "x", tuple: ("a", "b")}
     for of in config.CONFIGS:
         for each in dataclasses.fields(of):
-            value = each.metadata["choices"][-1] if each.metadata["choices"] else values[type(each.default)]
+            value = (
+                each.metadata["choices"][-1]
+                if each.metadata["choices"]
+                else values[type(each.default)]
+            )
             if each.name in ("host", "data_dir"):
                 continue
             several = list(value) if isinstance(value, tuple) else [value]
             shown = os.pathsep.join(map(str, several))
             words = [f"--{each.name.replace('_', '-')}={one}" for one in several]
-            (tmp_path / "config.yaml").write_text(f"{each.name}: {several if isinstance(value, tuple) else value}")
+            (tmp_path / "config.yaml").write_text(
+                f"{each.name}: {several if isinstance(value, tuple) else value}"
+            )
             assert getattr(build(*words, of=of), each.name) == value
-            assert getattr(build(of=of, environ={"RETIMBRE_" + each.name.upper(): shown}), each.name) == value
+            assert (
+                getattr(build(of=of, environ={"RETIMBRE_" + each.name.upper(): shown}), each.name)
+                == value
+            )
             assert getattr(build(of=of, tmp_path=tmp_path), each.name) == value
 
 
 def test_unknown_key_in_the_file_names_file_line_and_nearest_option(tmp_path):
     (tmp_path / "config.yaml").write_text("threads: 2\nporrt: 3\n")
-    with pytest.raises(ConfigError, match=r"config\.yaml:2: porrt: no such option; did you mean port\?"):
+    with pytest.raises(
+        ConfigError, match=r"config\.yaml:2: porrt: no such option; did you mean port\?"
+    ):
         build(tmp_path=tmp_path)
 
 
@@ -56,7 +74,9 @@ def test_a_client_may_read_the_file_of_the_server(tmp_path):
     assert build(of=ClientConfig, tmp_path=tmp_path).port == 12345
 
 
-@pytest.mark.parametrize("text", ["port: true", "port: many", "port: 99999", "log_level: loud", "port:"])
+@pytest.mark.parametrize(
+    "text", ["port: true", "port: many", "port: 99999", "log_level: loud", "port:"]
+)
 def test_bad_value_in_the_file_says_what_was_expected(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"config\.yaml:1: \w+: expected"):
@@ -81,7 +101,9 @@ def test_named_file_must_exist():
 
 
 def test_bad_flag_is_named():
-    with pytest.raises(ConfigError, match="--port: expected a whole number from 0 to 65535, got 'x'"):
+    with pytest.raises(
+        ConfigError, match="--port: expected a whole number from 0 to 65535, got 'x'"
+    ):
         build("--port", "x")
 
 

@@ -1,4 +1,6 @@
-"""kill -9 at any moment: no finished take is lost, each unfinished job is resumed or failed, and none runs twice."""
+"""kill -9 at any moment: no finished take is lost, each unfinished job is resumed or failed, and
+none runs twice.
+"""
 
 import asyncio
 import os
@@ -41,7 +43,9 @@ async def test_a_finished_take_can_be_fetched_after_a_crash(machine, audio):
     assert len(machine.runs()) == 1
 
 
-async def test_a_job_that_ran_is_failed_and_not_run_again_while_one_that_waited_is_resumed(machine, audio):
+async def test_a_job_that_ran_is_failed_and_not_run_again_while_one_that_waited_is_resumed(
+    machine, audio
+):
     client = await machine.client(await machine.start())
     client.say("edit", 1, str(audio), "slow 100")
     client.say("edit", 2, str(audio), "copy")
@@ -82,13 +86,30 @@ async def test_a_job_that_was_acknowledged_a_moment_before_is_not_forgotten(mach
     assert len(machine.runs()) <= 1
 
 
-async def test_a_message_that_comes_before_the_journal_was_read_waits_for_it(config, audio, monkeypatch):
+async def test_a_message_that_comes_before_the_journal_was_read_waits_for_it(
+    config, audio, monkeypatch
+):
     """Or the job would be unknown for a moment, and begun a second time."""
-    spec = {"audio": vars(FileIdentity.of(audio)), "text": "copy", "preset": None, "model": "nano", "start": 0.0,
-            "length": 0.0, "takes": 1, "seed": 1, "out": "", "beats_start": 0.0, "priority": 0, "deadline": 0.0,
-            "keys": {}, "context": {}}
+    spec = {
+        "audio": vars(FileIdentity.of(audio)),
+        "text": "copy",
+        "preset": None,
+        "model": "nano",
+        "start": 0.0,
+        "length": 0.0,
+        "takes": 1,
+        "seed": 1,
+        "out": "",
+        "beats_start": 0.0,
+        "priority": 0,
+        "deadline": 0.0,
+        "keys": {},
+        "context": {},
+    }
     journal = Journal(config.paths().create().journal)
-    journal.add_job(JobRecord("job-1", "here/patch", 1, "/retimbre/edit", "region", "print", spec, time.time()))
+    journal.add_job(
+        JobRecord("job-1", "here/patch", 1, "/retimbre/edit", "region", "print", spec, time.time())
+    )
     journal.close()
     server, resume = Server(config, executor()), Server._resume
 
@@ -171,6 +192,12 @@ async def test_the_worker_does_not_outlive_the_server(machine, audio):
 
 async def test_two_servers_do_not_share_a_data_folder(machine):
     await machine.start()
-    second = subprocess.run([sys.executable, str(SCRIPT), str(machine.paths.data), str(machine.root)], cwd=ROOT,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30)
+    second = subprocess.run(
+        [sys.executable, str(SCRIPT), str(machine.paths.data), str(machine.root)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert second.returncode != 0 and "another retimbre server" in second.stderr

@@ -21,12 +21,20 @@ def test_picture_of_silence_is_the_floor():
 
 def test_draw_writes_a_picture(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 8000)
-    assert draw([("before", tmp_path / "a.wav")], tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        draw([("before", tmp_path / "a.wav")], tmp_path / "p.png")
+        .read_bytes()
+        .startswith(b"\x89PNG")
+    )
 
 
 def test_folder_is_the_next_free_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert [demo._new_folder(None).name for _ in range(3)] == ["retimbre-demo", "retimbre-demo-2", "retimbre-demo-3"]
+    assert [demo._new_folder(None).name for _ in range(3)] == [
+        "retimbre-demo",
+        "retimbre-demo-2",
+        "retimbre-demo-3",
+    ]
 
 
 def test_a_folder_that_exists_is_refused(tmp_path):
@@ -42,7 +50,9 @@ def test_region_becomes_a_wav_with_the_same_samples(tmp_path):
     assert np.array_equal(wav, soundfile.read(tmp_path / "r.flac")[0])
 
 
-@pytest.mark.parametrize(("text", "name"), [("church organ please", "church-organ-please"), ("??", "stem"),
-                                            ("../../etc: x", "etc-x")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("church organ please", "church-organ-please"), ("??", "stem"), ("../../etc: x", "etc-x")],
+)
 def test_file_name_keeps_letters_only(text, name):
     assert demo._file_name(text) == name

@@ -1,4 +1,6 @@
-"""Zeroconf on the loopback interface, heard by a second zeroconf, and by an OSCQuery client that is not ours."""
+"""Zeroconf on the loopback interface, heard by a second zeroconf, and by an OSCQuery client that is
+not ours.
+"""
 
 import asyncio
 import dataclasses
@@ -26,10 +28,16 @@ async def heard():
     found, gone, news = {}, set(), asyncio.Event()
 
     def on_change(zeroconf, service_type, name, state_change):
-        (gone.add if state_change.name == "Removed" else lambda name: found.setdefault(service_type, name))(name)
+        (
+            gone.add
+            if state_change.name == "Removed"
+            else lambda name: found.setdefault(service_type, name)
+        )(name)
         news.set()
 
-    browser = AsyncServiceBrowser(zeroconf.zeroconf, [discovery.OSCQUERY, discovery.OSC], handlers=[on_change])
+    browser = AsyncServiceBrowser(
+        zeroconf.zeroconf, [discovery.OSCQUERY, discovery.OSC], handlers=[on_change]
+    )
 
     async def wait(condition):
         while not condition():
@@ -59,13 +67,24 @@ async def test_the_server_is_found_asked_and_gone(heard, config):
 
 
 def ask_as_python_oscquery_does(service, server):
-    """Its nodes must have a value when they may be written to, which the proposal does not say, so it reads no verb."""
+    """Its nodes must have a value when they may be written to, which the proposal does not say, so
+    it reads no verb.
+    """
     client = OSCQueryClient(service)
     info = client.get_host_info()
-    assert (info.name, info.osc_ip, info.osc_port, info.osc_transport) == ("retimbre", "127.0.0.1", server.port, "UDP")
+    assert (info.name, info.osc_ip, info.osc_port, info.osc_transport) == (
+        "retimbre",
+        "127.0.0.1",
+        server.port,
+        "UDP",
+    )
     assert info.extensions["LISTEN"] and info.extensions["OVERLOADS"]
     state = client.query_node("/retimbre/state")
-    assert (state.full_path, state.value, state.access.name) == ("/retimbre/state", ["ready"], "READONLY_VALUE")
+    assert (state.full_path, state.value, state.access.name) == (
+        "/retimbre/state",
+        ["ready"],
+        "READONLY_VALUE",
+    )
     assert client.query_node("/nonsense") is None
 
 
@@ -93,14 +112,22 @@ async def test_without_the_package_the_server_runs_all_the_same(config, monkeypa
         assert server.http_port
 
 
-@pytest.mark.parametrize(("choice", "host", "is_wanted"), [
-    ("auto", "127.0.0.1", False), ("auto", "localhost", False), ("auto", "0.0.0.0", True),
-    ("always", "127.0.0.1", True),
-    ("never", "0.0.0.0", False)])
+@pytest.mark.parametrize(
+    ("choice", "host", "is_wanted"),
+    [
+        ("auto", "127.0.0.1", False),
+        ("auto", "localhost", False),
+        ("auto", "0.0.0.0", True),
+        ("always", "127.0.0.1", True),
+        ("never", "0.0.0.0", False),
+    ],
+)
 def test_who_is_announced(choice, host, is_wanted):
     assert discovery.is_wanted(choice, host) is is_wanted
 
 
 def test_what_only_this_machine_can_reach_is_announced_on_its_loopback_only():
     assert discovery._interfaces("127.0.0.1") == discovery._interfaces("localhost") == ["127.0.0.1"]
-    assert "127.0.0.1" not in discovery._interfaces("0.0.0.0") or discovery._interfaces("0.0.0.0") == ["127.0.0.1"]
+    assert "127.0.0.1" not in discovery._interfaces("0.0.0.0") or discovery._interfaces(
+        "0.0.0.0"
+    ) == ["127.0.0.1"]

@@ -9,7 +9,9 @@ from server.cli import main
 from server.config import ServeConfig
 
 
-@pytest.mark.parametrize(("version", "state"), [((3, 9), "bad"), ((3, 10), "ok"), ((3, 13), "ok"), ((3, 14), "bad")])
+@pytest.mark.parametrize(
+    ("version", "state"), [((3, 9), "bad"), ((3, 10), "ok"), ((3, 13), "ok"), ((3, 14), "bad")]
+)
 def test_python_versions(version, state):
     assert doctor.python_version(version).state == state
 
@@ -23,7 +25,11 @@ def test_two_runtimes_are_worse_than_one_and_none_is_bad_too():
 def release(folder):
     for name in doctor.WEIGHT_FILES:
         (folder / name).write_text(name)
-    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in doctor.WEIGHT_FILES if ".onnx" in name}
+    hashes = {
+        name: hashlib.sha256(name.encode()).hexdigest()
+        for name in doctor.WEIGHT_FILES
+        if ".onnx" in name
+    }
     (folder / "config.json").write_text(json.dumps({"files": hashes}))
 
 

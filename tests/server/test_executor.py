@@ -23,8 +23,12 @@ class Listener:
 
     async def expect(self, kind, skip=0, **wanted):
         while True:
-            found = [event for event in self.events if event["event"] == kind
-                     and all(event.get(key) == value for key, value in wanted.items())]
+            found = [
+                event
+                for event in self.events
+                if event["event"] == kind
+                and all(event.get(key) == value for key, value in wanted.items())
+            ]
             if len(found) > skip:
                 return found[skip]
             self.news.clear()
@@ -43,6 +47,7 @@ async def start():
         if until:
             await listener.expect(until)
         return listener
+
     yield make
     for each in running:
         await each.stop(force=True)
@@ -54,9 +59,19 @@ def edit(tmp_path):
     (tmp_path / "out").mkdir()
 
     def make(text, job="job-1.0"):
-        return {"op": "edit", "job": job, "request": {
-            "audio": str(audio), "text": text, "start_seconds": 0.0, "knobs": {"seed": 1},
-            "output_dir": str(tmp_path / "out"), "stem_prefix": job}}
+        return {
+            "op": "edit",
+            "job": job,
+            "request": {
+                "audio": str(audio),
+                "text": text,
+                "start_seconds": 0.0,
+                "knobs": {"seed": 1},
+                "output_dir": str(tmp_path / "out"),
+                "stem_prefix": job,
+            },
+        }
+
     return make
 
 
@@ -141,9 +156,13 @@ async def test_a_program_that_is_not_there_is_an_error_with_its_name(start, monk
     assert "no-such-program" in runner.info.trouble
 
 
-async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_tried(start, monkeypatch):
+async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_tried(
+    start, monkeypatch
+):
     monkeypatch.setattr(executor_module, "BACKOFF_SECONDS", (0.01,))
-    runner = LocalExecutor([sys.executable, "-c", "import sys; sys.exit('no runtime is installed')"])
+    runner = LocalExecutor(
+        [sys.executable, "-c", "import sys; sys.exit('no runtime is installed')"]
+    )
     heard = await start(runner, until=None)
     while runner.info.state != "error":
         heard.news.clear()
@@ -152,7 +171,12 @@ async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_trie
 
 
 async def test_noise_on_the_pipe_is_stepped_over(start):
-    lines = ["hello?", "[1]", '{"event": "progress"}', '{"event": "ready", "model": "nano", "seconds": 1}']
+    lines = [
+        "hello?",
+        "[1]",
+        '{"event": "progress"}',
+        '{"event": "ready", "model": "nano", "seconds": 1}',
+    ]
     script = f"import time; [print(line, flush=True) for line in {lines}]; time.sleep(60)"
     await start(LocalExecutor([sys.executable, "-c", script]))
 

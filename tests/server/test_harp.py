@@ -1,4 +1,6 @@
-"""A real Gradio app in front of a real server, and the very requests that HARP 3 makes (its GradioClient.cpp)."""
+"""A real Gradio app in front of a real server, and the very requests that HARP 3 makes (its
+GradioClient.cpp).
+"""
 
 import asyncio
 import json
@@ -9,21 +11,33 @@ from retimbre_client import AsyncClient
 
 from server.harp import CARD, NO_STRENGTH, NO_STYLE, _keys, build
 
-pytest.importorskip("gradio", reason="gradio is half a gigabyte, so it is not among what the tests install")
+pytest.importorskip(
+    "gradio", reason="gradio is half a gigabyte, so it is not among what the tests install"
+)
 
 
 @pytest.fixture
 async def harp(server, tmp_path):
     """HARP's side: await harp(endpoint, *data) -> what the endpoint returns."""
+
     def connect():
         return AsyncClient("127.0.0.1", server.port, shares_disk=False, name="HARP")
 
     app = build(connect, ["harp", "banjo"], tmp_path)
-    await asyncio.to_thread(app.launch, server_name="127.0.0.1", share=False, quiet=True, prevent_thread_lock=True,
-                            allowed_paths=[str(tmp_path)])
+    await asyncio.to_thread(
+        app.launch,
+        server_name="127.0.0.1",
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        allowed_paths=[str(tmp_path)],
+    )
     async with aiohttp.ClientSession(app.local_url) as session:
+
         async def begin(endpoint, *data):
-            async with session.post(f"/gradio_api/call/{endpoint}", json={"data": list(data)}) as response:
+            async with session.post(
+                f"/gradio_api/call/{endpoint}", json={"data": list(data)}
+            ) as response:
                 return (await response.json())["event_id"]
 
         async def events(endpoint, event_id):
@@ -41,7 +55,9 @@ async def harp(server, tmp_path):
 
         async def upload(path):
             form = aiohttp.FormData()
-            form.add_field("files", path.read_bytes(), filename=path.name, content_type="audio/midi")
+            form.add_field(
+                "files", path.read_bytes(), filename=path.name, content_type="audio/midi"
+            )
             async with session.post("/gradio_api/upload", data=form) as response:
                 return {"path": (await response.json())[0], "meta": {"_type": "gradio.FileData"}}
 
@@ -85,12 +101,18 @@ async def test_cancelling_stops_the_job_itself(harp, server, audio):
 
 
 async def test_what_goes_wrong_is_told(harp, audio):
-    name, data = await harp("process", await harp.upload(audio), "copy", NO_STYLE, NO_STRENGTH, "seven")
+    name, data = await harp(
+        "process", await harp.upload(audio), "copy", NO_STYLE, NO_STRENGTH, "seven"
+    )
     assert name == "error"
 
 
-@pytest.mark.parametrize(("chosen", "keys"), [
-    ((NO_STYLE, NO_STRENGTH, ""), {"seed": -1}),
-    (("harp", "0.25", "3"), {"seed": 3, "preset": "harp", "strength": 0.25})])
+@pytest.mark.parametrize(
+    ("chosen", "keys"),
+    [
+        ((NO_STYLE, NO_STRENGTH, ""), {"seed": -1}),
+        (("harp", "0.25", "3"), {"seed": 3, "preset": "harp", "strength": 0.25}),
+    ],
+)
 def test_controls_become_keys(chosen, keys):
     assert _keys(*chosen) == keys

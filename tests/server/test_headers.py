@@ -12,9 +12,19 @@ from server.uploads import wav_header
 FRAMES, RATE_HZ = 1000, 44100
 
 
-@pytest.mark.parametrize(("container", "subtype"), [
-    ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("RF64", "PCM_16"),
-    ("AIFF", "PCM_16"), ("AIFF", "PCM_24"), ("FLAC", "PCM_24")])
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("WAV", "PCM_16"),
+        ("WAV", "PCM_24"),
+        ("WAV", "FLOAT"),
+        ("WAVEX", "PCM_24"),
+        ("RF64", "PCM_16"),
+        ("AIFF", "PCM_16"),
+        ("AIFF", "PCM_24"),
+        ("FLAC", "PCM_24"),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_headers_of_libsndfile_agree_with_the_files(tmp_path, container, subtype, channels):
     path = tmp_path / "a"
@@ -31,8 +41,16 @@ def test_a_file_that_is_cut_short_is_shorter_than_promised(tmp_path):
     assert read_header(half).end_bytes > 500
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01",
-                                     b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12\0", b"fLaC\0\0"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"RIFF\0\0\0\0WAVE",
+        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01",
+        b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12\0",
+        b"fLaC\0\0",
+    ],
+)
 def test_headers_that_end_too_early_are_errors(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(HeaderError):
@@ -57,7 +75,9 @@ def test_streamed_wavs_that_do_not_know_their_size_promise_nothing(tmp_path):
     assert read_header(tmp_path / "a").end_bytes == 0
 
 
-@pytest.mark.parametrize(("format", "subtype"), [("f32le", "FLOAT"), ("s24le", "PCM_24"), ("s16le", "PCM_16")])
+@pytest.mark.parametrize(
+    ("format", "subtype"), [("f32le", "FLOAT"), ("s24le", "PCM_24"), ("s16le", "PCM_16")]
+)
 def test_our_own_header_is_read_by_libsndfile(format, subtype):
     data = b"\0" * 3 * 4 * 2 * 10
     with soundfile.SoundFile(io.BytesIO(wav_header(format, 96000, 2, len(data)) + data)) as file:

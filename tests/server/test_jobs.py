@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from osc_protocol.wire import write_message
 
+from osc_protocol.wire import write_message
 from server.delivery import REPEATS
 from server.settle import settled
 from tests.server.clients import write_wav
@@ -33,7 +33,12 @@ async def test_an_edit_is_acknowledged_reported_and_ends_with_a_stem(either, aud
     assert (result["rate"], result["channels"], result["frames"]) == (48000, 1, 4800)
     assert done["results"] == 1 and done["serial"] > 0
     addresses = [message.address.rpartition("/")[2] for message in either.messages]
-    assert addresses.index("ack") < addresses.index("progress") < addresses.index("result") < addresses.index("done")
+    assert (
+        addresses.index("ack")
+        < addresses.index("progress")
+        < addresses.index("result")
+        < addresses.index("done")
+    )
 
 
 async def test_a_job_ends_exactly_once_and_udp_repeats_carry_the_same_serial(connect, audio):
@@ -70,12 +75,16 @@ async def test_the_same_id_sent_again_never_starts_a_second_job(either, audio, s
     either.say("edit", "a", str(audio), "slow 6")
     await either.expect("result", id="a", skip=1)
     await either.expect("done", id="a", skip=1)
-    assert {message.values["job"] for message in either.all("ack")} == {either.all("ack")[0].values["job"]}
+    assert {message.values["job"] for message in either.all("ack")} == {
+        either.all("ack")[0].values["job"]
+    }
     assert len({end.args for end in either.ends("a")}) == 1
     assert len((server.paths.takes / "runs.txt").read_text().splitlines()) == 1
 
 
-async def test_an_id_that_comes_with_other_words_stands_for_the_first_job_and_says_so(client, audio):
+async def test_an_id_that_comes_with_other_words_stands_for_the_first_job_and_says_so(
+    client, audio
+):
     client.say("edit", 1, str(audio), "copy")
     await client.expect("done", id=1)
     client.say("edit", 1, str(audio), "slow 9")
@@ -163,7 +172,9 @@ async def test_higher_priority_is_served_first(client, audio):
     client.say("edit", 2, str(audio), "copy")
     client.say("edit", 3, str(audio), "copy", priority=5)
     await client.expect("done", id=2)
-    order = [message.values["id"] for message in client.messages if message.address == "/retimbre/done"]
+    order = [
+        message.values["id"] for message in client.messages if message.address == "/retimbre/done"
+    ]
     assert order.index(3) < order.index(2)
 
 
@@ -242,7 +253,9 @@ async def test_takes_are_listed_newest_first_and_can_be_used_again(client, audio
     assert used["seed"] == takes[1]["seed"] and takes[1]["preset"] == "harp"
 
 
-async def test_stems_are_copied_to_the_folder_that_was_asked_for_and_overwrite_nothing(client, audio):
+async def test_stems_are_copied_to_the_folder_that_was_asked_for_and_overwrite_nothing(
+    client, audio
+):
     for identity in (1, 2):
         client.say("edit", identity, str(audio), "copy", out=str(audio.parent))
         await client.expect("done", id=identity)
@@ -251,7 +264,9 @@ async def test_stems_are_copied_to_the_folder_that_was_asked_for_and_overwrite_n
     assert audio.stat().st_size == min(path.stat().st_size for path in paths)
 
 
-async def test_a_file_that_is_written_to_while_its_job_waits_fails_instead_of_giving_the_wrong_sound(client, audio):
+async def test_a_file_that_is_written_to_while_its_job_waits_fails_instead_of_giving_the_wrong_sound(
+    client, audio
+):
     client.say("edit", 1, str(audio), "slow 20")
     await client.expect("progress", id=1, stage="generating")
     other = write_wav(audio.parent / "other.wav")
@@ -281,15 +296,19 @@ async def test_a_file_that_never_becomes_whole_fails(client, audio):
     assert fail["code"] == "bad_audio" and fail["serial"] > 0
 
 
-@pytest.mark.parametrize(("values", "code"), [
-    (("missing.wav", "copy"), "no_file"),
-    (("/etc/passwd", "copy"), "path_denied"),
-    (("region.wav", "copy", "preset", "chamber_violine"), "unknown_preset"),
-    (("region.wav", "copy", "model", "nanu"), "unknown_model"),
-    (("region.wav", ""), "bad_args"),
-    (("region.wav", "copy", "out", "/etc"), "path_denied"),
-    (("region.wav", "copy", "steps", 0), "bad_args"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (("missing.wav", "copy"), "no_file"),
+        (("/etc/passwd", "copy"), "path_denied"),
+        (("region.wav", "copy", "preset", "chamber_violine"), "unknown_preset"),
+        (("region.wav", "copy", "model", "nanu"), "unknown_model"),
+        (("region.wav", ""), "bad_args"),
+        (("region.wav", "copy", "out", "/etc"), "path_denied"),
+        (("region.wav", "copy", "steps", 0), "bad_args"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 async def test_what_cannot_be_done_is_refused_with_a_code(client, server, values, code):
     await server.ready.wait()
     client.send(write_message("/retimbre/edit", (1, *values)))

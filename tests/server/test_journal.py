@@ -23,7 +23,9 @@ def journal(path):
 
 def record(job="job-1", client="here/max", client_id=7, **values):
     spec = {"audio": {"path": "/a.wav"}, "seed": 3, "takes": 1, "start": 0.0}
-    return JobRecord(job, client, client_id, "/retimbre/edit", "region-1", "abc", spec, 1000.0, **values)
+    return JobRecord(
+        job, client, client_id, "/retimbre/edit", "region-1", "abc", spec, 1000.0, **values
+    )
 
 
 RESULT = Result(0, "violin", "/takes/a.wav", 48000, 2, 100, 1.5, 4.0)
@@ -59,8 +61,10 @@ def test_numbers_strings_and_clients_keep_apart(journal):
     journal.add_job(record("job-1", client_id=7))
     journal.add_job(record("job-2", client_id="7"))
     journal.add_job(record("job-3", "udp:127.0.0.1:4000", client_id=7))
-    assert [journal.find(*who).job for who in (("here/max", 7), ("here/max", "7"), ("udp:127.0.0.1:4000", 7))] == [
-        "job-1", "job-2", "job-3"]
+    assert [
+        journal.find(*who).job
+        for who in (("here/max", 7), ("here/max", "7"), ("udp:127.0.0.1:4000", 7))
+    ] == ["job-1", "job-2", "job-3"]
     assert journal.find("here/pd", 7) is None
 
 
@@ -75,7 +79,10 @@ def test_unfinished_jobs_are_found_in_order(journal):
         journal.add_job(record(f"job-{number}", client_id=number))
     journal.start_job("job-0", record().spec)
     journal.end_job("job-1", End())
-    assert [(each.job, each.state) for each in journal.unfinished()] == [("job-0", "running"), ("job-2", "queued")]
+    assert [(each.job, each.state) for each in journal.unfinished()] == [
+        ("job-0", "running"),
+        ("job-2", "queued"),
+    ]
 
 
 def test_takes_are_jobs_that_made_something(journal):
@@ -96,7 +103,9 @@ def test_one_take_of_a_region_is_in_use(journal):
     assert [take.in_use for take, _ in journal.takes("here/max", "region-1", 10)] == [True, False]
 
 
-def test_the_log_is_written_into_the_file_after_some_ends_and_not_before_an_ack(journal, path, monkeypatch):
+def test_the_log_is_written_into_the_file_after_some_ends_and_not_before_an_ack(
+    journal, path, monkeypatch
+):
     monkeypatch.setattr(module, "ENDS_BETWEEN_FOLDS", 20)
     before = path.stat().st_size
     for index in range(20):
@@ -118,9 +127,13 @@ def test_registrations_are_kept_for_a_while(journal):
 def test_what_clients_have_set_is_kept_for_the_latest_of_them(journal, monkeypatch):
     monkeypatch.setattr("server.journal.MAX_CLIENTS", 2)
     for number, name in enumerate(("here/a", "here/b", "here/a", "here/c")):
-        journal.remember_session(KnownSession(name, number, {"defaults": {"seed": number}, "region": None}))
-    assert [(each.client, each.state["defaults"]["seed"]) for each in journal.sessions()] == [("here/a", 2),
-                                                                                              ("here/c", 3)]
+        journal.remember_session(
+            KnownSession(name, number, {"defaults": {"seed": number}, "region": None})
+        )
+    assert [(each.client, each.state["defaults"]["seed"]) for each in journal.sessions()] == [
+        ("here/a", 2),
+        ("here/c", 3),
+    ]
 
 
 def test_a_job_is_marked_before_its_files_go_and_never_when_it_is_in_use(journal):
@@ -131,7 +144,11 @@ def test_a_job_is_marked_before_its_files_go_and_never_when_it_is_in_use(journal
         journal.end_job(f"job-{number}", End(results=1))
     journal.use_take(journal.job("job-1"))
     journal.mark_pruned(["job-0", "job-1", "job-2"])
-    assert journal.marked() == ["job-0"] and journal.job("job-0") is None and journal.find("here/max", 0) is None
+    assert (
+        journal.marked() == ["job-0"]
+        and journal.job("job-0") is None
+        and journal.find("here/max", 0) is None
+    )
     journal.drop_pruned(["job-0"])
     assert journal.marked() == [] and journal.results("job-0") == []
     assert [take.job for take, _ in journal.takes("here/max", "", 10)] == ["job-1"]

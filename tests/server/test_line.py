@@ -10,12 +10,22 @@ from server.line import Line, in_turns
 
 
 def jobs(text):
-    """`a1 b+2 a` -> a job of client a, one of b with priority 2, one of a; in this order of arrival."""
+    """`a1 b+2 a` -> a job of client a, one of b with priority 2, one of a; in this order of
+    arrival.
+    """
     made = []
     for order, word in enumerate(text.split(), start=1):
         client, _, priority = word.partition("+")
-        record = JobRecord(f"{word}#{order}", client[0], order, "/retimbre/edit", "", "",
-                           {"priority": int(priority or 0)}, 0.0)
+        record = JobRecord(
+            f"{word}#{order}",
+            client[0],
+            order,
+            "/retimbre/edit",
+            "",
+            "",
+            {"priority": int(priority or 0)},
+            0.0,
+        )
         made.append(Job(record, None, order=order))
     return made
 
@@ -24,20 +34,26 @@ def names(order):
     return " ".join(job.name.partition("#")[0] for job in order)
 
 
-@pytest.mark.parametrize(("waiting", "since", "order"), [
-    ("a1 a2 a3", {}, "a1 a2 a3"),
-    ("a1 a2 a3 b1 c1", {"a": (5, True), "b": (4, False), "c": (6, False)}, "b1 a1 c1 a2 a3"),
-    ("a1 a2 a3 b1 c1", {"a": (5, True), "b": (4, False), "c": (5, False)}, "b1 c1 a1 a2 a3"),
-    ("a1 b1 b2 a2", {}, "a1 b1 a2 b2"),
-    ("a1 a2 b1+1 a3+1 b2", {}, "b1+1 a3+1 b2 a1 a2"),
-    ("a1+-1 b1+-1 a2", {"a": (1, True), "b": (2, True)}, "a2 b1+-1 a1+-1"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("waiting", "since", "order"),
+    [
+        ("a1 a2 a3", {}, "a1 a2 a3"),
+        ("a1 a2 a3 b1 c1", {"a": (5, True), "b": (4, False), "c": (6, False)}, "b1 a1 c1 a2 a3"),
+        ("a1 a2 a3 b1 c1", {"a": (5, True), "b": (4, False), "c": (5, False)}, "b1 c1 a1 a2 a3"),
+        ("a1 b1 b2 a2", {}, "a1 b1 a2 b2"),
+        ("a1 a2 b1+1 a3+1 b2", {}, "b1+1 a3+1 b2 a1 a2"),
+        ("a1+-1 b1+-1 a2", {"a": (1, True), "b": (2, True)}, "a2 b1+-1 a1+-1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_clients_take_turns_within_a_priority(waiting, since, order):
     assert names(in_turns(jobs(waiting), since)) == order
 
 
 def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
-    """Found by an hour's soak: each newcomer went first, and one every few seconds kept all others waiting for ever."""
+    """Found by an hour's soak: each newcomer went first, and one every few seconds kept all others
+    waiting for ever.
+    """
     book, order = Book(), []
     line = Line(book)
     for number, job in enumerate(jobs("a1 a2 b1 c1 d1 e1 f1 g1 h1 i1")):
@@ -98,8 +114,12 @@ async def test_who_sends_one_job_is_not_behind_all_jobs_of_another(connect, audi
     few.say("edit", "f", str(audio), "copy")
     assert (await few.expect("ack", id="f"))["queue_position"] == 1
     ended = []
-    await asyncio.gather(*(waits_for(client, identity, ended) for client, identity in
-                           [(few, "f"), *((many, f"m{number}") for number in range(6))]))
+    await asyncio.gather(
+        *(
+            waits_for(client, identity, ended)
+            for client, identity in [(few, "f"), *((many, f"m{number}") for number in range(6))]
+        )
+    )
     assert ended == ["f", *(f"m{number}" for number in range(6))]
 
 

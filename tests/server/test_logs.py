@@ -11,7 +11,13 @@ from server import logs
 from server.logs import JsonLines, TextLines, kept, tail
 
 log = logging.getLogger("server.somewhere")
-ABOUT = {"job": "job-1", "client": "here/max", "verb": "/retimbre/edit", "seconds": 1.23456789, "code": ""}
+ABOUT = {
+    "job": "job-1",
+    "client": "here/max",
+    "verb": "/retimbre/edit",
+    "seconds": 1.23456789,
+    "code": "",
+}
 
 
 @pytest.fixture
@@ -22,17 +28,33 @@ def path(tmp_path):
 def test_a_line_is_one_object_with_the_fields_that_were_given(path):
     with kept(path, "warning", "text", 1):
         log.info("job\nended", extra=ABOUT)
-    line, = tail(path, 10)
+    (line,) = tail(path, 10)
     assert line.pop("at").endswith("Z")
-    assert line == {"level": "info", "from": "server.somewhere", "what": "job\nended", "job": "job-1",
-                    "client": "here/max", "verb": "/retimbre/edit", "seconds": 1.2346}
+    assert line == {
+        "level": "info",
+        "from": "server.somewhere",
+        "what": "job\nended",
+        "job": "job-1",
+        "client": "here/max",
+        "verb": "/retimbre/edit",
+        "seconds": 1.2346,
+    }
     assert len(path.read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("format", "expected"), [
-    ("text", "WARNING server.somewhere: job ended (job=job-1 client=here/max verb=/retimbre/edit seconds=1.2346)"),
-    ("json", '"what": "job ended"')])
-def test_standard_error_has_the_format_and_level_that_were_asked_for(path, capsys, format, expected):
+@pytest.mark.parametrize(
+    ("format", "expected"),
+    [
+        (
+            "text",
+            "WARNING server.somewhere: job ended (job=job-1 client=here/max verb=/retimbre/edit seconds=1.2346)",
+        ),
+        ("json", '"what": "job ended"'),
+    ],
+)
+def test_standard_error_has_the_format_and_level_that_were_asked_for(
+    path, capsys, format, expected
+):
     with kept(path, "warning", format, 0):
         log.info("not this")
         log.warning("job ended", extra=ABOUT)
@@ -46,7 +68,7 @@ def test_a_mistake_has_its_trace(path):
             raise ValueError("oh")
         except ValueError:
             log.exception("a request failed")
-    line, = tail(path, 10)
+    (line,) = tail(path, 10)
     assert "test_logs.py" in line["trace"] and "ValueError: oh" in line["trace"]
 
 
@@ -70,7 +92,11 @@ def test_a_disk_that_stands_still_costs_lines_and_no_memory():
     lines.get()
     handler.handle(logging.makeLogRecord({"msg": "later"}))
     kept_lines = [lines.get() for _ in range(lines.qsize())]
-    assert [line.msg for line in kept_lines] == ["2", "lines were not kept: the disk is slow", "later"]
+    assert [line.msg for line in kept_lines] == [
+        "2",
+        "lines were not kept: the disk is slow",
+        "later",
+    ]
     assert kept_lines[1].count == 7
 
 
@@ -90,7 +116,9 @@ def test_nothing_of_it_stays_after_the_block(path):
 
 @pytest.mark.parametrize("formatter", [JsonLines, TextLines])
 def test_a_value_of_any_kind_is_shown(formatter):
-    record = logging.makeLogRecord({"msg": "%s", "args": (1,), "reason": OSError(2, "gone"), "said": {"a": b"\xff"}})
+    record = logging.makeLogRecord(
+        {"msg": "%s", "args": (1,), "reason": OSError(2, "gone"), "said": {"a": b"\xff"}}
+    )
     assert "gone" in formatter().format(record)
 
 
@@ -110,6 +138,8 @@ async def test_passwords_and_prompts_are_logged_nowhere(server, connect, audio, 
     await client.expect("done", id=1, command="/retimbre/edit")
     client.say("edit", 2, str(audio), "fail out_of_memory")
     await client.expect("fail", id=2)
-    shown = "\n".join(JsonLines().format(record) for record in caplog.records if record.name.startswith("server"))
+    shown = "\n".join(
+        JsonLines().format(record) for record in caplog.records if record.name.startswith("server")
+    )
     assert "/retimbre/auth" in shown and '"what": "job done"' in shown
     assert "planted-password" not in shown and "planted-prompt" not in shown

@@ -13,10 +13,15 @@ ROOT = Path(__file__).parents[2]
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 PACKAGES = SETUP["options"]["packages"].split()
-ELSEWHERE = dict(re.findall(r"(\S+) = (\S+)", SETUP["options"]["package_dir"]))  # those that do not lie at the root
+# those that do not lie at the root
+ELSEWHERE = dict(re.findall(r"(\S+) = (\S+)", SETUP["options"]["package_dir"]))
 TOP_LEVEL = {package.split(".")[0] for package in PACKAGES}
-MODULE_OF = {"python-osc": "pythonosc", "pyyaml": "yaml", "pyfluidsynth": "fluidsynth",
-             "onnxruntime-gpu": "onnxruntime"}
+MODULE_OF = {
+    "python-osc": "pythonosc",
+    "pyyaml": "yaml",
+    "pyfluidsynth": "fluidsynth",
+    "onnxruntime-gpu": "onnxruntime",
+}
 
 
 def modules(*requirements):
@@ -27,16 +32,25 @@ def modules(*requirements):
 BASE = modules(SETUP["options"]["install_requires"])
 EXTRAS = {name: modules(text) for name, text in SETUP["options.extras_require"].items()}
 MAY_IMPORT = {  # a top-level import; an import inside a function may need an extra, and says so
-    "osc_protocol": {"pythonosc"}, "retimbre_client": {"pythonosc"}, "presets": BASE, "engine": BASE,
-    "engine.musicgen": BASE | EXTRAS["torch"], "engine.ace_step": BASE | EXTRAS["torch"],
+    "osc_protocol": {"pythonosc"},
+    "retimbre_client": {"pythonosc"},
+    "presets": BASE,
+    "engine": BASE,
+    "engine.musicgen": BASE | EXTRAS["torch"],
+    "engine.ace_step": BASE | EXTRAS["torch"],
     "engine.stable_audio_3": BASE | EXTRAS["torch"],
     "engine.styles": BASE | EXTRAS["torch"],
-    "engine.audioldm2": BASE | EXTRAS["torch"],  # only its family.py is imported before somebody asks for it
-    "server": BASE | {"matplotlib"}, "server.cluster": BASE | EXTRAS["cluster"],
-    "export": BASE | EXTRAS["train"], "training": BASE | EXTRAS["train"], "evaluation": BASE | EXTRAS["train"],
+    # only its family.py is imported before somebody asks for it
+    "engine.audioldm2": BASE | EXTRAS["torch"],
+    "server": BASE | {"matplotlib"},
+    "server.cluster": BASE | EXTRAS["cluster"],
+    "export": BASE | EXTRAS["train"],
+    "training": BASE | EXTRAS["train"],
+    "evaluation": BASE | EXTRAS["train"],
 }
 
-TRAINED_WITH_TORCH = {"model.py"}  # of engine.nano: the network itself, which runs as exported graphs
+# of engine.nano: the network itself, which runs as exported graphs
+TRAINED_WITH_TORCH = {"model.py"}
 
 
 def folder(package):
@@ -61,13 +75,21 @@ def test_every_listed_package_is_there(package):
 
 
 def test_every_package_is_listed():
-    found = {".".join(path.relative_to(ROOT).parent.parts) for top in TOP_LEVEL for path in ROOT.glob(f"{top}/**/*.py")}
+    found = {
+        ".".join(path.relative_to(ROOT).parent.parts)
+        for top in TOP_LEVEL
+        for path in ROOT.glob(f"{top}/**/*.py")
+    }
     assert found | set(ELSEWHERE) == set(PACKAGES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_what_a_package_imports_is_installed_with_it(package):
-    allowed = MAY_IMPORT.get(package, MAY_IMPORT[package.split(".")[0]]) | TOP_LEVEL | set(sys.stdlib_module_names)
+    allowed = (
+        MAY_IMPORT.get(package, MAY_IMPORT[package.split(".")[0]])
+        | TOP_LEVEL
+        | set(sys.stdlib_module_names)
+    )
     for path in sources(package):
         if package == "engine.nano" and path.name in TRAINED_WITH_TORCH:
             continue
@@ -77,7 +99,10 @@ def test_what_a_package_imports_is_installed_with_it(package):
 @pytest.mark.parametrize("module", ["server.app", "engine.worker"])
 def test_what_serves_imports_no_torch(module):
     code = f"import sys, {module}; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        == "False\n"
+    )
 
 
 @pytest.mark.parametrize("extra", ["cpu", "gpu"])

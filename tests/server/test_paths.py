@@ -1,6 +1,13 @@
 import os
 
-from server.paths import Paths, ServerAddress, config_file, read_port_file, remove_port_file, write_port_file
+from server.paths import (
+    Paths,
+    ServerAddress,
+    config_file,
+    read_port_file,
+    remove_port_file,
+    write_port_file,
+)
 
 
 def test_everything_lies_under_the_data_folder(tmp_path):

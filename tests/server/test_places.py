@@ -22,6 +22,7 @@ class Pair:
             states = {each.info.state for each in self._both}
             self.info = self._both["ready" not in states].info if len(states) == 1 else EngineInfo()
             listener(event)
+
         for each in self._both:
             await each.start(hear)
 
@@ -66,8 +67,12 @@ async def test_two_jobs_run_at_once_and_the_third_waits_for_a_place(connect, ser
 async def test_events_of_two_jobs_do_not_mix(connect, audio):
     client = await connect("tcp")
     for identity in range(6):
-        client.say("edit", f"job {identity}", str(audio), "copy" if identity % 3 else "fail bad_audio")
+        client.say(
+            "edit", f"job {identity}", str(audio), "copy" if identity % 3 else "fail bad_audio"
+        )
     for identity in range(6):
         name = f"job {identity}"
         await client.expect("done" if identity % 3 else "fail", id=name)
-        assert len(client.ends(name)) == 1 and len(client.all("result", id=name)) == (1 if identity % 3 else 0)
+        assert len(client.ends(name)) == 1 and len(client.all("result", id=name)) == (
+            1 if identity % 3 else 0
+        )

@@ -17,7 +17,13 @@ MESSAGES = re.findall(r"^(->|<-) (/retimbre\S*.*?)(?:   .*)?$", README, flags=re
 
 def atoms(words):
     for word in shlex.split(words):
-        yield int(word) if re.fullmatch(r"-?\d+", word) else float(word) if re.fullmatch(r"-?\d+\.\d+", word) else word
+        yield (
+            int(word)
+            if re.fullmatch(r"-?\d+", word)
+            else float(word)
+            if re.fullmatch(r"-?\d+\.\d+", word)
+            else word
+        )
 
 
 def test_options_table_is_the_table_of_options():
@@ -40,7 +46,9 @@ def test_messages_are_what_the_protocol_allows(way, words):
         assert request.warnings == ()
 
 
-@pytest.mark.parametrize("line", re.findall(r"^(?:\.venv/bin/)?retimbre (.+)$", README, flags=re.MULTILINE))
+@pytest.mark.parametrize(
+    "line", re.findall(r"^(?:\.venv/bin/)?retimbre (.+)$", README, flags=re.MULTILINE)
+)
 def test_command_lines_parse(line):
     words = shlex.split(line, comments=True)
     assert cli._parser(words).parse_args(words).command == words[0]

@@ -1,4 +1,6 @@
-"""The whole way once, with the real engine behind the real server: a region over OSC, a stem with its manifest."""
+"""The whole way once, with the real engine behind the real server: a region over OSC, a stem with
+its manifest.
+"""
 
 import json
 import os
@@ -15,8 +17,10 @@ from server.executor import LocalExecutor
 from tests.server.clients import UdpClient, write_wav
 
 SLOW_SECONDS = 120.0  # the graphs are loaded, perhaps beside other work
-WORKER = ("import sys, pathlib, engine.nano.family as family; "
-          "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()")
+WORKER = (
+    "import sys, pathlib, engine.nano.family as family; "
+    "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()"
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +49,19 @@ async def client(config, command):
 
 async def test_a_region_goes_out_and_a_stem_of_its_size_comes_back(client, audio):
     write_wav(audio, frames=30_000, channels=2, rate_hz=44_100)
-    client.say("edit", 1, str(audio), "turn this into a violin", start=0.1, length=0.5, steps=2, seed=7)
+    client.say(
+        "edit", 1, str(audio), "turn this into a violin", start=0.1, length=0.5, steps=2, seed=7
+    )
     done = await client.expect("done", id=1, patience=SLOW_SECONDS)
     result = await client.expect("result", id=1)
     assert (result["rate"], result["channels"], result["frames"]) == (44_100, 2, 22_050)
     assert result["start"] == pytest.approx(0.1, abs=1e-3)
     manifest = json.loads(Path(done["manifest"]).read_text())
-    assert (manifest["seed"], manifest["text"]) == (done["seed"], "turn this into a violin") == (7, manifest["text"])
+    assert (
+        (manifest["seed"], manifest["text"])
+        == (done["seed"], "turn this into a violin")
+        == (7, manifest["text"])
+    )
     client.say("again", 2, 1)
     await client.expect("done", id=2, patience=SLOW_SECONDS)
     again = await client.expect("result", id=2)

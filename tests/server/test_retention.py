@@ -5,7 +5,12 @@ import time
 
 from server.retention import DAY_SECONDS, STEADY_SECONDS, Retention, SteadyClock, choose, owner
 
-JOBS = [("job-1", 100.0, False), ("job-2", 200.0, True), ("job-3", 300.0, False), ("job-4", 400.0, False)]
+JOBS = [
+    ("job-1", 100.0, False),
+    ("job-2", 200.0, True),
+    ("job-3", 300.0, False),
+    ("job-4", 400.0, False),
+]
 SIZES = {name: 10 for name, _, _ in JOBS}
 
 
@@ -50,15 +55,26 @@ def test_the_calendar_is_believed_after_an_hour_without_a_jump():
 
 
 def retention(server, days=0, gigabytes=0, spared=frozenset(), clock=None):
-    return Retention(server.journal, server.journal_lane, server.file_lane, server.paths.takes, days, gigabytes,
-                     lambda: set(spared), clock)
+    return Retention(
+        server.journal,
+        server.journal_lane,
+        server.file_lane,
+        server.paths.takes,
+        days,
+        gigabytes,
+        lambda: set(spared),
+        clock,
+    )
 
 
 async def made(client, audio, *numbers):
     for number in numbers:
         client.say("edit", number, str(audio), "copy")
-    return [(await client.expect("done", id=number, command="/retimbre/edit")) and
-            client.all("ack", id=number)[0].values["job"] for number in numbers]
+    return [
+        (await client.expect("done", id=number, command="/retimbre/edit"))
+        and client.all("ack", id=number)[0].values["job"]
+        for number in numbers
+    ]
 
 
 async def test_takes_that_are_too_many_go_with_their_rows_and_files(server, connect, audio):
@@ -86,7 +102,7 @@ async def test_a_clock_that_jumps_forward_deletes_nothing(server, connect, audio
 
 
 async def test_a_crash_between_the_mark_and_the_files_is_made_good(server, connect, audio):
-    job, = await made(await connect("udp"), audio, 1)
+    (job,) = await made(await connect("udp"), audio, 1)
     await server.journal_lane(server.journal.mark_pruned, [job])
     assert await asyncio.wait_for(retention(server).prune(), 10) == 1
     assert not (server.paths.takes / job).exists()
@@ -94,7 +110,7 @@ async def test_a_crash_between_the_mark_and_the_files_is_made_good(server, conne
 
 async def test_what_was_just_made_or_is_a_region_is_spared(server, connect, audio):
     client = await connect("udp")
-    job, = await made(client, audio, 1)
+    (job,) = await made(client, audio, 1)
     client.say("region", 1, client.all("result", id=1)[0].values["path"])
     await client.expect("region.reply")
     server.book.drop(server.book.all()[0])  # as after ten minutes

@@ -30,7 +30,9 @@ def code(call, *arguments):
     return refusal.value.code
 
 
-@pytest.mark.parametrize("name", ["a.wav", "./a.wav", "song/../a.wav", "song/ä ö.wav", "song//ä ö.wav"])
+@pytest.mark.parametrize(
+    "name", ["a.wav", "./a.wav", "song/../a.wav", "song/ä ö.wav", "song//ä ö.wav"]
+)
 def test_names_under_a_root_are_found(sandbox, root, name):
     assert sandbox.audio_file(name).path == os.path.realpath(root / name)
     assert sandbox.audio_file(str(root / name)).path == os.path.realpath(root / name)
@@ -40,14 +42,26 @@ def test_file_urls_and_escapes_are_understood(sandbox, root):
     assert sandbox.audio_file((root / "song" / "ä ö.wav").as_uri()).size_bytes == 1
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("", "no_file"), ("  ", "no_file"), ("nothing.wav", "no_file"),
-    ("../secret.wav", "path_denied"), ("song/../../secret.wav", "path_denied"), ("/etc/passwd", "path_denied"),
-    ("a.wav\0.txt", "path_denied"), ("file:///a%00.wav", "path_denied"), ("file://elsewhere/a.wav", "path_denied"),
-    ("//host/share/a.wav", "path_denied"), ("\\\\host\\share\\a.wav", "path_denied"),
-    ("\\\\.\\PhysicalDrive0", "path_denied"), ("song", "path_denied"), (".", "path_denied"),
-    ("x" * 5000, "path_denied"),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("", "no_file"),
+        ("  ", "no_file"),
+        ("nothing.wav", "no_file"),
+        ("../secret.wav", "path_denied"),
+        ("song/../../secret.wav", "path_denied"),
+        ("/etc/passwd", "path_denied"),
+        ("a.wav\0.txt", "path_denied"),
+        ("file:///a%00.wav", "path_denied"),
+        ("file://elsewhere/a.wav", "path_denied"),
+        ("//host/share/a.wav", "path_denied"),
+        ("\\\\host\\share\\a.wav", "path_denied"),
+        ("\\\\.\\PhysicalDrive0", "path_denied"),
+        ("song", "path_denied"),
+        (".", "path_denied"),
+        ("x" * 5000, "path_denied"),
+    ],
+)
 def test_everything_else_is_refused(sandbox, name, expected):
     assert code(sandbox.audio_file, name) == expected
 
@@ -71,7 +85,12 @@ def test_links_are_refused_wherever_they_point(sandbox, root):
 @posix_only
 def test_a_root_may_itself_be_reached_through_a_link(root):
     (root.parent / "link").symlink_to(root)
-    assert Sandbox([root.parent / "link"], 100).audio_file(str(root.parent / "link" / "a.wav")).size_bytes == 10
+    assert (
+        Sandbox([root.parent / "link"], 100)
+        .audio_file(str(root.parent / "link" / "a.wav"))
+        .size_bytes
+        == 10
+    )
 
 
 @posix_only
@@ -93,11 +112,14 @@ def test_folders_for_stems_must_exist_under_a_root(sandbox, root):
     assert code(sandbox.folder, "not there") == "no_file"
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Macintosh HD:/Users/me/a.wav", "/Users/me/a.wav"),
-    ("Samples:/drums/a.wav", "/Volumes/Samples/drums/a.wav"),
-    ("/tmp/a.wav", "/tmp/a.wav"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Macintosh HD:/Users/me/a.wav", "/Users/me/a.wav"),
+        ("Samples:/drums/a.wav", "/Volumes/Samples/drums/a.wav"),
+        ("/tmp/a.wav", "/tmp/a.wav"),
+    ],
+)
 def test_paths_as_max_writes_them_on_a_mac(text, expected):
     assert normalise(text, windows=False) == expected
 
@@ -106,11 +128,14 @@ def test_windows_paths_elsewhere_are_told_what_they_are():
     assert code(normalise, "C:/Users/me/a.wav", False) == "no_file"
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("C:/Users/me/a.wav", "C:\\Users\\me\\a.wav"),
-    ("c:\\Users\\me\\a.wav", "c:\\Users\\me\\a.wav"),
-    ("file:///C:/Users/me/a%20b.wav", "C:\\Users\\me\\a b.wav"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("C:/Users/me/a.wav", "C:\\Users\\me\\a.wav"),
+        ("c:\\Users\\me\\a.wav", "c:\\Users\\me\\a.wav"),
+        ("file:///C:/Users/me/a%20b.wav", "C:\\Users\\me\\a b.wav"),
+    ],
+)
 def test_windows_paths_on_windows(text, expected):
     assert normalise(text, windows=True) == expected
 

@@ -117,7 +117,9 @@ async def test_a_socket_that_withdraws_silences_itself_only(connect, server):
     assert not one.all("ready", seconds=0.5)
 
 
-async def test_a_named_client_that_hung_up_leaves_no_session_behind_but_finds_its_defaults(connect, server):
+async def test_a_named_client_that_hung_up_leaves_no_session_behind_but_finds_its_defaults(
+    connect, server
+):
     for number in range(20):
         client = await connect("tcp")
         client.say("notify", 1, 0, f"script {number}")
@@ -145,7 +147,9 @@ def test_addresses_are_forgotten_when_there_are_too_many_registered_ones_last(mo
     for port in range(100, 200):
         sessions.register(sessions.peer(UdpLink(None, ("127.0.0.1", port))), 1, 0, "")
     gc.collect()
-    assert sessions.counts["peers"] == sessions.counts["sessions"] == 10 and not sessions.link("udp:127.0.0.1:1")
+    assert sessions.counts["peers"] == sessions.counts["sessions"] == 10 and not sessions.link(
+        "udp:127.0.0.1:1"
+    )
 
 
 async def test_ids_come_back_in_the_type_they_came_in(connect, audio):
@@ -165,4 +169,6 @@ def test_misunderstandings_are_answered_at_a_limited_rate():
 
 def test_this_machines_own_addresses_are_known():
     assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")))
-    assert not any(map(is_loopback, ("192.168.1.2", "10.0.0.1", "::", "fe80::1%eth0", "example.org")))
+    assert not any(
+        map(is_loopback, ("192.168.1.2", "10.0.0.1", "::", "fe80::1%eth0", "example.org"))
+    )

@@ -27,6 +27,7 @@ async def looks_at(path, lane):
     async def counting(function, *arguments):
         looks.append(function)
         return await lane(function, *arguments)
+
     await settled(str(path), counting)
     return looks.count(settle._look)
 

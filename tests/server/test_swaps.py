@@ -1,4 +1,6 @@
-"""A folder that is a real one and a link by turns, a thousand times: what is read is never what lies outside."""
+"""A folder that is a real one and a link by turns, a thousand times: what is read is never what
+lies outside.
+"""
 
 import os
 import threading

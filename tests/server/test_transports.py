@@ -5,8 +5,8 @@ import dataclasses
 import socket
 
 import pytest
-from osc_protocol import encode, encode_frame
 
+from osc_protocol import encode, encode_frame
 from server.app import Server
 from server.paths import read_port_file
 from tests.server.clients import UdpClient, executor
@@ -35,7 +35,8 @@ async def test_a_stream_that_is_none_is_told_so_and_closed(connect, start):
 
 
 async def test_a_taken_port_gives_way_to_the_next(config):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:  # UDP alone is enough to be taken
+    # UDP alone is enough to be taken
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         async with Server(dataclasses.replace(config, port=port), executor()) as server:

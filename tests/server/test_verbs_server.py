@@ -4,12 +4,12 @@ import asyncio
 import dataclasses
 
 import pytest
-from osc_protocol.wire import write_message
 
+from osc_protocol.wire import write_message
 from server.app import Server
+from server.errors import Refusal
 from server.executor import LocalExecutor
 from server.gate import TRIES, Gate
-from server.errors import Refusal
 from tests.server.clients import UdpClient, executor
 
 HARP = """\
@@ -121,18 +121,23 @@ async def test_keys_are_set_and_asked_for(client):
     assert (await client.expect("fail"))["code"] == "unknown_preset"
 
 
-@pytest.mark.parametrize(("address", "atoms", "code"), [
-    ("/retimbre/edti", (4, "a", "b"), "unknown_address"),
-    ("/live/song/get/tempo", (), "unknown_address"),
-    ("/retimbre/edit", (4,), "bad_args"),
-    ("/retimbre/cancel", (), "bad_args"),
-])
+@pytest.mark.parametrize(
+    ("address", "atoms", "code"),
+    [
+        ("/retimbre/edti", (4, "a", "b"), "unknown_address"),
+        ("/live/song/get/tempo", (), "unknown_address"),
+        ("/retimbre/edit", (4,), "bad_args"),
+        ("/retimbre/cancel", (), "bad_args"),
+    ],
+)
 async def test_what_is_not_understood_is_answered(client, address, atoms, code):
     client.send(write_message(address, atoms))
     assert (await client.expect("fail", command=address))["code"] == code
 
 
-@pytest.mark.parametrize("packet", [b"", b"garbage", b"\xff" * 64, b"/retimbre/ping", b"#bundle\0" + b"\0" * 7])
+@pytest.mark.parametrize(
+    "packet", [b"", b"garbage", b"\xff" * 64, b"/retimbre/ping", b"#bundle\0" + b"\0" * 7]
+)
 async def test_garbage_costs_nothing_but_an_answer(client, packet):
     client.send(packet)
     client.say("ping", 1)
@@ -165,7 +170,8 @@ async def test_quit_lets_the_running_job_finish(config, audio):
     await server.start()
     client = await UdpClient.open(server.port)
     client.say("edit", 1, str(audio), "slow 10")
-    await client.expect("progress", id=1, stage="generating")  # or job 2, settled sooner, would run first
+    # or job 2, settled sooner, would run first
+    await client.expect("progress", id=1, stage="generating")
     client.say("edit", 2, str(audio), "copy")
     await client.expect("ack", id=2)
     client.say("quit")
@@ -192,7 +198,9 @@ async def test_a_second_request_to_stop_does_not_wait(config, audio):
     client.close()
 
 
-async def test_jobs_are_refused_with_the_reason_when_the_engine_does_not_start(config, audio, monkeypatch):
+async def test_jobs_are_refused_with_the_reason_when_the_engine_does_not_start(
+    config, audio, monkeypatch
+):
     monkeypatch.setattr("server.executor.BACKOFF_SECONDS", (0.01,))
     async with Server(config, LocalExecutor(["no-such-program"])) as server:
         client = await UdpClient.open(server.port)
@@ -231,7 +239,8 @@ async def test_a_password_is_asked_for_slowly_and_four_times():
 
 async def test_a_client_of_another_machine_must_send_the_password(config, tmp_path, monkeypatch):
     (tmp_path / "password").write_text("open sesame\n")
-    monkeypatch.setattr("server.transports.is_loopback", lambda host: False)  # as if 127.0.0.1 were elsewhere
+    # as if 127.0.0.1 were elsewhere
+    monkeypatch.setattr("server.transports.is_loopback", lambda host: False)
     guarded = dataclasses.replace(config, password_file=str(tmp_path / "password"))
     async with Server(guarded, executor()) as server:
         client = await UdpClient.open(server.port)

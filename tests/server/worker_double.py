@@ -1,4 +1,5 @@
-"""A real process that speaks the worker's pipe and computes nothing: the words of a request say what it does.
+"""A real process that speaks the worker's pipe and computes nothing: the words of a request say
+what it does.
 
 copy            the stem is a copy of the input
 slow 12         the same after 12 steps of 50 ms, with progress; obeys cancel
@@ -26,7 +27,9 @@ def say(event, **values):
 
 
 def header(data):
-    """(rate, channels, frames) of a WAV of any sample format; the standard library's wave reads only integers."""
+    """(rate, channels, frames) of a WAV of any sample format; the standard library's wave reads
+    only integers.
+    """
     at, chunks = 12, {}
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)
@@ -52,7 +55,15 @@ class Double:
         os._exit(0)
 
     def serve(self):
-        models = [{"name": "nano", "title": "Nano", "loaded": False, "licence": "Apache-2.0", "max_seconds": 600}]
+        models = [
+            {
+                "name": "nano",
+                "title": "Nano",
+                "loaded": False,
+                "licence": "Apache-2.0",
+                "max_seconds": 600,
+            }
+        ]
         say("hello", device="double", models=models, pid=os.getpid(), versions={})
         say("ready", model="nano", seconds=0.01)
         while True:
@@ -86,8 +97,17 @@ class Double:
     def do_copy(self, job, edit, argument):
         say("progress", job=job, fraction=0.5, stage="generating", eta_seconds=0.1)
         stem = self.write(edit)
-        say("result", job=job, index=0, stem=stem["name"], path=stem["path"], rate_hz=stem["rate_hz"],
-            channels=stem["channels"], frames=stem["frames"], start_seconds=edit["start_seconds"] or 0.0)
+        say(
+            "result",
+            job=job,
+            index=0,
+            stem=stem["name"],
+            path=stem["path"],
+            rate_hz=stem["rate_hz"],
+            channels=stem["channels"],
+            frames=stem["frames"],
+            start_seconds=edit["start_seconds"] or 0.0,
+        )
         manifest = str(Path(edit["output_dir"]) / "manifest.json")
         say("done", job=job, seed=edit["knobs"]["seed"], manifest=manifest, seconds=0.1)
 
@@ -97,7 +117,13 @@ class Double:
             if job in self.cancelled:
                 say("fail", job=job, code="cancelled", message="stopped on request")
                 return
-            say("progress", job=job, fraction=step / steps, stage="generating", eta_seconds=0.05 * (steps - step))
+            say(
+                "progress",
+                job=job,
+                fraction=step / steps,
+                stage="generating",
+                eta_seconds=0.05 * (steps - step),
+            )
             time.sleep(0.05)
         self.do_copy(job, edit, "")
 
@@ -125,9 +151,17 @@ class Double:
         path = folder / f"{edit['stem_prefix']}-violin.wav"
         shutil.copyfile(edit["audio"], path)
         rate_hz, channels, frames = header(path.read_bytes())
-        stem = {"name": "violin", "path": str(path), "rate_hz": rate_hz, "channels": channels, "frames": frames}
+        stem = {
+            "name": "violin",
+            "path": str(path),
+            "rate_hz": rate_hz,
+            "channels": channels,
+            "frames": frames,
+        }
         part = folder / "manifest.part"
-        part.write_text(json.dumps({"schema": 1, "stems": [stem], "seed": edit["knobs"]["seed"], "edit": edit}))
+        part.write_text(
+            json.dumps({"schema": 1, "stems": [stem], "seed": edit["knobs"]["seed"], "edit": edit})
+        )
         part.rename(folder / "manifest.json")
         return stem
 

@@ -1,10 +1,12 @@
-"""A tiny AudioLDM2 of the real classes over-fits eight clips; what alpha and omega do to its results afterwards.
+"""A tiny AudioLDM2 of the real classes over-fits eight clips; what alpha and omega do to its
+results afterwards.
 
     python -m tests.training.over_fit
 
-First the base learns, all of it, 1024 other clips, as AudioLDM2 did: its GPT-2 context holds the clip's pooled AudioMAE
-tokens, or what GPT-2 says of words that tell nothing. Then it is frozen and the adapter alone learns the eight.
-Clips are four moments of four bands of noise, each on or off: 16 bits that the words do not tell. On the eight:
+First the base learns, all of it, 1024 other clips, as AudioLDM2 did: its GPT-2 context holds the
+clip's pooled AudioMAE tokens, or what GPT-2 says of words that tell nothing. Then it is frozen and
+the adapter alone learns the eight. Clips are four moments of four bands of noise, each on or off:
+16 bits that the words do not tell. On the eight:
 
     loss          the paper's, on fixed noise, with the clip's own audio and with another clip's
     resemblance   cosine between what is sampled and the clip's latent, both less the mean clip: 0 is no resemblance
@@ -40,16 +42,28 @@ ALPHAS = (0.0, 0.5, 1.0)
 WORDS = "a recording of a noise"
 SAMPLING_STEPS = 15
 AUDIOMAE = {
-    **tiny.AUDIOMAE, "image_size": (MEL_FRAMES, MEL_BANDS), "hidden_size": WIDTH, "num_hidden_layers": 1,
-    "intermediate_size": 4 * WIDTH, "initializer_range": 0.2,
-}  # fmt: skip
+    **tiny.AUDIOMAE,
+    "image_size": (MEL_FRAMES, MEL_BANDS),
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 1,
+    "intermediate_size": 4 * WIDTH,
+    "initializer_range": 0.2,
+}
 UNET = {
-    "block_out_channels": (32, 64), "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "norm_num_groups": 8,
-    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "mid_block_type": "UNetMidBlock2DCrossAttn",
-    "cross_attention_dim": [[None, WIDTH, tiny.T5_WIDTH]] * 2, "attention_head_dim": 4,
-    "layers_per_block": 1, "sample_size": LATENT_FRAMES, "in_channels": 8, "out_channels": 8,
-}  # fmt: skip
-CONTEXT_STRENGTH = 2.0  # of the random cross-attention at the beginning, which the convolutions would else drown
+    "block_out_channels": (32, 64),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "norm_num_groups": 8,
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "cross_attention_dim": [[None, WIDTH, tiny.T5_WIDTH]] * 2,
+    "attention_head_dim": 4,
+    "layers_per_block": 1,
+    "sample_size": LATENT_FRAMES,
+    "in_channels": 8,
+    "out_channels": 8,
+}
+# of the random cross-attention at the beginning, which the convolutions would else drown
+CONTEXT_STRENGTH = 2.0
 TOKEN_STRENGTH = 4.0  # likewise
 
 
@@ -57,17 +71,23 @@ def noise_clip(seed: int) -> np.ndarray:
     """One clip's samples: 1.28 s."""
     random = np.random.default_rng(seed)
     hz = np.fft.rfftfreq(MOMENT_SAMPLES, 1 / features.SAMPLE_RATE_HZ)
-    band = np.minimum(np.searchsorted([754, 1656, 3640], hz), BANDS - 1)  # equal parts of the 64 mel bands
+    # equal parts of the 64 mel bands
+    band = np.minimum(np.searchsorted([754, 1656, 3640], hz), BANDS - 1)
     moments = []
     for _ in range(MOMENTS + 1):
-        spectrum = np.fft.rfft(random.standard_normal(MOMENT_SAMPLES)) * (random.random(BANDS) < 0.5)[band]
+        spectrum = (
+            np.fft.rfft(random.standard_normal(MOMENT_SAMPLES)) * (random.random(BANDS) < 0.5)[band]
+        )
         moments.append(0.1 * np.fft.irfft(spectrum))
     floor = 1e-4 * random.standard_normal(features.fbank_samples(MEL_FRAMES))
     return (np.concatenate(moments)[: len(floor)] + floor).astype(np.float32)
 
 
 def pictures(seeds: range) -> Batch:
-    mel, fbank = (np.stack(part) for part in zip(*(pictures_of(noise_clip(s), MEL_FRAMES) for s in seeds), strict=True))
+    mel, fbank = (
+        np.stack(part)
+        for part in zip(*(pictures_of(noise_clip(s), MEL_FRAMES) for s in seeds), strict=True)
+    )
     return Batch(torch.from_numpy(mel), torch.from_numpy(fbank), [WORDS] * len(seeds))
 
 
@@ -90,20 +110,29 @@ class Trial:
         self.other_latents = self.objective.latents(self.others.mel)
         self.mean_clip = self.other_latents.mean(0)
 
-    def learn_base(self, steps: int, batch: int = 32, learning_rate: float = 3e-3) -> Iterator[float]:
-        """The whole UNet but for the adapters: tokens in place of GPT-2's vectors, words alone in each fourth batch."""
+    def learn_base(
+        self, steps: int, batch: int = 32, learning_rate: float = 3e-3
+    ) -> Iterator[float]:
+        """The whole UNet but for the adapters: tokens in place of GPT-2's vectors, words alone in
+        each fourth batch.
+        """
         trained = [p for name, p in self.unet.named_parameters() if "processor" not in name]
         optimiser = torch.optim.AdamW(trained, lr=learning_rate, betas=(0.9, 0.99), fused=True)
         words = self.objective.words([WORDS] * batch)
         for parameter in trained:
             parameter.requires_grad_(True)
         for step in range(steps):
-            chosen, times = torch.randint(len(self.other_latents), (batch,)), torch.randint(1000, (batch,))
+            chosen, times = (
+                torch.randint(len(self.other_latents), (batch,)),
+                torch.randint(1000, (batch,)),
+            )
             latents, omega = self.other_latents[chosen], OMEGAS[int(torch.randint(len(OMEGAS), ()))]
             noise = torch.randn(latents.shape)
             tokens = pooled(self.other_tokens[chosen], self.objective.audiomae.grid, (omega, omega))
             context = {**words, "generated": tokens} if step % 4 else words
-            predicted = self.unet(self.objective.scheduler.add_noise(latents, noise, times), times.float(), **context)
+            predicted = self.unet(
+                self.objective.scheduler.add_noise(latents, noise, times), times.float(), **context
+            )
             yield _step((predicted - noise).square().mean(), trained, optimiser)
             _decay(optimiser, learning_rate, step / steps)
         for parameter in trained:
@@ -124,11 +153,15 @@ class Trial:
         fixed, fbank = torch.Generator().manual_seed(5), self.clips.fbank.roll(int(other), 0)
         found = [
             self._error(
-                self.latents, torch.randn(self.latents.shape, generator=fixed),
-                torch.randint(1000, (CLIPS,), generator=fixed), fbank, omega, alpha,
+                self.latents,
+                torch.randn(self.latents.shape, generator=fixed),
+                torch.randint(1000, (CLIPS,), generator=fixed),
+                fbank,
+                omega,
+                alpha,
             )
             for _ in range(rounds)
-        ]  # fmt: skip
+        ]
         return float(torch.stack(found).mean())
 
     @torch.no_grad()
@@ -144,15 +177,25 @@ class Trial:
 
     def resemblance(self, alpha: float, omega: int) -> float:
         drawn = (self.sampled(alpha, omega) - self.mean_clip).flatten(1)
-        return float(torch.cosine_similarity(drawn, (self.latents - self.mean_clip).flatten(1)).mean())
+        return float(
+            torch.cosine_similarity(drawn, (self.latents - self.mean_clip).flatten(1)).mean()
+        )
 
     def _error(
-        self, latents: Tensor, noise: Tensor, times: Tensor, fbank: Tensor | None, omega: int, alpha: float
+        self,
+        latents: Tensor,
+        noise: Tensor,
+        times: Tensor,
+        fbank: Tensor | None,
+        omega: int,
+        alpha: float,
     ) -> Tensor:
         noised = self.objective.scheduler.add_noise(latents, noise, times)
         return (self._predicted(noised, times, fbank, omega, alpha) - noise).square().mean()
 
-    def _predicted(self, noised: Tensor, times: Tensor, fbank: Tensor | None, omega: int, alpha: float) -> Tensor:
+    def _predicted(
+        self, noised: Tensor, times: Tensor, fbank: Tensor | None, omega: int, alpha: float
+    ) -> Tensor:
         words = [WORDS] * len(noised)
         return self.objective.predicted(noised, times, words, fbank, omega, alpha)
 
@@ -181,7 +224,13 @@ def _unet() -> AdaptedUNet:
 def _wider_words() -> tuple[Any, Any]:
     """Projection and GPT-2 as wide as AudioMAE."""
     config = GPT2Config(
-        n_embd=WIDTH, n_layer=2, n_head=2, n_positions=160, vocab_size=8, bos_token_id=0, eos_token_id=1
+        n_embd=WIDTH,
+        n_layer=2,
+        n_head=2,
+        n_positions=160,
+        vocab_size=8,
+        bos_token_id=0,
+        eos_token_id=1,
     )
     projection = AudioLDM2ProjectionModel(tiny.CLAP_WIDTH, tiny.T5_WIDTH, WIDTH)
     return projection.eval().requires_grad_(False), GPT2Model(config).eval().requires_grad_(False)
@@ -189,13 +238,17 @@ def _wider_words() -> tuple[Any, Any]:
 
 @torch.no_grad()
 def _audiomae() -> AudioMae:
-    """Random, but with the original's sine positions, and so strong that what a token says depends on its place."""
+    """Random, but with the original's sine positions, and so strong that what a token says depends
+    on its place.
+    """
     ears = AudioMae(AUDIOMAE).eval()
     embeddings = ears.vit.embeddings
     torch.nn.init.normal_(embeddings.patch_embeddings.projection.weight, std=0.5 / PATCH)
     rates = 10_000.0 ** (-torch.arange(WIDTH // 4) / (WIDTH // 4))
     bands, frames = (torch.arange(count)[:, None] * rates for count in reversed(ears.grid))
-    along_bands, along_frames = (torch.cat([angle.sin(), angle.cos()], 1) for angle in (bands, frames))
+    along_bands, along_frames = (
+        torch.cat([angle.sin(), angle.cos()], 1) for angle in (bands, frames)
+    )
     grid = (*ears.grid, -1)
     places = torch.cat([along_bands[None].expand(grid), along_frames[:, None].expand(grid)], -1)
     embeddings.position_embeddings[:, 1:] = 2 * places.flatten(0, 1)
@@ -204,7 +257,9 @@ def _audiomae() -> AudioMae:
 
 @torch.no_grad()
 def _standardised(ears: AudioMae, fbank: Tensor) -> Tensor:
-    """Tokens of clips, after AudioMAE's last norm was set so that their mean is 0 and they are strong."""
+    """Tokens of clips, after AudioMAE's last norm was set so that their mean is 0 and they are
+    strong.
+    """
     norm = ears.vit.layernorm
     norm.bias -= ears(fbank).mean((0, 1))
     norm.weight *= TOKEN_STRENGTH
@@ -213,11 +268,21 @@ def _standardised(ears: AudioMae, fbank: Tensor) -> Tensor:
 
 
 def _vae() -> Any:
-    return AutoencoderKL(
-        block_out_channels=(8, 16, 32, 32, 32, 32, 32), in_channels=1, out_channels=1, norm_num_groups=2,
-        latent_channels=8, down_block_types=("DownEncoderBlock2D",) * 7, up_block_types=("UpDecoderBlock2D",) * 7,
-        layers_per_block=1, scaling_factor=1.0,
-    ).eval().requires_grad_(False)  # fmt: skip
+    return (
+        AutoencoderKL(
+            block_out_channels=(8, 16, 32, 32, 32, 32, 32),
+            in_channels=1,
+            out_channels=1,
+            norm_num_groups=2,
+            latent_channels=8,
+            down_block_types=("DownEncoderBlock2D",) * 7,
+            up_block_types=("UpDecoderBlock2D",) * 7,
+            layers_per_block=1,
+            scaling_factor=1.0,
+        )
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 @torch.no_grad()
@@ -233,7 +298,9 @@ def _whiten(vae: Any, mel: Tensor) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", type=int, default=2000, help="steps of the base")
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate of the adapter")
     parser.add_argument("--steps", type=int, default=3000, help="steps of the adapter")
@@ -253,7 +320,9 @@ def main() -> None:
     for omega in OMEGAS:
         own, other = trial.loss(1.0, omega), trial.loss(1.0, omega, other=True)
         found = ", ".join(f"{trial.resemblance(alpha, omega):.3f}" for alpha in ALPHAS)
-        print(f"omega {omega}: loss {own:.4f}, with another clip's audio {other:.4f}; resemblance {found}")
+        print(
+            f"omega {omega}: loss {own:.4f}, with another clip's audio {other:.4f}; resemblance {found}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Training an adapter on a tiny AudioLDM2 of the real classes: data, objective, memory, resume, what comes out."""
+"""Training an adapter on a tiny AudioLDM2 of the real classes: data, objective, memory, resume,
+what comes out.
+"""
 
 import json
 
@@ -57,7 +59,9 @@ def loss_of(objective, batch, seed=2):
 
 
 def test_captions_lie_beside_the_sounds_or_in_one_list(recordings, tmp_path):
-    assert [clip.text for clip in captioned(recordings)] == [f"a tone, number {index}" for index in range(3)]
+    assert [clip.text for clip in captioned(recordings)] == [
+        f"a tone, number {index}" for index in range(3)
+    ]
     soundfile.write(tmp_path / "x.wav", np.zeros(100), RATE_HZ)
     (tmp_path / "metadata.csv").write_text("file_name,text\nx.wav,a tone\n", encoding="utf-8")
     assert [clip.text for clip in captioned(tmp_path)] == ["a tone"]
@@ -90,7 +94,9 @@ def test_a_window_is_the_named_part_at_16_khz_and_a_short_file_is_mirrored_not_p
     first, last = (ap_adapter.window_of(tmp_path / "long.wav", 256, place) for place in (0.0, 1.0))
     assert len(first) == len(last) == features.fbank_samples(256)
     assert first[100] < -0.45 and last[-100] > 0.45
-    soundfile.write(tmp_path / "short.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 5_000), RATE_HZ)
+    soundfile.write(
+        tmp_path / "short.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 5_000), RATE_HZ
+    )
     short = ap_adapter.window_of(tmp_path / "short.wav", 256, 0.7)
     assert np.abs(short[-5_000:]).mean() > 0.1
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
@@ -99,7 +105,9 @@ def test_a_window_is_the_named_part_at_16_khz_and_a_short_file_is_mirrored_not_p
 
 
 def test_level_matters_to_audiomae_and_not_to_the_vae():
-    samples = np.random.default_rng(0).uniform(-0.5, 0.5, features.fbank_samples(256)).astype(np.float32)
+    samples = (
+        np.random.default_rng(0).uniform(-0.5, 0.5, features.fbank_samples(256)).astype(np.float32)
+    )
     mel, fbank = ap_adapter.pictures_of(samples, 256)
     quiet_mel, quiet_fbank = ap_adapter.pictures_of(samples * 0.1, 256)
     assert mel.shape == (256, 64) and fbank.shape == (256, 128)
@@ -116,7 +124,9 @@ def test_five_samples_in_a_hundred_lose_their_text_five_their_audio_and_five_bot
     assert shares == pytest.approx([0.05, 0.05, 0.05], abs=0.005)
 
 
-def test_dropped_audio_is_an_empty_filter_bank_and_every_omega_is_drawn(objective, batch, monkeypatch):
+def test_dropped_audio_is_an_empty_filter_bank_and_every_omega_is_drawn(
+    objective, batch, monkeypatch
+):
     heard, omegas = [], []
     predicted = objective.predicted
 
@@ -126,7 +136,9 @@ def test_dropped_audio_is_an_empty_filter_bank_and_every_omega_is_drawn(objectiv
 
     monkeypatch.setattr(objective, "predicted", listening)
     monkeypatch.setattr(
-        ap_adapter, "_dropped", lambda count: (torch.tensor([True, False]), torch.tensor([False, True]))
+        ap_adapter,
+        "_dropped",
+        lambda count: (torch.tensor([True, False]), torch.tensor([False, True])),
     )
     for seed in range(12):
         loss_of(objective, batch, seed)
@@ -140,7 +152,9 @@ def test_only_the_adapter_gets_gradients(objective, batch):
     loss_of(objective, batch).backward()
     trained = {id(parameter) for parameter in objective.unet.adapter_parameters()}
     assert {id(p) for p in objective.unet.parameters() if p.grad is not None} == trained
-    assert not any(p.requires_grad for part in (objective.vae, objective.audiomae) for p in part.parameters())
+    assert not any(
+        p.requires_grad for part in (objective.vae, objective.audiomae) for p in part.parameters()
+    )
 
 
 def test_checkpointing_works_with_a_text_mask_and_changes_no_gradient(objective, batch):
@@ -163,10 +177,19 @@ def test_half_precision_is_near_full_precision(objective, batch):
 def test_the_recipe_is_the_papers(objective):
     (optimiser,) = ap_adapter.adamw(objective.trained, 1e-4)
     (group,) = optimiser.param_groups
-    assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (1e-4, (0.9, 0.999), 1e-2, 1e-8)
+    assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (
+        1e-4,
+        (0.9, 0.999),
+        1e-2,
+        1e-8,
+    )
     assert loop.Constant(10, 1e-4).factor(0) == loop.Constant(10, 1e-4).factor(9) == 1
     options = ap_adapter._parser().parse_args(["--models", "m", "--out", "o"])
-    assert (options.batch * options.accumulate, options.steps, options.learning_rate) == (28, 35_000, 1e-4)
+    assert (options.batch * options.accumulate, options.steps, options.learning_rate) == (
+        28,
+        35_000,
+        1e-4,
+    )
 
 
 # -- runs --
@@ -174,19 +197,49 @@ def test_the_recipe_is_the_papers(objective):
 
 def arguments(models, recordings, out, *more):
     return [
-        "--data", str(recordings), "--models", str(models), "--out", str(out), "--batch", "2", "--accumulate", "2",
-        "--device", "cpu", "--learning-rate", "1e-2", *more,
-    ]  # fmt: skip
+        "--data",
+        str(recordings),
+        "--models",
+        str(models),
+        "--out",
+        str(out),
+        "--batch",
+        "2",
+        "--accumulate",
+        "2",
+        "--device",
+        "cpu",
+        "--learning-rate",
+        "1e-2",
+        *more,
+    ]
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_and_its_adapter_fits_the_family(
     models, recordings, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(loop, "SAVE_EVERY", 1)
-    assert ap_adapter.main(arguments(models, recordings, tmp_path / "whole", "--steps", "4", "--rotary")) == 0
-    assert ap_adapter.main(arguments(models, recordings, tmp_path / "halves", "--steps", "2", "--rotary")) == 0
-    assert ap_adapter.main(arguments(models, recordings, tmp_path / "halves", "--steps", "4", "--rotary")) == 0
-    (whole, rotary), (halves, _) = (read_adapter(tmp_path / name / ap_adapter.RESULT) for name in ("whole", "halves"))
+    assert (
+        ap_adapter.main(
+            arguments(models, recordings, tmp_path / "whole", "--steps", "4", "--rotary")
+        )
+        == 0
+    )
+    assert (
+        ap_adapter.main(
+            arguments(models, recordings, tmp_path / "halves", "--steps", "2", "--rotary")
+        )
+        == 0
+    )
+    assert (
+        ap_adapter.main(
+            arguments(models, recordings, tmp_path / "halves", "--steps", "4", "--rotary")
+        )
+        == 0
+    )
+    (whole, rotary), (halves, _) = (
+        read_adapter(tmp_path / name / ap_adapter.RESULT) for name in ("whole", "halves")
+    )
     assert rotary and all(torch.equal(whole[name], halves[name]) for name in whole)
 
     from engine.audioldm2.family import load

@@ -5,7 +5,9 @@ from engine.nano.features import SAMPLE_RATE_HZ
 from training import augment
 
 
-@pytest.mark.parametrize("link", [link for _, link in augment.CHAIN], ids=lambda link: link.__name__)
+@pytest.mark.parametrize(
+    "link", [link for _, link in augment.CHAIN], ids=lambda link: link.__name__
+)
 def test_no_link_moves_a_click(link):
     samples = np.zeros(SAMPLE_RATE_HZ, np.float32)
     samples[10_000] = 0.5

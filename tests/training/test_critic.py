@@ -13,7 +13,9 @@ def sharp_and_dull(count=4, samples=4096):
     clicks = torch.zeros(count, samples)
     for row, places in zip(clicks, torch.randint(400, samples - 400, (count, 3)), strict=True):
         row[places] = 1.0
-    dull = torch.nn.functional.conv1d(clicks[:, None], torch.hann_window(321)[None, None] / 16, padding=160)[:, 0]
+    dull = torch.nn.functional.conv1d(
+        clicks[:, None], torch.hann_window(321)[None, None] / 16, padding=160
+    )[:, 0]
     return clicks + 1e-3 * torch.randn_like(clicks), dull + 1e-3 * torch.randn_like(clicks)
 
 
@@ -35,7 +37,10 @@ def test_it_learns_to_tell_sharp_from_dull_and_then_prefers_the_sharp():
         optimiser.zero_grad()
     assert loss.item() < 0.6 * before
     true = critic(sharp)
-    assert deceiving_losses(critic, sharp, true)["deceiving"] < deceiving_losses(critic, dull, true)["deceiving"]
+    assert (
+        deceiving_losses(critic, sharp, true)["deceiving"]
+        < deceiving_losses(critic, dull, true)["deceiving"]
+    )
 
 
 def test_deceiving_moves_the_sound_and_not_the_critic():

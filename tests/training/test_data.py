@@ -23,13 +23,21 @@ def test_a_score_is_played_by_sounds_that_can_play_it_and_heard_as_its_guide(kin
         cast = players(piece, np.random.default_rng(seed))
         targets = [player for player in cast if player.label != SOURCE_ONLY]
         assert len({player.label for player in targets}) == TARGETS_PER_SCORE
-        assert all((SOUNDS[player.label].bank == PERCUSSION) == piece.is_drums for player in targets)
+        assert all(
+            (SOUNDS[player.label].bank == PERCUSSION) == piece.is_drums for player in targets
+        )
         assert [player.is_guide for player in cast].count(True) == piece.has_guide
         assert all(player.label == SOURCE_ONLY for player in cast if player.is_guide)
 
 
 def test_kinds_are_drawn_by_their_share_however_many_shards_they_have():
-    names = ["shard_solo_00000", "shard_solo_00001", "shard_solo_00002", "shard_drums_00000", "shard_parts_00000"]
+    names = [
+        "shard_solo_00000",
+        "shard_solo_00001",
+        "shard_solo_00002",
+        "shard_drums_00000",
+        "shard_parts_00000",
+    ]
     drawn = shares(names)
     assert drawn.sum() == pytest.approx(1) and drawn[:3].sum() == pytest.approx(SHARES["solo"])
     assert shares(names[:3]) == pytest.approx([1 / 3] * 3)

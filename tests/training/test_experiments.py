@@ -1,4 +1,6 @@
-"""The experiments' own parts, on made-up sounds and a tiny network; the figures are in docs/experiments.md."""
+"""The experiments' own parts, on made-up sounds and a tiny network; the figures are in
+docs/experiments.md.
+"""
 
 import numpy as np
 import pytest
@@ -38,7 +40,9 @@ def test_nothing_is_measured_twice(tmp_path):
     for _ in range(2):
         ledger = Ledger(path)
         for index in (2, 10, 1):
-            ledger(f"part/unseen/{index}", lambda index=index: asked.append(index) or {"figure": index})
+            ledger(
+                f"part/unseen/{index}", lambda index=index: asked.append(index) or {"figure": index}
+            )
     assert asked == [2, 10, 1]
     assert [row["figure"] for row in ledger.under("part/unseen/")] == [1, 2, 10]
 
@@ -57,9 +61,14 @@ def velocity(denoiser, scale):
     position = torch.arange(12.0).expand(1, -1)
     with torch.no_grad():
         return denoiser(
-            draw(1, 12, 48), time_embedding(torch.tensor([0.5])), draw(1, 5, 384), torch.zeros(1, 5),
-            draw(1, 12, 32), position, torch.tensor([scale]),
-        )  # fmt: skip
+            draw(1, 12, 48),
+            time_embedding(torch.tensor([0.5])),
+            draw(1, 5, 384),
+            torch.zeros(1, 5),
+            draw(1, 12, 32),
+            position,
+            torch.tensor([scale]),
+        )
 
 
 @pytest.mark.parametrize("keeps_mass", [True, False])
@@ -74,9 +83,11 @@ def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
     monkeypatch.setattr(fused, "SAVE_EVERY", 1)
     random = np.random.default_rng(0)
     rows = {
-        "tokens": random.standard_normal((4, 70, 32)), "latent": random.standard_normal((4, 70, 48)),
-        "label": np.arange(4), "score": np.zeros(4, int),
-    }  # fmt: skip
+        "tokens": random.standard_normal((4, 70, 32)),
+        "latent": random.standard_normal((4, 70, 48)),
+        "label": np.arange(4),
+        "score": np.zeros(4, int),
+    }
 
     class Family:
         def words(self, prompts):

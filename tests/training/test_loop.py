@@ -18,12 +18,22 @@ def loss_of(module, x):
 
 
 def data():
-    return (torch.randn(16, 128, generator=torch.Generator().manual_seed(i)) for i in itertools.count())
+    return (
+        torch.randn(16, 128, generator=torch.Generator().manual_seed(i)) for i in itertools.count()
+    )
 
 
 def test_a_run_learns_and_logs(tmp_path):
-    loop.run(tmp_path, net(), data(), loss_of, loop.Schedule(steps=100, learning_rate=1e-2, warmup_steps=5))
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    loop.run(
+        tmp_path,
+        net(),
+        data(),
+        loss_of,
+        loop.Schedule(steps=100, learning_rate=1e-2, warmup_steps=5),
+    )
+    losses = [
+        json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()
+    ]
     assert len(losses) == 100 // loop.LOG_EVERY
     assert losses[-1] < 0.5 * losses[0]
 
@@ -40,7 +50,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         loop.run(tmp_path / "broken", net(), dies_at(13), loss_of, schedule)
     loop.run(tmp_path / "broken", net(), itertools.islice(data(), 10, None), loss_of, schedule)
-    whole, broken = (loop.load_average(tmp_path / name, net()).state_dict() for name in ("whole", "broken"))
+    whole, broken = (
+        loop.load_average(tmp_path / name, net()).state_dict() for name in ("whole", "broken")
+    )
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
 
 

@@ -1,4 +1,6 @@
-"""The beginning of `over_fit`, short enough for every day; its whole length and figures: docs/audioldm2.md."""
+"""The beginning of `over_fit`, short enough for every day; its whole length and figures:
+docs/audioldm2.md.
+"""
 
 import pytest
 
@@ -32,5 +34,9 @@ def test_alpha_0_is_the_base_model_to_the_bit_also_after_training(trial):
     latent, times = torch.randn(trial.latents.shape), torch.randint(1000, (len(trial.latents),))
     texts = [WORDS] * len(latent)
     base = trial.objective.predicted(latent, times, texts, None, 1)
-    assert torch.equal(trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=0.0), base)
-    assert not torch.equal(trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=1.0), base)
+    assert torch.equal(
+        trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=0.0), base
+    )
+    assert not torch.equal(
+        trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=1.0), base
+    )

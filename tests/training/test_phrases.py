@@ -6,7 +6,11 @@ from training.phrases import phrases, with_article
 
 @pytest.mark.parametrize(
     ("word", "sentence"),
-    [("oboe", "play an oboe"), ("violin", "play a violin"), ("orchestral strings", "play orchestral strings")],
+    [
+        ("oboe", "play an oboe"),
+        ("violin", "play a violin"),
+        ("orchestral strings", "play orchestral strings"),
+    ],
 )
 def test_articles_read_naturally(word, sentence):
     assert with_article("play a {}", word) == sentence

@@ -23,7 +23,11 @@ def renderer():
 
 
 def peak_hz(samples: np.ndarray) -> float:
-    return np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples))))) * SAMPLE_RATE_HZ / len(samples)
+    return (
+        np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))))
+        * SAMPLE_RATE_HZ
+        / len(samples)
+    )
 
 
 def test_a_note_sounds_from_its_start_and_not_before(renderer):
@@ -35,14 +39,17 @@ def test_a_note_sounds_from_its_start_and_not_before(renderer):
 
 def test_bend_moves_the_pitch_by_that_many_cents(renderer):
     middle = slice(int(0.8 * SAMPLE_RATE_HZ), int(1.4 * SAMPLE_RATE_HZ))
-    plain, bent = (peak_hz(renderer.render(steady(cents), program=80)[middle]) for cents in (0, 100))
+    plain, bent = (
+        peak_hz(renderer.render(steady(cents), program=80)[middle]) for cents in (0, 100)
+    )
     assert 1200 * np.log2(bent / plain) == pytest.approx(100, abs=10)
 
 
 def test_nothing_of_one_score_is_left_in_the_next(renderer):
     renderer.render(steady(), program=89)  # a pad with a long release
     one, two = (renderer.render(steady(), program=73) for _ in range(2))
-    np.testing.assert_allclose(one, two, atol=3 / 32768)  # FluidSynth's dither goes on from note to note
+    # FluidSynth's dither goes on from note to note
+    np.testing.assert_allclose(one, two, atol=3 / 32768)
 
 
 def test_a_missing_soundfont_names_its_package(monkeypatch):

@@ -17,6 +17,8 @@ def test_coloured_rows_are_asked_for_more_often_and_sources_never():
 
 
 def test_kinds_of_shards_keep_their_share_whatever_their_number():
-    share = shares(["shard_solo_0", "shard_solo_1", "shard_solo_2", "shard_drums_0", "shard_parts_0"])
+    share = shares(
+        ["shard_solo_0", "shard_solo_1", "shard_solo_2", "shard_drums_0", "shard_parts_0"]
+    )
     assert share.sum() == pytest.approx(1)
     assert share[:3].sum() > share[3] > share[4]

@@ -1,4 +1,6 @@
-"""How does a folder of clips become a style? `retimbre train run | methods | recipes | report | import | export`.
+"""How does a folder of clips become a style?
+
+`retimbre train run | methods | recipes | report | import | export`.
 
     families.py   which families can learn, which method works on which, and why the rest does not
     nano.py, audioldm2.py, musicgen.py, ace_step.py, stable_audio_3.py (the last two on flow.py)
@@ -11,6 +13,7 @@
     convert.py    LoRA files of peft, diffusers, kohya and ComfyUI; several styles merged to one
     report.py     is it any good?
 
-Rule 1: a family's file knows nothing of methods, a method nothing of families: they meet in families.py.
+Rule 1: a family's file knows nothing of methods, a method nothing of families: they meet in
+families.py.
 Rule 2: what plays is what was learned: both are engine.styles.
 """

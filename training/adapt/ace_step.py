@@ -1,7 +1,8 @@
 """ACE-Step 1.5 as the loop wants it: text to music, as its authors train LoRA on it.
 
-The transformer hears a source of silence that is to be filled from end to end. Times are Side-Step's for base and sft,
-a logit-normal of -0.4 and 1; turbo knows eight. A LoRA of the base plays on sft and turbo too.
+The transformer hears a source of silence that is to be filled from end to end. Times are
+Side-Step's for base and sft, a logit-normal of -0.4 and 1; turbo knows eight. A LoRA of the base
+plays on sft and turbo too.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class AceStepSubject(FlowSubject):
             return torch.tensor(TURBO_TIMES)[torch.randint(len(TURBO_TIMES), (1,))]
         return torch.sigmoid(TIME_MEAN + TIME_DEVIATION * torch.randn(1))
 
-    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor) -> Tensor:
+    def velocity(
+        self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor
+    ) -> Tensor:
         silence = torch.from_numpy(self._editor.silence(latent.shape[1]))[None].to(latent)
         source = torch.cat([silence, torch.ones_like(silence)], dim=-1)
         return self.module(latent, time, time, said["context"], source, return_dict=False)[0]

@@ -1,7 +1,8 @@
-"""AudioLDM2 as the loop wants it: a clip's latent, the noise that the UNet tells in it under its words.
+"""AudioLDM2 as the loop wants it: a clip's latent, the noise that the UNet tells in it under its
+words.
 
-The audio prompt stays off: a style is learned from words alone, and the AP-Adapter that plays beside it later brings
-the source's melody.
+The audio prompt stays off: a style is learned from words alone, and the AP-Adapter that plays
+beside it later brings the source's melody.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from torch import Tensor, nn
 from engine.audioldm2 import features as F
 from engine.audioldm2 import graphs, learned
 from engine.audioldm2.components import Components
-from engine.audioldm2.sampler import Windows, build_scheduler, noise_for, sample, scheduler_for, time_embedding
+from engine.audioldm2.sampler import (
+    Windows,
+    build_scheduler,
+    noise_for,
+    sample,
+    scheduler_for,
+    time_embedding,
+)
 from engine.audioldm2.text import Words, stacked
 from engine.audioldm2.weights import Places
 from engine.styles.words import LearnedWords
@@ -64,7 +72,11 @@ class AudioLdm2Subject:
         self.module: nn.Module = components.unet.unet
         self.word_width = components.t5.config.d_model
         self.device = "cpu"
-        own = {name: value for name, value in components.scheduler_config.items() if not name.startswith("_")}
+        own = {
+            name: value
+            for name, value in components.scheduler_config.items()
+            if not name.startswith("_")
+        }
         self._scheduler = DDIMScheduler.from_config(own)
         self.sites = {**SITES, "context": self._contexts()}
         self._empty: Arrays | None = None
@@ -72,10 +84,12 @@ class AudioLdm2Subject:
     def _contexts(self) -> str:
         """Cross-attentions that read T5: those that read GPT-2 have the AP-Adapter's processor."""
         paths = [
-            path for path, module in self.module.named_modules()
-            if path.endswith(".attn2") and path not in self._parts.unet.adapters
+            path
+            for path, module in self.module.named_modules()
+            if path.endswith(".attn2")
+            and path not in self._parts.unet.adapters
             and module.to_k.in_features == self._parts.t5.config.d_model
-        ]  # fmt: skip
+        ]
         return "|".join(path.replace(".", r"\.") for path in paths)
 
     def to(self, device: str) -> None:
@@ -90,15 +104,21 @@ class AudioLdm2Subject:
 
     def recipe(self) -> Mapping[str, Any]:
         config = self._folder / "vae" / "config.json"
-        return {"family": "audioldm2", "base": self.base, "latent": list(self._parts.latent_shape),
-                "vae": hashlib.sha256(config.read_bytes()).hexdigest()}  # fmt: skip
+        return {
+            "family": "audioldm2",
+            "base": self.base,
+            "latent": list(self._parts.latent_shape),
+            "vae": hashlib.sha256(config.read_bytes()).hexdigest(),
+        }
 
     @torch.inference_mode()
     def features(self, path: Path) -> Arrays:
         """Mean and deviation of the VAE's posterior, [C, T, F] each; short clips are mirrored."""
         frames = self._parts.latent_shape[1] * self._parts.frames_per_latent
         mel, _ = pictures_of(window_of(path, frames, 0.0), frames)
-        posterior = self._parts.vae.encode(torch.from_numpy(mel)[None, None].to(self.device)).latent_dist
+        posterior = self._parts.vae.encode(
+            torch.from_numpy(mel)[None, None].to(self.device)
+        ).latent_dist
         return {"mean": posterior.mean[0].cpu().numpy(), "std": posterior.std[0].cpu().numpy()}
 
     @torch.inference_mode()
@@ -107,20 +127,38 @@ class AudioLdm2Subject:
         return {"generated": generated.float().cpu().numpy(), "text": tokens.float().cpu().numpy()}
 
     def loss(
-        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+        self,
+        sounds: Sequence[Arrays],
+        texts: Sequence[Arrays | str],
+        dropped: Tensor,
+        words: LearnedWords | None,
     ) -> Tensor:
-        mean, std = (torch.from_numpy(np.stack([row[name] for row in sounds])) for name in ("mean", "std"))
-        latent = ((mean + std * torch.randn(mean.shape)) * self._parts.vae.config.scaling_factor).to(self.device)
+        mean, std = (
+            torch.from_numpy(np.stack([row[name] for row in sounds])) for name in ("mean", "std")
+        )
+        latent = (
+            (mean + std * torch.randn(mean.shape)) * self._parts.vae.config.scaling_factor
+        ).to(self.device)
         noise = torch.randn(latent.shape).to(self.device)
-        times = torch.randint(self._scheduler.config.num_train_timesteps, (len(latent),)).to(self.device)
-        heard = self._stacked([
-            self._nothing() if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)
-        ], words)  # fmt: skip
-        predicted = self._parts.unet(self._scheduler.add_noise(latent, noise, times), times.float(), **heard)
+        times = torch.randint(self._scheduler.config.num_train_timesteps, (len(latent),)).to(
+            self.device
+        )
+        heard = self._stacked(
+            [
+                self._nothing() if drop else text
+                for text, drop in zip(texts, dropped.tolist(), strict=True)
+            ],
+            words,
+        )
+        predicted = self._parts.unet(
+            self._scheduler.add_noise(latent, noise, times), times.float(), **heard
+        )
         return functional.mse_loss(predicted.float(), noise)
 
     def first_words(self, text: str, count: int) -> Tensor:
-        return first_words(self._parts.t5.get_input_embeddings(), learned.token_ids(self._parts, text), count)
+        return first_words(
+            self._parts.t5.get_input_embeddings(), learned.token_ids(self._parts, text), count
+        )
 
     @torch.inference_mode()
     def play(
@@ -153,7 +191,9 @@ class AudioLdm2Subject:
             self._empty = self.text_features("")
         return self._empty
 
-    def _stacked(self, texts: Sequence[Arrays | str], words: LearnedWords | None) -> dict[str, Tensor]:
+    def _stacked(
+        self, texts: Sequence[Arrays | str], words: LearnedWords | None
+    ) -> dict[str, Tensor]:
         """The UNet's inputs; texts that are strings are read with learned words."""
         if words is None:
             rows = stacked([Words(row["generated"], row["text"]) for row in texts])
@@ -161,9 +201,15 @@ class AudioLdm2Subject:
         read = [self._read(text, words) for text in texts]
         longest = max(len(tokens) for _, tokens in read)
         padded = [functional.pad(tokens, (0, 0, 0, longest - len(tokens))) for _, tokens in read]
-        mask = torch.tensor([[float(i < len(tokens)) for i in range(longest)] for _, tokens in read])
+        mask = torch.tensor(
+            [[float(i < len(tokens)) for i in range(longest)] for _, tokens in read]
+        )
         generated = torch.stack([said for said, _ in read])
-        return {"generated": generated, "text": torch.stack(padded), "text_mask": mask.to(self.device)}
+        return {
+            "generated": generated,
+            "text": torch.stack(padded),
+            "text_mask": mask.to(self.device),
+        }
 
     def _read(self, text: Arrays | str, words: LearnedWords) -> tuple[Tensor, Tensor]:
         if isinstance(text, str):

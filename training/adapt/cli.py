@@ -14,8 +14,12 @@ from training.dataset.clips import DataError
 DONE, FAILED = 0, 1
 
 
-def main(argv: Sequence[str] | None = None, models: Path | None = None, presets: Path | None = None) -> int:
-    """0: done or paused, 1: refused, with the reason on stderr. `models`, `presets`: where the server looks."""
+def main(
+    argv: Sequence[str] | None = None, models: Path | None = None, presets: Path | None = None
+) -> int:
+    """0: done or paused, 1: refused, with the reason on stderr. `models`, `presets`: where the
+    server looks.
+    """
     from engine.errors import EngineError
 
     arguments = _parser().parse_args(argv)
@@ -37,39 +41,74 @@ def _parser() -> argparse.ArgumentParser:
         child.set_defaults(run=run)
         return child
 
-    child = action("run", _run, "learn a style; the same command again goes on where a run was paused")
-    child.add_argument("data", type=Path, help="folder of clips with captions and splits (retimbre data …)")
+    child = action(
+        "run", _run, "learn a style; the same command again goes on where a run was paused"
+    )
+    child.add_argument(
+        "data", type=Path, help="folder of clips with captions and splits (retimbre data …)"
+    )
     child.add_argument("--name", required=True, help="of the run and of the style")
-    child.add_argument("--recipe", default="", choices=settings.RECIPES, help="default: style; of nano, nano or "
-                       "nano_words")  # fmt: skip
-    child.add_argument("--config", type=Path, metavar="YAML", help="settings by name; flags win over it")
-    child.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
-    child.add_argument("--models", type=Path, metavar="FOLDER", help="default: where the server looks")
-    child.add_argument("--licence", default="unknown: say it with --licence", help="of the recordings")
-    child.add_argument("--install", action="store_true", help="copy the preset to where the server finds it")
+    child.add_argument(
+        "--recipe",
+        default="",
+        choices=settings.RECIPES,
+        help="default: style; of nano, nano or nano_words",
+    )
+    child.add_argument(
+        "--config", type=Path, metavar="YAML", help="settings by name; flags win over it"
+    )
+    child.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs"
+    )
+    child.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="default: where the server looks"
+    )
+    child.add_argument(
+        "--licence", default="unknown: say it with --licence", help="of the recordings"
+    )
+    child.add_argument(
+        "--install", action="store_true", help="copy the preset to where the server finds it"
+    )
     settings.add_flags(child)
     action("methods", _methods, "which method works on which family, and why the rest does not")
     action("recipes", _recipes, "named settings, and where they come from")
-    child = action("report", _report, "judge a finished run: gain, retention, memorisation, A/B samples")
+    child = action(
+        "report", _report, "judge a finished run: gain, retention, memorisation, A/B samples"
+    )
     child.add_argument("folder", type=Path, metavar="RUN")
     child.add_argument("data", type=Path, help="the folder it learned from")
-    child.add_argument("--models", type=Path, metavar="FOLDER", help="default: where the server looks")
+    child.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="default: where the server looks"
+    )
     child.add_argument("--out", type=Path, help="new folder (default RUN/report)")
     child.add_argument("--seconds", type=float, default=10.0)
     child.add_argument("--most", type=int, default=20, help="held-out clips")
-    child.add_argument("--clap", default="", metavar="FOLDER", help="CLAP's weights, or their name in the hub's cache")
+    child.add_argument(
+        "--clap",
+        default="",
+        metavar="FOLDER",
+        help="CLAP's weights, or their name in the hub's cache",
+    )
     child.add_argument("--device", default="")
-    child = action("import", _import, "bring a LoRA of peft, diffusers, kohya or ComfyUI in as a style")
+    child = action(
+        "import", _import, "bring a LoRA of peft, diffusers, kohya or ComfyUI in as a style"
+    )
     child.add_argument("source", type=Path, help="file or folder")
     child.add_argument("--name", required=True)
     child.add_argument("--family", required=True, help="the model it was made for")
     child.add_argument("--licence", required=True, help="of the LoRA and its base")
-    child.add_argument("--models", type=Path, metavar="FOLDER", help="kohya's names need the model's own")
+    child.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="kohya's names need the model's own"
+    )
     child.add_argument("--out", type=Path, default=Path("."), metavar="FOLDER")
-    child.add_argument("--install", action="store_true", help="copy the preset to where the server finds it")
+    child.add_argument(
+        "--install", action="store_true", help="copy the preset to where the server finds it"
+    )
     child = action("export", _export, "write a style's LoRA in another program's form")
     child.add_argument("source", type=Path, help="the style's safetensors")
-    child.add_argument("target", type=Path, help="folder (peft, diffusers) or file (kohya, comfyui)")
+    child.add_argument(
+        "target", type=Path, help="folder (peft, diffusers) or file (kohya, comfyui)"
+    )
     child.add_argument("--form", required=True, choices=("peft", "diffusers", "kohya", "comfyui"))
     child = action("merge", _merge, "several LoRA styles into one file, exactly their weighted sum")
     child.add_argument("target", type=Path)
@@ -107,7 +146,10 @@ def _methods(_: argparse.Namespace) -> int:
 
 def _recipes(_: argparse.Namespace) -> int:
     for name, (text, changes) in settings.RECIPES.items():
-        print(f"{name}: {text}\n  " + (", ".join(f"{key} {value}" for key, value in changes.items()) or "the defaults"))
+        print(
+            f"{name}: {text}\n  "
+            + (", ".join(f"{key} {value}" for key, value in changes.items()) or "the defaults")
+        )
     return DONE
 
 
@@ -123,8 +165,16 @@ def _report(arguments: argparse.Namespace) -> int:
     preset.load_best(run, preset.best_of(arguments.folder))
     clap = embeddings.load(arguments.clap) if arguments.clap else None
     folder = arguments.out or arguments.folder / "report"
-    report.examined(run.subject, run.learner, parts, folder, seconds=arguments.seconds, seed=config.seed,
-                    most=arguments.most, clap=clap)  # fmt: skip
+    report.examined(
+        run.subject,
+        run.learner,
+        parts,
+        folder,
+        seconds=arguments.seconds,
+        seed=config.seed,
+        most=arguments.most,
+        clap=clap,
+    )
     print((folder / "REPORT.md").read_text(encoding="utf-8"))
     return DONE
 
@@ -145,7 +195,9 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def work_paths(family: str, folder: Path | None) -> list[str]:
-    """Names of the model's linear layers; none where its weights are not at hand, and then only playing tells."""
+    """Names of the model's linear layers; none where its weights are not at hand, and then only
+    playing tells.
+    """
     from engine.errors import EngineError
     from training.adapt import families
 
@@ -179,8 +231,14 @@ def _merge(arguments: argparse.Namespace) -> int:
         except ValueError as error:
             if isinstance(error, TrainError):
                 raise
-            raise TrainError("bad_setting", f"expected FILE=WEIGHT, as fiddle.safetensors=0.7, got {part!r}") from error
-    print(write_style(arguments.target, convert.to_style(convert.merged(parts)), convert.prefix_of(Path(path))))
+            raise TrainError(
+                "bad_setting", f"expected FILE=WEIGHT, as fiddle.safetensors=0.7, got {part!r}"
+            ) from error
+    print(
+        write_style(
+            arguments.target, convert.to_style(convert.merged(parts)), convert.prefix_of(Path(path))
+        )
+    )
     return DONE
 
 
@@ -190,7 +248,10 @@ def _installed(folder: Path, presets: Path | None) -> Path:
     import shutil
 
     if presets is None:
-        raise TrainError("bad_setting", "--install: run `retimbre train`, which knows where the server's presets lie")
+        raise TrainError(
+            "bad_setting",
+            "--install: run `retimbre train`, which knows where the server's presets lie",
+        )
     target = presets / folder.name
     if target.exists():
         raise TrainError("exists", f"{target} is there already; nothing is overwritten")
@@ -205,7 +266,9 @@ def _name(name: str) -> str:
     import re
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise TrainError("bad_setting", f"--name: expected small letters, digits, '_', '-', '.', got {name!r}")
+        raise TrainError(
+            "bad_setting", f"--name: expected small letters, digits, '_', '-', '.', got {name!r}"
+        )
     return name
 
 

@@ -63,7 +63,9 @@ class Config:
     # watching
     evaluate_every: int = _of(50, "steps between two looks at the validation clips")
     patience: int = _of(5, "evaluations without progress before it stops; 0: never")
-    least_progress: float = _of(0.001, "relative fall of the validation loss that counts as progress")
+    least_progress: float = _of(
+        0.001, "relative fall of the validation loss that counts as progress"
+    )
     save_every: int = _of(100, "steps between two checkpoints")
     keep: int = _of(2, "checkpoints that stay")
     sample_every: int = _of(250, "steps between two samples to hear; 0: none")
@@ -80,7 +82,10 @@ def checked(config: Config) -> Config:
     """TrainError bad_setting, with what was expected."""
     rules = {
         "rank": (1 <= config.rank <= 512, "1 to 512"),
-        "targets": (bool(config.targets) and set(config.targets) <= set(SITES), f"some of {', '.join(SITES)}"),
+        "targets": (
+            bool(config.targets) and set(config.targets) <= set(SITES),
+            f"some of {', '.join(SITES)}",
+        ),
         "steps": (config.steps >= 1, "1 or more"),
         "batch": (config.batch >= 1, "1 or more"),
         "accumulate": (config.accumulate >= 1, "1 or more"),
@@ -88,83 +93,197 @@ def checked(config: Config) -> Config:
         "dropout": (0 <= config.dropout < 1, "0 to below 1"),
         "condition_dropout": (0 <= config.condition_dropout < 1, "0 to below 1"),
         "length": (1 <= config.length <= 256, "1 to 256"),
-        "evaluate_every": (config.evaluate_every >= 1, "1 or more: early stopping and the best need it"),
+        "evaluate_every": (
+            config.evaluate_every >= 1,
+            "1 or more: early stopping and the best need it",
+        ),
         "save_every": (config.save_every >= 1, "1 or more"),
         "keep": (config.keep >= 1, "1 or more"),
-        "trigger": (config.method != "dreambooth" or bool(config.trigger), "a rare word, as --trigger zzq"),
-        "prior": (config.method != "dreambooth" or bool(config.prior), "a folder of general clips: without them "
-                  "dreambooth forgets what else there is"),
-    }  # fmt: skip
+        "trigger": (
+            config.method != "dreambooth" or bool(config.trigger),
+            "a rare word, as --trigger zzq",
+        ),
+        "prior": (
+            config.method != "dreambooth" or bool(config.prior),
+            "a folder of general clips: without them dreambooth forgets what else there is",
+        ),
+    }
     for name, (is_good, expected) in rules.items():
         if not is_good:
-            raise TrainError("bad_setting", f"{name}: expected {expected}, got {getattr(config, name)!r}")
+            raise TrainError(
+                "bad_setting", f"{name}: expected {expected}, got {getattr(config, name)!r}"
+            )
     return config
 
 
-NANO: Mapping[str, Any] = {"steps": 120, "warmup": 10, "last_rate": 0.0, "weight_decay": 0.0, "evaluate_every": 20,
-                            "save_every": 20, "sample_every": 60}  # fmt: skip
-# name -> (where it comes from, what it changes). "paper" recipes are the sources' own, the others work sooner.
+NANO: Mapping[str, Any] = {
+    "steps": 120,
+    "warmup": 10,
+    "last_rate": 0.0,
+    "weight_decay": 0.0,
+    "evaluate_every": 20,
+    "save_every": 20,
+    "sample_every": 60,
+}
+# name -> (where it comes from, what it changes). "paper" recipes are the sources' own, the others
+# work sooner.
 RECIPES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "style": ("the default: a LoRA on attention, for 20 to 200 clips", {}),
-    "few_clips": ("learned words for ten clips or fewer; begins as your words", {
-        "method": "soft_prompt", "length": 30, "learning_rate": 3e-3, "steps": 600, "begin": "music"}),
-    "soft_prompt_paper": ("soft prompts on MusicGen (Shin, Im and Sung 2025): noise, 1e-5, batch 32", {
-        "method": "soft_prompt", "length": 30, "begin": "", "learning_rate": 1e-5, "batch": 32, "steps": 7500,
-        "warmup": 0, "last_rate": 0.0, "weight_decay": 0.0, "condition_dropout": 0.0}),
-    "genre": ("the guide's genre recipe: rank 32 on attention", {
-        "rank": 32, "steps": 2000, "batch": 4, "accumulate": 4, "learning_rate": 1e-4}),
-    "production": ("the guide's production style: rank 16, few steps", {
-        "rank": 16, "steps": 1000, "batch": 4, "accumulate": 2, "learning_rate": 1e-4}),
-    "low_memory": ("the guide's QLoRA: the model in four bits; needs CUDA", {
-        "method": "qlora", "rank": 16, "batch": 1, "accumulate": 8, "precision": "bf16", "checkpointing": True}),
-    "adapters": ("the guide's adapters: small networks behind every block", {
-        "method": "bottleneck", "size": 64, "learning_rate": 1e-3, "steps": 1500}),
-    "prefix": ("the guide's prefix tuning: learned states in every layer", {
-        "method": "prefix", "length": 30, "learning_rate": 1e-3, "steps": 1500}),
-    "new_word": ("the guide's textual inversion: a word for a sound", {
-        "method": "textual_inversion", "length": 4, "learning_rate": 5e-4, "steps": 3000, "begin": "music"}),
-    "dreambooth": ("the guide's DreamBooth with prior preservation, as a LoRA", {
-        "method": "dreambooth", "inner": "lora", "learning_rate": 1e-4, "steps": 800}),
-    "dreambooth_paper": ("the same on all weights", {
-        "method": "dreambooth", "inner": "full", "learning_rate": 1e-5, "steps": 800, "batch": 1, "accumulate": 4}),
-    "full": ("the guide's full fine-tuning: 500 recordings or more", {
-        "method": "full", "learning_rate": 1e-5, "steps": 5000, "batch": 4, "accumulate": 8}),
-    "lora_paper": ("LoRA on DiffRhythm: rank 8, alpha 16, dropout .25, attention, time and output; patience 200", {
-        "rank": 8, "alpha": 16.0, "dropout": 0.25, "targets": ("attention", "time", "output"), "learning_rate": 2e-4,
-        "last_rate": 0.1, "warmup": 0, "batch": 6, "condition_dropout": 0.25, "patience": 200, "least_progress": 0.01,
-        "steps": 20_000}),
-    "nano": ("nano on a handful of recordings, on a processor, in minutes; its usual one", {
-        "family": "nano", **NANO, "learning_rate": 2e-3}),
-    "nano_words": ("the same by learned words, which play without graphs of one's own", {
-        "family": "nano", **NANO, "method": "soft_prompt", "length": 16, "learning_rate": 2e-2, "begin": "music"}),
+    "few_clips": (
+        "learned words for ten clips or fewer; begins as your words",
+        {
+            "method": "soft_prompt",
+            "length": 30,
+            "learning_rate": 3e-3,
+            "steps": 600,
+            "begin": "music",
+        },
+    ),
+    "soft_prompt_paper": (
+        "soft prompts on MusicGen (Shin, Im and Sung 2025): noise, 1e-5, batch 32",
+        {
+            "method": "soft_prompt",
+            "length": 30,
+            "begin": "",
+            "learning_rate": 1e-5,
+            "batch": 32,
+            "steps": 7500,
+            "warmup": 0,
+            "last_rate": 0.0,
+            "weight_decay": 0.0,
+            "condition_dropout": 0.0,
+        },
+    ),
+    "genre": (
+        "the guide's genre recipe: rank 32 on attention",
+        {"rank": 32, "steps": 2000, "batch": 4, "accumulate": 4, "learning_rate": 1e-4},
+    ),
+    "production": (
+        "the guide's production style: rank 16, few steps",
+        {"rank": 16, "steps": 1000, "batch": 4, "accumulate": 2, "learning_rate": 1e-4},
+    ),
+    "low_memory": (
+        "the guide's QLoRA: the model in four bits; needs CUDA",
+        {
+            "method": "qlora",
+            "rank": 16,
+            "batch": 1,
+            "accumulate": 8,
+            "precision": "bf16",
+            "checkpointing": True,
+        },
+    ),
+    "adapters": (
+        "the guide's adapters: small networks behind every block",
+        {"method": "bottleneck", "size": 64, "learning_rate": 1e-3, "steps": 1500},
+    ),
+    "prefix": (
+        "the guide's prefix tuning: learned states in every layer",
+        {"method": "prefix", "length": 30, "learning_rate": 1e-3, "steps": 1500},
+    ),
+    "new_word": (
+        "the guide's textual inversion: a word for a sound",
+        {
+            "method": "textual_inversion",
+            "length": 4,
+            "learning_rate": 5e-4,
+            "steps": 3000,
+            "begin": "music",
+        },
+    ),
+    "dreambooth": (
+        "the guide's DreamBooth with prior preservation, as a LoRA",
+        {"method": "dreambooth", "inner": "lora", "learning_rate": 1e-4, "steps": 800},
+    ),
+    "dreambooth_paper": (
+        "the same on all weights",
+        {
+            "method": "dreambooth",
+            "inner": "full",
+            "learning_rate": 1e-5,
+            "steps": 800,
+            "batch": 1,
+            "accumulate": 4,
+        },
+    ),
+    "full": (
+        "the guide's full fine-tuning: 500 recordings or more",
+        {"method": "full", "learning_rate": 1e-5, "steps": 5000, "batch": 4, "accumulate": 8},
+    ),
+    "lora_paper": (
+        "LoRA on DiffRhythm: rank 8, alpha 16, dropout .25, attention, time and output; patience 200",
+        {
+            "rank": 8,
+            "alpha": 16.0,
+            "dropout": 0.25,
+            "targets": ("attention", "time", "output"),
+            "learning_rate": 2e-4,
+            "last_rate": 0.1,
+            "warmup": 0,
+            "batch": 6,
+            "condition_dropout": 0.25,
+            "patience": 200,
+            "least_progress": 0.01,
+            "steps": 20_000,
+        },
+    ),
+    "nano": (
+        "nano on a handful of recordings, on a processor, in minutes; its usual one",
+        {"family": "nano", **NANO, "learning_rate": 2e-3},
+    ),
+    "nano_words": (
+        "the same by learned words, which play without graphs of one's own",
+        {
+            "family": "nano",
+            **NANO,
+            "method": "soft_prompt",
+            "length": 16,
+            "learning_rate": 2e-2,
+            "begin": "music",
+        },
+    ),
     "subtle": ("rank 4: a tint", {"rank": 4}),
-    "strong": ("rank 64 on attention and blocks, rank-stabilised", {
-        "rank": 64, "alpha": 64.0, "rslora": True, "targets": ("attention", "mlp")}),
-}  # fmt: skip
+    "strong": (
+        "rank 64 on attention and blocks, rank-stabilised",
+        {"rank": 64, "alpha": 64.0, "rslora": True, "targets": ("attention", "mlp")},
+    ),
+}
 
 
 # (family, method) -> recipe, where nobody names one
-USUAL: Mapping[tuple[str, str], str] = {("nano", "lora"): "nano", ("nano", "soft_prompt"): "nano_words"}
+USUAL: Mapping[tuple[str, str], str] = {
+    ("nano", "lora"): "nano",
+    ("nano", "soft_prompt"): "nano_words",
+}
 
 
 def build(recipe: str = "", file: Path | None = None, flags: Mapping[str, Any] = {}) -> Config:
     """Defaults, then the recipe, then the YAML file, then flags. TrainError."""
     asked = {**(_from_yaml(file) if file else {}), **flags}
-    chosen = recipe or USUAL.get((asked.get("family", Config.family), asked.get("method", Config.method)), "style")
+    chosen = recipe or USUAL.get(
+        (asked.get("family", Config.family), asked.get("method", Config.method)), "style"
+    )
     if chosen not in RECIPES:
-        raise TrainError("bad_setting", f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
+        raise TrainError(
+            "bad_setting", f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}"
+        )
     values = {**RECIPES[chosen][1], **asked}
     known = {field_.name: field_ for field_ in fields(Config)}
     for name, value in values.items():
         if name not in known:
-            raise TrainError("bad_setting", f"{name}: there is no such setting; there are {', '.join(known)}")
+            raise TrainError(
+                "bad_setting", f"{name}: there is no such setting; there are {', '.join(known)}"
+            )
         values[name] = _typed(name, value, known[name].default)
     return checked(Config(**values))
 
 
 def plain(config: Config) -> dict[str, Any]:
     """For JSON: tuples are lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(config).items()
+    }
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -177,16 +296,26 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif kind is tuple:
             options["nargs"] = "+"
         else:
-            options.update(type=kind, choices=each.metadata.get("choices"), metavar=None if "choices" in each.metadata
-                           else kind.__name__.upper())  # fmt: skip
+            options.update(
+                type=kind,
+                choices=each.metadata.get("choices"),
+                metavar=None if "choices" in each.metadata else kind.__name__.upper(),
+            )
         shown = " ".join(each.default) if kind is tuple else each.default
-        parser.add_argument(f"--{each.name.replace('_', '-')}", help=f"{each.metadata['help']} (default {shown!r})",
-                            **options)  # fmt: skip
+        parser.add_argument(
+            f"--{each.name.replace('_', '-')}",
+            help=f"{each.metadata['help']} (default {shown!r})",
+            **options,
+        )
 
 
 def given_flags(arguments: argparse.Namespace) -> dict[str, Any]:
     names = {each.name for each in fields(Config)}
-    return {name: value for name, value in vars(arguments).items() if name in names and value is not MISSING}
+    return {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in names and value is not MISSING
+    }
 
 
 def _from_yaml(path: Path) -> Mapping[str, Any]:
@@ -209,7 +338,11 @@ def _typed(name: str, value: Any, default: Any) -> Any:
             return float(value)
         except ValueError:
             pass
-    if kind is tuple and isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+    if (
+        kind is tuple
+        and isinstance(value, (list, tuple))
+        and all(isinstance(item, str) for item in value)
+    ):
         return tuple(value)
     if type(value) is not kind:
         raise TrainError("bad_setting", f"{name}: expected {kind.__name__}, got {value!r}")

@@ -1,4 +1,7 @@
-"""Which families can learn here, and which method works on which. The rest is refused, with the reason."""
+"""Which families can learn here, and which method works on which.
+
+The rest is refused, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class LearnedWords(Protocol):
 
 
 class Subject(Protocol):
-    """A loaded model as the loop wants it. Random numbers come from torch's CPU generator, which the loop seeds."""
+    """A loaded model as the loop wants it.
+
+    Random numbers come from torch's CPU generator, which the loop seeds.
+    """
 
     base: str  # of which checkpoint, for the card
     licence: str
@@ -34,7 +40,8 @@ class Subject(Protocol):
     rate_hz: int
     word_width: int  # of learned words, where a family learns any
     module: nn.Module  # what a style is put on
-    sites: Mapping[str, str]  # of config.SITES, "context" and "block" -> regular expression of module names
+    # of config.SITES, "context" and "block" -> regular expression of module names
+    sites: Mapping[str, str]
 
     def files(self) -> Mapping[str, Path]:
         """What decides how the base sounds."""
@@ -48,9 +55,16 @@ class Subject(Protocol):
     def text_features(self, text: str) -> Arrays:
         """Of one caption, without learned words; cached."""
 
-    def loss(self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor,
-             words: LearnedWords | None) -> Tensor:
-        """Mean over the clips; texts are features, or strings where `words` are learned. `dropped` [B]: no words."""
+    def loss(
+        self,
+        sounds: Sequence[Arrays],
+        texts: Sequence[Arrays | str],
+        dropped: Tensor,
+        words: LearnedWords | None,
+    ) -> Tensor:
+        """Mean over the clips; texts are features, or strings where `words` are learned. `dropped`
+        [B]: no words.
+        """
 
     def first_words(self, text: str, count: int) -> Tensor:
         """Vectors [count, word_width] as which learned words may begin: a text's, again and again."""
@@ -58,8 +72,9 @@ class Subject(Protocol):
     def play(
         self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
     ) -> np.ndarray:
-        """Samples [n, channels] as a listener would get them. `source`: the clip whose notes are played, where a
-        family plays given notes; others make theirs up."""
+        """Samples [n, channels] as a listener would get them. `source`: the clip whose notes are
+        played, where a family plays given notes; others make theirs up.
+        """
 
     def checkpoint_layers(self) -> None:
         """Compute the inside of blocks again on the way back."""
@@ -73,7 +88,8 @@ class Row:
     refused: Mapping[str, str]  # method, or dora -> reason
     no_sites: Mapping[str, str]  # of config.SITES -> reason
     hears_region: bool = False  # so captions name the sound alone, and a preset says what they say
-    renames: Mapping[str, str] = field(default_factory=dict)  # ends of its authors' layer names, and ours
+    # ends of its authors' layer names, and ours
+    renames: Mapping[str, str] = field(default_factory=dict)
 
 
 METHODS: Mapping[str, str] = {
@@ -124,9 +140,11 @@ FAMILIES: Mapping[str, Row] = {
         {"time": NO_TIME},
     ),
     "ace_step": Row(
-        "training.adapt.ace_step", NO_WORDS, {"output": "its output layer is a convolution; use time, mlp"},
+        "training.adapt.ace_step",
+        NO_WORDS,
+        {"output": "its output layer is a convolution; use time, mlp"},
         renames=RENAMES,
-    ),  # fmt: skip
+    ),
     "stable_audio_3": Row("training.adapt.stable_audio_3", NO_WORDS, {}),
 }
 
@@ -144,14 +162,20 @@ def check(
     """TrainError unsupported, with the reason."""
     row = row_of(family)
     if method not in METHODS:
-        raise TrainError("unsupported", f"method: expected one of {', '.join(METHODS)}, got {method!r}")
+        raise TrainError(
+            "unsupported", f"method: expected one of {', '.join(METHODS)}, got {method!r}"
+        )
     for name in (method, *[inner] * (method == "dreambooth"), *["dora"] * dora):
         if name in row.refused:
-            raise TrainError("unsupported", f"{name} does not work on {family}: {row.refused[name]}")
+            raise TrainError(
+                "unsupported", f"{name} does not work on {family}: {row.refused[name]}"
+            )
     if method in ("lora", "qlora") or (method, inner) == ("dreambooth", "lora"):
         for site in targets:
             if site in row.no_sites:
-                raise TrainError("unsupported", f"{family} has no {site} to train: {row.no_sites[site]}")
+                raise TrainError(
+                    "unsupported", f"{family} has no {site} to train: {row.no_sites[site]}"
+                )
     return row
 
 

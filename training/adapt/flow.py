@@ -1,9 +1,10 @@
-"""What ACE-Step 1.5 and Stable Audio 3 share as the loop wants them: a rectified flow over latents, by words alone.
+"""What ACE-Step 1.5 and Stable Audio 3 share as the loop wants them: a rectified flow over latents,
+by words alone.
 
     x_t = (1 - t) clip + t noise        loss = |velocity(x_t, t, words) - (noise - clip)|^2
 
-Each clip goes through alone, so nothing is padded. The serving family's editor is at hand whole: its stages make the
-features, and it plays samples on the transformer that learns.
+Each clip goes through alone, so nothing is padded. The serving family's editor is at hand whole:
+its stages make the features, and it plays samples on the transformer that learns.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ STEPS = 20  # of samples to hear
 
 
 class FlowSubject(ABC):
-    """See families.Subject; words are not learned here. The editor's `transformer` stage runs `module`."""
+    """See families.Subject; words are not learned here. The editor's `transformer` stage runs
+    `module`.
+    """
 
     prefix = "transformer"
     licence: str
@@ -41,8 +44,15 @@ class FlowSubject(ABC):
     least_seconds: float
     frames_at_once = 1
 
-    def __init__(self, editor: Any, module: nn.Module, folder: Path, defaults: Mapping[str, Any]) -> None:
-        self.base, self._folder, self._editor, self._defaults = folder.name, folder, editor, defaults
+    def __init__(
+        self, editor: Any, module: nn.Module, folder: Path, defaults: Mapping[str, Any]
+    ) -> None:
+        self.base, self._folder, self._editor, self._defaults = (
+            folder.name,
+            folder,
+            editor,
+            defaults,
+        )
         self.module, self.device = module, "cpu"
         self.rate_hz: int = editor.sizes.rate_hz
 
@@ -62,7 +72,9 @@ class FlowSubject(ABC):
         """[1], between sound (0) and noise (1), as the authors draw it."""
 
     @abstractmethod
-    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor) -> Tensor:
+    def velocity(
+        self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor
+    ) -> Tensor:
         """What the transformer answers; of the clip it may hear what would stay about a hole."""
 
     @abstractmethod
@@ -86,19 +98,36 @@ class FlowSubject(ABC):
         return {"base": self.base, "files": sizes, "seconds": LONGEST_SECONDS}
 
     def features(self, path: Path) -> Arrays:
-        """The latent of the clip's first half minute, heard as serving hears a region; a mono clip on both channels."""
+        """The latent of the clip's first half minute, heard as serving hears a region; a mono clip
+        on both channels.
+        """
         samples, rate_hz = samples_of(Clip(path))
         samples = resample(samples[: round(LONGEST_SECONDS * rate_hz)], rate_hz, self.rate_hz)
         if samples.shape[1] != self._editor.sizes.channels:
-            samples = np.repeat(samples.mean(axis=1, keepdims=True), self._editor.sizes.channels, axis=1)
+            samples = np.repeat(
+                samples.mean(axis=1, keepdims=True), self._editor.sizes.channels, axis=1
+            )
         least = round(self.least_seconds * self.rate_hz)
-        window = window_of(_alone(samples), self._editor.sizes.frame_samples, least, len(samples), self.frames_at_once)
+        window = window_of(
+            _alone(samples),
+            self._editor.sizes.frame_samples,
+            least,
+            len(samples),
+            self.frames_at_once,
+        )
         return {"latent": self.encoded(np.ascontiguousarray(window.samples.T, np.float32))}
 
     def loss(
-        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+        self,
+        sounds: Sequence[Arrays],
+        texts: Sequence[Arrays | str],
+        dropped: Tensor,
+        words: LearnedWords | None,
     ) -> Tensor:
-        told = [self._nothing if drop else text for text, drop in zip(texts, dropped.tolist(), strict=True)]
+        told = [
+            self._nothing if drop else text
+            for text, drop in zip(texts, dropped.tolist(), strict=True)
+        ]
         return torch.stack([self._error(*row) for row in zip(sounds, told, strict=True)]).mean()
 
     @torch.inference_mode()
@@ -121,7 +150,9 @@ class FlowSubject(ABC):
     def _error(self, sound: Arrays, text: Arrays) -> Tensor:
         """Of one clip."""
         clip = torch.from_numpy(sound["latent"])[None].to(self.device)
-        said = {name: torch.from_numpy(values)[None].to(self.device) for name, values in text.items()}
+        said = {
+            name: torch.from_numpy(values)[None].to(self.device) for name, values in text.items()
+        }
         noise, time = torch.randn(clip.shape).to(self.device), self.time().to(self.device)
         velocity = self.velocity((1 - time) * clip + time * noise, time, said, clip)
         return functional.mse_loss(velocity.float(), noise - clip)

@@ -1,4 +1,5 @@
-"""The steps of a run, on accelerate: mixed precision, accumulation, saved states. One card or the processor.
+"""The steps of a run, on accelerate: mixed precision, accumulation, saved states. One card or the
+processor.
 
     RUN/config.json              what was asked, with the data's fingerprint; a run is never overwritten
     RUN/checkpoints/step_000100  all that is needed to go on; renamed when whole, the last `keep` stay
@@ -7,8 +8,9 @@
     RUN/log.jsonl, tensorboard/  figures
     RUN/pause                    make this file (or press ctrl-C once): it saves and stops; the same command goes on
 
-Rule: every random number of a step follows from the run's seed and the step. So a run that went on is the run that was
-never interrupted, bit for bit on a CPU, and neither validation nor samples disturb it.
+Rule: every random number of a step follows from the run's seed and the step. So a run that went on
+is the run that was never interrupted, bit for bit on a CPU, and neither validation nor samples
+disturb it.
 """
 
 from __future__ import annotations
@@ -36,7 +38,13 @@ from training.adapt.families import Arrays, Subject
 from training.adapt.methods import Learner
 from training.dataset.clips import Clip, write_text
 
-CHECKPOINTS, LOG, PAUSE, BEST, LAST = "checkpoints", "log.jsonl", "pause", "best.safetensors", "last.safetensors"
+CHECKPOINTS, LOG, PAUSE, BEST, LAST = (
+    "checkpoints",
+    "log.jsonl",
+    "pause",
+    "best.safetensors",
+    "last.safetensors",
+)
 PRESET = "preset"  # folder in a run's folder: when it is there, the run is done
 LOG_EVERY = 10
 VALIDATION_DRAWS = 4  # of noise for each clip: the loss of one says little
@@ -81,12 +89,16 @@ class Trained(nn.Module):
 
     def __init__(self, learner: Learner, subject: Subject) -> None:
         super().__init__()
-        self.values = nn.ParameterDict({name.replace(".", "/"): value for name, value in learner.parameters.items()})
+        self.values = nn.ParameterDict(
+            {name.replace(".", "/"): value for name, value in learner.parameters.items()}
+        )
         self._parts = [learner, subject]  # in a list: no submodules
 
     def forward(self, examples: Sequence[Example], dropped: Tensor) -> Tensor:
         learner, subject = self._parts
-        return subject.loss([e.sound for e in examples], [e.text for e in examples], dropped, learner.words)
+        return subject.loss(
+            [e.sound for e in examples], [e.text for e in examples], dropped, learner.words
+        )
 
 
 @dataclass
@@ -106,13 +118,19 @@ class Run:
     def go(self) -> str:
         """Until done: finished, stopped_early or paused. TrainError run_exists, does_not_fit."""
         self._claim()
-        with _accelerator(self.folder, self.config) as accelerator, torch.random.fork_rng(), self._pausing():
+        with (
+            _accelerator(self.folder, self.config) as accelerator,
+            torch.random.fork_rng(),
+            self._pausing(),
+        ):
             return self._go(accelerator)
 
     def _go(self, accelerator: Any) -> str:
         config, progress = self.config, self.progress
         trained = Trained(self.learner, self.subject)
-        optimiser = torch.optim.AdamW(trained.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        optimiser = torch.optim.AdamW(
+            trained.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
         schedule = _schedule(optimiser, config)
         trained, optimiser = accelerator.prepare(trained, optimiser)
         accelerator.register_for_checkpointing(schedule, progress)
@@ -125,14 +143,22 @@ class Run:
             self._sample(accelerator)
         from tqdm import tqdm
 
-        bar = tqdm(total=config.steps, initial=progress.step, desc=self.folder.name, unit="step", disable=None)
+        bar = tqdm(
+            total=config.steps,
+            initial=progress.step,
+            desc=self.folder.name,
+            unit="step",
+            disable=None,
+        )
         with bar:
             while not progress.outcome:
                 progress.losses.append(self._step(accelerator, trained, optimiser, schedule))
                 progress.step += 1
                 bar.update()
                 if progress.step % LOG_EVERY == 0 or self._is_last:
-                    bar.set_postfix(loss=f"{np.mean(progress.losses):.4f}", best=f"{progress.best:.4f}")
+                    bar.set_postfix(
+                        loss=f"{np.mean(progress.losses):.4f}", best=f"{progress.best:.4f}"
+                    )
                     self._log_losses(accelerator, schedule.get_last_lr()[0])
                 if progress.step % config.evaluate_every == 0 or self._is_last:
                     self._look(accelerator, trained)
@@ -166,8 +192,11 @@ class Run:
                 if self.data.prior:
                     loss = loss + config.prior_weight * trained(*self._batch(self.data.prior, turn))
                 if not torch.isfinite(loss):
-                    raise TrainError("diverged", f"the loss is {loss.item()} at step {self.progress.step}; the last "
-                                     "checkpoint is whole: begin a run with a tenth of the learning rate")  # fmt: skip
+                    raise TrainError(
+                        "diverged",
+                        f"the loss is {loss.item()} at step {self.progress.step}; the last "
+                        "checkpoint is whole: begin a run with a tenth of the learning rate",
+                    )
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(trained.parameters(), config.clip_norm)
@@ -193,7 +222,9 @@ class Run:
         values = []
         for draw in range(VALIDATION_DRAWS):
             for index, example in enumerate(self.data.validation):
-                torch.manual_seed(_seed(self.config.seed, "look", draw * len(self.data.validation) + index))
+                torch.manual_seed(
+                    _seed(self.config.seed, "look", draw * len(self.data.validation) + index)
+                )
                 values.append(float(trained([example], torch.zeros(1, dtype=torch.bool))))
         loss, progress = float(np.mean(values)), self.progress
         is_better = loss < progress.best * (1 - self.config.least_progress)
@@ -214,24 +245,39 @@ class Run:
         _set_dropout(self.subject.module, False)
         folder = self.folder / "samples" / f"step_{self.progress.step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
-        clips = of_each_caption([example.clip for example in self.data.validation])[: self.config.samples]
+        clips = of_each_caption([example.clip for example in self.data.validation])[
+            : self.config.samples
+        ]
         for index, clip in enumerate(clips):
             torch.manual_seed(self.config.seed)
-            samples = self.subject.play(clip.text, self.config.sample_seconds, self.config.seed, clip.path,
-                                        self.learner.words)  # fmt: skip
+            samples = self.subject.play(
+                clip.text,
+                self.config.sample_seconds,
+                self.config.seed,
+                clip.path,
+                self.learner.words,
+            )
             limited = np.clip(samples, -1, 1)
             soundfile.write(folder / f"{index}.flac", limited, self.subject.rate_hz)
             write_text(folder / f"{index}.txt", clip.text + "\n")
             for tracker in accelerator.trackers:
-                tracker.writer.add_audio(f"sample {index}", limited.mean(axis=1), self.progress.step,
-                                         sample_rate=self.subject.rate_hz)  # fmt: skip
+                tracker.writer.add_audio(
+                    f"sample {index}",
+                    limited.mean(axis=1),
+                    self.progress.step,
+                    sample_rate=self.subject.rate_hz,
+                )
 
     def _tell_memory(self, trained: nn.Module) -> None:
         one = lambda: trained(self.data.train[:1], torch.zeros(1, dtype=torch.bool))  # noqa: E731
         torch.manual_seed(self.config.seed)
         device = str(next(self.subject.module.parameters()).device)
-        found = memory.estimate(self.subject.module, self.learner.parameters, one, self.config.batch, device)
-        share = self.learner.count / sum(parameter.numel() for parameter in self.subject.module.parameters())
+        found = memory.estimate(
+            self.subject.module, self.learner.parameters, one, self.config.batch, device
+        )
+        share = self.learner.count / sum(
+            parameter.numel() for parameter in self.subject.module.parameters()
+        )
         print(f"{self.learner.count:,} numbers learn ({share:.3%}); {found}")
         if found.needed > found.free:
             raise TrainError("does_not_fit", str(found))
@@ -246,19 +292,31 @@ class Run:
         path = self.folder / "config.json"
         if not path.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
-                raise TrainError("run_exists", f"{self.folder} is no run and not empty; choose another --name")
+                raise TrainError(
+                    "run_exists", f"{self.folder} is no run and not empty; choose another --name"
+                )
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(asked, indent=2) + "\n")
             return
         before = json.loads(path.read_text(encoding="utf-8"))
         if before["data"] != asked["data"]:
-            raise TrainError("run_exists", f"{self.folder} was begun with other data; choose another --name")
+            raise TrainError(
+                "run_exists", f"{self.folder} was begun with other data; choose another --name"
+            )
         old, new = before["config"], asked["config"]
-        if changed := [f"{key} {old.get(key)} -> {new[key]}" for key in new if old.get(key) != new[key]]:
-            raise TrainError("run_exists", f"{self.folder} is a run with other settings ({', '.join(changed)}); choose "
-                             "another --name, or the old settings to go on")  # fmt: skip
+        if changed := [
+            f"{key} {old.get(key)} -> {new[key]}" for key in new if old.get(key) != new[key]
+        ]:
+            raise TrainError(
+                "run_exists",
+                f"{self.folder} is a run with other settings ({', '.join(changed)}); choose "
+                "another --name, or the old settings to go on",
+            )
         if (self.folder / PRESET).exists():
-            raise TrainError("run_exists", f"{self.folder} is done; nothing is overwritten: choose another --name")
+            raise TrainError(
+                "run_exists",
+                f"{self.folder} is done; nothing is overwritten: choose another --name",
+            )
 
     def _save(self, accelerator: Any) -> None:
         final = self.folder / CHECKPOINTS / f"step_{self.progress.step:06d}"
@@ -271,7 +329,9 @@ class Run:
             shutil.rmtree(old)
 
     def _write(self, name: str) -> None:
-        self.learner.write(self.folder / name, self.subject.prefix, {**self.notes, "step": str(self.progress.step)})
+        self.learner.write(
+            self.folder / name, self.subject.prefix, {**self.notes, "step": str(self.progress.step)}
+        )
 
     def _log(self, accelerator: Any, values: Mapping[str, float]) -> None:
         with open(self.folder / LOG, "a", encoding="utf-8") as log:
@@ -279,7 +339,11 @@ class Run:
         accelerator.log(dict(values), step=self.progress.step)
 
     def _log_losses(self, accelerator: Any, rate: float) -> None:
-        values = {"loss": float(np.mean(self.progress.losses)), "rate": rate, "time": round(time.time(), 1)}
+        values = {
+            "loss": float(np.mean(self.progress.losses)),
+            "rate": rate,
+            "time": round(time.time(), 1),
+        }
         self._log(accelerator, values)
         self.progress.losses = []
 
@@ -292,7 +356,10 @@ class Run:
 
     @contextmanager
     def _pausing(self) -> Iterator[None]:
-        """Ctrl-C or a polite end: the step is finished and saved; a second ctrl-C breaks off. Main thread only."""
+        """Ctrl-C or a polite end: the step is finished and saved; a second ctrl-C breaks off. Main
+        thread only.
+        """
+
         def pause(number: int, _: Any) -> None:
             if self._paused:
                 raise KeyboardInterrupt
@@ -303,7 +370,9 @@ class Run:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, pause) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, pause) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -327,7 +396,9 @@ def _saved(folder: Path) -> list[Path]:
 
 @contextmanager
 def _accelerator(folder: Path, config: Config) -> Iterator[Any]:
-    """accelerate keeps its settings for the whole process; they are forgotten, so that another run may have others."""
+    """accelerate keeps its settings for the whole process; they are forgotten, so that another run
+    may have others.
+    """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, GradientState
     from accelerate.utils import ProjectConfiguration, is_tensorboard_available
@@ -335,9 +406,12 @@ def _accelerator(folder: Path, config: Config) -> Iterator[Any]:
     settings = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder))
     has_board = is_tensorboard_available()
     accelerator = Accelerator(
-        mixed_precision=config.precision, gradient_accumulation_steps=config.accumulate, project_config=settings,
-        log_with="tensorboard" if has_board else None, cpu=not device_of(config).startswith("cuda"),
-    )  # fmt: skip
+        mixed_precision=config.precision,
+        gradient_accumulation_steps=config.accumulate,
+        project_config=settings,
+        log_with="tensorboard" if has_board else None,
+        cpu=not device_of(config).startswith("cuda"),
+    )
     accelerator.init_trackers("tensorboard")
     try:
         yield accelerator
@@ -372,7 +446,9 @@ def _shuffled(count: int, place: int, seed: int) -> int:
     return int(np.random.default_rng(_seed(seed, "order", epoch)).permutation(count)[index])
 
 
-def examples(subject: Subject, clips: Sequence[Clip], cache: Any, learns_words: bool) -> list[Example]:
+def examples(
+    subject: Subject, clips: Sequence[Clip], cache: Any, learns_words: bool
+) -> list[Example]:
     """Clips as features, from the cache where they were made before."""
     from tqdm import tqdm
 
@@ -380,7 +456,9 @@ def examples(subject: Subject, clips: Sequence[Clip], cache: Any, learns_words: 
     for clip in tqdm(clips, desc="features", unit="clip", disable=None):
         sound = cache.of_sound(clip.path, functools.partial(subject.features, clip.path))
         encoded = functools.partial(subject.text_features, clip.text)
-        found.append(Example(sound, clip.text if learns_words else cache.of_text(clip.text, encoded), clip))
+        found.append(
+            Example(sound, clip.text if learns_words else cache.of_text(clip.text, encoded), clip)
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""What a run needs, before it starts: weights and optimiser counted, activations measured on one clip."""
+"""What a run needs, before it starts: weights and optimiser counted, activations measured on one
+clip.
+"""
 
 from __future__ import annotations
 
@@ -28,21 +30,36 @@ class Estimate(NamedTuple):
         return int(RESERVE * (self.gradients + self.optimiser + self.activations))
 
     def __str__(self) -> str:
-        parts = (f"{name} {getattr(self, name) / GIB:.2f}" for name in ("weights", "gradients", "optimiser"))
-        fits = "fits" if self.needed <= self.free else "does NOT fit: use --checkpointing, a smaller --batch, or qlora"
-        return (f"memory in GiB: {', '.join(parts)}, activations {self.activations / GIB:.2f}; {self.needed / GIB:.2f} "
-                f"more are needed, {self.free / GIB:.2f} are free: {fits}")  # fmt: skip
+        parts = (
+            f"{name} {getattr(self, name) / GIB:.2f}"
+            for name in ("weights", "gradients", "optimiser")
+        )
+        fits = (
+            "fits"
+            if self.needed <= self.free
+            else "does NOT fit: use --checkpointing, a smaller --batch, or qlora"
+        )
+        return (
+            f"memory in GiB: {', '.join(parts)}, activations {self.activations / GIB:.2f}; {self.needed / GIB:.2f} "
+            f"more are needed, {self.free / GIB:.2f} are free: {fits}"
+        )
 
 
 def estimate(
-    module: nn.Module, trained: Mapping[str, nn.Parameter], loss_of_one: Callable[[], Tensor], batch: int, device: str
+    module: nn.Module,
+    trained: Mapping[str, nn.Parameter],
+    loss_of_one: Callable[[], Tensor],
+    batch: int,
+    device: str,
 ) -> Estimate:
     """`loss_of_one`: the loss of a batch of one; its saved tensors times `batch`."""
     numbers = sum(parameter.numel() for parameter in trained.values())
     gradients = sum(parameter.numel() * parameter.element_size() for parameter in trained.values())
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     known = {parameter.data_ptr() for parameter in module.parameters()}
-    return Estimate(weights, gradients, ADAM_BYTES * numbers, batch * _saved(loss_of_one, known), _free(device))
+    return Estimate(
+        weights, gradients, ADAM_BYTES * numbers, batch * _saved(loss_of_one, known), _free(device)
+    )
 
 
 def _saved(loss: Callable[[], Tensor], known: set[int]) -> int:

@@ -1,7 +1,8 @@
 """What is trained, put on a subject: one function a method, all with the same answer.
 
-peft makes the LoRA layers (Hu et al. 2021; DoRA, rsLoRA) and bitsandbytes the four bits (Dettmers et al. 2023); learned
-words are our own, because peft's prompt tuning does nothing or fails on these models (docs/training.md).
+peft makes the LoRA layers (Hu et al. 2021; DoRA, rsLoRA) and bitsandbytes the four bits (Dettmers
+et al. 2023); learned words are our own, because peft's prompt tuning does nothing or fails on these
+models (docs/training.md).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from training.adapt.families import Subject
 
 NAME = "learned"  # of the adapter in peft; no dot, no part of "lora_"
 SMALL_NOISE = 0.02
-IN_FOUR_BITS = ("attention", "mlp")  # nearly all there is; what leads in and out stays whole (Dettmers et al. 2023)
+# nearly all there is; what leads in and out stays whole (Dettmers et al. 2023)
+IN_FOUR_BITS = ("attention", "mlp")
 
 
 @dataclass
@@ -55,7 +57,9 @@ class Learner:
         if self.words is not None:
             write_words(partial, self.words, notes)
         else:
-            write_style(partial, Style(self.method, self.settings or {}, self.parameters, notes), prefix)
+            write_style(
+                partial, Style(self.method, self.settings or {}, self.parameters, notes), prefix
+            )
         os.replace(partial, path)
         return path
 
@@ -64,14 +68,21 @@ def made(subject: Subject, config: Config) -> Learner:
     """The subject frozen, and on it what learns. TrainError, EngineError."""
     subject.module.requires_grad_(False)
     subject.module.eval()
-    return _MAKERS[config.inner if config.method == "dreambooth" else config.method](subject, config)
+    return _MAKERS[config.inner if config.method == "dreambooth" else config.method](
+        subject, config
+    )
 
 
 def _lora(subject: Subject, config: Config) -> Learner:
     settings = {
-        "r": config.rank, "lora_alpha": config.scale, "use_rslora": config.rslora, "use_dora": config.dora,
-        "target_modules": "|".join(subject.sites[site] for site in config.targets if site in subject.sites),
-    }  # fmt: skip
+        "r": config.rank,
+        "lora_alpha": config.scale,
+        "use_rslora": config.rslora,
+        "use_dora": config.dora,
+        "target_modules": "|".join(
+            subject.sites[site] for site in config.targets if site in subject.sites
+        ),
+    }
     attachment = Lora(subject.module, settings, NAME, config.dropout)
     for parameter in attachment.parameters().values():
         parameter.data = parameter.data.float()
@@ -80,32 +91,52 @@ def _lora(subject: Subject, config: Config) -> Learner:
 
 def _qlora(subject: Subject, config: Config) -> Learner:
     if not torch.cuda.is_available():
-        raise TrainError("unsupported", "qlora needs a CUDA graphics card, and there is none; use --method lora, with "
-                         "--batch 1 --accumulate 8 --checkpointing where memory is short")  # fmt: skip
+        raise TrainError(
+            "unsupported",
+            "qlora needs a CUDA graphics card, and there is none; use --method lora, with "
+            "--batch 1 --accumulate 8 --checkpointing where memory is short",
+        )
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainError("missing_extra", 'qlora needs bitsandbytes 0.46.1 or later; run: pip install "bitsandbytes >= '
-                         '0.46.1", or use --method lora')  # fmt: skip
+        raise TrainError(
+            "missing_extra",
+            'qlora needs bitsandbytes 0.46.1 or later; run: pip install "bitsandbytes >= '
+            '0.46.1", or use --method lora',
+        )
     if config.dora:
         raise TrainError("unsupported", "qlora and dora do not go together here: use one of them")
-    quantise(subject.module, "|".join(subject.sites[site] for site in IN_FOUR_BITS if site in subject.sites))
+    quantise(
+        subject.module,
+        "|".join(subject.sites[site] for site in IN_FOUR_BITS if site in subject.sites),
+    )
     return _lora(subject, config)
 
 
 def quantise(module: nn.Module, pattern: str) -> int:
-    """Linear layers whose names match, in NF4 with double quantisation; the number of them. CUDA only."""
+    """Linear layers whose names match, in NF4 with double quantisation; the number of them. CUDA
+    only.
+    """
     import re
 
     import bitsandbytes
 
-    found = [(path, layer) for path, layer in module.named_modules()
-             if isinstance(layer, nn.Linear) and re.fullmatch(pattern, path)]  # fmt: skip
+    found = [
+        (path, layer)
+        for path, layer in module.named_modules()
+        if isinstance(layer, nn.Linear) and re.fullmatch(pattern, path)
+    ]
     for path, layer in found:
         small = bitsandbytes.nn.Linear4bit(
-            layer.in_features, layer.out_features, layer.bias is not None, compute_dtype=torch.bfloat16,
-            compress_statistics=True, quant_type="nf4",
-        )  # fmt: skip
+            layer.in_features,
+            layer.out_features,
+            layer.bias is not None,
+            compute_dtype=torch.bfloat16,
+            compress_statistics=True,
+            quant_type="nf4",
+        )
         weight = layer.weight.data
-        small.weight = bitsandbytes.nn.Params4bit(weight.cpu(), requires_grad=False, quant_type="nf4")
+        small.weight = bitsandbytes.nn.Params4bit(
+            weight.cpu(), requires_grad=False, quant_type="nf4"
+        )
         small.bias = layer.bias
         parent, _, name = path.rpartition(".")
         setattr(module.get_submodule(parent), name, small.to(weight.device))
@@ -155,12 +186,19 @@ def _words(subject: Subject, config: Config, placeholder: str) -> Learner:
     if config.begin:
         vectors = subject.first_words(config.begin, config.length)
     else:
-        vectors = torch.randn(config.length, subject.word_width) * (1.0 if not placeholder else SMALL_NOISE)
+        vectors = torch.randn(config.length, subject.word_width) * (
+            1.0 if not placeholder else SMALL_NOISE
+        )
     words = LearnedWords(vectors, placeholder).to(next(subject.module.parameters()).device)
     return Learner("soft_prompt", {TENSOR: words.vectors}, words=words)
 
 
 _MAKERS: Mapping[str, Callable[[Subject, Config], Learner]] = {
-    "lora": _lora, "qlora": _qlora, "bottleneck": _bottleneck, "prefix": _prefix, "full": _full,
-    "soft_prompt": _soft_prompt, "textual_inversion": _textual_inversion,
-}  # fmt: skip
+    "lora": _lora,
+    "qlora": _qlora,
+    "bottleneck": _bottleneck,
+    "prefix": _prefix,
+    "full": _full,
+    "soft_prompt": _soft_prompt,
+    "textual_inversion": _textual_inversion,
+}

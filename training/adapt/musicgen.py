@@ -68,7 +68,11 @@ class MusicGenSubject:
 
     def recipe(self) -> Mapping[str, Any]:
         config = (self._folder / "config.json").read_bytes()
-        return {"family": "musicgen", "base": self.base, "config": hashlib.sha256(config).hexdigest()}
+        return {
+            "family": "musicgen",
+            "base": self.base,
+            "config": hashlib.sha256(config).hexdigest(),
+        }
 
     def features(self, path: Path) -> Arrays:
         """Codes [K, T] of its first 30 s. One clip at a time: padding in a batch changes codes."""
@@ -83,15 +87,25 @@ class MusicGenSubject:
     @torch.inference_mode()
     def text_features(self, text: str) -> Arrays:
         ids = self._ids(text)
-        embedded = self.module.text_encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        embedded = self.module.text_encoder(
+            input_ids=ids, attention_mask=torch.ones_like(ids)
+        ).last_hidden_state
         return {"states": embedded[0].float().cpu().numpy()}
 
     def loss(
-        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+        self,
+        sounds: Sequence[Arrays],
+        texts: Sequence[Arrays | str],
+        dropped: Tensor,
+        words: LearnedWords | None,
     ) -> Tensor:
-        """Over the shortest clip's length; the full form of the delay pattern (engine.musicgen.labels)."""
+        """Over the shortest clip's length; the full form of the delay pattern
+        (engine.musicgen.labels).
+        """
         model, frames = self.module, min(row["codes"].shape[1] for row in sounds)
-        codes = torch.from_numpy(np.stack([row["codes"][:, :frames] for row in sounds]).astype(np.int64))
+        codes = torch.from_numpy(
+            np.stack([row["codes"][:, :frames] for row in sounds]).astype(np.int64)
+        )
         states, mask = self._stacked(texts, words)
         kept = (~dropped[:, None]).to(mask)
         melody = None
@@ -104,7 +118,9 @@ class MusicGenSubject:
         return model.decoder(labels=taught, use_cache=False, **heard.keywords(states.dtype)).loss
 
     def first_words(self, text: str, count: int) -> Tensor:
-        return first_words(self.module.text_encoder.get_input_embeddings(), self._ids(text)[0, :-1].tolist(), count)
+        return first_words(
+            self.module.text_encoder.get_input_embeddings(), self._ids(text)[0, :-1].tolist(), count
+        )
 
     def play(
         self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
@@ -113,22 +129,34 @@ class MusicGenSubject:
         empty = np.zeros((frames, self._parts.channels), np.float32)
         knobs, _ = resolve(text, {"seed": seed, "guidance": GUIDANCE}, None, defaults())
         prompts = [] if words is None else [(_soft_prompt(words), 1.0)]
-        return Editor(self._parts).made(Scene(empty[:0], empty, empty[:0]), "generate", knobs, prompts)
+        return Editor(self._parts).made(
+            Scene(empty[:0], empty, empty[:0]), "generate", knobs, prompts
+        )
 
     def checkpoint_layers(self) -> None:
-        """By hand: transformers' own switch works in training mode only, where the decoder's dropout is on, too."""
+        """By hand: transformers' own switch works in training mode only, where the decoder's
+        dropout is on, too.
+        """
         for layer in self.module.decoder.model.decoder.layers:
             layer.forward = functools.partial(checkpoint, layer.forward, use_reentrant=False)
 
     def _ids(self, text: str) -> Tensor:
-        return torch.tensor(tokenized(self._parts.tokenizer, [text])["input_ids"], device=self.device)
+        return torch.tensor(
+            tokenized(self._parts.tokenizer, [text])["input_ids"], device=self.device
+        )
 
-    def _stacked(self, texts: Sequence[Arrays | str], words: LearnedWords | None) -> tuple[Tensor, Tensor]:
+    def _stacked(
+        self, texts: Sequence[Arrays | str], words: LearnedWords | None
+    ) -> tuple[Tensor, Tensor]:
         """Projected states [B, L, H], each text read alone, and their mask."""
         read = [self._read(text, words) for text in texts]
         longest = max(len(states) for states in read)
-        mask = torch.tensor([[int(i < len(states)) for i in range(longest)] for states in read], device=self.device)
-        return torch.stack([nn.functional.pad(states, (0, 0, 0, longest - len(states))) for states in read]), mask
+        mask = torch.tensor(
+            [[int(i < len(states)) for i in range(longest)] for states in read], device=self.device
+        )
+        return torch.stack(
+            [nn.functional.pad(states, (0, 0, 0, longest - len(states))) for states in read]
+        ), mask
 
     def _read(self, text: Arrays | str, words: LearnedWords | None) -> Tensor:
         if isinstance(text, str):

@@ -1,4 +1,5 @@
-"""nano as the loop wants it: a clip, the same notes on other instruments by nano itself, and the flow between them.
+"""nano as the loop wants it: a clip, the same notes on other instruments by nano itself, and the
+flow between them.
 
     features   clip --nano, "piano"--> its helpers (training.adapt_nano.pairs): what is heard, and what it becomes
     loss       helper + words -> clip; where weights learn, half as many rows ask for a helper by its own words, so that
@@ -76,38 +77,65 @@ class NanoSubject:
     def recipe(self) -> Mapping[str, Any]:
         """Helpers are nano's own, so all its weights count."""
         config = (self._folder / CONFIG).read_bytes()
-        return {"family": "nano", "config": hashlib.sha256(config).hexdigest(), "helpers": HELPERS, "seed": HELPER_SEED}
+        return {
+            "family": "nano",
+            "config": hashlib.sha256(config).hexdigest(),
+            "helpers": HELPERS,
+            "seed": HELPER_SEED,
+        }
 
     def features(self, path: Path) -> Arrays:
-        """Latents [V, W, 128, 48] and audio tokens [V, W, 128, C] of the clip (version 0) and its helpers."""
+        """Latents [V, W, 128, 48] and audio tokens [V, W, 128, C] of the clip (version 0) and its
+        helpers.
+        """
         found = recording(_mono(path, LONGEST_SECONDS), self._family, self._encoder, HELPER_SEED)
-        return {"latent": found.latent.numpy().astype(np.float16), "tokens": found.tokens.numpy().astype(np.float16)}
+        return {
+            "latent": found.latent.numpy().astype(np.float16),
+            "tokens": found.tokens.numpy().astype(np.float16),
+        }
 
     def text_features(self, text: str) -> Arrays:
         words = self._words(text)
         return {"tokens": words.tokens, "bias": words.bias}
 
     def loss(
-        self, sounds: Sequence[Arrays], texts: Sequence[Arrays | str], dropped: Tensor, words: LearnedWords | None
+        self,
+        sounds: Sequence[Arrays],
+        texts: Sequence[Arrays | str],
+        dropped: Tensor,
+        words: LearnedWords | None,
     ) -> Tensor:
         """Learned words touch no weight, so they need no reminder."""
         random = np.random.default_rng(int(torch.randint(2**62, ())))
         gone = dropped.numpy().astype(bool)
-        said = [self._words("") if drop else self._read(text) for text, drop in zip(texts, gone, strict=True)]
+        said = [
+            self._words("") if drop else self._read(text)
+            for text, drop in zip(texts, gone, strict=True)
+        ]
         rows = [(sound, 0, words_) for sound, words_ in zip(sounds, said, strict=True)]
         for sound in sounds[: len(sounds) // 2] if words is None else ():
             helper = int(random.integers(len(HELPERS)))
             rows.append((sound, 1 + helper, self._words(HELPERS[helper])))
-        latent, tokens = zip(*(crop(_recording(sound), target, random) for sound, target, _ in rows), strict=True)
-        text, bias = told([row[2] for row in rows], None if words is None else words.vectors.cpu(), ~gone)
+        latent, tokens = zip(
+            *(crop(_recording(sound), target, random) for sound, target, _ in rows), strict=True
+        )
+        text, bias = told(
+            [row[2] for row in rows], None if words is None else words.vectors.cpu(), ~gone
+        )
         batch = {
-            "heard": torch.stack(tokens).float(), "latent": torch.stack(latent).float(),
-            "text": text, "text_bias": bias,
-            "audio_scale": torch.from_numpy((random.random(len(rows)) >= DROP_AUDIO).astype(np.float32)),
-        }  # fmt: skip
+            "heard": torch.stack(tokens).float(),
+            "latent": torch.stack(latent).float(),
+            "text": text,
+            "text_bias": bias,
+            "audio_scale": torch.from_numpy(
+                (random.random(len(rows)) >= DROP_AUDIO).astype(np.float32)
+            ),
+        }
         placed = {name: values.to(self.device) for name, values in batch.items()}
         placed["omega"] = int(random.choice(OMEGAS, p=OMEGA_WEIGHTS))
-        return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=self.module), placed)["loss"]
+        return flow_loss(
+            SimpleNamespace(audio_encoder=nn.Identity(), denoiser=self.module), placed
+        )["loss"]
 
     def first_words(self, text: str, count: int) -> Tensor:
         return first_words(self._words(text), count)
@@ -142,15 +170,24 @@ def _restored(stage: str, folder: Path) -> nn.Module:
     try:
         return getattr(restore, stage)(folder / f"{stage}.onnx")
     except restore.RestoreError as error:
-        raise EngineError("model_damaged", f"{stage}.onnx in {folder}: {error}; {REINSTALL}") from error
+        raise EngineError(
+            "model_damaged", f"{stage}.onnx in {folder}: {error}; {REINSTALL}"
+        ) from error
 
 
 def _worn(words: LearnedWords | None, folder: Path) -> Mapping[str, Any]:
-    """A preset that brings these words: its hash is of their values, for they change from step to step."""
+    """A preset that brings these words: its hash is of their values, for they change from step to
+    step.
+    """
     if words is None:
         return {}
     digest = hashlib.sha256(words.vectors.detach().cpu().numpy().tobytes()).hexdigest()
-    return {"soft_prompt": {"path": str(write_words(folder / "words.safetensors", words)), "sha256": digest}}
+    return {
+        "soft_prompt": {
+            "path": str(write_words(folder / "words.safetensors", words)),
+            "sha256": digest,
+        }
+    }
 
 
 def _recording(sound: Arrays) -> Recording:
@@ -160,5 +197,7 @@ def _recording(sound: Arrays) -> Recording:
 def _mono(path: Path, seconds: float) -> np.ndarray:
     """The clip's beginning at 32 kHz."""
     samples, rate_hz = samples_of(Clip(path))
-    mono = resample(samples[: round(seconds * rate_hz)].mean(axis=1, keepdims=True), rate_hz, SAMPLE_RATE_HZ)
+    mono = resample(
+        samples[: round(seconds * rate_hz)].mean(axis=1, keepdims=True), rate_hz, SAMPLE_RATE_HZ
+    )
     return np.ascontiguousarray(mono[:, 0])

@@ -1,4 +1,5 @@
-"""What a run leaves: a preset folder that the server loads, with a card that says where it comes from.
+"""What a run leaves: a preset folder that the server loads, with a card that says where it comes
+from.
 
     NAME/NAME.yaml          what clients choose
     NAME/NAME.safetensors   what was learned
@@ -31,8 +32,11 @@ from training.dataset.clips import SPLITS, Clip, write_text
 
 PACKAGES = ("retimbre", "torch", "transformers", "diffusers", "peft", "accelerate")
 PREFIXES = {  # in files: as diffusers calls the part
-    "nano": "denoiser", "audioldm2": "unet", "ace_step": "transformer", "stable_audio_3": "transformer",
-}  # fmt: skip
+    "nano": "denoiser",
+    "audioldm2": "unet",
+    "ace_step": "transformer",
+    "stable_audio_3": "transformer",
+}
 PREVIEWS = 2
 
 
@@ -52,11 +56,19 @@ def described(parts: Mapping[str, Sequence[Clip]]) -> dict[str, Any]:
     def minutes(clips: Sequence[Clip]) -> float:
         return round(sum(soundfile.info(clip.path).duration for clip in clips) / 60, 2)
 
-    return {name: {"clips": len(clips), "recordings": len({clip.track for clip in clips}), "minutes": minutes(clips)}
-            for name, clips in parts.items()}  # fmt: skip
+    return {
+        name: {
+            "clips": len(clips),
+            "recordings": len({clip.track for clip in clips}),
+            "minutes": minutes(clips),
+        }
+        for name, clips in parts.items()
+    }
 
 
-def write(run: Run, name: str, parts: Mapping[str, Sequence[Clip]], licence: str, target: Path) -> Path:
+def write(
+    run: Run, name: str, parts: Mapping[str, Sequence[Clip]], licence: str, target: Path
+) -> Path:
     """The folder, from the best of a run; nothing is overwritten. TrainError exists."""
     final = target / name
     if final.exists():
@@ -82,59 +94,102 @@ def _card(
 ) -> dict[str, Any]:
     subject, progress = run.subject, run.progress
     return {
-        "name": name, "family": run.config.family, "base": subject.base, "method": run.config.method,
+        "name": name,
+        "family": run.config.family,
+        "base": subject.base,
+        "method": run.config.method,
         "licence": f"{licence}; base: {subject.licence}",
         "data": {"fingerprint": run.fingerprint, "seed": run.config.seed, **described(parts)},
-        "result": {"outcome": progress.outcome, "steps": progress.step, "best_step": progress.best_step,
-                   "validation_loss": progress.best, "numbers": run.learner.count},
+        "result": {
+            "outcome": progress.outcome,
+            "steps": progress.step,
+            "best_step": progress.best_step,
+            "validation_loss": progress.best,
+            "numbers": run.learner.count,
+        },
         "config": plain(run.config),
         "versions": {package: _version(package) for package in PACKAGES},
-        "hashes": {style.name: file_sha256(style),
-                   **{f"base/{key}": file_sha256(path) for key, path in sorted(subject.files().items())}},
-    }  # fmt: skip
+        "hashes": {
+            style.name: file_sha256(style),
+            **{f"base/{key}": file_sha256(path) for key, path in sorted(subject.files().items())},
+        },
+    }
 
 
 def _prompt(config: Config, clips: Sequence[Clip]) -> str:
     """The user's words; of families that hear the region, what the captions call the sound."""
     if families.FAMILIES[config.family].hears_region:
         return commonest([clip.text for clip in clips])
-    words = {"textual_inversion": f"{{text}}, {config.placeholder}", "dreambooth": f"{config.trigger}, {{text}}"}
+    words = {
+        "textual_inversion": f"{{text}}, {config.placeholder}",
+        "dreambooth": f"{config.trigger}, {{text}}",
+    }
     return words.get(config.method, "{text}")
 
 
 def _yaml(card: Mapping[str, Any], config: Config, name: str, prompt: str) -> dict[str, Any]:
     learns_words = config.method in ("soft_prompt", "textual_inversion")
-    tensor = {"path": f"{name}.safetensors", "weight": 1.0, "sha256": card["hashes"][f"{name}.safetensors"]}
+    tensor = {
+        "path": f"{name}.safetensors",
+        "weight": 1.0,
+        "sha256": card["hashes"][f"{name}.safetensors"],
+    }
     where: dict[str, Any] = {"soft_prompt": tensor} if learns_words else {"adapters": [tensor]}
     return {
-        "name": name, "title": name.replace("_", " ").replace("-", " ").capitalize(),
+        "name": name,
+        "title": name.replace("_", " ").replace("-", " ").capitalize(),
         "description": f"learned by {config.method} from {card['data']['train']['minutes']:g} minutes",
-        "model": config.family, "task": FAMILIES[config.family].tasks[0], "prompts": [{"text": prompt}], **where,
+        "model": config.family,
+        "task": FAMILIES[config.family].tasks[0],
+        "prompts": [{"text": prompt}],
+        **where,
         "licence": card["licence"][:300],
         "notes": f"base {card['base']}, {card['result']['steps']} steps; see MODEL_CARD.md",
-    }  # fmt: skip
+    }
 
 
 def _markdown(card: Mapping[str, Any]) -> str:
     data, result = card["data"], card["result"]
-    rows = [f"| {name} | {data[name]['clips']} | {data[name]['recordings']} | {data[name]['minutes']} |"
-            for name in SPLITS]  # fmt: skip
+    rows = [
+        f"| {name} | {data[name]['clips']} | {data[name]['recordings']} | {data[name]['minutes']} |"
+        for name in SPLITS
+    ]
     settings = [f"| {key} | {value} |" for key, value in card["config"].items()]
     hashes = [f"- `{name}`: {value}" for name, value in card["hashes"].items()]
     versions = ", ".join(f"{name} {number}" for name, number in card["versions"].items())
-    return "\n".join([
-        f"# {card['name']}", "",
-        f"A style for {card['family']} ({card['base']}): {result['numbers']:,} numbers, learned by {card['method']}.",
-        "",
-        f"Licence: {card['licence']}", "",
-        "## Data", "", "| split | clips | recordings | minutes |", "|---|---|---|---|", *rows, "",
-        f"Fingerprint: `{data['fingerprint']}`. Split by recording with seed {data['seed']} or as the list says.", "",
-        "## Training", "",
-        f"{result['outcome']} after {result['steps']} steps; these are the weights of step {result['best_step']}, "
-        f"validation loss {result['validation_loss']:.5f}.", "",
-        "| setting | value |", "|---|---|", *settings, "", f"Versions: {versions}.", "",
-        "## Hashes (SHA-256)", "", *hashes, "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"# {card['name']}",
+            "",
+            f"A style for {card['family']} ({card['base']}): {result['numbers']:,} numbers, learned by {card['method']}.",
+            "",
+            f"Licence: {card['licence']}",
+            "",
+            "## Data",
+            "",
+            "| split | clips | recordings | minutes |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            f"Fingerprint: `{data['fingerprint']}`. Split by recording with seed {data['seed']} or as the list says.",
+            "",
+            "## Training",
+            "",
+            f"{result['outcome']} after {result['steps']} steps; these are the weights of step {result['best_step']}, "
+            f"validation loss {result['validation_loss']:.5f}.",
+            "",
+            "| setting | value |",
+            "|---|---|",
+            *settings,
+            "",
+            f"Versions: {versions}.",
+            "",
+            "## Hashes (SHA-256)",
+            "",
+            *hashes,
+            "",
+        ]
+    )
 
 
 def _previews(run: Run, style: Path, folder: Path, clips: Sequence[Clip]) -> None:
@@ -151,8 +206,14 @@ def _previews(run: Run, style: Path, folder: Path, clips: Sequence[Clip]) -> Non
         for index, clip in enumerate(chosen):
             torch.manual_seed(run.config.seed)
             words = run.learner.words if is_style else None
-            text = clip.text if words or run.learner.words is None else run.learner.words.without_placeholder(clip.text)
-            samples = run.subject.play(text, run.config.sample_seconds, run.config.seed, clip.path, words)
+            text = (
+                clip.text
+                if words or run.learner.words is None
+                else run.learner.words.without_placeholder(clip.text)
+            )
+            samples = run.subject.play(
+                text, run.config.sample_seconds, run.config.seed, clip.path, words
+            )
             name = f"{'style' if is_style else 'base'}_{index}.flac"
             soundfile.write(folder / name, np.clip(samples, -1, 1), run.subject.rate_hz)
     write_text(folder / "captions.txt", "\n".join(clip.text for clip in chosen) + "\n")
@@ -163,7 +224,10 @@ def best_of(folder: Path) -> Path:
     for name in (BEST, LAST):
         if (folder / name).is_file():
             return folder / name
-    raise TrainError("no_run", f"{folder} holds no style; expected {BEST} or {LAST}, as retimbre train run leaves them")
+    raise TrainError(
+        "no_run",
+        f"{folder} holds no style; expected {BEST} or {LAST}, as retimbre train run leaves them",
+    )
 
 
 def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) -> Path:
@@ -175,10 +239,15 @@ def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) 
     partial.mkdir(parents=True)
     style = write_style(partial / f"{name}.safetensors", to_style(lora), PREFIXES.get(family, ""))
     text = {
-        "name": name, "title": name.replace("_", " ").capitalize(), "description": "a LoRA brought in from elsewhere",
-        "model": family, "task": family_named(family).tasks[0], "prompts": [{"text": "{text}"}],
-        "adapters": [{"path": style.name, "weight": 1.0, "sha256": file_sha256(style)}], "licence": licence[:300],
-    }  # fmt: skip
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "description": "a LoRA brought in from elsewhere",
+        "model": family,
+        "task": family_named(family).tasks[0],
+        "prompts": [{"text": "{text}"}],
+        "adapters": [{"path": style.name, "weight": 1.0, "sha256": file_sha256(style)}],
+        "licence": licence[:300],
+    }
     write_text(partial / f"{name}.yaml", yaml.safe_dump(text, sort_keys=False, width=110))
     load_preset(partial / f"{name}.yaml")
     os.replace(partial, final)

@@ -1,11 +1,14 @@
-"""Is a style any good? Base and style play the same words with the same seeds; four questions, N beside every figure.
+"""Is a style any good?
+
+Base and style play the same words with the same seeds; four questions, N beside every figure.
 
     gain          is it nearer to recordings of the style that it never heard?      held-out clips, paired by caption
     retention     does it still do what other words say?                            prompts of seed 1's four categories
     memorisation  does it repeat what it was taught?                                nearest training clip
     listening     A/B samples beside the report                                     base/, style/
 
-Figures and their definitions are evaluation's. CLAP counts where its weights are named; nothing is fetched.
+Figures and their definitions are evaluation's. CLAP counts where its weights are named; nothing is
+fetched.
 """
 
 from __future__ import annotations
@@ -41,9 +44,16 @@ class Played(NamedTuple):
 
 
 def play_both(
-    subject: Subject, learner: Learner, texts: Sequence[tuple[str, Path]], seconds: float, seed: int, folder: Path
+    subject: Subject,
+    learner: Learner,
+    texts: Sequence[tuple[str, Path]],
+    seconds: float,
+    seed: int,
+    folder: Path,
 ) -> list[Played]:
-    """Every (text, source) by base and style with one seed, written to folder/base and folder/style."""
+    """Every (text, source) by base and style with one seed, written to folder/base and
+    folder/style.
+    """
     import soundfile
     import torch
 
@@ -54,10 +64,14 @@ def play_both(
             learner.set_worn(name == "style")
             torch.manual_seed(seed + index)
             words = learner.words if name == "style" else None
-            said = text if words or learner.words is None else learner.words.without_placeholder(text)
+            said = (
+                text if words or learner.words is None else learner.words.without_placeholder(text)
+            )
             samples = subject.play(said, seconds, seed + index, source, words)
             (folder / name).mkdir(parents=True, exist_ok=True)
-            soundfile.write(folder / name / f"{index:03d}.flac", np.clip(samples, -1, 1), subject.rate_hz)
+            soundfile.write(
+                folder / name / f"{index:03d}.flac", np.clip(samples, -1, 1), subject.rate_hz
+            )
             sounds[name] = Sound(samples.mean(axis=1), subject.rate_hz)
         found.append(Played(text, sounds["base"], sounds["style"]))
     return found
@@ -69,23 +83,39 @@ def sound_of(clip: Clip, seconds: float) -> Sound:
 
 
 def gain(played: Sequence[Played], held_out: Sequence[Sound], clap: Any | None) -> dict[str, Any]:
-    """Every figure of base and style against the held-out clips; `fall`: 1 - style / base, above 0 is nearer."""
+    """Every figure of base and style against the held-out clips; `fall`: 1 - style / base, above 0
+    is nearer.
+    """
     rows: dict[str, dict[str, float]] = {}
-    for name, function in (("afd", metrics.feature_distance), ("spectral", metrics.spectral_distance)):
-        pairs = {side: [function(getattr(each, side), real) for each, real in zip(played, held_out, strict=True)]
-                 for side in ("base", "style")}  # fmt: skip
+    for name, function in (
+        ("afd", metrics.feature_distance),
+        ("spectral", metrics.spectral_distance),
+    ):
+        pairs = {
+            side: [
+                function(getattr(each, side), real)
+                for each, real in zip(played, held_out, strict=True)
+            ]
+            for side in ("base", "style")
+        }
         rows[name] = {side: float(np.nanmean(values)) for side, values in pairs.items()}
     reference = [real.features for real in held_out]
     for side in ("base", "style"):
-        found = distributions.feature_divergences([getattr(each, side).features for each in played], reference)
+        found = distributions.feature_divergences(
+            [getattr(each, side).features for each in played], reference
+        )
         for family, value in found.items():
             rows.setdefault(f"kld_{family}", {})[side] = value
     embedding = clap or embeddings.MelStatistics()
-    windows = {side: np.concatenate([embedding.windows(getattr(each, side)) for each in played])
-               for side in ("base", "style")}  # fmt: skip
+    windows = {
+        side: np.concatenate([embedding.windows(getattr(each, side)) for each in played])
+        for side in ("base", "style")
+    }
     real = np.concatenate([embedding.windows(each) for each in held_out])
     if min(len(real), *(len(each) for each in windows.values())) >= 2:
-        rows["fad"] = {side: distributions.frechet_distance(each, real) for side, each in windows.items()}
+        rows["fad"] = {
+            side: distributions.frechet_distance(each, real) for side, each in windows.items()
+        }
     for row in rows.values():
         row["fall"] = 1 - row["style"] / row["base"] if row["base"] else float("nan")
     return {"n": len(played), "embedding": embedding.name, "windows": len(real), "figures": rows}
@@ -94,19 +124,28 @@ def gain(played: Sequence[Played], held_out: Sequence[Sound], clap: Any | None) 
 def retention(
     played: Mapping[str, Sequence[Played]], held_out: Sequence[Sound], clap: Any | None
 ) -> dict[str, Any]:
-    """By category: how far the style left the base; of both the divergence from the held-out clips (mean of seed 1's
-    four feature families), and CLAP with the words.
+    """By category: how far the style left the base; of both the divergence from the held-out clips
+    (mean of seed 1's four feature families), and CLAP with the words.
     """
     rows, reference = {}, [real.features for real in held_out]
     for name, all_played in played.items():
-        row = {"n": len(all_played),
-               "drift": float(np.nanmean([metrics.feature_distance(each.style, each.base) for each in all_played]))}
+        row = {
+            "n": len(all_played),
+            "drift": float(
+                np.nanmean([metrics.feature_distance(each.style, each.base) for each in all_played])
+            ),
+        }
         for side in ("base", "style"):
-            found = distributions.feature_divergences([getattr(each, side).features for each in all_played], reference)
+            found = distributions.feature_divergences(
+                [getattr(each, side).features for each in all_played], reference
+            )
             row[f"kld_{side}"] = float(np.mean(list(found.values())))
             if clap:
-                row[f"clap_{side}"] = float(np.mean([clap.similarity(getattr(each, side), each.text)
-                                                     for each in all_played]))  # fmt: skip
+                row[f"clap_{side}"] = float(
+                    np.mean(
+                        [clap.similarity(getattr(each, side), each.text) for each in all_played]
+                    )
+                )
         rows[name] = row
     return rows
 
@@ -114,24 +153,50 @@ def retention(
 def memorisation(
     played: Sequence[Played], held_out: Sequence[Sound], training: Sequence[Clip], seconds: float
 ) -> dict[str, Any]:
-    """Likeness (0 to 1, near.likeness) to the nearest training clip: of style, base, and real clips as a yardstick."""
+    """Likeness (0 to 1, near.likeness) to the nearest training clip: of style, base, and real clips
+    as a yardstick.
+    """
     prints = [(clip.path.name, _print(sound_of(clip, seconds))) for clip in training]
     sides = {
-        "style": [each.style for each in played], "base": [each.base for each in played], "real": list(held_out),
-    }  # fmt: skip
-    nearest = {side: [max((near.likeness(_print(sound), print_), name) for name, print_ in prints)
-                      for sound in sounds] for side, sounds in sides.items()}  # fmt: skip
-    copies = [{"sample": index, "clip": name, "likeness": value}
-              for index, (value, name) in enumerate(nearest["style"]) if value >= near.SAME]  # fmt: skip
-    return {"n": len(played), "training": len(training), "copies": copies,
-            **{side: float(np.mean([value for value, _ in rows])) for side, rows in nearest.items()}}  # fmt: skip
+        "style": [each.style for each in played],
+        "base": [each.base for each in played],
+        "real": list(held_out),
+    }
+    nearest = {
+        side: [
+            max((near.likeness(_print(sound), print_), name) for name, print_ in prints)
+            for sound in sounds
+        ]
+        for side, sounds in sides.items()
+    }
+    copies = [
+        {"sample": index, "clip": name, "likeness": value}
+        for index, (value, name) in enumerate(nearest["style"])
+        if value >= near.SAME
+    ]
+    return {
+        "n": len(played),
+        "training": len(training),
+        "copies": copies,
+        **{side: float(np.mean([value for value, _ in rows])) for side, rows in nearest.items()},
+    }
 
 
 def examined(
-    subject: Subject, learner: Learner, parts: Mapping[str, Sequence[Clip]], folder: Path, *, seconds: float,
-    seed: int = 0, most: int = 20, clap: Any | None = None,
+    subject: Subject,
+    learner: Learner,
+    parts: Mapping[str, Sequence[Clip]],
+    folder: Path,
+    *,
+    seconds: float,
+    seed: int = 0,
+    most: int = 20,
+    clap: Any | None = None,
 ) -> dict[str, Any]:
-    """The whole report, its samples and report.json and REPORT.md in a new folder. TrainError exists."""
+    """The whole report, its samples and report.json and REPORT.md in a new folder.
+
+    TrainError exists.
+    """
     if folder.exists():
         raise TrainError("exists", f"{folder} is there already; name another with --out")
     held, split = (parts["test"], "test") if parts["test"] else (parts["validation"], "validation")
@@ -140,13 +205,21 @@ def examined(
     seconds = min(seconds, *(len(sound.samples) / sound.rate_hz for sound in held_out))
     pairs = [(clip.text, clip.path) for clip in held]
     same = play_both(subject, learner, pairs, seconds, seed, folder / "held_out")
-    others = {name: play_both(subject, learner, [(text, held[0].path) for text in texts], seconds, seed, folder / name)
-              for name, texts in CATEGORIES.items()}  # fmt: skip
+    others = {
+        name: play_both(
+            subject, learner, [(text, held[0].path) for text in texts], seconds, seed, folder / name
+        )
+        for name, texts in CATEGORIES.items()
+    }
     found = {
-        "split": split, "seconds": seconds, "seed": seed, "clap": clap.name if clap else "",
-        "gain": gain(same, held_out, clap), "retention": retention(others, held_out, clap),
+        "split": split,
+        "seconds": seconds,
+        "seed": seed,
+        "clap": clap.name if clap else "",
+        "gain": gain(same, held_out, clap),
+        "retention": retention(others, held_out, clap),
         "memorisation": memorisation(same, held_out, parts["train"], seconds),
-    }  # fmt: skip
+    }
     write_text(folder / "report.json", json.dumps(found, indent=2) + "\n")
     write_text(folder / "REPORT.md", markdown(found))
     return found
@@ -157,27 +230,51 @@ def markdown(found: Mapping[str, Any]) -> str:
     gained, memory = found["gain"], found["memorisation"]
     few = f" N is below {FEW}: distributions (kld, fad) say little." if gained["n"] < FEW else ""
     lines = [
-        "# Is the style any good?", "",
-        f"Base and style played the same words with the same seeds, {found['seconds']:.1f} s each.", "",
-        f"## Nearer to held-out recordings? N = {gained['n']} clips of the {found['split']} split", "",
-        f"Lower is nearer; fall above 0: the style is nearer. FAD on {gained['embedding']}, {gained['windows']} "
-        f"windows.{few}", "", "| figure | base | style | fall |", "|---|---|---|---|",
-        *(f"| {name} | {row['base']:.4g} | {row['style']:.4g} | {row['fall']:+.1%} |"
-          for name, row in gained["figures"].items()), "",
-        "## Does it still follow other words?", "",
-        "Drift: Audio Feature Distance of style and base. KLD: from the held-out clips, so lower is more of the style."
-        + ("" if found["clap"] else " CLAP was not asked (--clap FOLDER): whether words are followed is not known."),
+        "# Is the style any good?",
         "",
-        "| category | N | drift | KLD base | KLD style | CLAP base | CLAP style |", "|---|---|---|---|---|---|---|",
-        *(f"| {name} | {row['n']} | {row['drift']:.4g} | {row['kld_base']:.4g} | {row['kld_style']:.4g} | "
-          f"{_number(row.get('clap_base'))} | {_number(row.get('clap_style'))} |"
-          for name, row in found["retention"].items()), "",
-        f"## Does it repeat its training? N = {memory['n']} against {memory['training']} clips", "",
+        f"Base and style played the same words with the same seeds, {found['seconds']:.1f} s each.",
+        "",
+        f"## Nearer to held-out recordings? N = {gained['n']} clips of the {found['split']} split",
+        "",
+        f"Lower is nearer; fall above 0: the style is nearer. FAD on {gained['embedding']}, {gained['windows']} "
+        f"windows.{few}",
+        "",
+        "| figure | base | style | fall |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {row['base']:.4g} | {row['style']:.4g} | {row['fall']:+.1%} |"
+            for name, row in gained["figures"].items()
+        ),
+        "",
+        "## Does it still follow other words?",
+        "",
+        "Drift: Audio Feature Distance of style and base. KLD: from the held-out clips, so lower is more of the style."
+        + (
+            ""
+            if found["clap"]
+            else " CLAP was not asked (--clap FOLDER): whether words are followed is not known."
+        ),
+        "",
+        "| category | N | drift | KLD base | KLD style | CLAP base | CLAP style |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {row['n']} | {row['drift']:.4g} | {row['kld_base']:.4g} | {row['kld_style']:.4g} | "
+            f"{_number(row.get('clap_base'))} | {_number(row.get('clap_style'))} |"
+            for name, row in found["retention"].items()
+        ),
+        "",
+        f"## Does it repeat its training? N = {memory['n']} against {memory['training']} clips",
+        "",
         f"Likeness to the nearest training clip: style {memory['style']:.2f}, base {memory['base']:.2f}, real held-out "
-        f"clips {memory['real']:.2f}; {near.SAME:g} and more is a copy.", "",
-        f"Copies: {len(memory['copies'])}." + "".join(
-            f" Sample {row['sample']} is like {row['clip']} ({row['likeness']:.2f})." for row in memory["copies"]), "",
-    ]  # fmt: skip
+        f"clips {memory['real']:.2f}; {near.SAME:g} and more is a copy.",
+        "",
+        f"Copies: {len(memory['copies'])}."
+        + "".join(
+            f" Sample {row['sample']} is like {row['clip']} ({row['likeness']:.2f})."
+            for row in memory["copies"]
+        ),
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -1,11 +1,12 @@
-"""Stable Audio 3 as the loop wants it: text to audio on a base checkpoint, as its authors' train_lora.py does.
+"""Stable Audio 3 as the loop wants it: text to audio on a base checkpoint, as its authors'
+train_lora.py does.
 
     eight clips in ten   made from nothing          --------------
     one                  a hole in it is filled     xxxx------xxxx     as repaint asks
     one                  goes on to its end         xxxx----------     as continue asks
 
-Of theirs are left out several holes in one clip, the coupling of noise within a batch, and the shift of times by
-length, which stands in configurations that were not at hand.
+Of theirs are left out several holes in one clip, the coupling of noise within a batch, and the
+shift of times by length, which stands in configurations that were not at hand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.diffusion import check_packages
 from engine.knobs import Knobs
 from engine.scene import Scene
 from engine.stable_audio_3 import components
@@ -25,7 +27,6 @@ from engine.stable_audio_3.editor import LEAST_SECONDS
 from engine.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, editor_of
 from engine.stable_audio_3.tasks import TASKS
 from engine.stable_audio_3.weights import LICENCE, PACKAGES, Places
-from engine.diffusion import check_packages
 from training.adapt.families import Arrays
 from training.adapt.flow import FlowSubject
 
@@ -74,12 +75,16 @@ class StableAudio3Subject(FlowSubject):
         drawn = torch.sigmoid(normal.icdf(least + (1 - least) * torch.rand(1)))
         return 1 - (drawn - CUT) / (1 - CUT)
 
-    def velocity(self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor) -> Tensor:
+    def velocity(
+        self, latent: Tensor, time: Tensor, said: Mapping[str, Tensor], clip: Tensor
+    ) -> Tensor:
         duration = torch.from_numpy(self._duration(latent.shape[2])).to(latent)
         context = torch.cat([said["context"][:, :-1], duration[:, None]], dim=1)
         stays = frames_that_stay(latent.shape[2]).to(latent)[None, None]
         kept = torch.cat([stays, clip * stays], dim=1)
-        return self.module(latent, time, context, duration, said["mask"], kept, return_dict=False)[0]
+        return self.module(latent, time, context, duration, said["mask"], kept, return_dict=False)[
+            0
+        ]
 
     def made(self, scene: Scene, knobs: Knobs) -> np.ndarray:
         return self._editor.made(scene, knobs, TASKS["repaint"], SMALL_MAX_SECONDS)

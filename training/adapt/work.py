@@ -17,7 +17,9 @@ from training.dataset.clips import Clip
 WORDS = ("soft_prompt", "textual_inversion")
 
 
-def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> tuple[Run, dict[str, list[Clip]]]:
+def prepared(
+    config: Config, data: Path, folder: Path, models: Path | None
+) -> tuple[Run, dict[str, list[Clip]]]:
     """A run, and the clips of each split. TrainError, DataError, EngineError missing_weights."""
     families.check(config.family, config.method, config.targets, config.inner, config.dora)
     parts = split.parts(data)
@@ -27,15 +29,25 @@ def prepared(config: Config, data: Path, folder: Path, models: Path | None) -> t
     learns_words = config.method in WORDS
     kind = f"{config.family}_words" if learns_words else config.family  # each prunes its own
     cache = Cache(data / ".retimbre_cache" / kind, subject.recipe())
-    train, validation = (examples(subject, parts[name], cache, learns_words) for name in ("train", "validation"))
+    train, validation = (
+        examples(subject, parts[name], cache, learns_words) for name in ("train", "validation")
+    )
     prior = examples(subject, _prior(config), cache, False) if config.method == "dreambooth" else []
     cache.prune()
-    torch.manual_seed(config.seed)  # whatever was drawn before, more where features were not in the cache
+    # whatever was drawn before, more where features were not in the cache
+    torch.manual_seed(config.seed)
     learner = methods.made(subject, config)  # after the captions were read: they are the base's
     if config.checkpointing:
         subject.checkpoint_layers()
-    run = Run(folder, config, subject, learner, Data(train, validation, prior), preset.fingerprint(parts),
-              {"base": subject.base, "family": config.family, "licence": subject.licence})  # fmt: skip
+    run = Run(
+        folder,
+        config,
+        subject,
+        learner,
+        Data(train, validation, prior),
+        preset.fingerprint(parts),
+        {"base": subject.base, "family": config.family, "licence": subject.licence},
+    )
     return run, parts
 
 
@@ -44,15 +56,23 @@ def _prior(config: Config) -> list[Clip]:
 
     clips, _ = layouts.read(Path(config.prior))
     if not (said := [clip for clip in clips if clip.text]):
-        raise TrainError("bad_data", f"{config.prior}: none of {len(clips)} general clips has a caption; run: "
-                         f"retimbre data caption \"{config.prior}\" --words …")  # fmt: skip
+        raise TrainError(
+            "bad_data",
+            f"{config.prior}: none of {len(clips)} general clips has a caption; run: "
+            f'retimbre data caption "{config.prior}" --words …',
+        )
     return said
 
 
 def _check_captions(config: Config, clips: Sequence[Clip]) -> None:
     """The word that is to be learned stands in every caption. TrainError bad_data."""
-    word = {"textual_inversion": config.placeholder, "dreambooth": config.trigger}.get(config.method, "")
+    word = {"textual_inversion": config.placeholder, "dreambooth": config.trigger}.get(
+        config.method, ""
+    )
     without = [clip.path.name for clip in clips if word and word not in clip.text]
     if without:
-        raise TrainError("bad_data", f"{len(without)} captions lack {word!r}, {without[0]}'s for one; run: "
-                         f"retimbre data caption FOLDER --trigger \"{word}\"")  # fmt: skip
+        raise TrainError(
+            "bad_data",
+            f"{len(without)} captions lack {word!r}, {without[0]}'s for one; run: "
+            f'retimbre data caption FOLDER --trigger "{word}"',
+        )

@@ -1,6 +1,8 @@
-"""The worked example: nano learns a sound from a handful of recordings, on the CPU, in minutes, and is examined.
+"""The worked example: nano learns a sound from a handful of recordings, on the CPU, in minutes, and
+is examined.
 
-Users have the same by `retimbre train run clips --family nano` (training.adapt.nano), with all that a run has there.
+Users have the same by `retimbre train run clips --family nano` (training.adapt.nano), with all that
+a run has there.
 
 restore.py   the shipped graphs back as torch modules
 pairs.py     recordings alone -> pairs: nano itself plays each on other instruments, and learns the way back

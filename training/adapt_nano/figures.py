@@ -1,6 +1,7 @@
 """Is the style any good, what did it cost the rest, and does it load while a server runs?
 
-Judged is what users get: the exported graphs, presets as files, the family's own way from preset to stem.
+Judged is what users get: the exported graphs, presets as files, the family's own way from preset to
+stem.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ import numpy as np
 
 from engine.knobs import Knobs
 from engine.knobs import resolve as resolve_knobs
-from engine.nano.features import SAMPLE_RATE_HZ
 from engine.nano.family import NanoFamily
+from engine.nano.features import SAMPLE_RATE_HZ
 from engine.nano.styles import Wardrobe
 from evaluation.metrics import Sound, chroma_similarity, log_mel_distance
 from presets.blend import blend, resolve
 from presets.loader import load_preset
 from presets.schema import Preset, Prompt
 
-SOURCES = (73, 11, 65, 46, 19, 4, 71, 105)  # flute, vibraphone, saxophone, harp, organ, electric piano, clarinet, banjo
+# flute, vibraphone, saxophone, harp, organ, electric piano, clarinet, banjo
+SOURCES = (73, 11, 65, 46, 19, 4, 71, 105)
 SHARES = (0.25, 0.5, 0.75)
 STEM_SEED = 5
 OTHER_PAIRS_SEED = 7
-FIRST_UNSEEN_SCORE = 60_000  # of TEST_SEEDS: neither evaluation.unseen's nor those of the recordings
+# of TEST_SEEDS: neither evaluation.unseen's nor those of the recordings
+FIRST_UNSEEN_SCORE = 60_000
 START_SECONDS, STOP_SECONDS = 120.0, 30.0
 
 
 class Served:
-    """nano on its exported graphs, made into `models` if they are not there, wearing presets as a job does."""
+    """nano on its exported graphs, made into `models` if they are not there, wearing presets as a
+    job does.
+    """
 
     def __init__(self, models: Path, weights: Path | None = None) -> None:
         from engine.exported import open_for_parity
@@ -44,8 +49,15 @@ class Served:
         from export import build
 
         if exporting.load(1, models, weights) is None:
-            region = np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32) * 0.1
-            build.build(exporting.plan(models, region, weights=weights), models, "float32", open_for_parity(1))
+            region = (
+                np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32) * 0.1
+            )
+            build.build(
+                exporting.plan(models, region, weights=weights),
+                models,
+                "float32",
+                open_for_parity(1),
+            )
         self.family: NanoFamily = exporting.load(1, models, weights)
 
     def stem(self, preset: Preset, mono_32k: np.ndarray) -> Sound:
@@ -73,10 +85,24 @@ def measured(out: Path, presets: Path, clips: int, others: int) -> dict[str, Any
     """All figures; each part is kept in `out` and not measured again."""
     from training.adapt_nano.example import PHRASE
 
-    base = Preset(name="base", title="base", description="nano as shipped", prompts=(Prompt(text=PHRASE),), licence="-")
+    base = Preset(
+        name="base",
+        title="base",
+        description="nano as shipped",
+        prompts=(Prompt(text=PHRASE),),
+        licence="-",
+    )
     lora, words = (load_preset(path) for path in sorted(presets.glob("*/*.yaml")))
-    rows = {"base": base, "words": words, "lora": lora, "both": blend([(lora, 0.5), (words, 0.5)], "both")}
-    rows |= {f"{share:g}": blend([(lora, share), (base, 1 - share)], f"lora_{share:g}") for share in SHARES}
+    rows = {
+        "base": base,
+        "words": words,
+        "lora": lora,
+        "both": blend([(lora, 0.5), (words, 0.5)], "both"),
+    }
+    rows |= {
+        f"{share:g}": blend([(lora, share), (base, 1 - share)], f"lora_{share:g}")
+        for share in SHARES
+    }
     served = Served(out / "models")
     parts: dict[str, Callable[[], Any]] = {
         "gain": lambda: gained(served, rows, clips, out / "sounds"),
@@ -96,10 +122,14 @@ def _once(path: Path, part: Callable[[], Any]) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def gained(served: Served, presets: Mapping[str, Preset], count: int, sounds: Path) -> dict[str, list[dict[str, Any]]]:
-    """row -> figures of each unseen score: distance and chroma to the true rendering, and what the stem is nearest to.
+def gained(
+    served: Served, presets: Mapping[str, Preset], count: int, sounds: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """row -> figures of each unseen score: distance and chroma to the true rendering, and what the
+    stem is nearest to.
 
-    Nearest: among true renderings of the same score by the instrument and by all that nano was shown.
+    Nearest: among true renderings of the same score by the instrument and by all that nano was
+    shown.
     """
     import soundfile
 
@@ -113,10 +143,16 @@ def gained(served: Served, presets: Mapping[str, Preset], count: int, sounds: Pa
     found: dict[str, list[dict[str, Any]]] = {}
     for index in range(count):
         score = make_score(TEST_SEEDS[FIRST_UNSEEN_SCORE + index], SECONDS)
-        shown = {each.name: Sound(renderer.render(score, each.program), SAMPLE_RATE_HZ) for each in INSTRUMENTS}
+        shown = {
+            each.name: Sound(renderer.render(score, each.program), SAMPLE_RATE_HZ)
+            for each in INSTRUMENTS
+        }
         true = Sound(renderer.render(score, PROGRAM), SAMPLE_RATE_HZ)
         source = Sound(renderer.render(score, SOURCES[index % len(SOURCES)]), SAMPLE_RATE_HZ)
-        stems = {"source": source, **{name: served.stem(preset, source.samples) for name, preset in presets.items()}}
+        stems = {
+            "source": source,
+            **{name: served.stem(preset, source.samples) for name, preset in presets.items()},
+        }
         stems["codec"] = Sound(served.family.reconstruct(true.samples), SAMPLE_RATE_HZ)
         for name, stem in stems.items():
             distances = {PHRASE: log_mel_distance(stem, true)}
@@ -132,7 +168,8 @@ def gained(served: Served, presets: Mapping[str, Preset], count: int, sounds: Pa
 
 
 def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str, Any]:
-    """row -> accuracy and log-mel distance where other instruments are asked for while the style is on.
+    """row -> accuracy and log-mel distance where other instruments are asked for while the style is
+    on.
 
     `same_at_zero`: a style of weight 0 gives the base's stem to the bit.
     """
@@ -146,14 +183,26 @@ def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str,
     for pair, sounds in pairs:
         asks = (Prompt(text=pair.text),)
         for name, preset in presets.items():
-            stem = served.stem(preset.model_copy(update={"prompts": asks}), sounds["source"].samples)
-            found[name].append(
-                {"right": judge.name(stem) == pair.target, "log_mel": log_mel_distance(stem, sounds["true"])}
+            stem = served.stem(
+                preset.model_copy(update={"prompts": asks}), sounds["source"].samples
             )
-    off = presets["lora"].model_copy(update={"adapters": tuple(
-        adapter.model_copy(update={"weight": 0.0}) for adapter in presets["lora"].adapters)})  # fmt: skip
+            found[name].append(
+                {
+                    "right": judge.name(stem) == pair.target,
+                    "log_mel": log_mel_distance(stem, sounds["true"]),
+                }
+            )
+    off = presets["lora"].model_copy(
+        update={
+            "adapters": tuple(
+                adapter.model_copy(update={"weight": 0.0}) for adapter in presets["lora"].adapters
+            )
+        }
+    )
     mono = pairs[0][1]["source"].samples
-    same = np.array_equal(served.stem(off, mono).samples, served.stem(presets["base"], mono).samples)
+    same = np.array_equal(
+        served.stem(off, mono).samples, served.stem(presets["base"], mono).samples
+    )
     return {**found, "same_at_zero": bool(same)}
 
 
@@ -165,7 +214,9 @@ def switched(served: Served, base: Preset, lora: Preset, words: Preset) -> dict[
 
 
 def live(out: Path, presets: Path, names: list[str]) -> dict[str, Any]:
-    """A server runs; only then the presets come. Seconds of each job from its manifest, in the order of the jobs."""
+    """A server runs; only then the presets come. Seconds of each job from its manifest, in the
+    order of the jobs.
+    """
     import soundfile
     from retimbre_client import Client
 
@@ -205,10 +256,27 @@ def _serving(data: Path, presets: Path, models: Path) -> Iterator[int]:
     from server.paths import Paths, read_port_file
 
     command = [
-        sys.executable, "-m", "server", "serve", "--data-dir", str(data), "--port", "0", "--http-port", "0",
-        "--announce", "never", "--presets-dir", str(presets), "--models-dir", str(models.resolve()),
-        "--root", str(data.resolve()), "--threads", "1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "server",
+        "serve",
+        "--data-dir",
+        str(data),
+        "--port",
+        "0",
+        "--http-port",
+        "0",
+        "--announce",
+        "never",
+        "--presets-dir",
+        str(presets),
+        "--models-dir",
+        str(models.resolve()),
+        "--root",
+        str(data.resolve()),
+        "--threads",
+        "1",
+    ]
     with open(data / "server.log", "w+b") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -1,7 +1,8 @@
 """What learns, the steps, and the preset that comes of them.
 
-The loss is training.transformer's; LoRA is peft's, through engine.styles, so the file is one that the server reads.
-Two recordings are not learned from: the style is kept at the step at which their loss was lowest.
+The loss is training.transformer's; LoRA is peft's, through engine.styles, so the file is one that
+the server reads. Two recordings are not learned from: the style is kept at the step at which their
+loss was lowest.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ LOOK_DRAWS = 6  # batches of held-out windows, the same noise at every look
 
 @dataclass(frozen=True)
 class Method:
-    """How much is learned, and how fast. `prior` rows of a batch remind the model of its other words."""
+    """How much is learned, and how fast.
+
+    `prior` rows of a batch remind the model of its other words.
+    """
 
     name: str
     rate: float
@@ -60,14 +64,23 @@ class Learned:
 
 
 def learn(
-    method: Method, denoiser: Denoiser, family: NanoFamily, train: Sequence[Recording], held: Sequence[Recording],
-    phrase: str, path: Path, seed: int, advance: Callable[[int, float], None] = lambda step, loss: None,
-) -> Learned:  # fmt: skip
+    method: Method,
+    denoiser: Denoiser,
+    family: NanoFamily,
+    train: Sequence[Recording],
+    held: Sequence[Recording],
+    phrase: str,
+    path: Path,
+    seed: int,
+    advance: Callable[[int, float], None] = lambda step, loss: None,
+) -> Learned:
     """The style's file at `path`; the denoiser is as before. Deterministic from the seed."""
     torch.manual_seed(seed)
     pairs = Pairs(train, family, phrase, seed)
     lora = _lora(denoiser, method) if method.name == "lora" else None
-    words = None if lora else LearnedWords(first_words(family.words(((phrase, 1.0),)), method.length))
+    words = (
+        None if lora else LearnedWords(first_words(family.words(((phrase, 1.0),)), method.length))
+    )
     own = lora.parameters() if lora else dict(words.named_parameters())
     write = (lambda: _write_lora(path, method, own)) if lora else (lambda: write_words(path, words))  # noqa: E731
     vectors = words.vectors if words else None
@@ -94,7 +107,9 @@ def learn(
     return Learned(path, losses, looks, sum(parameter.numel() for parameter in own.values()))
 
 
-def write_preset(name: str, learned: Learned, method: Method, phrase: str, folder: Path, licence: str) -> Path:
+def write_preset(
+    name: str, learned: Learned, method: Method, phrase: str, folder: Path, licence: str
+) -> Path:
     """`folder`/NAME/NAME.yaml with its tensors beside it, checked, and moved into place whole."""
     partial, final = folder / f".{name}.partial", folder / name
     partial.mkdir(parents=True)
@@ -103,9 +118,14 @@ def write_preset(name: str, learned: Learned, method: Method, phrase: str, folde
     row = {"path": tensors.name, "sha256": file_sha256(tensors)}
     brings = {"adapters": [row]} if method.name == "lora" else {"soft_prompt": row}
     values = {
-        "name": name, "title": f"{phrase} ({method.name})", "description": f"learned from recordings of {phrase}",
-        "model": "nano", "prompts": [{"text": phrase}], **brings, "licence": licence,
-    }  # fmt: skip
+        "name": name,
+        "title": f"{phrase} ({method.name})",
+        "description": f"learned from recordings of {phrase}",
+        "model": "nano",
+        "prompts": [{"text": phrase}],
+        **brings,
+        "licence": licence,
+    }
     (partial / f"{name}.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     load_preset(partial / f"{name}.yaml")
     os.replace(partial, final)
@@ -113,7 +133,11 @@ def write_preset(name: str, learned: Learned, method: Method, phrase: str, folde
 
 
 def _settings(method: Method) -> dict[str, object]:
-    return {"r": method.rank, "lora_alpha": method.alpha, "target_modules": rf"blocks\.\d+\.{LORA_LAYERS}"}
+    return {
+        "r": method.rank,
+        "lora_alpha": method.alpha,
+        "target_modules": rf"blocks\.\d+\.{LORA_LAYERS}",
+    }
 
 
 def _lora(denoiser: Denoiser, method: Method) -> Lora:
@@ -124,7 +148,9 @@ def _lora(denoiser: Denoiser, method: Method) -> Lora:
 
 
 def _write_lora(path: Path, method: Method, parameters: dict[str, nn.Parameter]) -> Path:
-    return write_style(path, Style("lora", _settings(method), parameters, {"base": "nano"}), "denoiser")
+    return write_style(
+        path, Style("lora", _settings(method), parameters, {"base": "nano"}), "denoiser"
+    )
 
 
 def _share(step: int, steps: int) -> float:

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 NAMES = {
-    "source": "source unchanged", "base": "nano, \"steel drums\"", "words": "learned words", "lora": "LoRA",
-    "both": "blend: half LoRA, half words", "codec": "true, through the codec",
-}  # fmt: skip
+    "source": "source unchanged",
+    "base": 'nano, "steel drums"',
+    "words": "learned words",
+    "lora": "LoRA",
+    "both": "blend: half LoRA, half words",
+    "codec": "true, through the codec",
+}
 KEPT = {"base": "no style", "words": "learned words", "lora": "LoRA"}
 PICTURE = "adaptation_example.png"
 SHOWN = ("source", "base", "words", "lora", "true")
@@ -27,7 +31,14 @@ def write(page: Path, learned: Mapping[str, Any], found: Mapping[str, Any], soun
 
 
 def _text(learned: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    from training.adapt_nano.example import FIRST_SCORE, HELD_BACK, PHRASE, PROGRAM, RECORDINGS, SECONDS
+    from training.adapt_nano.example import (
+        FIRST_SCORE,
+        HELD_BACK,
+        PHRASE,
+        PROGRAM,
+        RECORDINGS,
+        SECONDS,
+    )
     from training.adapt_nano.pairs import HELPERS
 
     gain, kept, live = found["gain"], found["kept"], found["live"]
@@ -144,14 +155,19 @@ def _distances(gain: Mapping[str, Any]) -> list[tuple[float, float]]:
     from training.adapt_nano.figures import SHARES
 
     names = {0.0: "base", **{share: f"{share:g}" for share in SHARES}, 1.0: "lora"}
-    return [(weight, float(np.mean([row["log_mel"] for row in gain[name]]))) for weight, name in names.items()]
+    return [
+        (weight, float(np.mean([row["log_mel"] for row in gain[name]])))
+        for weight, name in names.items()
+    ]
 
 
 def _mean(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values) / np.sqrt(len(values)):.3f}"
 
 
-def _picture(path: Path, learned: Mapping[str, Any], found: Mapping[str, Any], sounds: Path) -> None:
+def _picture(
+    path: Path, learned: Mapping[str, Any], found: Mapping[str, Any], sounds: Path
+) -> None:
     import soundfile
     from matplotlib.figure import Figure
 
@@ -161,7 +177,14 @@ def _picture(path: Path, learned: Mapping[str, Any], found: Mapping[str, Any], s
     above, below = figure.subfigures(2, 1)
     for axes, name in zip(above.subplots(1, len(SHOWN)), SHOWN, strict=True):
         samples, rate_hz = soundfile.read(sounds / f"{name}.flac", dtype="float32")
-        axes.imshow(Sound(samples, rate_hz).log_mel, origin="lower", aspect="auto", vmin=-9, vmax=1, cmap="magma")
+        axes.imshow(
+            Sound(samples, rate_hz).log_mel,
+            origin="lower",
+            aspect="auto",
+            vmin=-9,
+            vmax=1,
+            cmap="magma",
+        )
         axes.set(title=NAMES.get(name, "true rendering"), xticks=[], yticks=[])
     losses, curve = below.subplots(1, 2)
     for name in ("lora", "words"):
@@ -173,7 +196,10 @@ def _picture(path: Path, learned: Mapping[str, Any], found: Mapping[str, Any], s
     curve.plot(weights, distances, marker="o", label="LoRA by its weight")
     for name, style in (("codec", ":"), ("source", "--")):
         curve.axhline(
-            np.mean([row["log_mel"] for row in found["gain"][name]]), ls=style, color="grey", label=NAMES[name]
+            np.mean([row["log_mel"] for row in found["gain"][name]]),
+            ls=style,
+            color="grey",
+            label=NAMES[name],
         )
     curve.set(xlabel="weight", ylabel="log-mel to true")
     curve.legend()

@@ -1,4 +1,6 @@
-"""Which recordings, cut how, described how, kept for what? `retimbre data check | cut | caption | split | import`.
+"""Which recordings, cut how, described how, kept for what?
+
+`retimbre data check | cut | caption | split | import`.
 
     clips.py     a clip and its caption; the list that a data folder keeps (metadata.jsonl)
     layouts.py   other people's folders: audiofolder, AudioCraft, ACE-Step, NAME.txt beside NAME.wav
@@ -9,5 +11,6 @@
     split.py     training, validation and test, never one recording in two of them
     cache.py     what a model made of a clip, kept until clip or model changes
 
-Rule: no torch here. A folder that holds nothing usable is an error that says what was looked for and what lies there.
+Rule: no torch here. A folder that holds nothing usable is an error that says what was looked for
+and what lies there.
 """

@@ -1,8 +1,8 @@
 """What a model made of a clip (codes, latents, text states), computed once.
 
-A file's name is the hash of all that decides its content: the sound's bytes, the caption where it counts, and the
-recipe (which model file, which settings). What has changed has another name: stale values are never read, only left
-over, and `prune` removes them.
+A file's name is the hash of all that decides its content: the sound's bytes, the caption where it
+counts, and the recipe (which model file, which settings). What has changed has another name: stale
+values are never read, only left over, and `prune` removes them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tempo and key, heard in the clip, and the user's words, put into a caption by a template.
 
-A caption that people wrote (NAME.txt, or a list's text) stays the middle of it: it is kept as the tag `words`, so that
-captioning again changes tempo, key and trigger and never doubles anything.
+A caption that people wrote (NAME.txt, or a list's text) stays the middle of it: it is kept as the
+tag `words`, so that captioning again changes tempo, key and trigger and never doubles anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Settings:
     hear: bool = True  # tempo and key, where the list does not say them
 
 
-def caption(folder: Path, settings: Settings = Settings(), advance: Callable[[], None] = lambda: None) -> list[Clip]:
+def caption(
+    folder: Path, settings: Settings = Settings(), advance: Callable[[], None] = lambda: None
+) -> list[Clip]:
     """The folder's list and NAME.txt files, written anew. DataError."""
     _check(settings)
     clips, _ = layouts.read(folder)
@@ -43,7 +45,9 @@ def caption(folder: Path, settings: Settings = Settings(), advance: Callable[[],
         captioned.append(described(clip, settings))
         advance()
     if bare := [clip.path.name for clip in captioned if not clip.tags.get("words")]:
-        raise DataError("no_words", f"{len(bare)} clips have no words, {bare[0]} for one: say them with --words")
+        raise DataError(
+            "no_words", f"{len(bare)} clips have no words, {bare[0]} for one: say them with --words"
+        )
     for clip in captioned:
         write_text(clip.path.with_suffix(".txt"), clip.text + "\n")
     write_list(captioned, folder)
@@ -53,7 +57,8 @@ def caption(folder: Path, settings: Settings = Settings(), advance: Callable[[],
 def described(clip: Clip, settings: Settings) -> Clip:
     """The clip with its caption, and what the caption was made of as tags."""
     tags = dict(clip.tags)
-    written = clip.text if clip.text != tags.get("captioned") else ""  # a caption of ours that nobody has touched
+    # a caption of ours that nobody has touched
+    written = clip.text if clip.text != tags.get("captioned") else ""
     tags["words"] = written or tags.get("words") or settings.words
     if settings.hear and not ("bpm" in tags and "key" in tags):
         tags = {**heard(clip), **tags}
@@ -75,8 +80,12 @@ def heard(clip: Clip) -> dict[str, str]:
 
 
 def without_heard(text: str) -> str:
-    """A caption without the parts that `heard` can put into it, for models that hear the region itself."""
-    return ", ".join(part for part in map(str.strip, text.split(",")) if part and not HEARD.fullmatch(part))
+    """A caption without the parts that `heard` can put into it, for models that hear the region
+    itself.
+    """
+    return ", ".join(
+        part for part in map(str.strip, text.split(",")) if part and not HEARD.fullmatch(part)
+    )
 
 
 def commonest(captions: Sequence[str]) -> str:
@@ -87,7 +96,9 @@ def commonest(captions: Sequence[str]) -> str:
 def _filled(template: str, tags: dict[str, str]) -> str:
     """Parts between commas whose places have nothing to say are left out."""
     parts = [part.strip() for part in template.split(",")]
-    spoken = [part.format_map(tags) for part in parts if all(tags.get(place) for place in _places(part))]
+    spoken = [
+        part.format_map(tags) for part in parts if all(tags.get(place) for place in _places(part))
+    ]
     return ", ".join(filter(None, spoken))
 
 
@@ -103,4 +114,6 @@ def _check(settings: Settings) -> None:
     for template in settings.templates:
         if unknown := set(_places(template)) - set(PLACES):
             known = ", ".join(PLACES)
-            raise DataError("bad_template", f"{template!r}: {{{unknown.pop()}}} is unknown; there are {known}")
+            raise DataError(
+                "bad_template", f"{template!r}: {{{unknown.pop()}}} is unknown; there are {known}"
+            )

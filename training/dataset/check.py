@@ -29,7 +29,10 @@ KINDS: Mapping[str, tuple[bool, str]] = {
     "too_short": (True, "take it out, or ask for less with --min-seconds"),
     "no_caption": (True, "write NAME.txt beside it, or run: retimbre data caption"),
     "copy": (True, "the same file twice: delete one"),
-    "near_copy": (True, "the same music twice: delete one, or give both the same track in the list"),
+    "near_copy": (
+        True,
+        "the same music twice: delete one, or give both the same track in the list",
+    ),
     "leak": (True, "one recording stands in two splits: run retimbre data split"),
     "clipped": (False, "more than a sample in a thousand is at full scale"),
     "low_rate": (False, f"below {LOW_RATE_HZ} Hz: the model will learn its dullness"),
@@ -84,7 +87,9 @@ class Report:
         splits = Counter(clip.split or "undecided" for clip in self.clips)
         tracks = len({clip.track for clip in self.clips})
         yield f"{len(self.clips)} clips of {tracks} recordings, {self.minutes:.1f} minutes; layout {self.layout}"
-        yield "sound: " + (", ".join(f"{count} at {kind}" for kind, count in kinds.items()) or "none could be read")
+        yield "sound: " + (
+            ", ".join(f"{count} at {kind}" for kind, count in kinds.items()) or "none could be read"
+        )
         yield "splits: " + ", ".join(f"{count} {split}" for split, count in splits.items())
         refused = len({problem.path for problem in self.problems if problem.is_refused})
         yield f"refused: {refused} files" if refused else "good: every file can be used"
@@ -98,7 +103,9 @@ def check(
     near_copies: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Every clip looked at; `advance` is called after each. DataError where there is nothing to look at."""
+    """Every clip looked at; `advance` is called after each. DataError where there is nothing to
+    look at.
+    """
     clips, layout = layouts.read(folder)
     facts: dict[Path, Facts] = {}
     problems: list[Problem] = []
@@ -113,8 +120,10 @@ def check(
         advance()
     problems += _copies(facts)
     if near_copies:
-        problems += (Problem(a.path, "near_copy", f"like {b.path.name}, {likeness:.2f}")
-                     for a, b, likeness in alike([clip for clip in clips if clip.path in facts], facts))  # fmt: skip
+        problems += (
+            Problem(a.path, "near_copy", f"like {b.path.name}, {likeness:.2f}")
+            for a, b, likeness in alike([clip for clip in clips if clip.path in facts], facts)
+        )
     problems += leaks(clips)
     return Report(layout, clips, facts, problems)
 
@@ -132,7 +141,9 @@ def _facts(clip: Clip, min_seconds: float) -> tuple[Facts, list[Problem]]:
         "low_rate": rate_hz < LOW_RATE_HZ,
     }
     details = {"too_short": f"{seconds:.2f} s of {min_seconds:g}", "low_rate": f"{rate_hz} Hz"}
-    found = [Problem(clip.path, code, details.get(code, "")) for code, is_so in tests.items() if is_so]
+    found = [
+        Problem(clip.path, code, details.get(code, "")) for code, is_so in tests.items() if is_so
+    ]
     print_ = near.print_of(np.nan_to_num(samples).mean(axis=1), rate_hz)
     return Facts(seconds, rate_hz, samples.shape[1], digest_of(clip.path), print_), found
 
@@ -147,11 +158,17 @@ def digest_of(path: Path) -> str:
 
 
 def alike(clips: Sequence[Clip], facts: Mapping[Path, Facts]) -> Iterator[tuple[Clip, Clip, float]]:
-    """Near copies, each with the first that it is like; within one recording a refrain may come again."""
+    """Near copies, each with the first that it is like; within one recording a refrain may come
+    again.
+    """
     told: set[Path] = set()
     for first, second, likeness in near.twins([facts[clip.path].print for clip in clips]):
         a, b = clips[first], clips[second]
-        if a.track != b.track and facts[a.path].digest != facts[b.path].digest and b.path not in told:
+        if (
+            a.track != b.track
+            and facts[a.path].digest != facts[b.path].digest
+            and b.path not in told
+        ):
             told.add(b.path)
             yield b, a, likeness
 
@@ -163,7 +180,9 @@ def leaks(clips: Iterable[Clip]) -> Iterator[Problem]:
         for clip in clips:
             name = getattr(clip, kind)
             if name and clip.split and homes.setdefault(name, clip.split) != clip.split:
-                yield Problem(clip.path, "leak", f"{kind} {name!r} is in {homes[name]} and in {clip.split}")
+                yield Problem(
+                    clip.path, "leak", f"{kind} {name!r} is in {homes[name]} and in {clip.split}"
+                )
 
 
 def _copies(facts: Mapping[Path, Facts]) -> Iterator[Problem]:

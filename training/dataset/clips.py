@@ -27,7 +27,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One sound file with words. `track` names the recording it comes from: clips of one track stay together."""
+    """One sound file with words.
+
+    `track` names the recording it comes from: clips of one track stay together.
+    """
 
     path: Path
     text: str = ""
@@ -43,12 +46,20 @@ class Clip:
         """As LIST has it; the path is relative to the folder, with / on every system."""
         known = {"text": self.text, "track": self.track, "artist": self.artist, "split": self.split}
         name = Path(os.path.relpath(self.path, folder)).as_posix()
-        return {"file_name": name, **{key: value for key, value in known.items() if value}, **self.tags}
+        return {
+            "file_name": name,
+            **{key: value for key, value in known.items() if value},
+            **self.tags,
+        }
 
 
 def of_row(row: Mapping[str, Any], folder: Path, split: str = "") -> Clip:
     """The clip of a row of LIST or of another list with its columns; unknown columns become tags."""
-    words = {key: str(value).strip() for key, value in row.items() if value not in (None, "") and key != "file_name"}
+    words = {
+        key: str(value).strip()
+        for key, value in row.items()
+        if value not in (None, "") and key != "file_name"
+    }
     known = {name: words.pop(name, "") for name in ("text", "track", "artist", "split")}
     clip = Clip(folder / str(row.get("file_name") or ""), **known, tags=words)
     return clip if clip.split or not split else replace(clip, split=split)
@@ -75,7 +86,9 @@ def samples_of(clip: Clip) -> tuple[np.ndarray, int]:
     try:
         samples, rate_hz = soundfile.read(clip.path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise DataError("unreadable", f"{clip.path} cannot be read: {error}; replace it or take it out") from error
+        raise DataError(
+            "unreadable", f"{clip.path} cannot be read: {error}; replace it or take it out"
+        ) from error
     if not len(samples):
         raise DataError("empty", f"{clip.path} holds no sound; take it out of the folder")
     return samples, rate_hz

@@ -1,9 +1,9 @@
 """Clips of one length out of recordings, cut where it hurts least.
 
-    |--------- recording ---------------------------------------|
-    |== clip ==|== clip ==|== clip ==|== clip ==|=rest=|          a rest below 80 % is left out: models that learn
-          cuts move back to the last silence or beat,              from half-empty clips learn to fall silent
-          by a fifth of the length at most
+|--------- recording ---------------------------------------|
+|== clip ==|== clip ==|== clip ==|== clip ==|=rest=|          a rest below 80 % is left out: models that learn
+      cuts move back to the last silence or beat,              from half-empty clips learn to fall silent
+      by a fifth of the length at most
 """
 
 from __future__ import annotations
@@ -43,15 +43,27 @@ class Result:
 
 
 def cut(
-    source: Path, target: Path, settings: Settings = Settings(), advance: Callable[[], None] = lambda: None
+    source: Path,
+    target: Path,
+    settings: Settings = Settings(),
+    advance: Callable[[], None] = lambda: None,
 ) -> Result:
     """FLAC clips and their list in `target`, a folder that has no list yet. DataError."""
     if (target / LIST).exists():
-        raise DataError("exists", f"{target / LIST} is there already; nothing is overwritten: name another folder")
+        raise DataError(
+            "exists",
+            f"{target / LIST} is there already; nothing is overwritten: name another folder",
+        )
     recordings, _ = layouts.read(source)
-    twice = [name for name, count in Counter(_stem(clip, source) for clip in recordings).items() if count > 1]
+    twice = [
+        name
+        for name, count in Counter(_stem(clip, source) for clip in recordings).items()
+        if count > 1
+    ]
     if twice:
-        raise DataError("same_name", f"{twice[0]}: two recordings would give clips of one name: rename one")
+        raise DataError(
+            "same_name", f"{twice[0]}: two recordings would give clips of one name: rename one"
+        )
     target.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
     notes: list[str] = []
@@ -70,14 +82,21 @@ def cut(
             clips.append(replace(recording, path=path, track=recording.track, tags=tags))
         advance()
     if not clips:
-        raise DataError("no_clips", f"nothing of {len(recordings)} recordings fills {settings.seconds:g} s by "
-                        f"{FULL:.0%}: ask for shorter clips with --seconds; " + "; ".join(notes[:4]))  # fmt: skip
+        raise DataError(
+            "no_clips",
+            f"nothing of {len(recordings)} recordings fills {settings.seconds:g} s by "
+            f"{FULL:.0%}: ask for shorter clips with --seconds; " + "; ".join(notes[:4]),
+        )
     write_list(clips, target)
     return Result(clips, notes, seconds_in, seconds_out)
 
 
-def boundaries(length: int, size: int, overlap: int, places: Sequence[int], start: int = 0) -> list[tuple[int, int]]:
-    """Clips [first, last) of at most `size`; each ends at the last of `places` in its last fifth, if there is one."""
+def boundaries(
+    length: int, size: int, overlap: int, places: Sequence[int], start: int = 0
+) -> list[tuple[int, int]]:
+    """Clips [first, last) of at most `size`; each ends at the last of `places` in its last fifth,
+    if there is one.
+    """
     found, first = [], start
     while length - first >= FULL * size:
         last = min(first + size, length)
@@ -102,7 +121,9 @@ def beats(samples: np.ndarray, rate_hz: int, gate_db: float) -> list[int]:
     """Beats, in frames."""
     from evaluation.metrics import Sound
 
-    return [int(seconds * rate_hz) for seconds in Sound(samples.mean(axis=1), rate_hz).beats_seconds]
+    return [
+        int(seconds * rate_hz) for seconds in Sound(samples.mean(axis=1), rate_hz).beats_seconds
+    ]
 
 
 CUTS: Mapping[str, Callable[[np.ndarray, int, float], list[int]]] = {
@@ -112,9 +133,13 @@ CUTS: Mapping[str, Callable[[np.ndarray, int, float], list[int]]] = {
 }
 
 
-def _parts(samples: np.ndarray, rate_hz: int, settings: Settings) -> tuple[list[tuple[int, int]], str]:
+def _parts(
+    samples: np.ndarray, rate_hz: int, settings: Settings
+) -> tuple[list[tuple[int, int]], str]:
     """The clips' frames, and what was left out in words."""
-    loud = np.flatnonzero(_levels_db(samples, frame := max(1, int(FRAME_SECONDS * rate_hz))) >= settings.gate_db)
+    loud = np.flatnonzero(
+        _levels_db(samples, frame := max(1, int(FRAME_SECONDS * rate_hz))) >= settings.gate_db
+    )
     if not len(loud):
         return [], f"silent below {settings.gate_db:g} dBFS"
     start, end = int(loud[0]) * frame, min(len(samples), (int(loud[-1]) + 1) * frame)
@@ -133,7 +158,9 @@ def _levels_db(samples: np.ndarray, size: int) -> np.ndarray:
 
 
 def _at_loudness(samples: np.ndarray, rate_hz: int, lufs: float | None) -> tuple[np.ndarray, str]:
-    """One gain for the whole recording, so that quiet and loud parts stay so; a note where it was not (all) given."""
+    """One gain for the whole recording, so that quiet and loud parts stay so; a note where it was
+    not (all) given.
+    """
     if lufs is None:
         return samples, ""
     if len(samples) < LOUDNESS_BLOCK_SECONDS * rate_hz:
@@ -152,7 +179,9 @@ def _at_loudness(samples: np.ndarray, rate_hz: int, lufs: float | None) -> tuple
 
 def _stem(clip: Clip, source: Path) -> str:
     """A name for the clips: the recording's own, with the folder below `source` that it lies in."""
-    inside = clip.path.relative_to(source) if clip.path.is_relative_to(source) else Path(clip.path.name)
+    inside = (
+        clip.path.relative_to(source) if clip.path.is_relative_to(source) else Path(clip.path.name)
+    )
     return "_".join(inside.with_suffix("").parts)
 
 
@@ -160,5 +189,7 @@ def _write(path: Path, samples: np.ndarray, rate_hz: int) -> None:
     import soundfile
 
     if path.exists():
-        raise DataError("exists", f"{path} is there already; nothing is overwritten: name another folder")
+        raise DataError(
+            "exists", f"{path} is there already; nothing is overwritten: name another folder"
+        )
     soundfile.write(path, samples, rate_hz, subtype="PCM_24")

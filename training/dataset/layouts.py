@@ -1,7 +1,8 @@
 """Other people's folders of sounds and words, each read as clips.
 
-A layout is a row: how it is recognised and how it is read. The first that is recognised is taken; the last one takes
-any folder. Whatever the layout, a NAME.txt beside NAME.wav wins over the list's caption: there people correct.
+A layout is a row: how it is recognised and how it is read. The first that is recognised is taken;
+the last one takes any folder. Whatever the layout, a NAME.txt beside NAME.wav wins over the list's
+caption: there people correct.
 """
 
 from __future__ import annotations
@@ -18,12 +19,28 @@ from typing import Any, NamedTuple
 from training.dataset.clips import LIST, SPLITS, SUFFIXES, Clip, DataError, of_row
 
 CSV_LIST = "metadata.csv"
-MANIFESTS = ("data.jsonl", "data.jsonl.gz")  # as `python -m audiocraft.data.audio_dataset` writes them
-PROMPT, LYRICS = "_prompt.txt", "_lyrics.txt"  # ACE-Step 1: NAME.mp3, NAME_prompt.txt, NAME_lyrics.txt
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "dev":
-                 "validation", "test": "test", "evaluation": "test"}  # fmt: skip
-RENAMED = {"keyscale": "key", "timesignature": "metre", "signature": "metre", "description": "text", "caption": "text"}
-SIDECAR_KEYS = ("caption", "genre", "bpm", "key", "signature", "lyrics", "custom_tag", "repeat")  # of Side-Step
+# as `python -m audiocraft.data.audio_dataset` writes them
+MANIFESTS = ("data.jsonl", "data.jsonl.gz")
+# ACE-Step 1: NAME.mp3, NAME_prompt.txt, NAME_lyrics.txt
+PROMPT, LYRICS = "_prompt.txt", "_lyrics.txt"
+SPLIT_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "evaluation": "test",
+}
+RENAMED = {
+    "keyscale": "key",
+    "timesignature": "metre",
+    "signature": "metre",
+    "description": "text",
+    "caption": "text",
+}
+# of Side-Step
+SIDECAR_KEYS = ("caption", "genre", "bpm", "key", "signature", "lyrics", "custom_tag", "repeat")
 WORDS_OF_TAGS = ("genre", "moods", "instrument", "keywords")  # a caption, where there is no better
 
 
@@ -41,10 +58,20 @@ def read(folder: Path) -> tuple[list[Clip], str]:
     layout = next(layout for layout in LAYOUTS if layout.is_here(folder))
     try:
         clips = [_corrected(clip) for clip in layout.read(folder)]
-    except (json.JSONDecodeError, UnicodeDecodeError, csv.Error, TypeError, AttributeError) as error:
-        raise DataError("bad_list", f"{folder}: expected {layout.form}, but it cannot be read: {error}") from error
+    except (
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        csv.Error,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise DataError(
+            "bad_list", f"{folder}: expected {layout.form}, but it cannot be read: {error}"
+        ) from error
     if not clips:
-        raise DataError("no_sounds", f"no sounds in {folder}: {_what_lies_there(folder)}; expected {_forms()}")
+        raise DataError(
+            "no_sounds", f"no sounds in {folder}: {_what_lies_there(folder)}; expected {_forms()}"
+        )
     return clips, layout.name
 
 
@@ -93,7 +120,11 @@ def _audiofolder(folder: Path) -> Iterator[Clip]:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", newline="", encoding="utf-8-sig") as stream:
-        yield from csv.DictReader(stream) if path.suffix == ".csv" else map(json.loads, filter(str.strip, stream))
+        yield from (
+            csv.DictReader(stream)
+            if path.suffix == ".csv"
+            else map(json.loads, filter(str.strip, stream))
+        )
 
 
 def _audiocraft(folder: Path) -> Iterator[Clip]:
@@ -102,7 +133,9 @@ def _audiocraft(folder: Path) -> Iterator[Clip]:
     for row in _rows(manifest):
         path = folder / row["path"]
         about = path.with_suffix(".json")
-        yield _described(path, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {})
+        yield _described(
+            path, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+        )
 
 
 def _ace_json_in(folder: Path) -> Path | None:
@@ -122,15 +155,21 @@ def _ace_json(folder: Path) -> Iterator[Clip]:
     about = data.get("metadata") or {}
     for sample in data["samples"]:
         path = folder / (sample.get("audio_path") or sample["filename"])
-        clip = _described(path, {**sample, "caption": sample.get("prompt_override") or sample.get("caption")})
+        clip = _described(
+            path, {**sample, "caption": sample.get("prompt_override") or sample.get("caption")}
+        )
         tag = sample.get("custom_tag") or about.get("custom_tag") or ""
-        yield replace(clip, text=with_trigger(clip.text, tag, about.get("tag_position") or "prepend"))
+        yield replace(
+            clip, text=with_trigger(clip.text, tag, about.get("tag_position") or "prepend")
+        )
 
 
 def _ace_triples(folder: Path) -> Iterator[Clip]:
     for path in sounds_below(folder):
         prompt, lyrics = (path.with_name(path.stem + ending) for ending in (PROMPT, LYRICS))
-        read_text = lambda file: " ".join(file.read_text(encoding="utf-8-sig").split()) if file.is_file() else ""  # noqa: E731
+        read_text = lambda file: (
+            " ".join(file.read_text(encoding="utf-8-sig").split()) if file.is_file() else ""
+        )  # noqa: E731
         words = read_text(lyrics)
         yield Clip(path, read_text(prompt), tags={"lyrics": words} if words else {})
 
@@ -140,17 +179,25 @@ def _beside(folder: Path) -> Iterator[Clip]:
 
 
 def _described(path: Path, about: Mapping[str, Any]) -> Clip:
-    """A clip from attributes under any of their names; tags stand in for a caption that is not there."""
+    """A clip from attributes under any of their names; tags stand in for a caption that is not
+    there.
+    """
     tags = _tags(about)
     text = tags.pop("text", "") or ", ".join(tags[name] for name in WORDS_OF_TAGS if name in tags)
-    kept = {key: tags[key] for key in ("bpm", "key", "metre", "lyrics", *WORDS_OF_TAGS) if key in tags}
+    kept = {
+        key: tags[key] for key in ("bpm", "key", "metre", "lyrics", *WORDS_OF_TAGS) if key in tags
+    }
     return Clip(path, text, artist=tags.get("artist", ""), tags=kept)
 
 
 def _tags(about: Mapping[str, Any]) -> dict[str, str]:
     """Text by our names for things; lists are joined, what says nothing is left out."""
     plain = lambda value: ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # noqa: E731
-    said = {key: plain(value).strip() for key, value in about.items() if value not in (None, "", [], "N/A", False)}
+    said = {
+        key: plain(value).strip()
+        for key, value in about.items()
+        if value not in (None, "", [], "N/A", False)
+    }
     return {RENAMED.get(key, key): value for key, value in said.items() if value}
 
 
@@ -163,15 +210,37 @@ def with_trigger(text: str, trigger: str, position: str) -> str:
 
 
 LAYOUTS = (
-    Layout("audiofolder", f"{LIST} or {CSV_LIST} (file_name, text)", lambda folder: bool(_audiofolders(folder)),
-           _audiofolder),
-    Layout("audiocraft", f"{MANIFESTS[0]} (path, duration) with NAME.json beside NAME.wav",
-           lambda folder: any((folder / name).is_file() for name in MANIFESTS), _audiocraft),
-    Layout("ace_step", "a JSON file with samples [{audio_path, caption, …}]",
-           lambda folder: _ace_json_in(folder) is not None, _ace_json),
-    Layout("ace_step_1", f"NAME.mp3 with NAME{PROMPT}", lambda folder: any(folder.rglob(f"*{PROMPT}")), _ace_triples),
-    Layout("files", f"sounds ({', '.join(SUFFIXES)}) with NAME.txt beside them", lambda folder: True, _beside),
-)  # fmt: skip
+    Layout(
+        "audiofolder",
+        f"{LIST} or {CSV_LIST} (file_name, text)",
+        lambda folder: bool(_audiofolders(folder)),
+        _audiofolder,
+    ),
+    Layout(
+        "audiocraft",
+        f"{MANIFESTS[0]} (path, duration) with NAME.json beside NAME.wav",
+        lambda folder: any((folder / name).is_file() for name in MANIFESTS),
+        _audiocraft,
+    ),
+    Layout(
+        "ace_step",
+        "a JSON file with samples [{audio_path, caption, …}]",
+        lambda folder: _ace_json_in(folder) is not None,
+        _ace_json,
+    ),
+    Layout(
+        "ace_step_1",
+        f"NAME.mp3 with NAME{PROMPT}",
+        lambda folder: any(folder.rglob(f"*{PROMPT}")),
+        _ace_triples,
+    ),
+    Layout(
+        "files",
+        f"sounds ({', '.join(SUFFIXES)}) with NAME.txt beside them",
+        lambda folder: True,
+        _beside,
+    ),
+)
 
 
 def _forms() -> str:
@@ -179,7 +248,9 @@ def _forms() -> str:
 
 
 def _what_lies_there(folder: Path) -> str:
-    kinds = Counter(path.suffix.lower() or path.name for path in folder.rglob("*") if path.is_file())
+    kinds = Counter(
+        path.suffix.lower() or path.name for path in folder.rglob("*") if path.is_file()
+    )
     return ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(6)) or "it is empty"
 
 

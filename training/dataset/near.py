@@ -1,9 +1,12 @@
-"""The same music twice? Copies at another level, rate, coding or place in the recording are found by their unrest.
+"""The same music twice?
+
+Copies at another level, rate, coding or place in the recording are found by their unrest.
 
     log-mel, 10 frames a second -> each band without its mean -> each frame of length 1 -> correlated at every lag
 
-Removing each band's mean removes the instrument and the room, so that two pieces on one organ do not count as copies;
-what never changes (a steady tone) has nothing left and is like nothing. Copies by byte are found by hash, elsewhere.
+Removing each band's mean removes the instrument and the room, so that two pieces on one organ do
+not count as copies; what never changes (a steady tone) has nothing left and is like nothing. Copies
+by byte are found by hash, elsewhere.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import numpy as np
 from evaluation.metrics import MEL_HOP, MEL_RATE_HZ, Sound
 
 FRAMES_A_SECOND = 10
-SAME = 0.75  # measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5
+# measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5
+SAME = 0.75
 LEAST_OVERLAP = 0.5  # of the shorter one
-LEAST_FRAMES = 3 * FRAMES_A_SECOND  # less music is alike by chance; a shorter sound is compared whole
+# less music is alike by chance; a shorter sound is compared whole
+LEAST_FRAMES = 3 * FRAMES_A_SECOND
 FLOOR = 1e-3  # a frame whose bands all stand still says nothing
 
 
@@ -43,11 +48,17 @@ def print_of(samples: np.ndarray, rate_hz: int) -> Print:
     coarse = mel[:, : count * step].reshape(len(mel), count, step).mean(axis=2)
     moving = coarse - coarse.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(moving, axis=0)
-    return Print(np.where(lengths > FLOOR * len(mel), moving / np.maximum(lengths, 1e-9), 0.0).astype(np.float32))
+    return Print(
+        np.where(lengths > FLOOR * len(mel), moving / np.maximum(lengths, 1e-9), 0.0).astype(
+            np.float32
+        )
+    )
 
 
 def likeness(a: Print, b: Print) -> float:
-    """Mean cosine of the frames at the lag where it is greatest; the shorter one overlaps by half and 3 s at least."""
+    """Mean cosine of the frames at the lag where it is greatest; the shorter one overlaps by half
+    and 3 s at least.
+    """
     length_a, length_b = a.frames.shape[1], b.frames.shape[1]
     shorter = min(length_a, length_b)
     if not shorter:

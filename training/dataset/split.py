@@ -1,4 +1,7 @@
-"""Which recordings train, which judge. Clips of one recording, or of one artist, never stand on both sides."""
+"""Which recordings train, which judge.
+
+Clips of one recording, or of one artist, never stand on both sides.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,31 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def split(folder: Path, shares: Mapping[str, float] = SHARES, seed: int = 0) -> list[Clip]:
-    """The folder's list with every clip's split, decided anew. DataError unusable, near_copy, too_few_tracks."""
+    """The folder's list with every clip's split, decided anew.
+
+    DataError unusable, near_copy, too_few_tracks.
+    """
     report = check.check(folder, captions=False)
     near = [str(problem) for problem in report.problems if problem.code in ("near_copy", "copy")]
     if near:
         raise DataError("near_copy", "the same music would train and judge: " + told(near))
-    bad = [str(problem) for problem in report.problems if problem.is_refused and problem.code != "leak"]
+    bad = [
+        str(problem) for problem in report.problems if problem.is_refused and problem.code != "leak"
+    ]
     if bad:
         raise DataError("unusable", told(bad))
-    decided = assigned(report.clips, {path: fact.seconds for path, fact in report.facts.items()}, shares, seed)
+    decided = assigned(
+        report.clips, {path: fact.seconds for path, fact in report.facts.items()}, shares, seed
+    )
     write_list(decided, folder)
     return decided
 
 
 def assigned(
-    clips: Sequence[Clip], seconds: Mapping[Path, float], shares: Mapping[str, float] = SHARES, seed: int = 0
+    clips: Sequence[Clip],
+    seconds: Mapping[Path, float],
+    shares: Mapping[str, float] = SHARES,
+    seed: int = 0,
 ) -> list[Clip]:
     """Groups in random order, each to the split that lacks most of its share of the time.
 
@@ -36,8 +49,11 @@ def assigned(
     """
     groups = _groups(clips)
     if len(groups) < 2:
-        raise DataError("too_few_tracks", "one recording cannot be split: its clips would train and judge; add others, "
-                        "or give its parts different tracks in the list")  # fmt: skip
+        raise DataError(
+            "too_few_tracks",
+            "one recording cannot be split: its clips would train and judge; add others, "
+            "or give its parts different tracks in the list",
+        )
     random.Random(seed).shuffle(groups)
     wanted = [name for name in SPLITS if shares.get(name, 0) > 0]
     totals = dict.fromkeys(wanted, 0.0)
@@ -58,11 +74,17 @@ def parts(folder: Path) -> dict[str, list[Clip]]:
     found_parts = {name: [clip for clip in clips if clip.split == name] for name in SPLITS}
     if not found_parts["train"] or not found_parts["validation"]:
         missing = "train" if not found_parts["train"] else "validation"
-        raise DataError("not_split", f"{folder} has {len(clips)} clips and no {missing} split; run: "
-                        f"retimbre data split \"{folder}\"")  # fmt: skip
+        raise DataError(
+            "not_split",
+            f"{folder} has {len(clips)} clips and no {missing} split; run: "
+            f'retimbre data split "{folder}"',
+        )
     if bare := [clip for clip in clips if not clip.text]:
-        raise DataError("no_caption", f"{len(bare)} clips have no caption, {bare[0].path.name} for one; run: "
-                        f"retimbre data caption \"{folder}\" --words …")  # fmt: skip
+        raise DataError(
+            "no_caption",
+            f"{len(bare)} clips have no caption, {bare[0].path.name} for one; run: "
+            f'retimbre data caption "{folder}" --words …',
+        )
     return found_parts
 
 

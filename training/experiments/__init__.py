@@ -1,4 +1,5 @@
-"""AP-Adapter's first three experiments on nano's weights, and what else has to be measured once: docs/experiments.md.
+"""AP-Adapter's first three experiments on nano's weights, and what else has to be measured once:
+docs/experiments.md.
 
 knobs.py    pooling, negative words, steps: one setting beside the others on the same regions and noise
 fused.py    one softmax over words and region, beside nano's two

@@ -4,8 +4,8 @@
     python -m training.experiments pooling steps --recordings DIR        # some of it, steps on recordings too
     python -m training.experiments --pairs 8 --steps 40 --seconds 60     # small
 
-What is measured already is not measured again: an interrupted command goes on. Needs FluidSynth, the soundfonts and
-the train extra.
+What is measured already is not measured again: an interrupted command goes on. Needs FluidSynth,
+the soundfonts and the train extra.
 """
 
 from __future__ import annotations
@@ -21,16 +21,24 @@ PARTS = ("pooling", "negative", "colour", "steps", "attention", "length")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--pairs", type=int, default=37, help="unseen pairs (37: every target once)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}; default: all"
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=37, help="unseen pairs (37: every target once)"
+    )
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="steps on these, too")
     parser.add_argument("--scores", type=int, default=100, help="that both attentions learn from")
     parser.add_argument("--steps", type=int, default=120, help="that both attentions learn")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=600.0, help="of the long region")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/experiments"), help="what is measured so far")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/experiments"), help="what is measured so far"
+    )
     parser.add_argument("--page", type=Path, default=Path("docs/experiments.md"))
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
@@ -45,13 +53,17 @@ def main(arguments: list[str] | None = None) -> None:
     subject, judge = Nano(), Judge.load()
     ledger = Ledger(options.out / _name_of(subject) / "ledger.jsonl")
     for part in options.parts or PARTS:
-        {"attention": _attention, "length": _length}.get(part, _knobs)(part, options, subject, judge, ledger)
+        {"attention": _attention, "length": _length}.get(part, _knobs)(
+            part, options, subject, judge, ledger
+        )
         page.write(options.page, part, ledger)
 
 
 def _name_of(subject) -> str:
     """Figures belong together if the weights are the same."""
-    return hashlib.sha256(repr(sorted(subject.describe()["files"].items())).encode()).hexdigest()[:8]
+    return hashlib.sha256(repr(sorted(subject.describe()["files"].items())).encode()).hexdigest()[
+        :8
+    ]
 
 
 def _knobs(part: str, options, subject, judge, ledger: Ledger) -> None:
@@ -89,14 +101,20 @@ def _attention(part: str, options, subject, judge, ledger: Ledger) -> None:
         fused.rendered(folder / f"{name}.npz", family, own)
         for name, own in zip(("learned", "held"), seeds, strict=True)
     ]
-    learned, held = fused.Batches(rows[0], family, options.batch), fused.Batches(rows[1], family, fused.LOOK_ROWS)
+    learned, held = (
+        fused.Batches(rows[0], family, options.batch),
+        fused.Batches(rows[1], family, fused.LOOK_ROWS),
+    )
     cases = list(knobs.unseen_cases(min(options.pairs, fused.PAIRS), options.seed, judge))
 
     def examine(name: str, denoiser) -> None:
         ledger(f"attention_loss/{name}/{sizes}", lambda: fused.held_out_loss(denoiser, held))
         with tqdm(total=len(cases), desc=f"attention, {name}", unit="region") as bar:
             for index, case in enumerate(cases):
-                ledger(f"attention/{name}/{sizes}/{index}", lambda case=case: _stem_figures(denoiser, case))
+                ledger(
+                    f"attention/{name}/{sizes}/{index}",
+                    lambda case=case: _stem_figures(denoiser, case),
+                )
                 bar.update()
 
     def _stem_figures(denoiser, case) -> dict[str, float]:
@@ -121,7 +139,9 @@ def _length(part: str, options, subject, judge, ledger: Ledger) -> None:
     for phrase in tqdm(length.PHRASES, desc="length", unit="phrase"):
         ledger(
             f"length/{phrase.name}/{options.seconds:g}",
-            lambda phrase=phrase: length.examine(phrase, options.seconds, subject, judge, options.seed),
+            lambda phrase=phrase: length.examine(
+                phrase, options.seconds, subject, judge, options.seed
+            ),
         )
 
 

@@ -1,9 +1,11 @@
-"""Decoupled attention beside one fused attention: the same projections, one softmax over words and region together.
+"""Decoupled attention beside one fused attention: the same projections, one softmax over words and
+region together.
 
     decoupled   softmax(q k_words) v_words + alpha softmax(q k_region) v_region      nano, AP-Adapter (eq. 5)
     fused       softmax([q k_words, q k_region + log alpha]) [v_words, v_region]
 
-Both begin as the shipped weights and are trained on with the same batches and noise. The audio encoder stays frozen.
+Both begin as the shipped weights and are trained on with the same batches and noise. The audio
+encoder stays frozen.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from evaluation.subject import RATE_HZ
 from training.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
 
 PLAYERS = 4  # instruments a score
-TRAIN_FIRST, HELD_FIRST, HELD_SCORES = 60_000, 95_000, 24  # places in the seeds of training and of tests
+# places in the seeds of training and of tests
+TRAIN_FIRST, HELD_FIRST, HELD_SCORES = 60_000, 95_000, 24
 CROP_FRAMES = 64  # of 128: half the work
 RATE, WARMUP_STEPS, CLIP_NORM = 2e-4, 20, 1.0
 SAVE_EVERY = 50
@@ -36,7 +39,10 @@ SMALLEST_SCALE = 1e-6  # its logarithm takes the region out of the softmax
 
 
 class FusedAttention(nn.Module):
-    """The projections of a decoupled attention under one softmax. `keeps_mass`: weights sum to 1 + alpha, as before."""
+    """The projections of a decoupled attention under one softmax.
+
+    `keeps_mass`: weights sum to 1 + alpha, as before.
+    """
 
     def __init__(self, decoupled: DecoupledAttention, keeps_mass: bool) -> None:
         super().__init__()
@@ -48,7 +54,11 @@ class FusedAttention(nn.Module):
         query = query * query.shape[-1] ** -0.5
         words = query @ own.text_key(text).transpose(-1, -2) + text_bias
         sound = rotate(query, turn) @ rotate(own.audio_key(audio), audio_turn).transpose(-1, -2)
-        sound = sound - own.log_slope.exp()[:, None, None] * distance + scale.clamp(min=SMALLEST_SCALE).log()
+        sound = (
+            sound
+            - own.log_slope.exp()[:, None, None] * distance
+            + scale.clamp(min=SMALLEST_SCALE).log()
+        )
         weights = torch.cat([words, sound], dim=-1).softmax(dim=-1)
         values = torch.cat([own.text_value(text), own.audio_value(audio)], dim=2)
         return own.out(join((1 + scale if self.keeps_mass else 1) * (weights @ values)))
@@ -72,20 +82,35 @@ class Played:
     """nano with another denoiser: a `Subject`."""
 
     def __init__(self, family: NanoFamily, denoiser: Denoiser) -> None:
-        self.family = NanoFamily({**family._runners, "denoiser": self._run}, family._tokenizer, family.config)
+        self.family = NanoFamily(
+            {**family._runners, "denoiser": self._run}, family._tokenizer, family.config
+        )
         self.denoiser = denoiser.eval()
 
     @torch.inference_mode()
     def _run(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        names = ("latent", "time_embedding", "text", "text_bias", "audio", "audio_position", "audio_scale")
-        return (self.denoiser(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names)).numpy(),)
+        names = (
+            "latent",
+            "time_embedding",
+            "text",
+            "text_bias",
+            "audio",
+            "audio_position",
+            "audio_scale",
+        )
+        return (
+            self.denoiser(
+                *(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in names)
+            ).numpy(),
+        )
 
     def stem(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> Sound:
         return Sound(self.family.transfer(sound.at(RATE_HZ), text, knobs), RATE_HZ)
 
 
 def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarray]:
-    """Scores on `PLAYERS` instruments each: tokens [R, 128, 384] and latents [R, 128, 48] in half, label and score [R].
+    """Scores on `PLAYERS` instruments each: tokens [R, 128, 384] and latents [R, 128, 48] in half,
+    label and score [R].
 
     Kept at `path`.
     """
@@ -105,10 +130,18 @@ def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarr
             mono = random.choice(renderers).render(make_score(seed), INSTRUMENTS[label].program)
             heard = F.features(mono * np.float32(F.level_gain(mono)))[None]
             (tokens,), (latent,) = (
-                family._runners[stage](features=heard) for stage in ("audio_encoder", "codec_encoder")
+                family._runners[stage](features=heard)
+                for stage in ("audio_encoder", "codec_encoder")
             )
-            for name, value in (("tokens", tokens[0]), ("latent", latent[0]), ("label", label), ("score", seed)):
-                rows[name].append(np.asarray(value, np.int32 if name in ("label", "score") else np.float16))
+            for name, value in (
+                ("tokens", tokens[0]),
+                ("latent", latent[0]),
+                ("label", label),
+                ("score", seed),
+            ):
+                rows[name].append(
+                    np.asarray(value, np.int32 if name in ("label", "score") else np.float16)
+                )
     for renderer in renderers:
         renderer.close()
     arrays = {name: np.stack(values) for name, values in rows.items()}
@@ -125,19 +158,31 @@ class Batches:
         from training.instruments import INSTRUMENTS
 
         self.rows, self.batch = rows, batch
-        self.words = [[family.words(((word, 1.0),)) for word in instrument.words] for instrument in INSTRUMENTS]
+        self.words = [
+            [family.words(((word, 1.0),)) for word in instrument.words]
+            for instrument in INSTRUMENTS
+        ]
         self.silence = family.words((("", 1.0),))
 
     def of(self, step: int, drops: bool = True) -> dict[str, Any]:
-        """For training.transformer.flow_loss, audio encoded already. `drops`: as in training, else the plain task."""
+        """For training.transformer.flow_loss, audio encoded already.
+
+        `drops`: as in training, else the plain task.
+        """
         random, rows = np.random.default_rng([0xBA7C, step]), self.rows
         targets = random.integers(len(rows["label"]), size=self.batch)
-        sources = [random.choice(np.flatnonzero(rows["score"] == rows["score"][target])) for target in targets]
+        sources = [
+            random.choice(np.flatnonzero(rows["score"] == rows["score"][target]))
+            for target in targets
+        ]
         first = int(random.integers(rows["latent"].shape[1] - CROP_FRAMES + 1))
         place = slice(first, first + CROP_FRAMES)
         texts = [self.words[rows["label"][target]] for target in targets]
         quiet = (random.random(self.batch) < DROP_TEXT) & drops
-        said = [self.silence if q else own[random.integers(len(own))] for q, own in zip(quiet, texts, strict=True)]
+        said = [
+            self.silence if q else own[random.integers(len(own))]
+            for q, own in zip(quiet, texts, strict=True)
+        ]
         text, bias = stacked(said)
         hears = (random.random(self.batch) >= DROP_AUDIO) | (not drops)
         return {
@@ -154,18 +199,24 @@ def loss_of(denoiser: Denoiser, batch: dict[str, Any], seed: int) -> Tensor:
     """The flow loss with times and noise that follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=denoiser), batch)["loss"]
+        return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=denoiser), batch)[
+            "loss"
+        ]
 
 
 @torch.no_grad()
 def held_out_loss(denoiser: Denoiser, held: Batches) -> float:
     """Mean flow loss on scores that nobody learned from, always the same rows, times and noise."""
-    losses = [loss_of(denoiser.eval(), held.of(look, drops=False), look) for look in range(LOOK_BATCHES)]
+    losses = [
+        loss_of(denoiser.eval(), held.of(look, drops=False), look) for look in range(LOOK_BATCHES)
+    ]
     return float(torch.stack(losses).mean())
 
 
 def train(denoiser: Denoiser, batches: Batches, steps: int, checkpoint: Path) -> Iterator[int]:
-    """AdamW on every weight, a short rise, a cosine to 0; yields each finished step, goes on from a checkpoint."""
+    """AdamW on every weight, a short rise, a cosine to 0; yields each finished step, goes on from a
+    checkpoint.
+    """
     optimiser = torch.optim.AdamW(denoiser.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.0)
     done = 0
     if checkpoint.exists():
@@ -183,7 +234,11 @@ def train(denoiser: Denoiser, batches: Batches, steps: int, checkpoint: Path) ->
         nn.utils.clip_grad_norm_(denoiser.parameters(), CLIP_NORM)
         optimiser.step()
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            parts = {"step": step + 1, "denoiser": denoiser.state_dict(), "optimiser": optimiser.state_dict()}
+            parts = {
+                "step": step + 1,
+                "denoiser": denoiser.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
             torch.save(parts, checkpoint.with_suffix(".partial"))
             os.replace(checkpoint.with_suffix(".partial"), checkpoint)
         yield step + 1

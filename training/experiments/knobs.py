@@ -1,4 +1,6 @@
-"""One knob at a time: every setting plays the same regions from the same noise, so differences are paired."""
+"""One knob at a time: every setting plays the same regions from the same noise, so differences are
+paired.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def _against_source(guidance: float) -> Callable[[Case], tuple[str, Mapping[str,
     """A negative that names what was asked for would be nonsense: then it stays empty."""
     return lambda case: (
         case.text,
-        {"guidance": guidance, "negative": case.source_name if case.source_name != case.target else ""},
+        {
+            "guidance": guidance,
+            "negative": case.source_name if case.source_name != case.target else "",
+        },
     )
 
 
@@ -87,7 +92,13 @@ def unseen_cases(count: int, seed: int, judge: Judge) -> Iterator[Case]:
     stage = unseen.Stage()
     try:
         for pair, sounds in unseen.played(stage, count, seed):
-            yield Case(sounds["source"], pair.text, pair.target, judge.name(sounds["source"]), sounds["true"])
+            yield Case(
+                sounds["source"],
+                pair.text,
+                pair.target,
+                judge.name(sounds["source"]),
+                sounds["true"],
+            )
     finally:
         stage.close()
 
@@ -102,17 +113,30 @@ def recorded_cases(folder: Path, judge: Judge) -> Iterator[Case]:
 
 
 def measure(
-    experiment: str, kind: str, cases: Sequence[Case], subject: Subject, judge: Judge, seed: int, ledger: Ledger,
+    experiment: str,
+    kind: str,
+    cases: Sequence[Case],
+    subject: Subject,
+    judge: Judge,
+    seed: int,
+    ledger: Ledger,
     advance: Callable[[], None],
-) -> None:  # fmt: skip
+) -> None:
     """Every case under every setting of one experiment; `kind` says which cases these are."""
     for index, case in enumerate(cases):
-        ledger(f"{experiment}/{kind}/{index}", lambda case=case: played(experiment, case, subject, judge, seed))
+        ledger(
+            f"{experiment}/{kind}/{index}",
+            lambda case=case: played(experiment, case, subject, judge, seed),
+        )
         advance()
 
 
-def played(experiment: str, case: Case, subject: Subject, judge: Judge, seed: int) -> dict[str, dict[str, float]]:
-    """Setting -> figures; `true`: those of the true rendering, which no model can be expected to exceed."""
+def played(
+    experiment: str, case: Case, subject: Subject, judge: Judge, seed: int
+) -> dict[str, dict[str, float]]:
+    """Setting -> figures; `true`: those of the true rendering, which no model can be expected to
+    exceed.
+    """
     stems = {}
     for setting in EXPERIMENTS[experiment]:
         text, knobs = setting.ask(case)
@@ -145,7 +169,9 @@ def centroid_hz(sound: Sound) -> float:
 
 
 def turnaround(subject: Subject, repeats: int = 5) -> dict[str, float]:
-    """Steps -> CPU seconds of one thread for a region of 5 s that it has never heard; the least of `repeats`."""
+    """Steps -> CPU seconds of one thread for a region of 5 s that it has never heard; the least of
+    `repeats`.
+    """
     random, found = np.random.default_rng(0), {}
     for steps in STEPS:
         taken = []

@@ -28,4 +28,6 @@ class Ledger:
     def under(self, prefix: str) -> list[Any]:
         """Everything whose key begins so, in the order of keys' last parts."""
         found = [(key, row) for key, row in self.rows.items() if key.startswith(prefix)]
-        return [row for _, row in sorted(found, key=lambda item: item[0].rpartition("/")[2].zfill(9))]
+        return [
+            row for _, row in sorted(found, key=lambda item: item[0].rpartition("/")[2].zfill(9))
+        ]

@@ -1,8 +1,8 @@
 """Ten minutes of one phrase, again and again: does the sound drift, and can the windows be heard?
 
-    phrase |----4.7 s----|----4.7 s----| ...     the same notes, never at the same place of a window
-    window |=====5.12 s=====|
-                       |=====5.12 s=====|        sharing 1.28 s or a little more
+phrase |----4.7 s----|----4.7 s----| ...     the same notes, never at the same place of a window
+window |=====5.12 s=====|
+                   |=====5.12 s=====|        sharing 1.28 s or a little more
 """
 
 from __future__ import annotations
@@ -37,11 +37,18 @@ class Phrase(NamedTuple):
 
 
 def _row(pitches: Sequence[int], length: float) -> tuple[Note, ...]:
-    return tuple(Note(index * length, 0.95 * length, pitch, 90) for index, pitch in enumerate(pitches))
+    return tuple(
+        Note(index * length, 0.95 * length, pitch, 90) for index, pitch in enumerate(pitches)
+    )
 
 
 PHRASES = (
-    Phrase("melody, flute to violin", 73, "violin", _row((72, 74, 76, 79, 76, 74, 72, 67), PHRASE_SECONDS / 8)),
+    Phrase(
+        "melody, flute to violin",
+        73,
+        "violin",
+        _row((72, 74, 76, 79, 76, 74, 72, 67), PHRASE_SECONDS / 8),
+    ),
 )
 
 
@@ -56,7 +63,9 @@ def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
     return np.resize(once, round(seconds * RATE_HZ))
 
 
-def examine(phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed: int) -> dict[str, Any]:
+def examine(
+    phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed: int
+) -> dict[str, Any]:
     """Figures by minute, and the seams of the stem, of its source and of windows played separately."""
     text, knobs = f"turn this into a {phrase.target}", {"seed": seed}
     source = repeated(phrase, seconds)
@@ -64,7 +73,9 @@ def examine(phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed
     window = WINDOW_FRAMES * SAMPLES_PER_FRAME
     starts = range(0, round(min(seconds, SEPARATE_SECONDS) * RATE_HZ) - window + 1, window)
     separate = [
-        subject.stem(Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}).samples
+        subject.stem(
+            Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}
+        ).samples
         for index, start in enumerate(starts)
     ]
     begins, ends = borders_seconds(len(source))
@@ -76,7 +87,9 @@ def examine(phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed
             "in the middle of what two share": seams(stem, middles),
             "where a window ends": seams(stem, ends),
             "the source, at the same places": seams(source, middles),
-            "windows played separately": seams(np.concatenate(separate), np.array(starts[1:]) / RATE_HZ),
+            "windows played separately": seams(
+                np.concatenate(separate), np.array(starts[1:]) / RATE_HZ
+            ),
         },
     }
 
@@ -88,10 +101,16 @@ def borders_seconds(samples: int) -> tuple[np.ndarray, np.ndarray]:
     return firsts[1:] / FRAMES_PER_SECOND, (firsts[:-1] + WINDOW_FRAMES) / FRAMES_PER_SECOND
 
 
-def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -> list[dict[str, float]]:
-    """For each minute, over its repetitions of the phrase: what they are like, and how far from those of the first."""
+def by_minute(
+    stem: np.ndarray, source: np.ndarray, target: str, judge: Judge
+) -> list[dict[str, float]]:
+    """For each minute, over its repetitions of the phrase: what they are like, and how far from
+    those of the first.
+    """
     length = round(PHRASE_SECONDS * RATE_HZ)
-    rows = [Sound(stem[at : at + length], RATE_HZ) for at in range(0, len(stem) - length + 1, length)]
+    rows = [
+        Sound(stem[at : at + length], RATE_HZ) for at in range(0, len(stem) - length + 1, length)
+    ]
     true = Sound(source[:length], RATE_HZ)
     minutes: dict[int, list[Sound]] = {}
     for index, row in enumerate(rows):
@@ -99,11 +118,15 @@ def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -
     first = minutes[0]
     return [
         {
-            "level_db": float(np.mean([20 * np.log10(np.sqrt(np.mean(row.samples**2)) + 1e-9) for row in own])),
+            "level_db": float(
+                np.mean([20 * np.log10(np.sqrt(np.mean(row.samples**2)) + 1e-9) for row in own])
+            ),
             "centroid_hz": float(np.mean([centroid_hz(row) for row in own])),
             "accuracy": float(np.mean([judge.name(row) == target for row in own])),
             "chroma": float(np.mean([chroma_similarity(row, true) for row in own])),
-            "to_first_minute": float(np.mean([log_mel_distance(a, b) for a in own for b in first if a is not b])),
+            "to_first_minute": float(
+                np.mean([log_mel_distance(a, b) for a in own for b in first if a is not b])
+            ),
         }
         for own in minutes.values()
         if len(own) >= len(first) // 2
@@ -111,11 +134,15 @@ def by_minute(stem: np.ndarray, source: np.ndarray, target: str, judge: Judge) -
 
 
 def seams(samples: np.ndarray, borders: np.ndarray) -> dict[str, float]:
-    """How much the log-mel moves from frame to frame near borders (seconds), as a share of how much elsewhere."""
+    """How much the log-mel moves from frame to frame near borders (seconds), as a share of how much
+    elsewhere.
+    """
     mel = log_mel(Sound(samples, RATE_HZ).at(16_000))
     moves = np.abs(np.diff(mel, axis=1)).mean(axis=0)
     borders = borders[(borders > 1) & (borders < len(samples) / RATE_HZ - 1)]
-    near = (borders[:, None] * MEL_FRAMES_PER_SECOND).round().astype(int) + np.arange(-BORDER_FRAMES, BORDER_FRAMES)
+    near = (borders[:, None] * MEL_FRAMES_PER_SECOND).round().astype(int) + np.arange(
+        -BORDER_FRAMES, BORDER_FRAMES
+    )
     elsewhere = np.ones(len(moves), bool)
     elsewhere[near] = False
     return mean_and_error((moves[near].mean(axis=1) / moves[elsewhere].mean()).tolist())

@@ -16,12 +16,24 @@ from training.experiments.knobs import EXPERIMENTS, MANY_STEPS
 from training.experiments.ledger import Ledger
 
 Cells = Sequence[Mapping[str, Mapping[str, float]]]  # of each region: setting -> figures
-HEADINGS = {"accuracy": "accuracy", "chroma": "chroma to source", "onset_f": "onset F", "log_mel": "log-mel to true"}
+HEADINGS = {
+    "accuracy": "accuracy",
+    "chroma": "chroma to source",
+    "onset_f": "onset F",
+    "log_mel": "log-mel to true",
+}
 WITHOUT_TRUTH = ("accuracy", "chroma", "onset_f")
-FIRST_COLUMN = {"pooling": "ω", "steps": "steps", "negative": "guidance, negative words", "colour": "asked, with λ 3"}
+FIRST_COLUMN = {
+    "pooling": "ω",
+    "steps": "steps",
+    "negative": "guidance, negative words",
+    "colour": "asked, with λ 3",
+}
 DRAWN_BY_MINUTE = {
-    "to_first_minute": "log-mel to first minute", "centroid_hz": "centroid, Hz", "level_db": "level, dB"
-}  # fmt: skip
+    "to_first_minute": "log-mel to first minute",
+    "centroid_hz": "centroid, Hz",
+    "level_db": "level, dB",
+}
 TRUE = "true"
 
 
@@ -54,11 +66,16 @@ def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
         columns.append(lambda name: f"{taken[name]:.2f}" if name in taken else "")
     if recorded:
         head += [f"recordings: {HEADINGS[figure]}" for figure in WITHOUT_TRUTH]
-        columns += [lambda name, figure=figure: cell(mean(recorded, name, figure)) for figure in WITHOUT_TRUTH]
+        columns += [
+            lambda name, figure=figure: cell(mean(recorded, name, figure))
+            for figure in WITHOUT_TRUTH
+        ]
     rows = [[name, *(column(name) for column in columns)] for name in names]
     if TRUE in unseen[0]:
         rows.append(["true rendering", *(column(TRUE) for column in columns)])
-    said = f"N = {len(unseen)} unseen pairs" + (f", {len(recorded)} of recordings" if recorded else "")
+    said = f"N = {len(unseen)} unseen pairs" + (
+        f", {len(recorded)} of recordings" if recorded else ""
+    )
     parts = [said + "; mean ± standard error.", table(head, rows)]
     if part == "steps":
         parts.append(_beside_many(unseen, recorded, names))
@@ -72,13 +89,24 @@ def mean(cells: Cells, name: str, figure: str) -> dict[str, float]:
 
 def differences(cells: Cells, name: str, other: str, figure: str) -> dict[str, float]:
     """Of one setting over another on the same region."""
-    return mean_and_error([row[name].get(figure, np.nan) - row[other].get(figure, np.nan) for row in cells])
+    return mean_and_error(
+        [row[name].get(figure, np.nan) - row[other].get(figure, np.nan) for row in cells]
+    )
 
 
 def _beside_many(unseen: Cells, recorded: Cells, names: Sequence[str]) -> str:
-    """Fewer steps minus many on the same region and noise; bold where they differ by more than two standard errors."""
-    head = ["minus 16 steps", *HEADINGS.values(), *(f"recordings: {HEADINGS[figure]}" for figure in WITHOUT_TRUTH)]
-    pairs = [*((unseen, figure) for figure in HEADINGS), *((recorded, figure) for figure in WITHOUT_TRUTH)]
+    """Fewer steps minus many on the same region and noise; bold where they differ by more than two
+    standard errors.
+    """
+    head = [
+        "minus 16 steps",
+        *HEADINGS.values(),
+        *(f"recordings: {HEADINGS[figure]}" for figure in WITHOUT_TRUTH),
+    ]
+    pairs = [
+        *((unseen, figure) for figure in HEADINGS),
+        *((recorded, figure) for figure in WITHOUT_TRUTH),
+    ]
     rows = []
     for name in (name for name in names if name != MANY_STEPS):
         found = [differences(cells, name, MANY_STEPS, figure) for cells, figure in pairs]
@@ -112,11 +140,20 @@ def _curves(part: str, unseen: Cells, recorded: Cells, names: Sequence[str]) -> 
                 if cells:
                     found = [mean(cells, setting, name) for setting in names]
                     axis.errorbar(
-                        range(len(names)), [f["mean"] for f in found], [f["error"] for f in found], marker="o",
-                        capsize=3, label=label,
-                    )  # fmt: skip
+                        range(len(names)),
+                        [f["mean"] for f in found],
+                        [f["error"] for f in found],
+                        marker="o",
+                        capsize=3,
+                        label=label,
+                    )
             if name != "accuracy" and TRUE in unseen[0]:
-                axis.axhline(mean(unseen, TRUE, name)["mean"], color="grey", linestyle=":", label="true rendering")
+                axis.axhline(
+                    mean(unseen, TRUE, name)["mean"],
+                    color="grey",
+                    linestyle=":",
+                    label="true rendering",
+                )
             is_long = max(map(len, names)) > 3
             words = {"rotation": 30, "ha": "right", "fontsize": 6} if is_long else {}
             axis.set_xticks(range(len(names)), names, **words)
@@ -138,7 +175,8 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
         return mean_and_error([row[figure] for row in found[name]["cells"]])
 
     rows = [
-        [name, f"{own['loss']:.4f}", *(cell(over(name, figure)) for figure in HEADINGS)] for name, own in found.items()
+        [name, f"{own['loss']:.4f}", *(cell(over(name, figure)) for figure in HEADINGS)]
+        for name, own in found.items()
     ]
     scores, steps, batch = next(iter(found.values()))["sizes"].split("-")
     count = len(next(iter(found.values()))["cells"])
@@ -151,8 +189,15 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
                 {"mean": own["loss"], "error": 0.0} if name == "loss" else over(variant, name)
                 for variant, own in found.items()
             ]
-            axis.barh(range(len(found)), [v["mean"] for v in values], xerr=[v["error"] for v in values], capsize=3)
-            axis.set_yticks(range(len(found)), found if axis is axes[0] else [""] * len(found), fontsize=8)
+            axis.barh(
+                range(len(found)),
+                [v["mean"] for v in values],
+                xerr=[v["error"] for v in values],
+                capsize=3,
+            )
+            axis.set_yticks(
+                range(len(found)), found if axis is axes[0] else [""] * len(found), fontsize=8
+            )
             axis.invert_yaxis()
             axis.set_title("held-out flow loss" if name == "loss" else HEADINGS[name])
 
@@ -166,12 +211,27 @@ def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
     drift, seam_rows = [], []
     for name, (row, _) in found.items():
         own = length.summary(row["minutes"])
-        drift.append([
-            name, f"{own['level_db']:+.2f} dB", f"{own['centroid']:+.1%}", f"{own['distance_first']:.3f}",
-            f"{own['distance_last']:.3f}", f"{own['chroma_first']:.3f}", f"{own['chroma_last']:.3f}",
-        ])  # fmt: skip
+        drift.append(
+            [
+                name,
+                f"{own['level_db']:+.2f} dB",
+                f"{own['centroid']:+.1%}",
+                f"{own['distance_first']:.3f}",
+                f"{own['distance_last']:.3f}",
+                f"{own['chroma_first']:.3f}",
+                f"{own['chroma_last']:.3f}",
+            ]
+        )
         seam_rows.append([name, *(cell(figure, 2) for figure in row["seams"].values())])
-    head = ["", "level", "centroid", "log-mel in first minute", "last to first minute", "chroma, first", "chroma, last"]
+    head = [
+        "",
+        "level",
+        "centroid",
+        "log-mel in first minute",
+        "last to first minute",
+        "chroma, first",
+        "chroma, last",
+    ]
     places = list(next(iter(found.values()))[0]["seams"])
 
     def draw(figure) -> None:
@@ -185,7 +245,9 @@ def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
         axes[0].legend(fontsize=6)
 
     parts = (
-        f"{seconds} s of one phrase. Last minute beside first:", table(head, drift),
-        "Spectral flux near borders as a share of that elsewhere:", table(["", *places], seam_rows),
-    )  # fmt: skip
+        f"{seconds} s of one phrase. Last minute beside first:",
+        table(head, drift),
+        "Spectral flux near borders as a share of that elsewhere:",
+        table(["", *places], seam_rows),
+    )
     return "\n\n".join(parts), draw

@@ -20,7 +20,6 @@ from typing import Any
 
 import osc_protocol
 from osc_protocol import DEFAULT_PORT, ROOT, TCP_CHUNK_BYTES, UDP_CHUNK_BYTES
-
 from retimbre_client import exchanges
 from retimbre_client.conversation import Conversation
 from retimbre_client.exchanges import Download, Exchange, Listing, Question, Sound, Upload, request
@@ -44,7 +43,10 @@ def ignore(*_: object) -> None:
 
 
 def _guarded(call: Callable[..., None]) -> Callable[..., None]:
-    """The caller's function; a mistake in it goes to the log, and must not take the connection down."""
+    """The caller's function; a mistake in it goes to the log, and must not take the connection
+    down.
+    """
+
     def guarded(*args: Any) -> None:
         try:
             call(*args)
@@ -89,7 +91,9 @@ class Job:
         return tuple(self._exchange.stems.values()) if self._exchange else ()
 
     async def accepted(self) -> None:
-        """Wait until the server has it in its journal, so that no power cut loses it, or until it is over."""
+        """Wait until the server has it in its journal, so that no power cut loses it, or until it
+        is over.
+        """
         await self._is_accepted.wait()
 
     def on_progress(self, call: OnProgress) -> None:
@@ -97,7 +101,9 @@ class Job:
         self._listeners.append(_guarded(call))
 
     async def cancel(self) -> None:
-        """Ask the server to stop it; it then ends with Refused, code cancelled. One that has ended stays as it is."""
+        """Ask the server to stop it; it then ends with Refused, code cancelled. One that has ended
+        stays as it is.
+        """
         if self.is_over:
             return
         self._is_cancelled = True
@@ -124,8 +130,15 @@ class Job:
             self._is_accepted.set()
 
     async def _say(self, command: str, packet: bytes, also: str = "") -> Outcome:
-        self._exchange = exchanges.Job(self.id, command, packet, self._client.silence_seconds, also=also,
-                                       on_accepted=self._is_accepted.set, on_progress=self._hear)
+        self._exchange = exchanges.Job(
+            self.id,
+            command,
+            packet,
+            self._client.silence_seconds,
+            also=also,
+            on_accepted=self._is_accepted.set,
+            on_progress=self._hear,
+        )
         return await self._client._line.ask(self._exchange)
 
 
@@ -136,7 +149,9 @@ def _expected(task: asyncio.Task[Outcome]) -> None:
 
 
 class AsyncClient:
-    """One client of one server. Raises NoServer and Refused, both ClientError, with a code and what to do.
+    """One client of one server.
+
+    Raises NoServer and Refused, both ClientError, with a code and what to do.
 
     Args:
       transport: "udp" or "tcp", for requests.
@@ -149,19 +164,34 @@ class AsyncClient:
       on_news: gets "ready", "state", "preset/changed", "live/state" or "live/playing", and its values by name.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, transport: str = "udp",
-                 audio_transport: str = "tcp", shares_disk: bool | None = None, name: str = "", password: str = "",
-                 silence_seconds: float = 10.0, connect_seconds: float = ANSWER_SECONDS,
-                 on_log: Callable[[int, str], None] = ignore,
-                 on_news: Callable[[str, dict[str, Any]], None] = ignore) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        transport: str = "udp",
+        audio_transport: str = "tcp",
+        shares_disk: bool | None = None,
+        name: str = "",
+        password: str = "",
+        silence_seconds: float = 10.0,
+        connect_seconds: float = ANSWER_SECONDS,
+        on_log: Callable[[int, str], None] = ignore,
+        on_news: Callable[[str, dict[str, Any]], None] = ignore,
+    ) -> None:
         for each in (transport, audio_transport):
             if each not in TRANSPORTS:
                 raise ValueError(f"transport: expected {' or '.join(TRANSPORTS)}, came {each!r}")
         self.host, self.port, self.silence_seconds = host, port, silence_seconds
-        self._password, self._connect_seconds, self._shares_disk = password, connect_seconds, shares_disk
+        self._password, self._connect_seconds, self._shares_disk = (
+            password,
+            connect_seconds,
+            shares_disk,
+        )
         self._on_log, self._on_news = _guarded(on_log), _guarded(on_news)
         self._audio_transport = audio_transport
-        # Over TCP an address is new after each reconnection: only a name finds the jobs of the old one.
+        # Over TCP an address is new after each reconnection: only a name finds the jobs of the old
+        # one.
         wants_name = transport == "tcp" or on_news is not ignore
         self._name = name or (new_id() if wants_name else "")
         self._line = self._new_line(transport, self._name)
@@ -185,7 +215,10 @@ class AsyncClient:
         return self
 
     async def close(self, at_once: bool = False) -> None:
-        """Close the sockets, when the server has accepted what was submitted. Jobs go on there, and takes are kept."""
+        """Close the sockets, when the server has accepted what was submitted.
+
+        Jobs go on there, and takes are kept.
+        """
         if not at_once:
             await asyncio.gather(*(job.accepted() for job in self._jobs.values()))
         tasks = [job._task for job in self._jobs.values()]
@@ -204,9 +237,18 @@ class AsyncClient:
 
     # Jobs
 
-    async def edit(self, audio: str | Path, text: str, *, on_progress: OnProgress = ignore,
-                   job_id: int | str | None = None, **keys: Any) -> Outcome:
-        """Edit one region and wait for the stems; who stops waiting, cancels. `keys`: osc_protocol.EDIT_KEYS."""
+    async def edit(
+        self,
+        audio: str | Path,
+        text: str,
+        *,
+        on_progress: OnProgress = ignore,
+        job_id: int | str | None = None,
+        **keys: Any,
+    ) -> Outcome:
+        """Edit one region and wait for the stems; who stops waiting, cancels. `keys`:
+        osc_protocol.EDIT_KEYS.
+        """
         job = self.submit(audio, text, on_progress=on_progress, job_id=job_id, **keys)
         try:
             return await job
@@ -214,11 +256,21 @@ class AsyncClient:
             await job.cancel()
             raise
 
-    def submit(self, audio: str | Path, text: str, *, on_progress: OnProgress = ignore,
-               job_id: int | str | None = None, **keys: Any) -> Job:
-        """Send an edit and return at once. An id that was used before finds that job, also after a restart.
+    def submit(
+        self,
+        audio: str | Path,
+        text: str,
+        *,
+        on_progress: OnProgress = ignore,
+        job_id: int | str | None = None,
+        **keys: Any,
+    ) -> Job:
+        """Send an edit and return at once.
 
-        `audio`: a file of ours (uploaded when the server cannot see it), a path of the server's, or a handle.
+        An id that was used before finds that job, also after a restart.
+
+        `audio`: a file of ours (uploaded when the server cannot see it), a path of the server's, or
+        a handle.
         """
         id = new_id() if job_id is None else job_id
 
@@ -226,16 +278,29 @@ class AsyncClient:
             return request("edit", id, location, text, **keys)
 
         packet("")  # a key or value that the protocol does not have fails here and now
-        return self._begin(id, on_progress, lambda job: self._with_audio(
-            audio, lambda location: job._say("edit", packet(location)), job._hear))
+        return self._begin(
+            id,
+            on_progress,
+            lambda job: self._with_audio(
+                audio, lambda location: job._say("edit", packet(location)), job._hear
+            ),
+        )
 
-    def say(self, text: str, *, on_progress: OnProgress = ignore, job_id: int | str | None = None) -> Job:
+    def say(
+        self, text: str, *, on_progress: OnProgress = ignore, job_id: int | str | None = None
+    ) -> Job:
         """Edit the current region."""
         id = new_id() if job_id is None else job_id
         return self._begin(id, on_progress, lambda job: job._say("say", request("say", id, text)))
 
-    def again(self, old_id: int | str, *, on_progress: OnProgress = ignore, job_id: int | str | None = None,
-              **keys: Any) -> Job:
+    def again(
+        self,
+        old_id: int | str,
+        *,
+        on_progress: OnProgress = ignore,
+        job_id: int | str | None = None,
+        **keys: Any,
+    ) -> Job:
         """Run an earlier job again, with changes; with none, the same audio comes back."""
         id = new_id() if job_id is None else job_id
         packet = request("again", id, old_id, **keys)
@@ -246,9 +311,19 @@ class AsyncClient:
         packet = request("job/query", job_id)
         return self._begin(job_id, on_progress, lambda job: job._say("job/query", packet))
 
-    def capture(self, bars: int, text: str, *, on_progress: OnProgress = ignore, job_id: int | str | None = None,
-                **keys: Any) -> Job:
-        """Edit the last whole bars of live audio. `keys`: osc_protocol.CAPTURE_KEYS; the stem plays at a bar line."""
+    def capture(
+        self,
+        bars: int,
+        text: str,
+        *,
+        on_progress: OnProgress = ignore,
+        job_id: int | str | None = None,
+        **keys: Any,
+    ) -> Job:
+        """Edit the last whole bars of live audio.
+
+        `keys`: osc_protocol.CAPTURE_KEYS; the stem plays at a bar line.
+        """
         id = new_id() if job_id is None else job_id
         packet = request("capture", id, bars, text, **keys)
         return self._begin(id, on_progress, lambda job: job._say("capture", packet))
@@ -264,7 +339,9 @@ class AsyncClient:
     def use_take(self, take: Mapping[str, Any]) -> Job:
         """Go back to one of `takes()`; its outcome comes again."""
         packet = request("take/use", take["job"])
-        return self._begin(take["id"], ignore, lambda job: job._say("take/use", packet, also=take["job"]))
+        return self._begin(
+            take["id"], ignore, lambda job: job._say("take/use", packet, also=take["job"])
+        )
 
     def job(self, id: int | str) -> Job | None:
         """The job of this client that has that id and has not ended."""
@@ -276,9 +353,13 @@ class AsyncClient:
 
     def _on_model(self, command: str, model: str, on_progress: OnProgress) -> Job:
         id = new_id()
-        return self._begin(id, on_progress, lambda job: job._say(command, request(command, model, id)))
+        return self._begin(
+            id, on_progress, lambda job: job._say(command, request(command, model, id))
+        )
 
-    def _begin(self, id: int | str, on_progress: OnProgress, steps: Callable[[Job], Awaitable[Outcome]]) -> Job:
+    def _begin(
+        self, id: int | str, on_progress: OnProgress, steps: Callable[[Job], Awaitable[Outcome]]
+    ) -> Job:
         if id in self._jobs:  # sent again while it lives: the same job, here as on the server
             return self._jobs[id]
         job = self._jobs[id] = Job(self, id, on_progress)
@@ -288,10 +369,19 @@ class AsyncClient:
 
     # The current region, defaults, styles, takes
 
-    async def region(self, audio: str | Path, start: float = 0.0, length: float = 0.0, **keys: Any) -> dict[str, Any]:
-        """Choose the region that `say` edits, in seconds; length 0: to the end. Returns what the server reads there."""
-        return await self._with_audio(audio, lambda location: self.ask(
-            "region", new_id(), location, start, length, *_pairs(keys), reply="region.reply"), ignore)
+    async def region(
+        self, audio: str | Path, start: float = 0.0, length: float = 0.0, **keys: Any
+    ) -> dict[str, Any]:
+        """Choose the region that `say` edits, in seconds; length 0: to the end. Returns what the
+        server reads there.
+        """
+        return await self._with_audio(
+            audio,
+            lambda location: self.ask(
+                "region", new_id(), location, start, length, *_pairs(keys), reply="region.reply"
+            ),
+            ignore,
+        )
 
     async def set(self, **keys: Any) -> None:
         """Keys for all later jobs of this client."""
@@ -310,26 +400,36 @@ class AsyncClient:
         return await self.collect("preset/get", name, item="preset/param", end="preset/get.end")
 
     async def blend(self, mixture: str | Mapping[str, float]) -> int:
-        """Mix styles for all later jobs: {"harp": 0.7, "pan_flute": 0.3}. Returns how many are mixed."""
+        """Mix styles for all later jobs: {"harp": 0.7, "pan_flute": 0.3}. Returns how many are
+        mixed.
+        """
         return (await self.ask("preset/blend", mixture_text(mixture), reply="done"))["styles"]
 
     async def reload_presets(self) -> int:
         """Have the server read its preset files again. Returns how many there are."""
-        return (await self.ask("preset/reload", reply="done", seconds=self.silence_seconds))["presets"]
+        return (await self.ask("preset/reload", reply="done", seconds=self.silence_seconds))[
+            "presets"
+        ]
 
     async def models(self) -> list[dict[str, Any]]:
         """All models."""
         return await self.collect("model/list", item="model/item", end="model/list.end")
 
     async def takes(self, region: str = "") -> list[dict[str, Any]]:
-        """What was made of a region (`region()["region"]`), newest first; empty: of the current one, or of all."""
+        """What was made of a region (`region()["region"]`), newest first; empty: of the current
+        one, or of all.
+        """
         return await self.collect("take/list", region, item="take/item", end="take/list.end")
 
     # Live audio: docs/live.md
 
     async def live_start(self, input: str = "", output: str = "", **keys: Any) -> dict[str, Any]:
-        """Listen to an input, and play on an output ("none": never). `keys`: osc_protocol's LIVE_KEYS."""
-        return await self.ask("live/start", input, output, *_pairs(keys), reply="done", seconds=LIVE_SECONDS)
+        """Listen to an input, and play on an output ("none": never). `keys`: osc_protocol's
+        LIVE_KEYS.
+        """
+        return await self.ask(
+            "live/start", input, output, *_pairs(keys), reply="done", seconds=LIVE_SECONDS
+        )
 
     async def live_stop(self) -> None:
         """Stop listening, and forget the sound."""
@@ -337,10 +437,14 @@ class AsyncClient:
 
     async def live_devices(self) -> list[dict[str, Any]]:
         """What could be listened to and played on."""
-        return await self.collect("live/devices", item="live/device", end="live/devices.end", seconds=LIVE_SECONDS)
+        return await self.collect(
+            "live/devices", item="live/device", end="live/devices.end", seconds=LIVE_SECONDS
+        )
 
     async def live_status(self) -> dict[str, Any]:
-        """State, level, latencies in frames, sound that was lost, and how many bars can be captured."""
+        """State, level, latencies in frames, sound that was lost, and how many bars can be
+        captured.
+        """
         return await self.ask("live/status", reply="live/status.reply")
 
     async def live_transport(self, tempo: float, beat: float = 0.0, **keys: Any) -> None:
@@ -381,13 +485,20 @@ class AsyncClient:
         """Where a program on the server's machine may write a region."""
         return Path((await self.ask("folder", reply="folder.reply"))["path"])
 
-    async def ask(self, name: str, *args: Any, reply: str, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
-        """Any request of the protocol that has one reply: that reply's values. Raises Refused on its /fail."""
+    async def ask(
+        self, name: str, *args: Any, reply: str, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
+        """Any request of the protocol that has one reply: that reply's values. Raises Refused on
+        its /fail.
+        """
         return await self._in_turn(name, Question(name, args, reply, seconds))
 
-    async def collect(self, name: str, *args: Any, item: str, end: str,
-                      seconds: float = ANSWER_SECONDS) -> list[dict[str, Any]]:
-        """Any request that is answered with items and an end: the items' values, complete and in order."""
+    async def collect(
+        self, name: str, *args: Any, item: str, end: str, seconds: float = ANSWER_SECONDS
+    ) -> list[dict[str, Any]]:
+        """Any request that is answered with items and an end: the items' values, complete and in
+        order.
+        """
         return await self._in_turn(name, Listing(name, args, item, end, seconds))
 
     async def _tell(self, name: str, packet: bytes) -> None:
@@ -407,7 +518,9 @@ class AsyncClient:
         path = Path(path)
         format = UPLOAD_FORMATS.get(path.suffix.lower())
         if format is None:
-            raise Refused("bad_audio", f"{path}: expected a name that ends with {', '.join(UPLOAD_FORMATS)}")
+            raise Refused(
+                "bad_audio", f"{path}: expected a name that ends with {', '.join(UPLOAD_FORMATS)}"
+            )
         line = await self._audio()
         try:
             with open(path, "rb") as file:
@@ -433,7 +546,9 @@ class AsyncClient:
         return json.loads((await self.read(outcome.manifest)).decode("utf-8"))
 
     async def fetch(self, stem: Stem | str | Path, target: str | Path) -> Path:
-        """Put a copy of a stem at `target`: under a temporary name, then renamed, so nobody sees half of it."""
+        """Put a copy of a stem at `target`: under a temporary name, then renamed, so nobody sees
+        half of it.
+        """
         path, target = stem.path if isinstance(stem, Stem) else Path(stem), Path(target)
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
@@ -444,8 +559,10 @@ class AsyncClient:
                     await self.download(path, file.write)
             os.replace(part, target)
         except OSError as error:
-            raise ClientError("disk_full" if error.errno == errno.ENOSPC else "write_failed",
-                              f"{target} could not be written: {error}; the stem itself is at {path}") from error
+            raise ClientError(
+                "disk_full" if error.errno == errno.ENOSPC else "write_failed",
+                f"{target} could not be written: {error}; the stem itself is at {path}",
+            ) from error
         finally:
             part.unlink(missing_ok=True)
         return target
@@ -454,7 +571,9 @@ class AsyncClient:
         """Bring a file that the server made over the wire; `write` gets its pieces in order."""
         line = await self._audio()
         chunk_bytes = TCP_CHUNK_BYTES if line.transport == "tcp" else UDP_CHUNK_BYTES
-        await line.ask(Download(new_id(), Path(path).as_posix(), chunk_bytes, self.silence_seconds, write))
+        await line.ask(
+            Download(new_id(), Path(path).as_posix(), chunk_bytes, self.silence_seconds, write)
+        )
 
     async def _audio(self) -> Line:
         """The connection for audio: TCP loses nothing. Where it cannot be had, the requests' own."""
@@ -465,7 +584,8 @@ class AsyncClient:
         return await asyncio.shield(self._audio_line)
 
     async def _open_audio(self) -> Line:
-        line = self._new_line(self._audio_transport, "")  # no name: its owner hears of jobs on the other connection
+        # no name: its owner hears of jobs on the other connection
+        line = self._new_line(self._audio_transport, "")
         try:
             await line.open(self._connect_seconds)
         except NoServer as error:
@@ -480,8 +600,9 @@ class AsyncClient:
     def _is_here(self, path: Path) -> bool:
         return self.shares_disk and path.is_file()
 
-    async def _with_audio(self, audio: str | Path, use: Callable[[str], Awaitable[Any]],
-                          on_progress: OnProgress) -> Any:
+    async def _with_audio(
+        self, audio: str | Path, use: Callable[[str], Awaitable[Any]], on_progress: OnProgress
+    ) -> Any:
         """Use `audio` where the server sees it, else send it first and use its handle."""
         ours = Path(audio).resolve() if Path(audio).is_file() else None
         if ours is None or self.shares_disk:
@@ -490,23 +611,42 @@ class AsyncClient:
             except Refused as refusal:
                 if ours is None or refusal.code not in UNSEEN:
                     raise
-                self._on_log(2, f"the server may not read {ours}, so it is sent over {self._audio_transport.upper()} "
-                                f"(a server started with --root {ours.parent} reads it in place)")
-        return await use(await self.upload(ours, lambda fraction: on_progress(Progress(fraction, "sending", -1.0, 0))))
+                self._on_log(
+                    2,
+                    f"the server may not read {ours}, so it is sent over {self._audio_transport.upper()} "
+                    f"(a server started with --root {ours.parent} reads it in place)",
+                )
+        return await use(
+            await self.upload(
+                ours, lambda fraction: on_progress(Progress(fraction, "sending", -1.0, 0))
+            )
+        )
 
     # The connection
 
     def _new_line(self, transport: str, name: str) -> Line:
-        conversation = Conversation(lambda is_first: self._introduction(is_first, name), self._on_log, self._on_news)
+        conversation = Conversation(
+            lambda is_first: self._introduction(is_first, name), self._on_log, self._on_news
+        )
         return Line(conversation, self.host, self.port, transport)
 
     def _introduction(self, is_first: bool, name: str) -> list[Question]:
-        """Password, then a name or at least a word. Only the first must be answered by a certain time."""
+        """Password, then a name or at least a word.
+
+        Only the first must be answered by a certain time.
+        """
         seconds = self._connect_seconds if is_first else float("inf")
         # A repeated password counts as another try: do it slowly.
-        secret = [Question("auth", (self._password,), "done", seconds, ANSWER_SECONDS)] if self._password else []
-        greeting = (Question("notify", (1, 0, name), "done", seconds) if name
-                    else Question("ping", (new_id(),), "pong", seconds))
+        secret = (
+            [Question("auth", (self._password,), "done", seconds, ANSWER_SECONDS)]
+            if self._password
+            else []
+        )
+        greeting = (
+            Question("notify", (1, 0, name), "done", seconds)
+            if name
+            else Question("ping", (new_id(),), "pong", seconds)
+        )
         return [*secret, greeting]
 
 
@@ -514,7 +654,13 @@ class _Told(Question):
     """The /sync in the same bundle says that it has been read."""
 
     def __init__(self, command: str, packet: bytes, barrier: int) -> None:
-        super().__init__("sync", (barrier,), "synced", ANSWER_SECONDS, packet=_bundle(packet, request("sync", barrier)))
+        super().__init__(
+            "sync",
+            (barrier,),
+            "synced",
+            ANSWER_SECONDS,
+            packet=_bundle(packet, request("sync", barrier)),
+        )
         self._command = command
 
     def concerns(self, message: osc_protocol.ReplyMessage) -> bool:

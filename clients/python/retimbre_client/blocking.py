@@ -3,9 +3,10 @@
     with Client() as client:
         outcome = client.edit("solo.wav", "turn this into a violin", seed=3)
 
-It is AsyncClient with a loop and a thread of its own. So jobs are watched, their ends acknowledged and lost packets
-repeated while the caller does something else, and there is one implementation. `on_progress` is called by the thread
-that waits for the job; `on_log`, `on_news` and `on_end` by the client's own, where nothing may wait for the client.
+It is AsyncClient with a loop and a thread of its own. So jobs are watched, their ends acknowledged
+and lost packets repeated while the caller does something else, and there is one implementation.
+`on_progress` is called by the thread that waits for the job; `on_log`, `on_news` and `on_end` by
+the client's own, where nothing may wait for the client.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Job:
         return self._job.is_over
 
     def wait(self, seconds: float | None = None) -> Outcome:
-        """Its outcome; raises Refused or NoServer. After `seconds` raises TimeoutError, and the job goes on."""
+        """Its outcome; raises Refused or NoServer. After `seconds` raises TimeoutError, and the job
+        goes on.
+        """
         ends_at = None if seconds is None else time.monotonic() + seconds
         while (progress := self._next(ends_at)) is not None:
             self._on_progress(progress)
@@ -66,7 +69,9 @@ class Job:
         return self._job._task.result()
 
     def accepted(self) -> None:
-        """Wait until the server has it in its journal, so that no power cut loses it, or until it is over."""
+        """Wait until the server has it in its journal, so that no power cut loses it, or until it
+        is over.
+        """
         self._client._run(self._job.accepted())
 
     def cancel(self) -> None:
@@ -103,7 +108,9 @@ def _starts(method: Callable[..., aio.Job]) -> Callable[..., Job]:
     """The same method, which begins a job."""
 
     @functools.wraps(method)
-    def call(self: Client, *args: Any, on_progress: aio.OnProgress = aio.ignore, **keys: Any) -> Job:
+    def call(
+        self: Client, *args: Any, on_progress: aio.OnProgress = aio.ignore, **keys: Any
+    ) -> Job:
         async def begin() -> Job:
             return Job(self, method(self._client, *args, **keys), on_progress)
 
@@ -118,7 +125,9 @@ class Client:
     def __init__(self, *args: Any, **options: Any) -> None:
         self._client = AsyncClient(*args, **options)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="retimbre client", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="retimbre client", daemon=True
+        )
         self._thread.start()
         try:
             self._run(self._client.open())
@@ -133,7 +142,10 @@ class Client:
         self.close(at_once=error is not None)
 
     def close(self, at_once: bool = False) -> None:
-        """Close the sockets, when the server has accepted what was submitted. Jobs go on there, and takes are kept."""
+        """Close the sockets, when the server has accepted what was submitted.
+
+        Jobs go on there, and takes are kept.
+        """
         if self._loop.is_closed():
             return
         try:
@@ -158,6 +170,7 @@ class Client:
 
     def job(self, id: int | str) -> Job | None:
         """The job of this client that has that id and has not ended."""
+
         async def find() -> Job | None:
             found = self._client.job(id)
             return Job(self, found, aio.ignore) if found else None
@@ -217,8 +230,10 @@ class Client:
         """Run it in our thread and wait for it here; who is interrupted, cancels it."""
         if threading.current_thread() is self._thread:
             coroutine.close()
-            raise RuntimeError("on_log, on_news or on_end called the client, which would wait for itself for ever; "
-                               "hand the work to another thread, or use AsyncClient")
+            raise RuntimeError(
+                "on_log, on_news or on_end called the client, which would wait for itself for ever; "
+                "hand the work to another thread, or use AsyncClient"
+            )
         if self._loop.is_closed():
             coroutine.close()
             raise NoServer("not_ready", "this client is closed; make another")
@@ -226,7 +241,8 @@ class Client:
         try:
             while not future.done():
                 concurrent.futures.wait([future], WAKE_SECONDS)
-                if self._loop.is_closed() and not future.done():  # closed by another thread at this very moment
+                # closed by another thread at this very moment
+                if self._loop.is_closed() and not future.done():
                     raise NoServer("not_ready", "this client is closed; make another")
         except BaseException:
             future.cancel()

@@ -3,8 +3,9 @@
     you       begin(exchange)    hear(packet)    forgotten()    tick()      each with `now`
     it        take() -> packets to send, next_tick -> when to call tick; exchanges end by their own `on_end`
 
-It opens with an introduction (password, name), and makes it again whenever the server may have forgotten us: after a
-restart, a lost connection, or an /auth failure. Then every exchange that is not over is said once more.
+It opens with an introduction (password, name), and makes it again whenever the server may have
+forgotten us: after a restart, a lost connection, or an /auth failure. Then every exchange that is
+not over is said once more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 
 import osc_protocol
 from osc_protocol import ROOT, ReplyMessage
-
 from retimbre_client.exchanges import DONE, FAIL, JOB_COMMANDS, Exchange, Job, Question
 
 NEWS = frozenset(f"{ROOT}/{name}" for name in ("ready", "state", "preset/changed", "live/state"))
@@ -24,10 +24,16 @@ LOG = f"{ROOT}/log"
 
 
 class Conversation:
-    """`introduce(is_first)` makes the questions that open it; `on_log(level, text)`, `on_news(name, values)`."""
+    """`introduce(is_first)` makes the questions that open it; `on_log(level, text)`, `on_news(name,
+    values)`.
+    """
 
-    def __init__(self, introduce: Callable[[bool], list[Question]], on_log: Callable[[int, str], None],
-                 on_news: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        introduce: Callable[[bool], list[Question]],
+        on_log: Callable[[int, str], None],
+        on_news: Callable[[str, dict[str, Any]], None],
+    ) -> None:
         self._introduce, self._on_log, self._on_news = introduce, on_log, on_news
         self._opening: list[Question] = []  # what is left of the introduction
         self._exchanges: list[Exchange] = []
@@ -47,10 +53,14 @@ class Conversation:
 
     def job(self, id: int | str) -> Job | None:
         """The job of that id which is not over."""
-        return next((each for each in self._exchanges if isinstance(each, Job) and each.id == id), None)
+        return next(
+            (each for each in self._exchanges if isinstance(each, Job) and each.id == id), None
+        )
 
     def forgotten(self, now: float) -> None:
-        """The server may know nothing of us any more: introduce ourselves, then say everything again."""
+        """The server may know nothing of us any more: introduce ourselves, then say everything
+        again.
+        """
         if not self._opening:
             self.open(now)
 
@@ -70,7 +80,7 @@ class Conversation:
         if message.address == LOG:
             self._on_log(message.values["level"], message.values["text"])
         elif message.address in NEWS:
-            self._on_news(message.address[len(ROOT) + 1:], message.values)
+            self._on_news(message.address[len(ROOT) + 1 :], message.values)
         elif self._opening and self._opening[0].concerns(message):
             self._hear_opening(message, now)
         else:
@@ -90,7 +100,9 @@ class Conversation:
     @property
     def next_tick(self) -> float:
         """When `tick` will have something to do; infinite when nothing is under way."""
-        return min((each.next_tick for each in [*self._opening[:1], *self._exchanges]), default=math.inf)
+        return min(
+            (each.next_tick for each in [*self._opening[:1], *self._exchanges]), default=math.inf
+        )
 
     def take(self) -> list[bytes]:
         """The packets that are to be sent now."""
@@ -125,8 +137,11 @@ class Conversation:
                 return
             self._send(exchange.hear(message, now))
         self._drop_ended()
-        if _ends_a_job(message) and not self.job(message.values["id"]):  # repeats, too: the first /got may be lost
-            self._out.append(osc_protocol.encode(f"{ROOT}/got", message.values["id"], message.values["serial"]))
+        # repeats, too: the first /got may be lost
+        if _ends_a_job(message) and not self.job(message.values["id"]):
+            self._out.append(
+                osc_protocol.encode(f"{ROOT}/got", message.values["id"], message.values["serial"])
+            )
 
     def _send(self, packets: list[bytes]) -> None:
         if not self._opening:  # what is said before the server knows us is said again when it does
@@ -142,4 +157,8 @@ def _is_stranger(message: ReplyMessage) -> bool:
 
 def _ends_a_job(message: ReplyMessage) -> bool:
     values = message.values
-    return message.address in (DONE, FAIL) and values["command"] in JOB_COMMANDS and bool(values.get("serial"))
+    return (
+        message.address in (DONE, FAIL)
+        and values["command"] in JOB_COMMANDS
+        and bool(values.get("serial"))
+    )

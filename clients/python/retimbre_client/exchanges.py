@@ -1,9 +1,11 @@
-"""One thing that is said until it is answered: a question, a list, a job, an upload, a download. No sockets, no clock.
+"""One thing that is said until it is answered: a question, a list, a job, an upload, a download. No
+sockets, no clock.
 
 Rule 1: methods return the packets to send; `now` is any clock that goes forward, in seconds.
 Rule 2: every packet may be lost, doubled or late. An exchange repeats itself until it is over; that is always safe,
         because the server never starts a second job for the same id.
-Rule 3: a job has no total time-out, only a silence: whatever the server says about it feeds the watchdog.
+Rule 3: a job has no total time-out, only a silence: whatever the server says about it feeds the
+watchdog.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from osc_protocol import (
     UploadSender,
     encode,
 )
-
 from retimbre_client.values import ClientError, NoServer, Outcome, Progress, Refused, Stem
 
 RESEND_SECONDS = 0.25  # loopback answers within milliseconds, Wi-Fi within tens
@@ -40,7 +41,8 @@ QUERY = f"{ROOT}/job/query"
 JOB_COMMANDS = frozenset(name for name, row in ADDRESSES.items() if "ack" in row.replies)
 CAPTURE = f"{ROOT}/capture"
 TRANSFERS = frozenset(f"{ROOT}/audio/{name}" for name in ("open", "data", "close"))
-ECHOED = ("id", "name", "key", "n", "echo")  # arguments that a reply repeats: they tell whose answer it is
+# arguments that a reply repeats: they tell whose answer it is
+ECHOED = ("id", "name", "key", "n", "echo")
 
 
 class Exchange(abc.ABC):
@@ -88,7 +90,9 @@ class Exchange(abc.ABC):
 
 
 class _Repeats:
-    """When to say it again: after a quarter of a second, then after twice as long each time, up to two seconds."""
+    """When to say it again: after a quarter of a second, then after twice as long each time, up to
+    two seconds.
+    """
 
     def __init__(self, pause_seconds: float = RESEND_SECONDS) -> None:
         self._pause_seconds = pause_seconds
@@ -96,21 +100,38 @@ class _Repeats:
 
     def said(self, now: float) -> None:
         self.due_at = now + self._pause_seconds
-        self._pause_seconds = max(self._pause_seconds, min(2 * self._pause_seconds, RESEND_AT_MOST_SECONDS))
+        self._pause_seconds = max(
+            self._pause_seconds, min(2 * self._pause_seconds, RESEND_AT_MOST_SECONDS)
+        )
 
 
 class Question(Exchange):
-    """A request with one reply: its outcome is that message's values. What may take long is repeated rarely."""
+    """A request with one reply: its outcome is that message's values. What may take long is
+    repeated rarely.
+    """
 
-    def __init__(self, name: str, args: tuple[Any, ...], reply: str, seconds: float,
-                 pause_seconds: float | None = None, packet: bytes = b"") -> None:
+    def __init__(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        reply: str,
+        seconds: float,
+        pause_seconds: float | None = None,
+        packet: bytes = b"",
+    ) -> None:
         super().__init__()
         self.address, self._reply, self._seconds = f"{ROOT}/{name}", f"{ROOT}/{reply}", seconds
         self._packet = packet or request(name, *args)
-        self._asked = {arg.name: args[at:] if arg.rest else args[at]
-                       for at, arg in enumerate(ADDRESSES[self.address].args[:len(args)])}
+        self._asked = {
+            arg.name: args[at:] if arg.rest else args[at]
+            for at, arg in enumerate(ADDRESSES[self.address].args[: len(args)])
+        }
         if pause_seconds is None:
-            pause_seconds = RESEND_SECONDS if seconds == math.inf else max(RESEND_SECONDS, seconds / REPEATS_IN_TIME)
+            pause_seconds = (
+                RESEND_SECONDS
+                if seconds == math.inf
+                else max(RESEND_SECONDS, seconds / REPEATS_IN_TIME)
+            )
         self._repeats = _Repeats(pause_seconds)
         self._ends_at = math.inf
 
@@ -124,14 +145,18 @@ class Question(Exchange):
 
     def concerns(self, message: ReplyMessage) -> bool:
         if message.address in (DONE, FAIL):
-            is_ours = message.values["command"] == self.address and message.values["id"] == self._asked.get("id", 0)
+            is_ours = message.values["command"] == self.address and message.values[
+                "id"
+            ] == self._asked.get("id", 0)
             return is_ours and message.address in (FAIL, self._reply)
         return message.address == self._reply and self._is_echo(message)
 
     def _is_echo(self, message: ReplyMessage) -> bool:
         values = message.values
-        return all(values.get(name, self._asked.get(name)) == self._asked.get(name, values.get(name))
-                   for name in ECHOED)
+        return all(
+            values.get(name, self._asked.get(name)) == self._asked.get(name, values.get(name))
+            for name in ECHOED
+        )
 
     def hear(self, message: ReplyMessage, now: float) -> list[bytes]:
         if message.address == FAIL:
@@ -143,8 +168,13 @@ class Question(Exchange):
 
     def tick(self, now: float) -> list[bytes]:
         if now >= self._ends_at:
-            return self.end(error=NoServer("timed_out", f"no answer to {self.address} within {self._seconds:g} s; "
-                                           "is a server running there? start one: retimbre serve"))
+            return self.end(
+                error=NoServer(
+                    "timed_out",
+                    f"no answer to {self.address} within {self._seconds:g} s; "
+                    "is a server running there? start one: retimbre serve",
+                )
+            )
         return self.repeat(now) if now >= self._repeats.due_at else []
 
     @property
@@ -155,10 +185,13 @@ class Question(Exchange):
 class Listing(Question):
     """A request that is answered with items and an end: its outcome is the items' values, in order."""
 
-    def __init__(self, name: str, args: tuple[Any, ...], item: str, end: str, seconds: float) -> None:
+    def __init__(
+        self, name: str, args: tuple[Any, ...], item: str, end: str, seconds: float
+    ) -> None:
         super().__init__(name, args, end, seconds)
         self._item = f"{ROOT}/{item}"
-        self._items: dict[tuple, dict[str, Any]] = {}  # by all arguments: a repeated answer adds nothing
+        # by all arguments: a repeated answer adds nothing
+        self._items: dict[tuple, dict[str, Any]] = {}
 
     def concerns(self, message: ReplyMessage) -> bool:
         if message.address == self._item:
@@ -169,17 +202,29 @@ class Listing(Question):
         if message.address == self._item:
             self._items[message.args] = message.values
             return []
-        if len(self._items) < message.values["count"]:  # some were lost: the repeat brings all of them
+        # some were lost: the repeat brings all of them
+        if len(self._items) < message.values["count"]:
             return []
         return self.end(list(self._items.values()))
 
 
 class Job(Exchange):
-    """An edit, a load, or the wish to hear of one. `packet` starts it; `command` is what /done and /fail will name."""
+    """An edit, a load, or the wish to hear of one.
 
-    def __init__(self, id: int | str, command: str, packet: bytes, silence_seconds: float, *, also: str = "",
-                 on_accepted: Callable[[], None] = lambda: None,
-                 on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+    `packet` starts it; `command` is what /done and /fail will name.
+    """
+
+    def __init__(
+        self,
+        id: int | str,
+        command: str,
+        packet: bytes,
+        silence_seconds: float,
+        *,
+        also: str = "",
+        on_accepted: Callable[[], None] = lambda: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
         super().__init__()
         self._on_accepted = on_accepted
         self.id, self.also, self._command, self._packet = id, also, f"{ROOT}/{command}", packet
@@ -209,29 +254,40 @@ class Job(Exchange):
         self.ask_for_its_end()
 
     def concerns(self, message: ReplyMessage) -> bool:
-        values, name = message.values, message.address[len(ROOT) + 1:]
+        values, name = message.values, message.address[len(ROOT) + 1 :]
         if name not in _HEARD or values["id"] not in (self.id, self.also or self.id):
             return False
         # One that is asked for ends under the name of the command that once started it.
-        return name not in ("done", "fail") or values["command"] in (self._command, QUERY, *JOB_COMMANDS)
+        return name not in ("done", "fail") or values["command"] in (
+            self._command,
+            QUERY,
+            *JOB_COMMANDS,
+        )
 
     def hear(self, message: ReplyMessage, now: float) -> list[bytes]:
         self._heard_at = now
-        _HEARD[message.address[len(ROOT) + 1:]](self, message.values)
+        _HEARD[message.address[len(ROOT) + 1 :]](self, message.values)
         return []
 
     def tick(self, now: float) -> list[bytes]:
         quiet_seconds = now - self._heard_at
         if quiet_seconds >= self._silence_seconds:
-            return self.end(error=NoServer("timed_out", f"the server has said nothing about job {self.id} for "
-                                           f"{quiet_seconds:.0f} s; `retimbre status` says whether it still runs; "
-                                           "the same id sent again finds the job"))
+            return self.end(
+                error=NoServer(
+                    "timed_out",
+                    f"the server has said nothing about job {self.id} for "
+                    f"{quiet_seconds:.0f} s; `retimbre status` says whether it still runs; "
+                    "the same id sent again finds the job",
+                )
+            )
         return self.repeat(now) if now >= self._ask_at else []
 
     @property
     def _ask_at(self) -> float:
         """A job that was acknowledged is asked for only when it has fallen silent."""
-        return max(self._repeats.due_at, self._heard_at + QUIET_SECONDS if self.is_acknowledged else 0.0)
+        return max(
+            self._repeats.due_at, self._heard_at + QUIET_SECONDS if self.is_acknowledged else 0.0
+        )
 
     @property
     def next_tick(self) -> float:
@@ -251,21 +307,38 @@ class Job(Exchange):
 
     def _on_word(self, values: dict[str, Any]) -> None:
         self._on_info(values)
-        self.progress = Progress(values["fraction"], values["stage"], values["eta"], values["queue_position"])
+        self.progress = Progress(
+            values["fraction"], values["stage"], values["eta"], values["queue_position"]
+        )
         self._on_progress(self.progress)
 
     def _on_result(self, values: dict[str, Any]) -> None:
-        self.stems[values["index"]] = Stem(values["index"], values["stem"], Path(values["path"]), values["rate"],
-                                           values["channels"], values["frames"], values["start"],
-                                           values["beats_start"])
+        self.stems[values["index"]] = Stem(
+            values["index"],
+            values["stem"],
+            Path(values["path"]),
+            values["rate"],
+            values["channels"],
+            values["frames"],
+            values["start"],
+            values["beats_start"],
+        )
 
     def _on_done(self, values: dict[str, Any]) -> None:
-        if len(self.stems) < values.get("results", 0):  # a /result was lost: all come again before the next /done
+        # a /result was lost: all come again before the next /done
+        if len(self.stems) < values.get("results", 0):
             self.ask_for_its_end()
             return
         manifest = Path(values["manifest"]) if values.get("manifest") else None
-        self.end(Outcome(self.id, tuple(self.stems[index] for index in sorted(self.stems)), values.get("seed", -1),
-                         manifest, values.get("seconds", 0.0)))
+        self.end(
+            Outcome(
+                self.id,
+                tuple(self.stems[index] for index in sorted(self.stems)),
+                values.get("seed", -1),
+                manifest,
+                values.get("seconds", 0.0),
+            )
+        )
 
     def _on_fail(self, values: dict[str, Any]) -> None:
         if self.is_cancelled and values["code"] == "unknown_job":
@@ -275,8 +348,12 @@ class Job(Exchange):
 
 
 _HEARD: dict[str, Callable[[Job, dict[str, Any]], None]] = {
-    "ack": Job._on_ack, "progress": Job._on_word, "result": Job._on_result, "done": Job._on_done,
-    "fail": Job._on_fail, "job/info": Job._on_info,
+    "ack": Job._on_ack,
+    "progress": Job._on_word,
+    "result": Job._on_result,
+    "done": Job._on_done,
+    "fail": Job._on_fail,
+    "job/info": Job._on_info,
 }
 
 
@@ -301,8 +378,14 @@ class Sound:
 class Upload(Exchange):
     """An audio file on its way to the server: its outcome is the handle that stands for it there."""
 
-    def __init__(self, id: str, data: Sliceable, format: str, silence_seconds: float,
-                 on_fraction: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        id: str,
+        data: Sliceable,
+        format: str,
+        silence_seconds: float,
+        on_fraction: Callable[[float], None],
+    ) -> None:
         super().__init__()
         self._sender = UploadSender(id, data, format=format)
         self._silence_seconds, self._on_fraction = silence_seconds, on_fraction
@@ -322,7 +405,11 @@ class Upload(Exchange):
 
     def tick(self, now: float) -> list[bytes]:
         if now >= self._heard_at + self._silence_seconds:
-            return self.end(error=NoServer("timed_out", "the server takes no more of the upload; is it running?"))
+            return self.end(
+                error=NoServer(
+                    "timed_out", "the server takes no more of the upload; is it running?"
+                )
+            )
         return self._after(lambda: self._sender.on_tick(now))
 
     def _after(self, step: Callable[[], list[bytes]]) -> list[bytes]:
@@ -346,18 +433,28 @@ class Upload(Exchange):
     @property
     def next_tick(self) -> float:
         silent_at = self._heard_at + self._silence_seconds
-        return silent_at if self._sender.next_tick is None else min(silent_at, self._sender.next_tick)
+        return (
+            silent_at if self._sender.next_tick is None else min(silent_at, self._sender.next_tick)
+        )
 
 
 class Download(Exchange):
     """A file on its way here, handed to `write` piece by piece and in order."""
 
-    def __init__(self, id: str, path: str, chunk_bytes: int, silence_seconds: float,
-                 write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        id: str,
+        path: str,
+        chunk_bytes: int,
+        silence_seconds: float,
+        write: Callable[[bytes], object],
+    ) -> None:
         super().__init__()
         self._id, self._path, self._write, self._silence_seconds = id, path, write, silence_seconds
         self._packet = request("audio/get", id, path)
-        self._receiver = DownloadReceiver(id, "", now=0.0, limit_bytes=DOWNLOAD_LIMIT_BYTES, chunk_bytes=chunk_bytes)
+        self._receiver = DownloadReceiver(
+            id, "", now=0.0, limit_bytes=DOWNLOAD_LIMIT_BYTES, chunk_bytes=chunk_bytes
+        )
         self._heard_at = math.inf
         self._repeats = _Repeats()
 
@@ -366,7 +463,9 @@ class Download(Exchange):
         return self.repeat(now)
 
     def repeat(self, now: float) -> list[bytes]:
-        """Asking again begins anew, so only while nothing has come; later the server repeats what we lack."""
+        """Asking again begins anew, so only while nothing has come; later the server repeats what
+        we lack.
+        """
         if self._receiver.received:
             return []
         self._repeats.said(now)

@@ -1,6 +1,8 @@
-"""One socket, UDP or TCP, and the conversation over it: moves packets and time from one to the other.
+"""One socket, UDP or TCP, and the conversation over it: moves packets and time from one to the
+other.
 
-All of it belongs to one event loop and its thread. A TCP connection that is lost is made again until `close`.
+All of it belongs to one event loop and its thread. A TCP connection that is lost is made again
+until `close`.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from osc_protocol import FramingError, StreamDecoder, encode_frame
-
 from retimbre_client.conversation import Conversation
 from retimbre_client.exchanges import Exchange
 from retimbre_client.values import NoServer
 
-RECEIVE_BUFFER_BYTES = 4 << 20  # the usual default holds a few dozen chunks of audio, and loses the rest
+# the usual default holds a few dozen chunks of audio, and loses the rest
+RECEIVE_BUFFER_BYTES = 4 << 20
 RECONNECT_SECONDS = (0.1, 2.0)  # the first pause, and the longest
 
 Hear = Callable[[bytes], None]
@@ -30,8 +32,14 @@ class Line:
     """A connection to one server. `ask` says something; what it returns is the answer to come."""
 
     def __init__(self, conversation: Conversation, host: str, port: int, transport: str) -> None:
-        self.conversation, self.host, self.port, self.transport = conversation, host, port, transport
-        self.is_loopback = False  # whether the server's address is this machine's own; known once it is connected
+        self.conversation, self.host, self.port, self.transport = (
+            conversation,
+            host,
+            port,
+            transport,
+        )
+        # whether the server's address is this machine's own; known once it is connected
+        self.is_loopback = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wire: _Wire | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +80,9 @@ class Line:
             self._timer.cancel()
         if self._wire:
             self._wire.close()
-        self.conversation.give_up(NoServer("not_ready", "this client was closed before the answer came"))
+        self.conversation.give_up(
+            NoServer("not_ready", "this client was closed before the answer came")
+        )
 
     def _future(self, exchange: Exchange) -> asyncio.Future[Any]:
         future = self._loop.create_future()
@@ -92,7 +102,8 @@ class Line:
         def protocol() -> _Wire:
             return _WIRES[self.transport](self._hear, self._lost)
 
-        # The server listens on one address family: IPv4, unless told otherwise; a datagram to the other is lost.
+        # The server listens on one address family: IPv4, unless told otherwise; a datagram to the
+        # other is lost.
         address = ("127.0.0.1" if self.host == "localhost" else self.host, self.port)
         if self.transport == "tcp":
             _, self._wire = await self._loop.create_connection(protocol, *address)
@@ -130,7 +141,9 @@ class Line:
         self._pump()
 
     def _pump(self) -> None:
-        """Send what is to be sent, and set the alarm for the next tick; an alarm that rings early does no harm."""
+        """Send what is to be sent, and set the alarm for the next tick; an alarm that rings early
+        does no harm.
+        """
         for packet in self.conversation.take():
             if self._wire:  # while there is none, everything is said again later
                 self._wire.send(packet)
@@ -148,8 +161,11 @@ class Line:
 
     def _unreachable(self, error: Exception | None) -> NoServer:
         reason = getattr(error, "strerror", None) or error or "it hung up"
-        return NoServer("not_ready", f"nobody listens on {self.host} port {self.port} ({reason}); "
-                                     "start a server with: retimbre serve")
+        return NoServer(
+            "not_ready",
+            f"nobody listens on {self.host} port {self.port} ({reason}); "
+            "start a server with: retimbre serve",
+        )
 
 
 class _Wire(abc.ABC):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 class ClientError(Exception):
-    """It came to nothing. `code` is symbolic (osc_protocol.ERROR_CODES), `message` says what came and what to do."""
+    """It came to nothing.
+
+    `code` is symbolic (osc_protocol.ERROR_CODES), `message` says what came and what to do.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

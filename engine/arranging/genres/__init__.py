@@ -1,4 +1,7 @@
-"""The table of genres. To add one, write its file beside the others and its row here; genre.py explains the signs."""
+"""The table of genres.
+
+To add one, write its file beside the others and its row here; genre.py explains the signs.
+"""
 
 from collections.abc import Mapping
 
@@ -8,6 +11,7 @@ from engine.arranging.genres.bossa_nova import BOSSA_NOVA
 from engine.arranging.genres.disco import DISCO
 from engine.arranging.genres.folk import FOLK
 from engine.arranging.genres.funk import FUNK
+from engine.arranging.genres.genre import DRUMS, VOICINGS, Drums, Genre, Harmony
 from engine.arranging.genres.hip_hop import HIP_HOP
 from engine.arranging.genres.house import HOUSE
 from engine.arranging.genres.jazz import JAZZ
@@ -17,7 +21,6 @@ from engine.arranging.genres.rock import ROCK
 from engine.arranging.genres.salsa import SALSA
 from engine.arranging.genres.techno import TECHNO
 from engine.arranging.genres.waltz import WALTZ
-from engine.arranging.genres.genre import DRUMS, VOICINGS, Drums, Genre, Harmony
 
 GENRES: Mapping[str, Genre] = {
     "jazz": JAZZ,

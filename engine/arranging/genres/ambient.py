@@ -14,7 +14,11 @@ AMBIENT = Genre(
     ),
     drums=(
         Drums(
-            {"kick": "o. .. .. .. | .. .. o. ..", "triangle": ".. .. .. ?. | .. .. .. ..", "maracas": ".o .. .o .?"},
+            {
+                "kick": "o. .. .. .. | .. .. o. ..",
+                "triangle": ".. .. .. ?. | .. .. .. ..",
+                "maracas": ".o .. .o .?",
+            },
             {"kick": "o. .. .. ..", "ride": ".. o. .. ?.", "maracas": ".o .. .o .."},
             {"low_tom": "..o. o.o.", "kick": "o... ...."},
             crash="ride",

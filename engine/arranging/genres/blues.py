@@ -17,7 +17,12 @@ BLUES = Genre(
             ),
             "V7 IV7 | I7",
         ),
-        Harmony("dorian", 0.25, ("i7 | i7 | i7 | i7 | iv7 | iv7 | i7 | i7 | bVI | V7 | i7 | V7",), "V7 | i7"),
+        Harmony(
+            "dorian",
+            0.25,
+            ("i7 | i7 | i7 | i7 | iv7 | iv7 | i7 | i7 | bVI | V7 | i7 | V7",),
+            "V7 | i7",
+        ),
     ),
     drums=(
         Drums(

@@ -7,13 +7,28 @@ BOSSA_NOVA = Genre(
     voicing="rootless",
     strum_seconds=0.008,
     harmonies=(
-        Harmony("major", 0.6, ("IM7 | IM7 | II7 | II7 | ii7 | V7 | IM7 | V7", "IM7 | vi7 | ii7 | V7"), "ii7 V7 | I6"),
-        Harmony("minor", 0.4, ("i6 | i6 | iiø7 | V7", "i7 | iv7 | bVII7 | bIIIM7 | bVIM7 | iiø7 | V7 | i6"), "V7 | i6"),
+        Harmony(
+            "major",
+            0.6,
+            ("IM7 | IM7 | II7 | II7 | ii7 | V7 | IM7 | V7", "IM7 | vi7 | ii7 | V7"),
+            "ii7 V7 | I6",
+        ),
+        Harmony(
+            "minor",
+            0.4,
+            ("i6 | i6 | iiø7 | V7", "i7 | iv7 | bVII7 | bIIIM7 | bVIM7 | iiø7 | V7 | i6"),
+            "V7 | i6",
+        ),
     ),
     drums=(
         Drums(
             {"rim": "x. .x .. x. | .. x. .x ..", "hat": "xo xo xo xo", "kick": "x. .x x. .x"},
-            {"rim": "x. .x .. x. | .. x. .x ..", "cabasa": "xo xo xo xo", "hat": ".. x. .. x.", "kick": "x. .x x. .x"},
+            {
+                "rim": "x. .x .. x. | .. x. .x ..",
+                "cabasa": "xo xo xo xo",
+                "hat": ".. x. .. x.",
+                "kick": "x. .x x. .x",
+            },
             {"rim": "x.x. ..x.", "low_tom": "...x ...x", "kick": "x..x x..."},
         ),
     ),

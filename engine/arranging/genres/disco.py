@@ -9,7 +9,12 @@ DISCO = Genre(
     human_seconds=0.004,
     loudness=0.88,
     harmonies=(
-        Harmony("minor", 0.6, ("i7 | iv7 | bVII | bIIIM7", "i | bVII | bVI | V7", "i7 | i7 | iv7 | iv7"), "v7 | i7"),
+        Harmony(
+            "minor",
+            0.6,
+            ("i7 | iv7 | bVII | bIIIM7", "i | bVII | bVI | V7", "i7 | i7 | iv7 | iv7"),
+            "v7 | i7",
+        ),
         Harmony("major", 0.4, ("I | vi7 | ii7 | V", "IM7 | IM7 | IVM7 | V7"), "ii7 V7 | I"),
     ),
     drums=(
@@ -26,7 +31,12 @@ DISCO = Genre(
                 "open": "..x. ..x. ..x. ..x.",
                 "tambourine": "oxox oxox oxox oxox",
             },
-            {"kick": "X... X...", "snare": "x.xx xx..", "high_tom": ".... ..x.", "floor_tom": ".... ...x"},
+            {
+                "kick": "X... X...",
+                "snare": "x.xx xx..",
+                "high_tom": ".... ..x.",
+                "floor_tom": ".... ...x",
+            },
         ),
     ),
     bass=("1.8. 1.8. 1.8. 1.8.", "1.81 .181 .181 .1a."),

@@ -31,7 +31,15 @@ FOLK = Genre(
     bass=("1- .. 5- ..", "1- .. 5- .a", "1- .. ..", "1- .. 5.", "1 . . 5 . ."),
     chords=("x. xo .o xo", ".. x. .. x.", "X. xo xo xo", "X. xo xo", "X . o x . o"),
     arpeggio=("13 24 13 24", "12 34 32 34", "13 24 32", "1 2 3 4 3 2"),
-    tune=("x- xx x- xx", "xx xx xx x-", "x- x- x- --", "x- xx x-", "x- -- xx", "x x x x - x", "x - x x - -"),
+    tune=(
+        "x- xx x- xx",
+        "xx xx xx x-",
+        "x- x- x- --",
+        "x- xx x-",
+        "x- -- xx",
+        "x x x x - x",
+        "x - x x - -",
+    ),
     instruments={
         "lead": ("fiddle", "flute", "harmonica", "accordion"),
         "bass": ("upright bass", "bass guitar"),

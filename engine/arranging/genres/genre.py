@@ -1,4 +1,5 @@
-"""What a genre is: all that the arranger knows about jazz, waltzes or techno is written in these words.
+"""What a genre is: all that the arranger knows about jazz, waltzes or techno is written in these
+words.
 
 The same tables compose the music that nano learns from and arrange the regions that users send.
 Signs of the patterns (notation.py explains beats and bars):
@@ -62,7 +63,9 @@ class Harmony(NamedTuple):
 
 
 class Drums(NamedTuple):
-    """Lines of one metre: what goes on, its light variation, and a fill for the last beats of a bar."""
+    """Lines of one metre: what goes on, its light variation, and a fill for the last beats of a
+    bar.
+    """
 
     groove: Mapping[str, str]
     variation: Mapping[str, str]

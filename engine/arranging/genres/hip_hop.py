@@ -10,14 +10,27 @@ HIP_HOP = Genre(
     human_seconds=0.006,
     loudness=0.85,
     harmonies=(
-        Harmony("minor", 0.6, ("i7 | i7 | iv7 | v7", "i | bVI | iv | V", "i7 | bVIM7 | i7 | bVIM7"), "iv7 v7 | i7"),
+        Harmony(
+            "minor",
+            0.6,
+            ("i7 | i7 | iv7 | v7", "i | bVI | iv | V", "i7 | bVIM7 | i7 | bVIM7"),
+            "iv7 v7 | i7",
+        ),
         Harmony("dorian", 0.25, ("i7 | IV7 | i7 | IV7",), "IV7 | i7"),
         Harmony("major", 0.15, ("IM7 | vi7 | ii7 | V7",), "ii7 V7 | IM7"),
     ),
     drums=(
         Drums(
-            {"kick": "X..x ...x ..X. ....", "snare": ".... X... .... X..?", "hat": "x.x. x.x. x.x. x.xo"},
-            {"kick": "X.x. ...x .xX. ....", "snare": ".... X..o .... X...", "hat": "xoxo x.x. xoxo x.xx"},
+            {
+                "kick": "X..x ...x ..X. ....",
+                "snare": ".... X... .... X..?",
+                "hat": "x.x. x.x. x.x. x.xo",
+            },
+            {
+                "kick": "X.x. ...x .xX. ....",
+                "snare": ".... X..o .... X...",
+                "hat": "xoxo x.x. xoxo x.xx",
+            },
             {"kick": "X..x ..x.", "snare": "..x. X.xx", "hat": "xxxx ...."},
         ),
     ),

@@ -10,7 +10,12 @@ HOUSE = Genre(
     human_seconds=0.001,
     loudness=0.88,
     harmonies=(
-        Harmony("minor", 0.6, ("i7 | bVIM7 | bIIIM7 | bVII", "i7 | i7 | iv7 | v7", "iv7 | v7 | i7 | i7"), "v7 | i7"),
+        Harmony(
+            "minor",
+            0.6,
+            ("i7 | bVIM7 | bIIIM7 | bVII", "i7 | i7 | iv7 | v7", "iv7 | v7 | i7 | i7"),
+            "v7 | i7",
+        ),
         Harmony("major", 0.4, ("IM7 | iii7 | IVM7 | V", "vi7 | IVM7 | I | V"), "IVM7 | IM7"),
     ),
     drums=(

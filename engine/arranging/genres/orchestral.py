@@ -8,9 +8,17 @@ ORCHESTRAL = Genre(
     loudness=0.75,
     harmonies=(
         Harmony(
-            "major", 0.5, ("I | IV | V7 | I", "I | vi | IV | V", "I | V | vi | iii | IV | I | ii | V7"), "IV V7 | I"
+            "major",
+            0.5,
+            ("I | IV | V7 | I", "I | vi | IV | V", "I | V | vi | iii | IV | I | ii | V7"),
+            "IV V7 | I",
         ),
-        Harmony("harmonic minor", 0.5, ("i | iv | V7 | i", "i | bVI | iv | V7", "i | bVI | bIII | V"), "iv V7 | i"),
+        Harmony(
+            "harmonic minor",
+            0.5,
+            ("i | iv | V7 | i", "i | bVI | iv | V7", "i | bVI | bIII | V"),
+            "iv V7 | i",
+        ),
     ),
     drums=(
         Drums(
@@ -33,9 +41,22 @@ ORCHESTRAL = Genre(
         ),
     ),
     bass=("1--- ---- 5--- ----", "1-.. 5-.. 1-.. 5-..", "1--- ---- 5---", "1 - - 5 - -"),
-    chords=("x--- ---- x--- ----", "x.x. x.x. x.x. x.x.", ".... x... x...", "x--- ---- ----", ". x x . x x"),
+    chords=(
+        "x--- ---- x--- ----",
+        "x.x. x.x. x.x. x.x.",
+        ".... x... x...",
+        "x--- ---- ----",
+        ". x x . x x",
+    ),
     arpeggio=("1234 3234 1234 3234", "12 34 32 34", "12 34 32", "1 2 3 4 3 2"),
-    tune=("x--- x-x- x--- ----", "x--x x-x- x--- x---", "x-x- x-x- x--- ----", "x- -- x-", "x- xx x-", "x - x x - -"),
+    tune=(
+        "x--- x-x- x--- ----",
+        "x--x x-x- x--- x---",
+        "x-x- x-x- x--- ----",
+        "x- -- x-",
+        "x- xx x-",
+        "x - x x - -",
+    ),
     instruments={
         "lead": ("violin", "oboe", "french horn", "string ensemble"),
         "bass": ("cello", "upright bass"),

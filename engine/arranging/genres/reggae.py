@@ -9,12 +9,25 @@ REGGAE = Genre(
     human_seconds=0.007,
     harmonies=(
         Harmony("major", 0.5, ("I | I | IV | V", "I | V | vi | IV", "I | ii | I | ii"), "IV V | I"),
-        Harmony("minor", 0.5, ("i | i | iv | i", "i | bVII | i | bVII", "i | iv | bVII | bIII"), "iv v | i"),
+        Harmony(
+            "minor",
+            0.5,
+            ("i | i | iv | i", "i | bVII | i | bVII", "i | iv | bVII | bIII"),
+            "iv v | i",
+        ),
     ),
     drums=(
         Drums(  # one drop: nothing on one and three
-            {"kick": ".... X... .... X...", "rim": ".... x... .... x...", "hat": "x.x. x.x. x.xo x.x."},
-            {"kick": "x... X... x... X...", "rim": "...x x... ..x. x...", "hat": "x.x. x.x. x.x. x.x."},
+            {
+                "kick": ".... X... .... X...",
+                "rim": ".... x... .... x...",
+                "hat": "x.x. x.x. x.xo x.x.",
+            },
+            {
+                "kick": "x... X... x... X...",
+                "rim": "...x x... ..x. x...",
+                "hat": "x.x. x.x. x.x. x.x.",
+            },
             {"snare": "..xx x...", "timbale": "x... .xx.", "kick": ".... X..."},
         ),
     ),

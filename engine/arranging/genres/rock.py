@@ -10,18 +10,38 @@ ROCK = Genre(
     harmonies=(
         Harmony("major", 0.4, ("I | V | vi | IV", "I | IV | V | IV", "I | I | IV | V"), "IV V | I"),
         Harmony("mixolydian", 0.25, ("I | bVII | IV | I", "I | I | bVII | IV"), "bVII IV | I"),
-        Harmony("minor", 0.35, ("i | bVI | bIII | bVII", "i | bVII | bVI | bVII", "i | i | iv | v"), "bVI bVII | i"),
+        Harmony(
+            "minor",
+            0.35,
+            ("i | bVI | bIII | bVII", "i | bVII | bVI | bVII", "i | i | iv | v"),
+            "bVI bVII | i",
+        ),
     ),
     drums=(
         Drums(
             {"kick": "X. .. Xx ..", "snare": ".. X. .. X.", "hat": "xo xo xo xo"},
-            {"kick": "X. .x Xx ..", "snare": ".. X. .. X.", "hat": "xo xo xo x.", "open": ".. .. .. .x"},
-            {"snare": "X.x. ....", "high_tom": ".... xx..", "floor_tom": ".... ..xx", "kick": "x... x..."},
+            {
+                "kick": "X. .x Xx ..",
+                "snare": ".. X. .. X.",
+                "hat": "xo xo xo x.",
+                "open": ".. .. .. .x",
+            },
+            {
+                "snare": "X.x. ....",
+                "high_tom": ".... xx..",
+                "floor_tom": ".... ..xx",
+                "kick": "x... x...",
+            },
         ),
         Drums(
             {"kick": "X. .. .x", "snare": ".. X. X.", "hat": "xo xo xo"},
             {"kick": "X. .x ..", "snare": ".. X. X.", "hat": "xo xo xo"},
-            {"snare": "xx.. ..xx", "high_tom": "..xx ....", "floor_tom": ".... xx..", "kick": "x... x..."},
+            {
+                "snare": "xx.. ..xx",
+                "high_tom": "..xx ....",
+                "floor_tom": ".... xx..",
+                "kick": "x... x...",
+            },
         ),
     ),
     bass=("11 11 11 11", "1- -1 1- 15", "1. 11 .1 1a", "11 11 11"),

@@ -7,7 +7,12 @@ SALSA = Genre(  # counted slowly: a bar here is two of the dancers'
     human_seconds=0.005,
     loudness=0.85,
     harmonies=(
-        Harmony("minor", 0.6, ("i | iv | V7 | iv", "i | bVII | bVI | V7", "i iv | V7 i | i iv | V7 i"), "iv V7 | i"),
+        Harmony(
+            "minor",
+            0.6,
+            ("i | iv | V7 | iv", "i | bVII | bVI | V7", "i iv | V7 i | i iv | V7 i"),
+            "iv V7 | i",
+        ),
         Harmony("major", 0.4, ("I | IV | V7 | IV", "I vi | ii V7 | I vi | ii V7"), "ii V7 | I"),
     ),
     drums=(

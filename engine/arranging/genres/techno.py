@@ -7,7 +7,9 @@ TECHNO = Genre(
     human_seconds=0.001,
     loudness=0.9,
     harmonies=(
-        Harmony("minor", 0.6, ("i | i | i | i", "i | i | bVI | bVII", "i | i | bIII | bVII"), "bVII | i"),
+        Harmony(
+            "minor", 0.6, ("i | i | i | i", "i | i | bVI | bVII", "i | i | bIII | bVII"), "bVII | i"
+        ),
         Harmony("phrygian", 0.25, ("i | i | bII | i",), "bII | i"),
         Harmony("dorian", 0.15, ("i7 | i7 | i7 | IV7",), "IV7 | i7"),
     ),

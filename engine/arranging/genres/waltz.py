@@ -9,10 +9,19 @@ WALTZ = Genre(
         Harmony(
             "major",
             0.65,
-            ("I | I | V7 | V7 | V7 | V7 | I | I", "I | vi | ii | V7", "I | I7 | IV | iv | I | V7 | I | V7"),
+            (
+                "I | I | V7 | V7 | V7 | V7 | I | I",
+                "I | vi | ii | V7",
+                "I | I7 | IV | iv | I | V7 | I | V7",
+            ),
             "V7 | I",
         ),
-        Harmony("harmonic minor", 0.35, ("i | i | iv | iv | V7 | V7 | i | V7", "i | V7 | V7 | i"), "V7 | i"),
+        Harmony(
+            "harmonic minor",
+            0.35,
+            ("i | i | iv | iv | V7 | V7 | i | V7", "i | V7 | V7 | i"),
+            "V7 | i",
+        ),
     ),
     drums=(
         Drums(

@@ -1,4 +1,6 @@
-"""The bridge to AbletonOSC against a double that answers with the literal messages of AbletonOSC, and a real server."""
+"""The bridge to AbletonOSC against a double that answers with the literal messages of AbletonOSC,
+and a real server.
+"""
 
 import functools
 from pathlib import Path
@@ -12,8 +14,10 @@ bridge = script(Path(__file__).parents[3] / "clients" / "ableton" / "retimbre_ab
 
 
 class AbletonOSC:
-    """A Live Set as AbletonOSC shows it. Getters answer on their own address at `reply_port`, indices first, and
-    True and False as OSC's T and F; methods and setters answer nothing; what is unknown is only logged."""
+    """A Live Set as AbletonOSC shows it. Getters answer on their own address at `reply_port`,
+    indices first, and True and False as OSC's T and F; methods and setters answer nothing; what
+    is unknown is only logged.
+    """
 
     def __init__(self, clip, can_place=True):
         self.tracks = [{"name": "1", "slots": {2: clip}, "arrangement": []}]
@@ -73,8 +77,17 @@ class AbletonOSC:
 
 @pytest.fixture
 def clip(media, tmp_path):
-    return {"file_path": str(media / "region.wav"), "is_audio_clip": True, "warping": False, "pitch_coarse": 0,
-            "pitch_fine": 0.0, "loop_start": 0.0, "loop_end": FRAMES / RATE_HZ, "gain": 0.4, "name": "solo"}
+    return {
+        "file_path": str(media / "region.wav"),
+        "is_audio_clip": True,
+        "warping": False,
+        "pitch_coarse": 0,
+        "pitch_fine": 0.0,
+        "loop_start": 0.0,
+        "loop_end": FRAMES / RATE_HZ,
+        "gain": 0.4,
+        "name": "solo",
+    }
 
 
 @pytest.fixture
@@ -90,8 +103,17 @@ def run(live, server_port):
 
 
 def _run(live, server_port, *words):
-    code = bridge.main([*words, "--port", str(server_port), "--live-port", str(live.listener.port),
-                        "--reply-port", str(live.reply_port)])
+    code = bridge.main(
+        [
+            *words,
+            "--port",
+            str(server_port),
+            "--live-port",
+            str(live.listener.port),
+            "--reply-port",
+            str(live.reply_port),
+        ]
+    )
     live.listener.close()  # setters are not answered: until here all that was sent has been heard
     return code
 
@@ -100,7 +122,9 @@ def test_the_stem_lands_on_a_new_track_in_the_same_scene(run, live, capsys):
     assert run("copy into a violin") == 0
     new = live.tracks[1]
     stem = new["slots"][2]
-    assert new["name"] == "copy into a violin" and soundfile.info(stem["file_path"]).frames == FRAMES
+    assert (
+        new["name"] == "copy into a violin" and soundfile.info(stem["file_path"]).frames == FRAMES
+    )
     assert (stem["warping"], stem["gain"]) == (0, pytest.approx(0.4))
     assert capsys.readouterr().out.strip() == stem["file_path"]
 
@@ -118,7 +142,9 @@ def test_a_beat_places_it_in_the_arrangement(run, live):
     assert live.tracks[1]["arrangement"] == [17.5] and not live.tracks[1]["slots"]
 
 
-def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left(run, live, capsys, monkeypatch):
+def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left(
+    run, live, capsys, monkeypatch
+):
     monkeypatch.setattr(bridge, "SETTLE_SECONDS", 0.3)
     live.can_place = False
     assert run("copy") == 1
@@ -127,11 +153,14 @@ def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left
     assert len(live.tracks) == 1
 
 
-@pytest.mark.parametrize(("facts", "why"), [
-    ({"warping": True}, "switch Warp off"),
-    ({"pitch_coarse": 3}, "transposed"),
-    ({"is_audio_clip": False}, "MIDI"),
-])
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"warping": True}, "switch Warp off"),
+        ({"pitch_coarse": 3}, "transposed"),
+        ({"is_audio_clip": False}, "MIDI"),
+    ],
+)
 def test_a_clip_whose_file_is_not_what_is_heard_is_refused(run, live, clip, capsys, facts, why):
     clip |= facts
     assert run("copy") == 1

@@ -1,4 +1,5 @@
-"""The action in a real Ardour session, by Ardour's own headless Lua tool; `retimbre job` and the server are real.
+"""The action in a real Ardour session, by Ardour's own headless Lua tool; `retimbre job` and the
+server are real.
 
 Windows are doubles: the selection, the dialogs, and the editor's import.
 """
@@ -16,7 +17,8 @@ from tests.clients.studio import PATIENCE_SECONDS, needed
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[2] / "clients" / "ardour" / "retimbre.lua"
-POSITION, FRAMES, RATE_HZ = 12_345, 30_871, 44_100  # as in session.lua; 0.7 s, and neither a multiple of anything
+# as in session.lua; 0.7 s, and neither a multiple of anything
+POSITION, FRAMES, RATE_HZ = 12_345, 30_871, 44_100
 
 
 class Region(NamedTuple):
@@ -32,10 +34,10 @@ class Outcome(NamedTuple):
     regions: list
 
     def said(self, word):
-        return [line[len(word) + 1:] for line in self.lines if line.startswith(f"{word} ")]
+        return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
 
 
-WORDS = "copy \"that\" $HOME; it's `50 %` ä"
+WORDS = 'copy "that" $HOME; it\'s `50 %` ä'
 PARTS = {  # what is different about each run of the action, one after the other in one session
     "left": {},
     "nothing": {"text": "copy", "nothing": 1},
@@ -61,13 +63,31 @@ def outcomes(retimbre, folder):
     tool = needed("ardour7-lua", "ardour")
     words = []
     for facts in PARTS.values():
-        words += ["then", *(f"{key}={value}" for key, value in {**facts, "program": retimbre}.items())]
-    done = subprocess.run([tool, str(HERE / "session.lua"), str(SCRIPT), f"{sys.executable} {HERE / 'fill.py'}",
-                           str(folder), *words[1:]], capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
-    assert done.returncode == 0 and "Error" not in done.stdout + done.stderr, done.stdout + done.stderr
+        words += [
+            "then",
+            *(f"{key}={value}" for key, value in {**facts, "program": retimbre}.items()),
+        ]
+    done = subprocess.run(
+        [
+            tool,
+            str(HERE / "session.lua"),
+            str(SCRIPT),
+            f"{sys.executable} {HERE / 'fill.py'}",
+            str(folder),
+            *words[1:],
+        ],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0 and "Error" not in done.stdout + done.stderr, (
+        done.stdout + done.stderr
+    )
     parts = [part.splitlines() for part in done.stdout.split("part\n")[1:]]
-    return {name: Outcome(lines, [_region(line) for line in lines if line.startswith("region ")])
-            for name, lines in zip(PARTS, parts, strict=True)}
+    return {
+        name: Outcome(lines, [_region(line) for line in lines if line.startswith("region ")])
+        for name, lines in zip(PARTS, parts, strict=True)
+    }
 
 
 def _region(line):
@@ -78,22 +98,34 @@ def _region(line):
 @pytest.fixture
 def job(folder):
     """job("good", "request"): the text of that file of that part's job."""
+
     def job(part, ending):
-        return (folder / "song" / "export" / f"retimbre-{ORDER.index(part) + 1}.{ending}").read_text()
+        return (
+            folder / "song" / "export" / f"retimbre-{ORDER.index(part) + 1}.{ending}"
+        ).read_text()
+
     return job
 
 
 @pytest.fixture
 def sent(folder):
     """sent("good"): samples and rate of what that part sent out."""
+
     def sent(part):
-        return soundfile.read(folder / "song" / "export" / f"retimbre-{ORDER.index(part) + 1}-region.wav")
+        return soundfile.read(
+            folder / "song" / "export" / f"retimbre-{ORDER.index(part) + 1}-region.wav"
+        )
+
     return sent
 
 
 def test_the_stem_lies_on_a_new_track_at_the_same_sample(outcomes):
     old, new = outcomes["good"].regions
-    assert (new.position, new.frames, new.gain) == (old.position, old.frames, old.gain) == (POSITION, FRAMES, 0.5)
+    assert (
+        (new.position, new.frames, new.gain)
+        == (old.position, old.frames, old.gain)
+        == (POSITION, FRAMES, 0.5)
+    )
     assert new.track != old.track
     assert outcomes["good"].said("import")[0].startswith(f"{POSITION} 2 {FRAMES} ")
     assert np.array_equal(soundfile.read(new.file)[0], soundfile.read(old.file)[0])
@@ -109,29 +141,39 @@ def test_what_goes_out_is_the_region_to_the_sample(outcomes, sent):
 def test_a_range_narrows_the_region(outcomes, sent):
     new = outcomes["narrow"].regions[-1]
     assert (new.position, new.frames) == (POSITION + 10_001, 10_003)
-    assert np.allclose(sent("narrow")[0][:, 0], np.linspace(-0.5, 0.5, FRAMES)[10_001:20_004], atol=1e-6)
+    assert np.allclose(
+        sent("narrow")[0][:, 0], np.linspace(-0.5, 0.5, FRAMES)[10_001:20_004], atol=1e-6
+    )
 
 
 def test_words_style_seed_and_tempo_travel_and_are_remembered(outcomes, job, folder):
     assert {f"text {WORDS}", "preset harp 0.7 choir 0.3", "seed 5", "tempo 120.000000"} <= set(
-        job("good", "request").splitlines())
+        job("good", "request").splitlines()
+    )
     assert "text copy" in (folder / "retimbre").read_text(), "the last one's"
 
 
-@pytest.mark.parametrize(("part", "why"), [
-    ("nothing", "Select an audio region"),
-    ("sandboxed", "sandbox"),
-    ("wordless", "Say in words"),
-    ("failing", "out_of_memory as you wished"),
-    ("refusing", "did not import the stem"),
-])
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ("nothing", "Select an audio region"),
+        ("sandboxed", "sandbox"),
+        ("wordless", "Say in words"),
+        ("failing", "out_of_memory as you wished"),
+        ("refusing", "did not import the stem"),
+    ],
+)
 def test_what_went_wrong_is_said_in_words(outcomes, part, why):
     assert why in outcomes[part].said("message")[0] and len(outcomes[part].regions) == 1
 
 
 def test_cancel_stops_the_job_and_leaves_the_session_alone(outcomes, job):
     cancelled = outcomes["cancelled"]
-    assert len(cancelled.regions) == 1 and not cancelled.said("message") and cancelled.said("window") == ["closed"]
+    assert (
+        len(cancelled.regions) == 1
+        and not cancelled.said("message")
+        and cancelled.said("window") == ["closed"]
+    )
     assert "fail cancelled" in job("cancelled", "log")
 
 

@@ -1,4 +1,6 @@
-"""The bridge to DrivenByMoss: its bytes heard by liblo, and the whole way against a double and a real server."""
+"""The bridge to DrivenByMoss: its bytes heard by liblo, and the whole way against a double and a
+real server.
+"""
 
 import contextlib
 import select
@@ -41,9 +43,19 @@ def bitwig():
 @pytest.fixture
 def run(bitwig, media, server_port):
     def run(text, track=2, clip=1, audio=None):
-        return bridge.main([str(audio or media / "region.wav"), text, f"--track={track}", f"--clip={clip}", "--seed=5",
-                            f"--port={server_port}", f"--bitwig-port={bitwig.listener.port}",
-                            f"--listen-port={bitwig.send_port}"])
+        return bridge.main(
+            [
+                str(audio or media / "region.wav"),
+                text,
+                f"--track={track}",
+                f"--clip={clip}",
+                "--seed=5",
+                f"--port={server_port}",
+                f"--bitwig-port={bitwig.listener.port}",
+                f"--listen-port={bitwig.send_port}",
+            ]
+        )
+
     return run
 
 
@@ -56,7 +68,9 @@ def test_the_stem_is_loaded_into_the_slot(run, bitwig, capsys):
 
 def test_another_osc_library_reads_the_same_message(tmp_path):
     port = free_port()
-    dump = subprocess.Popen([needed("oscdump", "liblo-tools"), "-L", str(port)], stdout=subprocess.PIPE, text=True)
+    dump = subprocess.Popen(
+        [needed("oscdump", "liblo-tools"), "-L", str(port)], stdout=subprocess.PIPE, text=True
+    )
     file = tmp_path / "a stem é.wav"
     with contextlib.closing(dump.stdout), bridge.Bitwig(port, free_port()) as bitwig:
         while not select.select([dump.stdout], [], [], 0.05)[0]:  # it does not say when it listens

@@ -24,11 +24,26 @@ def play(server_port, tmp_path):  # noqa: F811
 
     def play(patcher, steps, **scenario):
         path = tmp_path / "scenario.json"
-        path.write_text(json.dumps({"patcher": patcher, "steps": steps, "folder": str(CLIENT), "port": server_port,
-                                    "tick": 50, **scenario}))
-        done = subprocess.run([node, str(Path(__file__).with_name("double.js")), str(path)], capture_output=True,
-                              text=True, timeout=PATIENCE_SECONDS)
+        path.write_text(
+            json.dumps(
+                {
+                    "patcher": patcher,
+                    "steps": steps,
+                    "folder": str(CLIENT),
+                    "port": server_port,
+                    "tick": 50,
+                    **scenario,
+                }
+            )
+        )
+        done = subprocess.run(
+            [node, str(Path(__file__).with_name("double.js")), str(path)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
         records = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == 0, done.stderr
         return records
+
     return play

@@ -1,4 +1,6 @@
-"""The generated patches: they are what the script writes, and every object and cord is one that Max documents."""
+"""The generated patches: they are what the script writes, and every object and cord is one that Max
+documents.
+"""
 
 import json
 import re
@@ -8,11 +10,31 @@ import pytest
 
 from tests.clients.max.conftest import CLIENT
 
-# Where the reference does not list the ports: udpsend's only inlet; sfplay~ with two channels, and a bang at the end.
+# Where the reference does not list the ports: udpsend's only inlet; sfplay~ with two channels, and
+# a bang at the end.
 UNDOCUMENTED_PORTS = {"udpsend": (1, 0), "sfplay~": (2, 3)}
-EXTRA_ATTRIBUTES = {"text", "items", "varname", "parameter_enable", "index", "comment", "presentation",
-                    "saved_attribute_attributes", "fontsize", "ignoreclick"}  # every box may have these
-BOX_KEYS = {"id", "maxclass", "numinlets", "numoutlets", "outlettype", "patching_rect", "presentation_rect"}
+EXTRA_ATTRIBUTES = {
+    "text",
+    "items",
+    "varname",
+    "parameter_enable",
+    "index",
+    "comment",
+    "presentation",
+    # every box may have these
+    "saved_attribute_attributes",
+    "fontsize",
+    "ignoreclick",
+}
+BOX_KEYS = {
+    "id",
+    "maxclass",
+    "numinlets",
+    "numoutlets",
+    "outlettype",
+    "patching_rect",
+    "presentation_rect",
+}
 
 
 def device():
@@ -24,7 +46,7 @@ def patcher_of(container):
     chunks, place = {}, 0
     while place < len(container):
         name, length = struct.unpack_from("<4sI", container, place)
-        chunks[name] = container[place + 8:place + 8 + length]
+        chunks[name] = container[place + 8 : place + 8 + length]
         assert len(chunks[name]) == length
         place += 8 + length
     assert list(chunks) == [b"ampf", b"meta", b"ptch"] and chunks[b"ampf"] == b"aaaa"
@@ -32,8 +54,11 @@ def patcher_of(container):
 
 
 def patchers():
-    return {"abstraction": json.loads((CLIENT / "retimbre.maxpat").read_bytes())["patcher"],
-            "help": json.loads((CLIENT / "retimbre.maxhelp").read_bytes())["patcher"], "device": device()}
+    return {
+        "abstraction": json.loads((CLIENT / "retimbre.maxpat").read_bytes())["patcher"],
+        "help": json.loads((CLIENT / "retimbre.maxhelp").read_bytes())["patcher"],
+        "device": device(),
+    }
 
 
 @pytest.fixture(params=patchers())
@@ -57,7 +82,10 @@ def test_the_committed_files_are_what_the_script_writes(build):
 def test_every_cord_joins_two_ports_that_are_there(patcher):
     boxes = boxes_of(patcher)
     for line in patcher["lines"]:
-        (source, outlet), (target, inlet) = line["patchline"]["source"], line["patchline"]["destination"]
+        (source, outlet), (target, inlet) = (
+            line["patchline"]["source"],
+            line["patchline"]["destination"],
+        )
         assert outlet < boxes[source]["numoutlets"] and inlet < boxes[target]["numinlets"]
 
 
@@ -70,7 +98,8 @@ def test_every_object_has_the_ports_that_the_reference_gives_it(patcher):
     porttypes = pytest.importorskip("py2max.maxref.porttypes")
     for box in boxes_of(patcher).values():
         kind = kind_of(box)
-        if kind in ("js", "retimbre", "inlet", "outlet"):  # their ports are their scripts' and patches' own
+        # their ports are their scripts' and patches' own
+        if kind in ("js", "retimbre", "inlet", "outlet"):
             continue
         expected = UNDOCUMENTED_PORTS.get(kind) or porttypes.port_counts(kind, box.get("text"))
         if kind not in ("prepend", "route", "unpack", "trigger"):
@@ -83,11 +112,20 @@ def test_every_cord_carries_what_its_inlet_takes(patcher):
     maxref = pytest.importorskip("py2max.maxref")
     boxes = boxes_of(patcher)
     for line in patcher["lines"]:
-        (source, outlet), (target, inlet) = line["patchline"]["source"], line["patchline"]["destination"]
+        (source, outlet), (target, inlet) = (
+            line["patchline"]["source"],
+            line["patchline"]["destination"],
+        )
         kinds = kind_of(boxes[source]), kind_of(boxes[target])
         if not {"js", "retimbre", "udpsend"} & set(kinds):
-            fits, why = maxref.validate_connection(kinds[0], outlet, kinds[1], inlet, boxes[source].get("text"),
-                                                   boxes[target].get("text"))
+            fits, why = maxref.validate_connection(
+                kinds[0],
+                outlet,
+                kinds[1],
+                inlet,
+                boxes[source].get("text"),
+                boxes[target].get("text"),
+            )
             assert fits, why
 
 
@@ -102,20 +140,26 @@ def test_every_object_and_attribute_is_documented(patcher):
         assert not unknown, (kind_of(box), unknown)
 
 
-@pytest.mark.parametrize(("script", "box"), [("retimbre.js", "js retimbre.js"),
-                                             ("retimbre-live.js", "js retimbre-live.js")])
+@pytest.mark.parametrize(
+    ("script", "box"),
+    [("retimbre.js", "js retimbre.js"), ("retimbre-live.js", "js retimbre-live.js")],
+)
 def test_a_scripts_ports_are_its_boxes(script, box):
     text = (CLIENT / script).read_text()
-    ports = tuple(int(re.search(rf"^{name} = (\d+);", text, re.M)[1]) for name in ("inlets", "outlets"))
+    ports = tuple(
+        int(re.search(rf"^{name} = (\d+);", text, re.M)[1]) for name in ("inlets", "outlets")
+    )
     [found] = [one for one in boxes_of(device()).values() if one.get("text") == box]
     assert (found["numinlets"], found["numoutlets"]) == ports
 
 
 def test_what_is_shown_in_the_device_fits_and_does_not_overlap():
-    shown = [box["presentation_rect"] for box in boxes_of(device()).values() if box.get("presentation")]
+    shown = [
+        box["presentation_rect"] for box in boxes_of(device()).values() if box.get("presentation")
+    ]
     for index, (x, y, width, height) in enumerate(shown):
         assert x + width <= 560 and y + height <= 169
-        for other_x, other_y, other_width, other_height in shown[index + 1:]:
+        for other_x, other_y, other_width, other_height in shown[index + 1 :]:
             across = min(x + width, other_x + other_width) - max(x, other_x)
             down = min(y + height, other_y + other_height) - max(y, other_y)
             assert across <= 0 or down <= 0, ((x, y), (other_x, other_y))

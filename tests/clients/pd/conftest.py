@@ -29,7 +29,9 @@ def server_port(folder, tmp_path_factory):
 @pytest.fixture
 def pure_data():
     """pure_data(port): a Pd whose two [retimbre] both have their link to the server at that port."""
-    command = shutil.which("pd") or pytest.skip("pd is not installed; Debian has it in puredata-core")
+    command = shutil.which("pd") or pytest.skip(
+        "pd is not installed; Debian has it in puredata-core"
+    )
     opened = []
 
     def open_patch(port):
@@ -38,6 +40,7 @@ def pure_data():
             pd.say(who, "server", "127.0.0.1", port)
             pd.expect(who, "rest", "link", "1")
         return pd
+
     yield open_patch
     for pd in opened:
         pd.close()
@@ -52,25 +55,33 @@ def pd(pure_data, server_port):
 def tones(folder):
     """Two decaying tones, each sample of which a float carries whole: (frames, 2)."""
     seconds = np.arange(FRAMES) / RATE_HZ
-    tones = np.stack([np.sin(2 * np.pi * hz * seconds) * np.exp(-seconds) / 2 for hz in (440, 660)], axis=1)
+    tones = np.stack(
+        [np.sin(2 * np.pi * hz * seconds) * np.exp(-seconds) / 2 for hz in (440, 660)], axis=1
+    )
     return tones.astype(np.float32)
 
 
 @pytest.fixture
 def fill(folder):
-    """fill(pd, samples, *arrays): the samples are in the arrays, a column each, and the arrays as long as they."""
+    """fill(pd, samples, *arrays): the samples are in the arrays, a column each, and the arrays as
+    long as they.
+    """
+
     def fill(pd, samples, *arrays):
         soundfile.write(folder / "fill.wav", samples, RATE_HZ, subtype="FLOAT")
         assert pd.sound("read", "-resize", folder / "fill.wav", *arrays) == len(samples)
+
     return fill
 
 
 @pytest.fixture
 def content(folder):
     """content(pd, *arrays): their samples, (frames, arrays)."""
+
     def content(pd, *arrays):
         frames = pd.sound("write", "-bytes", 4, folder / "content.wav", *arrays)
         samples = soundfile.read(folder / "content.wav", dtype="float32", always_2d=True)[0]
         assert len(samples) == frames
         return samples
+
     return content

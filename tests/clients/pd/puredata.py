@@ -21,11 +21,30 @@ class PureData:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(PATIENCE_SECONDS)
             self._process = subprocess.Popen(
-                [command, "-nogui", "-noaudio", "-nomidi", "-noprefs", "-stderr", "-r", "44100", "-path", str(CLIENT),
-                 "-open", str(DRIVER), "-send", f"start {server.getsockname()[1]}"],
-                stderr=subprocess.PIPE, text=True)
+                [
+                    command,
+                    "-nogui",
+                    "-noaudio",
+                    "-nomidi",
+                    "-noprefs",
+                    "-stderr",
+                    "-r",
+                    "44100",
+                    "-path",
+                    str(CLIENT),
+                    "-open",
+                    str(DRIVER),
+                    "-send",
+                    f"start {server.getsockname()[1]}",
+                ],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             self._connection, _ = server.accept()
-        self._ears = [threading.Thread(target=self._hear_console), threading.Thread(target=self._hear)]
+        self._ears = [
+            threading.Thread(target=self._hear_console),
+            threading.Thread(target=self._hear),
+        ]
         for ear in self._ears:
             ear.start()
 
@@ -33,10 +52,14 @@ class PureData:
         self.console.extend(line.rstrip() for line in self._process.stderr)
 
     def _hear(self):
-        """FUDI: spaces between words, a backslash before a space inside one, a semicolon at the end."""
+        """FUDI: spaces between words, a backslash before a space inside one, a semicolon at the
+        end.
+        """
         with self._connection.makefile(encoding="utf-8") as lines:
             for line in lines:
-                words = [re.sub(r"\\(.)", r"\1", word) for word in SEPARATOR.split(line.rstrip(";\n"))]
+                words = [
+                    re.sub(r"\\(.)", r"\1", word) for word in SEPARATOR.split(line.rstrip(";\n"))
+                ]
                 with self._news:
                     self.messages.append(words)
                     self._news.notify_all()
@@ -48,7 +71,9 @@ class PureData:
 
     def all(self, *first):
         """What followed `first`, of every message that began so."""
-        return [words[len(first):] for words in self.messages if words[:len(first)] == list(first)]
+        return [
+            words[len(first) :] for words in self.messages if words[: len(first)] == list(first)
+        ]
 
     def expect(self, *first, count=1):
         """What followed `first` in the `count`th message that began so."""

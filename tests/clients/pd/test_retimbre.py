@@ -1,4 +1,6 @@
-"""[retimbre] in a real Pd, against a real server: what goes out of arrays, what comes back into them, and when not."""
+"""[retimbre] in a real Pd, against a real server: what goes out of arrays, what comes back into
+them, and when not.
+"""
 
 import json
 import shutil
@@ -23,7 +25,9 @@ def test_a_region_goes_out_of_an_array_and_its_stem_comes_back_into_it(pd, tones
     pd.say("a", "edit", "left", "a", "violin")
     path, rate_hz, channels, frames, stem, seed, seconds = pd.expect("a", "result")
     assert (rate_hz, channels, frames, stem) == (str(RATE_HZ), "1", str(FRAMES), "violin")
-    assert np.array_equal(content(pd, "other")[:, 0], tones[:, 0]), "as the double copies, sample for sample"
+    assert np.array_equal(content(pd, "other")[:, 0], tones[:, 0]), (
+        "as the double copies, sample for sample"
+    )
     assert not pd.all("a", "fail")
 
 
@@ -149,7 +153,9 @@ def test_two_in_one_patch_do_not_hear_each_other(pd, tones, fill, content):
     assert pd.expect("b", "rest", "get.reply", "preset") == [""]
 
 
-def test_two_patches_begin_to_count_anew_and_do_not_get_each_others_stems(pure_data, server_port, tones, fill):
+def test_two_patches_begin_to_count_anew_and_do_not_get_each_others_stems(
+    pure_data, server_port, tones, fill
+):
     paths = []
     for _ in range(2):
         pd = pure_data(server_port)
@@ -160,7 +166,9 @@ def test_two_patches_begin_to_count_anew_and_do_not_get_each_others_stems(pure_d
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_network_that_loses_packets_costs_only_time(pure_data, server_port, tones, fill, content, seed):
+def test_a_network_that_loses_packets_costs_only_time(
+    pure_data, server_port, tones, fill, content, seed
+):
     with LossyRelay(server_port, loss=0.15, seed=seed) as relay:
         pd = pure_data(relay.port)
         fill(pd, tones, "left", "right")
@@ -188,11 +196,16 @@ def test_styles_are_listed_chosen_blended_and_left_again(pd):
     pd.say("a", "presets")
     count = int(pd.expect("a", "rest", "preset", "list.end")[0])
     assert len(pd.all("a", "rest", "preset", "item")) == count > 0
-    for message, expected in ((("preset", "harp"), "harp"), (("blend", "harp", 0.7, "pan_flute", 0.3), None),
-                              (("preset",), "")):
+    for message, expected in (
+        (("preset", "harp"), "harp"),
+        (("blend", "harp", 0.7, "pan_flute", 0.3), None),
+        (("preset",), ""),
+    ):
         pd.say("a", *message)
         pd.say("a", "get", "preset")
-        value = pd.expect("a", "rest", "get.reply", "preset", count=len(pd.all("a", "rest", "get.reply")) + 1)[0]
+        value = pd.expect(
+            "a", "rest", "get.reply", "preset", count=len(pd.all("a", "rest", "get.reply")) + 1
+        )[0]
         assert expected is None or value == expected
 
 
@@ -210,9 +223,26 @@ def test_a_server_that_dies_ends_the_job_and_the_link(pure_data, tmp_path, tones
 
 @pytest.mark.parametrize("patch", sorted(CLIENT.glob("*.pd")), ids=lambda path: path.stem)
 def test_every_patch_opens_without_a_complaint(patch):
-    command = shutil.which("pd") or pytest.skip("pd is not installed; Debian has it in puredata-core")
-    done = subprocess.run([command, "-nogui", "-noaudio", "-nomidi", "-noprefs", "-stderr", "-open", str(patch),
-                           "-send", "pd quit"], capture_output=True, text=True, timeout=60)
+    command = shutil.which("pd") or pytest.skip(
+        "pd is not installed; Debian has it in puredata-core"
+    )
+    done = subprocess.run(
+        [
+            command,
+            "-nogui",
+            "-noaudio",
+            "-nomidi",
+            "-noprefs",
+            "-stderr",
+            "-open",
+            str(patch),
+            "-send",
+            "pd quit",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -1,4 +1,6 @@
-"""A server process with the double worker, clients of both faces, and a server that can lose its power."""
+"""A server process with the double worker, clients of both faces, and a server that can lose its
+power.
+"""
 
 import os
 import signal
@@ -7,8 +9,8 @@ import sys
 import time
 
 import pytest
-
 from retimbre_client import Client
+
 from server.paths import REPOSITORY, Paths, read_port_file
 from tests.peers.servers import double_command, running
 from tests.server.clients import write_wav
@@ -55,10 +57,14 @@ class Machine:
         self.paths.data.mkdir(exist_ok=True)
         self.paths.port_file.unlink(missing_ok=True)
         command = [*double_command(self.paths.data, self.root), "0", str(self.port)]
-        self.process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, start_new_session=True)
+        self.process = subprocess.Popen(
+            [sys.executable, *command], cwd=REPOSITORY, start_new_session=True
+        )
         ends_at = time.monotonic() + START_SECONDS
         while not (address := read_port_file(self.paths.port_file)):
-            assert time.monotonic() < ends_at and self.process.poll() is None, "the server did not start"
+            assert time.monotonic() < ends_at and self.process.poll() is None, (
+                "the server did not start"
+            )
             time.sleep(0.02)
         assert self.port in (0, address.port), "another program took the port meanwhile"
         self.port = address.port

@@ -1,17 +1,23 @@
 """Audio that the server cannot see goes over the wire, both ways and over both transports."""
 
 import pytest
+from retimbre_client import AsyncClient, Client, ClientError, NoServer, Refused
 
 from benchmarks.relay import LossyRelay
-from retimbre_client import AsyncClient, Client, ClientError, NoServer, Refused
 
 
 @pytest.mark.parametrize("audio_transport", ["udp", "tcp"])
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_server_elsewhere_gets_the_audio_and_gives_the_stem(port, hidden, tmp_path, transport, audio_transport):
+def test_a_server_elsewhere_gets_the_audio_and_gives_the_stem(
+    port, hidden, tmp_path, transport, audio_transport
+):
     stages = []
-    with Client(port=port, transport=transport, audio_transport=audio_transport, shares_disk=False) as client:
-        outcome = client.edit(hidden, "copy", on_progress=lambda progress: stages.append(progress.stage))
+    with Client(
+        port=port, transport=transport, audio_transport=audio_transport, shares_disk=False
+    ) as client:
+        outcome = client.edit(
+            hidden, "copy", on_progress=lambda progress: stages.append(progress.stage)
+        )
         fetched = client.fetch(outcome.stems[0], tmp_path / "stem.wav")
         assert client.manifest(outcome)["stems"][0]["frames"] == 700_000
     assert fetched.read_bytes() == hidden.read_bytes()
@@ -43,8 +49,10 @@ def test_where_tcp_cannot_be_had_audio_goes_in_datagrams(port, hidden):
 
 
 def test_a_job_can_be_cancelled_while_its_audio_is_sent(port, hidden):
-    with LossyRelay(port, loss=0.5) as relay, \
-            Client(port=relay.port, audio_transport="udp", shares_disk=False) as client:
+    with (
+        LossyRelay(port, loss=0.5) as relay,
+        Client(port=relay.port, audio_transport="udp", shares_disk=False) as client,
+    ):
         job = client.submit(hidden, "copy")
         while job.progress is None:
             with pytest.raises(TimeoutError):
@@ -64,7 +72,10 @@ def test_what_is_no_audio_is_not_sent(client, tmp_path):
 
 
 def test_the_server_gives_only_audio_of_its_own(port):
-    with Client(port=port, shares_disk=False) as client, pytest.raises(Refused, match="path_denied"):
+    with (
+        Client(port=port, shares_disk=False) as client,
+        pytest.raises(Refused, match="path_denied"),
+    ):
         client.read("/etc/passwd")
 
 

@@ -1,11 +1,11 @@
 """What is said over one connection, without sockets and with a clock of our own."""
 
 import pytest
-
-from osc_protocol import ROOT, Request, decode_packet, decode_reply, encode
 from retimbre_client.conversation import Conversation
 from retimbre_client.exchanges import QUIET_SECONDS, Job, Question, Upload, request
 from retimbre_client.values import NoServer
+
+from osc_protocol import ROOT, Request, decode_packet, decode_reply, encode
 
 SILENCE_SECONDS = 10.0
 
@@ -147,7 +147,9 @@ def test_giving_up_ends_everything_once(talk):
 
 def test_garbage_costs_a_line_of_the_log():
     logged = []
-    conversation = Conversation(introduction, lambda level, text: logged.append(text), lambda *_: None)
+    conversation = Conversation(
+        introduction, lambda level, text: logged.append(text), lambda *_: None
+    )
     conversation.hear(b"GET / HTTP/1.1\r\n", 0.0)
     assert "left unread" in logged[0]
 

@@ -1,4 +1,6 @@
-"""The small distribution: its wheel alone, in a fresh environment, runs an edit against a real server."""
+"""The small distribution: its wheel alone, in a fresh environment, runs an edit against a real
+server.
+"""
 
 import ast
 import os
@@ -31,9 +33,26 @@ def wheel(tmp_path_factory):
     """Built from a copy, because building leaves things beside the sources."""
     folder = tmp_path_factory.mktemp("checkout")
     for source in ("clients/python", "osc_protocol"):
-        shutil.copytree(REPOSITORY / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
-                    "--wheel-dir", str(folder), "./clients/python"], cwd=folder, check=True)
+        shutil.copytree(
+            REPOSITORY / source, folder / source, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+            "--wheel-dir",
+            str(folder),
+            "./clients/python",
+        ],
+        cwd=folder,
+        check=True,
+    )
     [wheel] = folder.glob("*.whl")
     return wheel
 
@@ -44,11 +63,16 @@ def test_wheel_has_the_client_and_the_protocol_and_nothing_else(wheel):
         [metadata] = [archive.read(name).decode() for name in names if name.endswith("METADATA")]
         [licence] = [archive.read(name) for name in names if name.endswith("LICENSE")]
     assert licence == (REPOSITORY / "LICENSE").read_bytes()
-    ours = {str(path.relative_to(folder)) for folder in (REPOSITORY, REPOSITORY / "clients" / "python")
-            for package in ("osc_protocol", "retimbre_client") for path in folder.glob(f"{package}/*.py")}
+    ours = {
+        str(path.relative_to(folder))
+        for folder in (REPOSITORY, REPOSITORY / "clients" / "python")
+        for package in ("osc_protocol", "retimbre_client")
+        for path in folder.glob(f"{package}/*.py")
+    }
     assert {name for name in names if ".dist-info/" not in name} == ours
     assert [line for line in metadata.splitlines() if line.startswith("Requires-Dist")] == [
-        "Requires-Dist: python-osc>=1.9"]
+        "Requires-Dist: python-osc>=1.9"
+    ]
 
 
 def test_an_edit_runs_from_a_fresh_environment(wheel, port, audio, tmp_path):
@@ -59,8 +83,13 @@ def test_an_edit_runs_from_a_fresh_environment(wheel, port, audio, tmp_path):
         archive.extractall(site)
     shutil.copytree(Path(pythonosc.__file__).parent, site / "pythonosc")
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    ran = subprocess.run([python, "-I", "-c", EDIT, str(port), str(audio)], cwd=tmp_path, capture_output=True,
-                         text=True, timeout=60)
+    ran = subprocess.run(
+        [python, "-I", "-c", EDIT, str(port), str(audio)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.stdout.split("\n")[:2] == ["4800", "[]"], ran.stderr
 
 

@@ -1,23 +1,35 @@
-"""Every example of docs/clients/python.md and of the distribution's README runs, in the order of the page."""
+"""Every example of docs/clients/python.md and of the distribution's README runs, in the order of
+the page.
+"""
 
 import re
 import shutil
 
 import pytest
-
 from retimbre_client import AsyncClient
+
 from server.paths import REPOSITORY
 
-PAGES = (REPOSITORY / "docs" / "clients" / "python.md", REPOSITORY / "clients" / "python" / "README.md")
-EXAMPLES = [(page.name, at, code) for page in PAGES
-            for at, code in enumerate(re.findall(r"```python\n(.+?)```", page.read_text(encoding="utf-8"), re.DOTALL))]
-STEMS = {("python.md", 0): 1, ("python.md", 1): 3, ("README.md", 0): 1}  # files that an example leaves
+PAGES = (
+    REPOSITORY / "docs" / "clients" / "python.md",
+    REPOSITORY / "clients" / "python" / "README.md",
+)
+EXAMPLES = [
+    (page.name, at, code)
+    for page in PAGES
+    for at, code in enumerate(
+        re.findall(r"```python\n(.+?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+# files that an example leaves
+STEMS = {("python.md", 0): 1, ("python.md", 1): 3, ("README.md", 0): 1}
 
 
 @pytest.mark.parametrize(("page", "at", "code"), EXAMPLES)
 def test_example_runs(port, audio, tmp_path, monkeypatch, capsys, page, at, code):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(AsyncClient.__init__, "__defaults__", ("127.0.0.1", port))  # ours is not on the usual port
+    # ours is not on the usual port
+    monkeypatch.setattr(AsyncClient.__init__, "__defaults__", ("127.0.0.1", port))
     shutil.copyfile(audio, "solo.wav")
     exec(compile(code, f"{page} example {at}", "exec"), {})
     stems = [path for path in tmp_path.iterdir() if path.name != "solo.wav"]

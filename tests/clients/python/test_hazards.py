@@ -4,9 +4,9 @@ import asyncio
 import os
 
 import pytest
+from retimbre_client import AsyncClient, Client, NoServer, Refused
 
 from benchmarks.relay import LossyRelay
-from retimbre_client import AsyncClient, Client, NoServer, Refused
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
@@ -17,8 +17,10 @@ async def until(is_so):
 
 
 def test_where_every_fifth_datagram_is_lost_nothing_else_is(port, audio, hidden):
-    with LossyRelay(port, loss=0.2, seed=3) as relay, \
-            Client(port=relay.port, audio_transport="udp", connect_seconds=20) as client:
+    with (
+        LossyRelay(port, loss=0.2, seed=3) as relay,
+        Client(port=relay.port, audio_transport="udp", connect_seconds=20) as client,
+    ):
         jobs = [client.submit(audio, "copy", seed=seed, takes=2) for seed in range(4)]
         assert [len(job.wait().stems) for job in jobs] == [2, 2, 2, 2]
         assert len(client.presets()) > 20
@@ -29,7 +31,9 @@ def test_where_every_fifth_datagram_is_lost_nothing_else_is(port, audio, hidden)
 
 
 @TRANSPORTS
-async def test_what_waited_goes_on_after_a_power_cut_and_what_ran_says_so(machine, audio, transport):
+async def test_what_waited_goes_on_after_a_power_cut_and_what_ran_says_so(
+    machine, audio, transport
+):
     async with AsyncClient(port=machine.port, transport=transport) as client:
         ran, waited = client.submit(audio, "slow 100"), client.submit(audio, "copy", seed=4)
         await until(lambda: ran.progress)
@@ -96,8 +100,10 @@ def test_heartbeats_keep_a_job_whose_worker_says_nothing(machine, audio):
 
 
 def test_closing_waits_until_the_server_has_what_was_submitted(port, audio):
-    with LossyRelay(port, loss=0.6, seed=1) as relay, \
-            Client(port=relay.port, name="lost", connect_seconds=30) as client:
+    with (
+        LossyRelay(port, loss=0.6, seed=1) as relay,
+        Client(port=relay.port, name="lost", connect_seconds=30) as client,
+    ):
         client.submit(audio, "copy", job_id="kept")
     with Client(port=port, name="lost") as client:
         assert client.attach("kept").wait().stems

@@ -1,10 +1,11 @@
-"""Both faces against a real server, whose worker is a double: the words of a request say what it does."""
+"""Both faces against a real server, whose worker is a double: the words of a request say what it
+does.
+"""
 
 import asyncio
 import threading
 
 import pytest
-
 from retimbre_client import AsyncClient, Client, NoServer, Refused
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -54,8 +55,12 @@ def test_progress_is_told_by_the_thread_that_waits(client, audio):
 
 async def test_many_jobs_at_once_keep_their_own_stems(port, audio):
     async with AsyncClient(port=port) as client:
-        outcomes = await asyncio.gather(*(client.edit(audio, "copy", seed=seed, job_id=seed) for seed in range(1, 9)))
-    assert [(outcome.job_id, outcome.seed) for outcome in outcomes] == [(seed, seed) for seed in range(1, 9)]
+        outcomes = await asyncio.gather(
+            *(client.edit(audio, "copy", seed=seed, job_id=seed) for seed in range(1, 9))
+        )
+    assert [(outcome.job_id, outcome.seed) for outcome in outcomes] == [
+        (seed, seed) for seed in range(1, 9)
+    ]
     assert len({outcome.stems[0].path for outcome in outcomes}) == 8
 
 
@@ -105,7 +110,9 @@ def test_a_cancelled_job_ends_with_its_code(client, audio):
 async def test_who_stops_waiting_for_an_edit_cancels_it(port, audio):
     async with AsyncClient(port=port) as client:
         begun = asyncio.Event()
-        edit = asyncio.create_task(client.edit(audio, "slow 4000", job_id=1, on_progress=lambda _: begun.set()))
+        edit = asyncio.create_task(
+            client.edit(audio, "slow 4000", job_id=1, on_progress=lambda _: begun.set())
+        )
         await begun.wait()
         job = client.job(1)
         edit.cancel()
@@ -144,11 +151,14 @@ def test_the_end_of_a_job_can_be_listened_to(client, audio):
     assert len(job.stems) == 1
 
 
-@pytest.mark.parametrize(("words", "keys", "code"), [
-    ("fail out_of_memory", {}, "out_of_memory"),
-    ("copy", {"preset": "no_such_style"}, "unknown_preset"),
-    ("copy", {"steps": 0}, "bad_args"),
-])
+@pytest.mark.parametrize(
+    ("words", "keys", "code"),
+    [
+        ("fail out_of_memory", {}, "out_of_memory"),
+        ("copy", {"preset": "no_such_style"}, "unknown_preset"),
+        ("copy", {"steps": 0}, "bad_args"),
+    ],
+)
 def test_a_refusal_has_a_code_and_says_what_to_do(client, audio, words, keys, code):
     with pytest.raises(Refused) as refusal:
         client.edit(audio, words, **keys)
@@ -220,8 +230,10 @@ def test_news_come_without_being_asked_for(port, data_dir, audio):
 
     with Client(port=port, on_news=news) as client:
         style = data_dir / "presets" / "mine.yaml"
-        style.write_text("name: mine\ntitle: Mine\nmodel: nano\ntask: timbre\nprompts: [{text: a bell}]\n"
-                         "licence: CC0-1.0\ndescription: a bell\n")
+        style.write_text(
+            "name: mine\ntitle: Mine\nmodel: nano\ntask: timbre\nprompts: [{text: a bell}]\n"
+            "licence: CC0-1.0\ndescription: a bell\n"
+        )
         try:
             client.reload_presets()
             assert changed.wait(20)

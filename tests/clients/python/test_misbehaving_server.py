@@ -1,4 +1,7 @@
-"""The client against a peer that misbehaves on purpose. What a real server does to it is in the other files."""
+"""The client against a peer that misbehaves on purpose.
+
+What a real server does to it is in the other files.
+"""
 
 import os
 import socket
@@ -7,15 +10,18 @@ import time
 import zlib
 
 import pytest
+from retimbre_client import Client, ClientError, NoServer, Refused
 
 from osc_protocol import ROOT, Request, decode_packet, encode
-from retimbre_client import Client, ClientError, NoServer, Refused
 
 EDIT, PING = f"{ROOT}/edit", f"{ROOT}/ping"
 
 
 class Peer:
-    """A UDP socket and a function from request to the packets that answer it. Pings, the greeting, it answers."""
+    """A UDP socket and a function from request to the packets that answer it.
+
+    Pings, the greeting, it answers.
+    """
 
     def __init__(self, answer):
         self.answer, self.requests = answer, []
@@ -36,7 +42,11 @@ class Peer:
                 is_ping = request.address == PING
                 if not is_ping:
                     self.requests.append(request)
-                for reply in [encode(f"{ROOT}/pong", *request.values["echo"])] if is_ping else self.answer(request):
+                for reply in (
+                    [encode(f"{ROOT}/pong", *request.values["echo"])]
+                    if is_ping
+                    else self.answer(request)
+                ):
                     self.socket.sendto(reply, source)
 
     def asked(self, name):
@@ -71,7 +81,9 @@ def ack(id):
 
 
 def result(id, index=0):
-    return encode(f"{ROOT}/result", id, index, "violin", f"/takes/{index}.wav", 48_000, 2, 480, 0.0, 0.0)
+    return encode(
+        f"{ROOT}/result", id, index, "violin", f"/takes/{index}.wav", 48_000, 2, 480, 0.0, 0.0
+    )
 
 
 def done(id, results=1, serial=5):
@@ -88,14 +100,19 @@ def test_edit_returns_what_came_back(connect):
     client, peer = connect(answer)
     seen = []
     outcome = client.edit("/in.wav", "a violin", on_progress=seen.append, seed=3)
-    assert [(stem.name, stem.frames, str(stem.path)) for stem in outcome.stems] == [("violin", 480, "/takes/0.wav")]
+    assert [(stem.name, stem.frames, str(stem.path)) for stem in outcome.stems] == [
+        ("violin", 480, "/takes/0.wav")
+    ]
     assert (outcome.seed, outcome.seconds, seen[0].stage) == (3, 1.5, "generating")
     assert peer.asked("edit")[0].keys == {"seed": 3}
 
 
 def test_the_end_is_acknowledged_with_its_serial(connect):
-    client, peer = connect(lambda request: [result(request.id), done(request.id, serial=9)]
-                           if request.address == EDIT else [])
+    client, peer = connect(
+        lambda request: (
+            [result(request.id), done(request.id, serial=9)] if request.address == EDIT else []
+        )
+    )
     client.edit("/in.wav", "a violin", job_id=4)
     client.ping()
     assert peer.asked("got")[0].values == {"id": 4, "serial": 9}
@@ -125,14 +142,18 @@ def test_a_lost_result_is_asked_for(connect):
 
 
 def test_a_failed_job_raises_its_code(connect):
-    client, _ = connect(lambda request: [encode(f"{ROOT}/fail", EDIT, request.id, "no_file", "no such file", 1)])
+    client, _ = connect(
+        lambda request: [encode(f"{ROOT}/fail", EDIT, request.id, "no_file", "no such file", 1)]
+    )
     with pytest.raises(Refused) as refusal:
         client.edit("/in.wav", "a violin")
     assert refusal.value.code == "no_file"
 
 
 def test_silence_gives_the_job_up(connect):
-    client, peer = connect(lambda request: [ack(request.id)] if len(peer.requests) == 1 else [], silence_seconds=1)
+    client, peer = connect(
+        lambda request: [ack(request.id)] if len(peer.requests) == 1 else [], silence_seconds=1
+    )
     with pytest.raises(NoServer, match="has said nothing"):
         client.edit("/in.wav", "a violin")
 
@@ -145,7 +166,10 @@ def test_two_jobs_do_not_mix_up_their_stems(connect):
         return [result(ids[1], 7), result(ids[0], 3), done(ids[1]), done(ids[0])]
 
     client, peer = connect(answer)
-    first, second = client.submit("/a.wav", "x", job_id="a"), client.submit("/b.wav", "x", job_id="b")
+    first, second = (
+        client.submit("/a.wav", "x", job_id="a"),
+        client.submit("/b.wav", "x", job_id="b"),
+    )
     assert first.wait().stems[0].index == 3
     assert second.wait().stems[0].index == 7
 
@@ -162,8 +186,10 @@ def test_a_closed_port_is_no_server():
 def test_a_list_with_a_lost_item_is_asked_for_again(connect):
     def items(request):
         names = ["a", "b"][: len(peer.requests)]
-        return [*(encode(f"{ROOT}/model/item", name, "t", 1, "MIT", 0.0) for name in names),
-                encode(f"{ROOT}/model/list.end", 2)]
+        return [
+            *(encode(f"{ROOT}/model/item", name, "t", 1, "MIT", 0.0) for name in names),
+            encode(f"{ROOT}/model/list.end", 2),
+        ]
 
     client, peer = connect(items)
     listed = client.collect("model/list", item="model/item", end="model/list.end")
@@ -172,8 +198,10 @@ def test_a_list_with_a_lost_item_is_asked_for_again(connect):
 
 def test_log_messages_go_to_the_listener(connect):
     said = []
-    client, _ = connect(lambda request: [encode(f"{ROOT}/log", 2, "careful"), VERSION],
-                        on_log=lambda level, text: said.append((level, text)))
+    client, _ = connect(
+        lambda request: [encode(f"{ROOT}/log", 2, "careful"), VERSION],
+        on_log=lambda level, text: said.append((level, text)),
+    )
     client.version()
     assert said == [(2, "careful")]
 
@@ -239,16 +267,21 @@ def test_only_audio_files_are_uploaded(connect, tmp_path):
 
 def test_a_download_arrives_whole(connect):
     audio = bytes(range(256)) * 30
-    pieces = [audio[at:at + 3840] for at in range(0, len(audio), 3840)]
+    pieces = [audio[at : at + 3840] for at in range(0, len(audio), 3840)]
 
     def answer(request: Request):
         name = request.address.removeprefix(f"{ROOT}/audio/")
         if name == "get":
             return [encode(f"{ROOT}/audio/open", request.id, 0, 0, 0, "wav")]
         if name == "ready":
-            return [encode(f"{ROOT}/audio/data", request.id, index, piece) for index, piece in enumerate(pieces)]
+            return [
+                encode(f"{ROOT}/audio/data", request.id, index, piece)
+                for index, piece in enumerate(pieces)
+            ]
         if name == "ack" and request.values["received"] == len(pieces):
-            return [encode(f"{ROOT}/audio/close", request.id, len(pieces), f"{zlib.crc32(audio):08x}")]
+            return [
+                encode(f"{ROOT}/audio/close", request.id, len(pieces), f"{zlib.crc32(audio):08x}")
+            ]
         return []
 
     client, _ = connect(answer)
@@ -258,10 +291,15 @@ def test_a_download_arrives_whole(connect):
 def test_a_mistake_in_on_progress_cancels_the_job(connect):
     def answer(request):
         if request.address == EDIT:
-            return [ack(request.id), encode(f"{ROOT}/progress", request.id, 0.5, "generating", 1.0, 0)]
+            return [
+                ack(request.id),
+                encode(f"{ROOT}/progress", request.id, 0.5, "generating", 1.0, 0),
+            ]
         if request.address == f"{ROOT}/cancel":
-            return [encode(f"{ROOT}/done", request.address, request.id, 1),
-                    encode(f"{ROOT}/fail", EDIT, request.id, "cancelled", "stopped on request", 2)]
+            return [
+                encode(f"{ROOT}/done", request.address, request.id, 1),
+                encode(f"{ROOT}/fail", EDIT, request.id, "cancelled", "stopped on request", 2),
+            ]
         return []
 
     def draw(progress):
@@ -278,7 +316,9 @@ def test_a_job_that_was_cancelled_before_the_server_heard_of_it_never_begins(con
         if request.address == f"{ROOT}/cancel":
             return [encode(f"{ROOT}/done", request.address, request.id, 0)]
         if request.address == f"{ROOT}/job/query":
-            return [encode(f"{ROOT}/fail", request.address, request.id, "unknown_job", "no such job")]
+            return [
+                encode(f"{ROOT}/fail", request.address, request.id, "unknown_job", "no such job")
+            ]
         return []  # every /edit is lost
 
     client, peer = connect(answer)
@@ -287,7 +327,7 @@ def test_a_job_that_was_cancelled_before_the_server_heard_of_it_never_begins(con
     with pytest.raises(Refused, match="cancelled"):
         job.wait()
     said = [request.address for request in peer.requests]
-    assert EDIT not in said[said.index(f"{ROOT}/cancel"):]
+    assert EDIT not in said[said.index(f"{ROOT}/cancel") :]
 
 
 def test_a_server_that_forgot_the_password_is_told_again(connect):
@@ -310,7 +350,9 @@ def test_what_the_password_does_not_open_is_refused_and_not_asked_for_ever(conne
     def answer(request):
         if request.address == f"{ROOT}/auth":
             return [encode(f"{ROOT}/done", request.address, 0)]
-        return [encode(f"{ROOT}/fail", request.address, 0, "auth", "from the server's own machine only")]
+        return [
+            encode(f"{ROOT}/fail", request.address, 0, "auth", "from the server's own machine only")
+        ]
 
     client, _ = connect(answer, password="secret")
     with pytest.raises(Refused, match="own machine"):
@@ -365,8 +407,14 @@ def test_closing_wakes_other_threads_that_wait(connect):
             method(*args)
         ends.append(error.value.code)
 
-    threads = [threading.Thread(target=wait, args=args) for args in (
-        (client.status,), (client.edit, "/in.wav", "a violin"), (client.read, "/takes/0.wav"))]
+    threads = [
+        threading.Thread(target=wait, args=args)
+        for args in (
+            (client.status,),
+            (client.edit, "/in.wav", "a violin"),
+            (client.read, "/takes/0.wav"),
+        )
+    ]
     for thread in threads:
         thread.start()
     while not all(peer.asked(name) for name in ("status", "edit", "audio/get")):

@@ -1,4 +1,6 @@
-"""The ReaScript under Debian's Lua: REAPER is a double, `retimbre job` and the server behind it are real."""
+"""The ReaScript under Debian's Lua: REAPER is a double, `retimbre job` and the server behind it are
+real.
+"""
 
 import json
 import subprocess
@@ -30,7 +32,7 @@ class Outcome(NamedTuple):
     takes: list
 
     def said(self, word):
-        return [line[len(word) + 1:] for line in self.lines if line.startswith(f"{word} ")]
+        return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
 
 
 @pytest.fixture
@@ -39,15 +41,30 @@ def run(media, retimbre, tmp_path):
     lua = needed("lua5.4", "lua5.4")
 
     def run(**given):
-        facts = {**ITEM, "file": media / "region.wav", "folder": tmp_path, "program": retimbre, **given}
-        done = subprocess.run([lua, str(DOUBLE), str(SCRIPT), *(f"{key}={value}" for key, value in facts.items())],
-                              capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        facts = {
+            **ITEM,
+            "file": media / "region.wav",
+            "folder": tmp_path,
+            "program": retimbre,
+            **given,
+        }
+        done = subprocess.run(
+            [lua, str(DOUBLE), str(SCRIPT), *(f"{key}={value}" for key, value in facts.items())],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
         assert done.returncode == 0, done.stderr + done.stdout
         lines = done.stdout.splitlines()
-        assert lines[-1].split()[1:3] == ["0", "0"], "the undo block and the screen's refresh are balanced"
-        takes = [Take(*map(float, words[1:5]), words[5] == "true", words[6])
-                 for words in (line.split(" ", 6) for line in lines if line.startswith("take "))]
+        assert lines[-1].split()[1:3] == ["0", "0"], (
+            "the undo block and the screen's refresh are balanced"
+        )
+        takes = [
+            Take(*map(float, words[1:5]), words[5] == "true", words[6])
+            for words in (line.split(" ", 6) for line in lines if line.startswith("take "))
+        ]
         return Outcome(lines, takes)
+
     return run
 
 
@@ -67,9 +84,14 @@ def test_the_stem_is_a_new_take_of_the_same_item_and_one_undo_step(run, tmp_path
 
 
 def test_words_that_a_shell_would_eat_arrive_as_they_are(run, tmp_path):
-    text = "copy \"that\" $HOME; it's `50 %` & more | than ä"
+    text = 'copy "that" $HOME; it\'s `50 %` & more | than ä'
     outcome = run(text=text)
-    manifest = next(Path(tmp_path).glob("retimbre-jobs/*.log")).read_text().split("manifest ")[1].splitlines()[0]
+    manifest = (
+        next(Path(tmp_path).glob("retimbre-jobs/*.log"))
+        .read_text()
+        .split("manifest ")[1]
+        .splitlines()[0]
+    )
     assert json.loads(Path(manifest).read_text())["edit"]["text"] == text
     assert len(outcome.takes) == 2
 
@@ -78,7 +100,9 @@ def test_seed_strength_style_tempo_and_beat_travel_with_the_job(run, tmp_path):
     run(text="copy", menu=3, seed=5, strength=0.5)
     request = request_of(tmp_path)
     assert request["preset"] and request["seed"] == "5" and request["strength"] == "0.5"
-    assert float(request["tempo"]) == 100 and float(request["beats_start"]) == pytest.approx(10 * 100 / 60)
+    assert float(request["tempo"]) == 100 and float(request["beats_start"]) == pytest.approx(
+        10 * 100 / 60
+    )
 
 
 def test_a_time_selection_splits_the_item_and_only_its_part_gets_the_take(run, tmp_path):
@@ -86,8 +110,13 @@ def test_a_time_selection_splits_the_item_and_only_its_part_gets_the_take(run, t
     takes = {(take.position, take.is_active): take for take in outcome.takes}
     active = [(take.position, take.length) for take in outcome.takes if take.is_active]
     assert active == [(10, 0.5), (11, 0.4), (10.5, 0.5)]
-    assert takes[10.5, True].offset == pytest.approx(0, abs=1e-6) and takes[10.5, False].offset == pytest.approx(0.5)
-    assert request_of(tmp_path)["start"] == "0.500000000" and request_of(tmp_path)["length"] == "0.500000000"
+    assert takes[10.5, True].offset == pytest.approx(0, abs=1e-6) and takes[
+        10.5, False
+    ].offset == pytest.approx(0.5)
+    assert (
+        request_of(tmp_path)["start"] == "0.500000000"
+        and request_of(tmp_path)["length"] == "0.500000000"
+    )
 
 
 def test_an_item_that_was_moved_meanwhile_gets_its_take_where_it_is_now(run):
@@ -97,16 +126,22 @@ def test_an_item_that_was_moved_meanwhile_gets_its_take_where_it_is_now(run):
 
 def test_the_items_own_offset_is_the_regions_start(run, tmp_path):
     run(text="copy", D_STARTOFFS=0.25, length=1)
-    assert (request_of(tmp_path)["start"], request_of(tmp_path)["length"]) == ("0.250000000", "1.000000000")
+    assert (request_of(tmp_path)["start"], request_of(tmp_path)["length"]) == (
+        "0.250000000",
+        "1.000000000",
+    )
 
 
-@pytest.mark.parametrize(("facts", "why"), [
-    ({"D_PLAYRATE": 1.5}, "another rate"),
-    ({"D_PITCH": 2}, "pitched"),
-    ({"markers": 2}, "stretch markers"),
-    ({"type": "SECTION"}, "reversed"),
-    ({"length": 2}, "loops"),
-])
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"D_PLAYRATE": 1.5}, "another rate"),
+        ({"D_PITCH": 2}, "pitched"),
+        ({"markers": 2}, "stretch markers"),
+        ({"type": "SECTION"}, "reversed"),
+        ({"length": 2}, "loops"),
+    ],
+)
 def test_an_item_whose_file_is_not_what_is_heard_is_refused(run, tmp_path, facts, why):
     [message] = run(text="copy", **facts).said("message")
     assert why in message and "Glue" in message
@@ -147,4 +182,6 @@ def test_an_error_while_placing_still_closes_the_undo_block(run):
 
 def test_nine_decimals_of_a_second_name_a_frame():
     frames = np.array([0, 1, 12_345, FRAMES - 1])
-    assert (np.round(np.array([float(f"{n / RATE_HZ:.9f}") for n in frames]) * RATE_HZ) == frames).all()
+    assert (
+        np.round(np.array([float(f"{n / RATE_HZ:.9f}") for n in frames]) * RATE_HZ) == frames
+    ).all()

@@ -29,11 +29,17 @@ s.waitForBoot({ ~tell.(0, "booted") }, onFailure: { ~tell.(0, "scsynth did not b
 
 def environment(home):
     """A home without the user's own classes, no screen, and a JACK server of our own."""
-    return {**os.environ,
-            "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
-            "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1",
-            "JACK_DEFAULT_SERVER": f"retimbre-sc-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1"}
-
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_RUNTIME_DIR": str(home),
+        "QT_QPA_PLATFORM": "offscreen",
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        "JACK_DEFAULT_SERVER": f"retimbre-sc-{os.getpid()}",
+        "JACK_NO_AUDIO_RESERVATION": "1",
+    }
 
 
 class Language:
@@ -43,10 +49,19 @@ class Language:
         self.console, self._told, self._count = [], {}, 0
         self._news = threading.Condition()
         config = home / "sclang.yaml"
-        config.write_text(json.dumps({"includePaths": [str(CLIENT)], "excludePaths": [], "postInlineWarnings": True}))
+        config.write_text(
+            json.dumps(
+                {"includePaths": [str(CLIENT)], "excludePaths": [], "postInlineWarnings": True}
+            )
+        )
         self._process = subprocess.Popen(
-            [command, "-i", "none", "-l", str(config)], env=environment(home),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            [command, "-i", "none", "-l", str(config)],
+            env=environment(home),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         self._ear = threading.Thread(target=self._hear)
         self._ear.start()
         self._send(PROLOGUE.replace("PORT", str(_free_port())))
@@ -77,8 +92,10 @@ class Language:
         """Run code in a Routine; the value of its last expression."""
         self._count += 1
         tell = f"~tell.({self._count}, "
-        self._send("fork { try { " + tell + "{ " + code + " }.value) } "
-                   "{ |error| " + tell + '["error", error.errorString]) } }')
+        self._send(
+            "fork { try { " + tell + "{ " + code + " }.value) } "
+            "{ |error| " + tell + '["error", error.errorString]) } }'
+        )
         return self._tale(self._count)
 
     def close(self):

@@ -19,7 +19,9 @@ SHAPE = "[~stem.numFrames, ~stem.numChannels, ~stem.sampleRate.asInteger]"
 def test_the_classes_compile_without_a_complaint(language):
     start = next(i for i, line in enumerate(language.console) if "compiling class library" in line)
     end = language.console.index("compile done")
-    complaints = [line for line in language.console[start:end] if "WARNING" in line or "ERROR" in line]
+    complaints = [
+        line for line in language.console[start:end] if "WARNING" in line or "ERROR" in line
+    ]
     assert not complaints
     assert any("clients/supercollider" in line for line in language.console[start:end])
 
@@ -35,8 +37,10 @@ def test_nano_gives_as_many_frames_as_it_got(language, sc, content, tmp_path):
     if nano.missing():
         pytest.skip(nano.missing())
     with running(nano_command(tmp_path, tmp_path), tmp_path) as port:
-        assert sc(f'n = Retimbre(NetAddr("127.0.0.1", {port}));'
-                  f'~stem = n.edit(b, "turn this into a flute", steps: 2).wait; {SHAPE}') == [FRAMES, 2, RATE_HZ]
+        assert sc(
+            f'n = Retimbre(NetAddr("127.0.0.1", {port}));'
+            f'~stem = n.edit(b, "turn this into a flute", steps: 2).wait; {SHAPE}'
+        ) == [FRAMES, 2, RATE_HZ]
         sc("n.free")
     assert np.isfinite(content("~stem")).all()
 
@@ -61,8 +65,10 @@ def test_only_a_part_of_the_buffer_goes_out(sc, content, tones):
 
 
 def test_a_failure_has_a_code_and_a_reason(sc):
-    assert sc('~job = r.edit(b, "fail out_of_memory", failure: { |... why| ~why = why }); ~job.wait; '
-              '[~why, ~job.state, ~job.code]') == [["out_of_memory", "as you wished"], "failed", "out_of_memory"]
+    assert sc(
+        '~job = r.edit(b, "fail out_of_memory", failure: { |... why| ~why = why }); ~job.wait; '
+        "[~why, ~job.state, ~job.code]"
+    ) == [["out_of_memory", "as you wished"], "failed", "out_of_memory"]
     why = sc('r.edit(b, "a violin", preset: "hrap", failure: { |... why| ~why = why }).wait; ~why')
     assert why[0] == "unknown_preset"
 
@@ -75,10 +81,13 @@ def test_a_cancelled_job_ends_so_and_the_others_go_on(sc):
 
 
 def test_all_jobs_are_cancelled_at_once(sc):
-    assert sc("""
+    assert (
+        sc("""
         var jobs = { r.edit(b, "slow 400", failure: {}) } ! 3;
         jobs[0].progress = { r.cancel };
-        jobs.collect { |job| job.wait; job.code }""") == ["cancelled"] * 3
+        jobs.collect { |job| job.wait; job.code }""")
+        == ["cancelled"] * 3
+    )
 
 
 def test_two_clients_in_one_language_do_not_disturb_each_other(sc, server_port):
@@ -138,13 +147,18 @@ def test_stopping_all_sound_does_not_stop_a_job(sc):
 
 def test_a_server_that_dies_ends_the_job(language, sc, tmp_path):
     with running(double_command(tmp_path, tmp_path), tmp_path, signal.SIGKILL) as port:
-        assert sc(f"""
+        assert (
+            sc(f"""
             var condition = Condition.new;
             n = Retimbre(NetAddr("127.0.0.1", {port}));
             ~job = n.edit(b, "slow 9999", progress: {{ condition.unhang }}, failure: {{ |code| ~code = code }});
             condition.hang;
-            ~job.state""") == "running"
-    code = sc("RetimbreJob.silenceSeconds = 2; ~job.wait; RetimbreJob.silenceSeconds = 10; n.free; ~code")
+            ~job.state""")
+            == "running"
+        )
+    code = sc(
+        "RetimbreJob.silenceSeconds = 2; ~job.wait; RetimbreJob.silenceSeconds = 10; n.free; ~code"
+    )
     assert code == "timed_out"
 
 

@@ -35,8 +35,16 @@ def make(shelf, tmp_path):
         path, folder = tmp_path / f"in{channels}.wav", tmp_path / f"out{next(count)}"
         soundfile.write(path, noise(60_000, channels), 44_100, subtype="PCM_16")
         folder.mkdir()
-        row = {"text": "drums", "model": "ace_step", "knobs": STEPS, "start_seconds": 0.25, "length_seconds": 0.5}
-        return edit(EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf)
+        row = {
+            "text": "drums",
+            "model": "ace_step",
+            "knobs": STEPS,
+            "start_seconds": 0.25,
+            "length_seconds": 0.5,
+        }
+        return edit(
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+        )
 
     return _make
 
@@ -50,7 +58,12 @@ def test_the_shipped_styles_play_and_choose_the_task(make, task):
     preset = shipped(f"ace_step_{task}")
     manifest = make(preset=preset)
     (stem,) = manifest.stems
-    assert (stem["name"], stem["frames"], stem["channels"], stem["rate_hz"]) == (task, 22_050, 2, 44_100)
+    assert (stem["name"], stem["frames"], stem["channels"], stem["rate_hz"]) == (
+        task,
+        22_050,
+        2,
+        44_100,
+    )
     samples, _ = soundfile.read(stem["path"])
     assert np.abs(samples).max() > 0
     assert (preset["steps"], preset["guidance"]) == (50, 7.0)
@@ -61,13 +74,18 @@ def test_mono_comes_back_mono_and_the_same_seed_makes_the_same_file(make):
     one_step = {**STEPS, "guidance": 1.0}
     first, second = make(channels=1, knobs=one_step), make(channels=1, knobs=one_step)
     assert first.stems[0]["channels"] == 1 and first.stems[0]["sha256"] == second.stems[0]["sha256"]
-    assert make(channels=1, knobs={**one_step, "seed": 6}).stems[0]["sha256"] != first.stems[0]["sha256"]
+    assert (
+        make(channels=1, knobs={**one_step, "seed": 6}).stems[0]["sha256"]
+        != first.stems[0]["sha256"]
+    )
 
 
 def test_the_manifest_names_the_files_and_the_licence(make):
     values = json.loads(make().path.read_text(encoding="utf-8"))
     assert values["model"]["licence"] == "MIT" and values["runtime"] == "torch"
-    assert {"transformer/diffusion_pytorch_model.safetensors", "vae/config.json"} <= set(values["model"]["files"])
+    assert {"transformer/diffusion_pytorch_model.safetensors", "vae/config.json"} <= set(
+        values["model"]["files"]
+    )
 
 
 @pytest.mark.parametrize("task", ["lego", "complete", "extract"])
@@ -79,8 +97,12 @@ def test_true_stems_are_refused_on_any_but_the_base_checkpoint(make, turbo, task
 
 
 def test_turbo_covers_and_says_what_it_did_not_use(make, turbo):
-    notes = make(shelf=turbo, preset=shipped("ace_step_cover"), knobs={**STEPS, "negative": "noise"}).values["notes"]
-    assert any("guidance within" in note for note in notes) and any("made for 8" in note for note in notes)
+    notes = make(
+        shelf=turbo, preset=shipped("ace_step_cover"), knobs={**STEPS, "negative": "noise"}
+    ).values["notes"]
+    assert any("guidance within" in note for note in notes) and any(
+        "made for 8" in note for note in notes
+    )
 
 
 def test_repaint_needs_something_about_the_region(make):
@@ -93,9 +115,15 @@ def test_a_style_brings_a_lora_and_the_next_one_does_not_have_it(make, tmp_path)
     path = tmp_path / "lora.safetensors"
     name = "base_model.model.layers.0.self_attn.q_proj"
     torch.manual_seed(0)
-    save_file({f"{name}.lora_A.weight": torch.randn(2, 32), f"{name}.lora_B.weight": torch.randn(32, 2)}, str(path))
+    save_file(
+        {f"{name}.lora_A.weight": torch.randn(2, 32), f"{name}.lora_B.weight": torch.randn(32, 2)},
+        str(path),
+    )
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 2, "lora_alpha": 16}))
-    preset = {**shipped("ace_step_cover"), "adapters": [{"path": str(path), "weight": 1.0, "sha256": "0" * 64}]}
+    preset = {
+        **shipped("ace_step_cover"),
+        "adapters": [{"path": str(path), "weight": 1.0, "sha256": "0" * 64}],
+    }
     manifest = make(preset=preset)
     assert manifest.stems[0]["sha256"] != plain
     assert "adapter lora.safetensors" in manifest.values["model"]["files"]

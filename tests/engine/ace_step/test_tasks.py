@@ -36,7 +36,9 @@ def test_instructions_are_those_that_the_model_was_trained_with():
         assert instruction_for(TASKS[name], "jazz") == stock(name)
 
 
-@pytest.mark.parametrize(("task", "text"), [("lego", "something"), ("lego", "bass and drums"), ("extract", "it all")])
+@pytest.mark.parametrize(
+    ("task", "text"), [("lego", "something"), ("lego", "bass and drums"), ("extract", "it all")]
+)
 def test_a_task_that_wants_one_track_says_which_there_are(task, text):
     with pytest.raises(EngineError, match="wants one track of: .*vocals.*drums") as caught:
         instruction_for(TASKS[task], text)

@@ -9,7 +9,14 @@ from engine.arranging.parts import write
 def grid(beats_per_bar=4, first_bar=0, bars=8, tempo_bpm=110.0):
     count = beats_per_bar * bars + first_bar
     beats = np.arange(count + 1) * 60 / tempo_bpm
-    return Grid(float(beats[-1]), beats, first_bar, beats_per_bar, (Chord(0, "major"),) * count, Key(0, "major"))
+    return Grid(
+        float(beats[-1]),
+        beats,
+        first_bar,
+        beats_per_bar,
+        (Chord(0, "major"),) * count,
+        Key(0, "major"),
+    )
 
 
 def drums(genre, on, seed=0):
@@ -17,7 +24,11 @@ def drums(genre, on, seed=0):
 
 
 def beats_of(notes, on, line):
-    return np.array([n.start_seconds for n in notes if n.pitch_midi == DRUMS[line]]) * on.tempo_bpm / 60
+    return (
+        np.array([n.start_seconds for n in notes if n.pitch_midi == DRUMS[line]])
+        * on.tempo_bpm
+        / 60
+    )
 
 
 @pytest.mark.parametrize("genre", ["house", "techno", "disco"])

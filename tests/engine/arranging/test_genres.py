@@ -4,7 +4,13 @@ from engine.arranging.genres import DRUMS, GENRES, VOICINGS
 from engine.arranging.music import MODES, Key
 from engine.arranging.notation import bars, progression
 
-SIGNS = {"bass": "13578wax.-n", "chords": "Xxo.-n", "arpeggio": "12345678.-", "tune": "x.-", "counter": "x.-"}
+SIGNS = {
+    "bass": "13578wax.-n",
+    "chords": "Xxo.-n",
+    "arpeggio": "12345678.-",
+    "tune": "x.-",
+    "counter": "x.-",
+}
 
 
 @pytest.fixture(params=GENRES, ids=str)

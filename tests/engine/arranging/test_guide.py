@@ -14,13 +14,17 @@ def test_a_note_sounds_at_its_pitch_from_its_first_sample_to_its_end(role, pitch
     assert sound.shape == (48_000,) and sound.dtype == np.float32
     assert not sound[: RATE_HZ // 4].any() and sound[RATE_HZ // 4 : RATE_HZ // 4 + 300].any()
     assert not sound[-RATE_HZ // 2 :].any()
-    spectrum = np.abs(np.fft.rfft(sound[RATE_HZ // 4 : 3 * RATE_HZ // 4] * np.hanning(RATE_HZ // 2)))
+    spectrum = np.abs(
+        np.fft.rfft(sound[RATE_HZ // 4 : 3 * RATE_HZ // 4] * np.hanning(RATE_HZ // 2))
+    )
     lowest = np.flatnonzero(spectrum > 0.3 * spectrum.max())[0] * 2.0  # Hz
     assert lowest == pytest.approx(440 * 2 ** ((pitch_midi - 69) / 12), abs=4)
 
 
 def test_drums_strike_where_they_are_written_and_as_hard():
-    loud, soft = (guide.sound("drums", [Note(0.5, 0.1, 38, velocity)], 1.0) for velocity in (120, 60))
+    loud, soft = (
+        guide.sound("drums", [Note(0.5, 0.1, 38, velocity)], 1.0) for velocity in (120, 60)
+    )
     first = np.flatnonzero(loud)[0]
     assert abs(first - RATE_HZ // 2) < 40
     assert np.abs(loud).max() == pytest.approx(4 * np.abs(soft).max(), rel=0.01)

@@ -67,7 +67,9 @@ def test_a_waltz_has_three_beats():
     for bar, root in enumerate([0, 5, 7, 0] * 2):
         start = 0.3 + 3 * bar * beat
         notes.append((start, beat, 36 + root))
-        notes += [(start + k * beat, 0.5 * beat, 60 + root + step) for k in (1, 2) for step in (0, 4, 7)]
+        notes += [
+            (start + k * beat, 0.5 * beat, 60 + root + step) for k in (1, 2) for step in (0, 4, 7)
+        ]
     grid = hear(played(notes, 24 * beat), RATE_HZ).grid
     assert grid.beats_per_bar == 3
     assert grid.place_in_bar(int(np.abs(grid.beats_seconds - 0.3).argmin())) == 0
@@ -91,7 +93,9 @@ def test_drums_have_beats_but_no_chords():
 
 def test_a_pad_that_swells_has_its_chord():
     time = np.arange(10 * RATE_HZ) / RATE_HZ
-    mono = sum(0.05 * np.sin(2 * np.pi * hertz * time) for hertz in (220.0, 277.2, 329.6)) * np.minimum(1, time)
+    mono = sum(
+        0.05 * np.sin(2 * np.pi * hertz * time) for hertz in (220.0, 277.2, 329.6)
+    ) * np.minimum(1, time)
     heard = hear(mono.astype(np.float32), RATE_HZ)
     assert heard.grid.chords[3].pitch_classes == (9, 1, 4)
 
@@ -99,7 +103,9 @@ def test_a_pad_that_swells_has_its_chord():
 @pytest.mark.parametrize("tempo_bpm", [61.0, 97.5, 173.0])
 def test_a_tempo_that_is_known_is_kept_and_only_its_beats_are_looked_for(tempo_bpm):
     period = 60 / tempo_bpm
-    mono = played([(0.2 + beat * period, 0.3, 60 + beat % 5) for beat in range(int(5 / period))], 6.0)
+    mono = played(
+        [(0.2 + beat * period, 0.3, 60 + beat % 5) for beat in range(int(5 / period))], 6.0
+    )
     grid = hear(mono, RATE_HZ, tempo_bpm).grid
     assert grid.tempo_bpm == pytest.approx(tempo_bpm)
     assert np.abs(grid.beats_seconds - 0.2).min() < 0.02

@@ -1,4 +1,6 @@
-"""A tune over chords and drums: the line, what is left of the others, and regions that have no such thing."""
+"""A tune over chords and drums: the line, what is left of the others, and regions that have no such
+thing.
+"""
 
 import numpy as np
 import pytest
@@ -37,12 +39,16 @@ def test_the_line_follows_the_notes_of_the_tune():
     frames = np.arange(len(path)) / pitches.FRAMES_PER_SECOND
     true = np.full(len(path), -1)
     for note in PIECE.tune:
-        true[(frames >= note.start_seconds) & (frames < note.start_seconds + note.duration_seconds)] = note.pitch_midi
+        true[
+            (frames >= note.start_seconds) & (frames < note.start_seconds + note.duration_seconds)
+        ] = note.pitch_midi
     played = true >= 0
     assert np.mean(np.append(NOTES, -2)[path][played] == true[played]) > 0.6
 
 
-@pytest.mark.parametrize("region", [TUNE, np.zeros(32_000, np.float32)], ids=["one voice", "silence"])
+@pytest.mark.parametrize(
+    "region", [TUNE, np.zeros(32_000, np.float32)], ids=["one voice", "silence"]
+)
 def test_where_there_is_nothing_beside_it_the_region_is_left_alone(region):
     assert taken_out(region)[0] is region
 

@@ -10,7 +10,13 @@ def test_a_pattern_is_bars_of_beats():
 
 @pytest.mark.parametrize(
     ("written", "beats", "played"),
-    [("0 1 2 3", 3, "012"), ("0 1 2", 6, "012012"), ("0 1 2 3", 7, "0123123"), ("0 1 2", 4, "0121"), ("0", 2, "00")],
+    [
+        ("0 1 2 3", 3, "012"),
+        ("0 1 2", 6, "012012"),
+        ("0 1 2 3", 7, "0123123"),
+        ("0 1 2", 4, "0121"),
+        ("0", 2, "00"),
+    ],
 )
 def test_a_bar_fits_other_metres(written, beats, played):
     assert "".join(fitted(bars(written)[0], beats)) == played
@@ -33,9 +39,13 @@ def test_numerals_in_d(numeral, root, quality):
 
 def test_two_chords_share_a_bar_the_first_has_the_longer_part():
     c = Key(0, "major")
-    assert [str(chord) for chord in progression("I V | IV", c, 3)] == ["C major"] * 2 + ["G major"] + ["F major"] * 3
+    assert [str(chord) for chord in progression("I V | IV", c, 3)] == ["C major"] * 2 + [
+        "G major"
+    ] + ["F major"] * 3
 
 
 def test_swing_moves_the_second_of_a_pair():
     assert swung(0.5, 2 / 3, 1) == pytest.approx(2 / 3)
-    assert [swung(place, 0.6, 2) for place in (0, 0.25, 0.5, 0.75)] == pytest.approx([0, 0.3, 0.5, 0.8])
+    assert [swung(place, 0.6, 2) for place in (0, 0.25, 0.5, 0.75)] == pytest.approx(
+        [0, 0.3, 0.5, 0.8]
+    )

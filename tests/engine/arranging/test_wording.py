@@ -9,7 +9,10 @@ PARTS = {
     "add a bass line": {"bass": ""},
     "bass and drums": {"bass": "", "drums": ""},
     "add a soft string pad please": {"pad": "soft string pad"},
-    "add drums, brushed, and a mellow electric piano": {"drums": "brushed drums", "chords": "mellow electric piano"},
+    "add drums, brushed, and a mellow electric piano": {
+        "drums": "brushed drums",
+        "chords": "mellow electric piano",
+    },
     "add a flute": {"counter": "flute"},
     "add a violin counter-melody": {"counter": "violin"},
     "accompany this with a soft guitar": {"chords": "soft guitar"},

@@ -36,7 +36,9 @@ def inputs(batch=2, tokens=8, seed=0):
     [(UNET_BASE, 346_943_496, 10_813_440, 32), (UNET_LARGE, 718_012_296, 21_626_880, 64)],
     ids=["base", "large"],
 )
-def test_the_published_sizes_have_the_published_parameter_counts(config, unet_count, adapter_count, tensors):
+def test_the_published_sizes_have_the_published_parameter_counts(
+    config, unet_count, adapter_count, tensors
+):
     with torch.device("meta"):
         unet = AudioLDM2UNet2DConditionModel(**config)
         assert sum(parameter.numel() for parameter in unet.parameters()) == unet_count
@@ -50,7 +52,9 @@ def test_the_adapters_of_large_have_the_reference_names_and_widths():
         state = AdaptedUNet(AudioLDM2UNet2DConditionModel(**UNET_LARGE)).adapter_state()
     key = "down_blocks.1.attentions.1.transformer_blocks.0.attn2.processor.to_k_ip.weight"
     assert state[key].shape == (256, 768)
-    assert {name.split(".attentions.")[1].split(".")[0] for name in state if name.startswith("up_")} == {"1", "5", "9"}
+    assert {
+        name.split(".attentions.")[1].split(".")[0] for name in state if name.startswith("up_")
+    } == {"1", "5", "9"}
     assert sorted({tensor.shape[0] for tensor in state.values()}) == [256, 384, 640]
 
 
@@ -60,7 +64,9 @@ def test_only_attentions_that_read_the_gpt2_context_get_an_adapter(large):
     read = {}
 
     def remember(name):
-        return lambda module, args, kwargs: read.update({name: kwargs.get("encoder_hidden_states", None)})
+        return lambda module, args, kwargs: read.update(
+            {name: kwargs.get("encoder_hidden_states", None)}
+        )
 
     for name, module in unet.named_modules():
         if name.endswith("attn2"):
@@ -102,9 +108,12 @@ def test_alpha_zero_is_the_base_model_exactly(adapted):
     torch.manual_seed(0)
     plain = tiny.tiny_unet().eval()
     expected = plain(
-        values["latent"], values["timestep"], encoder_hidden_states=values["generated"],
-        encoder_hidden_states_1=values["text"], encoder_attention_mask_1=values["text_mask"],
-    ).sample  # fmt: skip
+        values["latent"],
+        values["timestep"],
+        encoder_hidden_states=values["generated"],
+        encoder_hidden_states_1=values["text"],
+        encoder_attention_mask_1=values["text_mask"],
+    ).sample
     assert base.equal(expected)
 
 
@@ -120,7 +129,9 @@ def test_attending_to_audio_is_added_and_not_mixed_into_the_words(adapted):
     adapter = attention.processor
     heard = adapter._heard[0]
     draw = torch.Generator().manual_seed(3)
-    hidden, text, audio = (torch.randn(1, count, width, generator=draw) for count, width in ((6, 16), (8, 16), (4, 16)))
+    hidden, text, audio = (
+        torch.randn(1, count, width, generator=draw) for count, width in ((6, 16), (8, 16), (4, 16))
+    )
     heard.tokens, heard.scale = audio, torch.tensor([0.7])
     found = attention(hidden, encoder_hidden_states=text)
 
@@ -166,7 +177,9 @@ def test_only_the_adapters_learn():
     for parameter in adapted.adapter_parameters():
         parameter.requires_grad_(True)
     adapted(**inputs()).square().mean().backward()
-    learns = {name for name, parameter in adapted.unet.named_parameters() if parameter.grad is not None}
+    learns = {
+        name for name, parameter in adapted.unet.named_parameters() if parameter.grad is not None
+    }
     assert learns == set(adapted.adapter_state())
 
 
@@ -186,4 +199,6 @@ def test_rotary_positions_tell_when_a_sound_was_heard():
 def test_a_given_time_embedding_replaces_the_timesteps(adapted):
     values = inputs()
     embedding = adapted.sinusoids(values["timestep"])
-    assert adapted(**{**values, "timestep": torch.zeros(2), "time_embedding": embedding}).equal(adapted(**values))
+    assert adapted(**{**values, "timestep": torch.zeros(2), "time_embedding": embedding}).equal(
+        adapted(**values)
+    )

@@ -11,7 +11,9 @@ from tests.engine.audioldm2 import tiny
 
 
 class ReferenceEncoder(torch.nn.Module):
-    """AudioMAE's encoder as the original writes it, fused qkv and all: what a checkpoint of it must mean."""
+    """AudioMAE's encoder as the original writes it, fused qkv and all: what a checkpoint of it must
+    mean.
+    """
 
     def __init__(self, width=16, depth=2, hidden=32, tokens=16 * 8):
         super().__init__()
@@ -23,11 +25,17 @@ class ReferenceEncoder(torch.nn.Module):
                 {
                     "norm1": torch.nn.LayerNorm(width, eps=1e-6),
                     "attn": torch.nn.ModuleDict(
-                        {"qkv": torch.nn.Linear(width, 3 * width), "proj": torch.nn.Linear(width, width)}
+                        {
+                            "qkv": torch.nn.Linear(width, 3 * width),
+                            "proj": torch.nn.Linear(width, width),
+                        }
                     ),
                     "norm2": torch.nn.LayerNorm(width, eps=1e-6),
                     "mlp": torch.nn.ModuleDict(
-                        {"fc1": torch.nn.Linear(width, hidden), "fc2": torch.nn.Linear(hidden, width)}
+                        {
+                            "fc1": torch.nn.Linear(width, hidden),
+                            "fc2": torch.nn.Linear(hidden, width),
+                        }
                     ),
                 }
             )
@@ -36,7 +44,10 @@ class ReferenceEncoder(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, fbank):
-        x = self.patch_embed["proj"](fbank[:, None]).flatten(2).transpose(1, 2) + self.pos_embed[:, 1:]
+        x = (
+            self.patch_embed["proj"](fbank[:, None]).flatten(2).transpose(1, 2)
+            + self.pos_embed[:, 1:]
+        )
         cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
         x = torch.cat([cls, x], dim=1)
         for block in self.blocks:  # one head
@@ -57,18 +68,29 @@ def reference():
 def original_checkpoint(reference):
     """What AudioMAE's misc.save_model writes."""
     state = dict(reference.state_dict())
-    state |= {"mask_token": torch.zeros(1, 1, 4), "decoder_blocks.0.norm1.weight": torch.zeros(4),
-              "decoder_pos_embed": torch.zeros(1, 2, 4), "decoder_embed.weight": torch.zeros(4, 16)}  # fmt: skip
+    state |= {
+        "mask_token": torch.zeros(1, 1, 4),
+        "decoder_blocks.0.norm1.weight": torch.zeros(4),
+        "decoder_pos_embed": torch.zeros(1, 2, 4),
+        "decoder_embed.weight": torch.zeros(4, 16),
+    }
     arguments = argparse.Namespace(batch_size=8, lr=2e-4, output_dir="out", blr=None, mask_2d=True)
-    return {"model": state, "optimizer": {"state": {}, "param_groups": []}, "epoch": 31, "scaler": {"scale": 1.0},
-            "args": arguments}  # fmt: skip
+    return {
+        "model": state,
+        "optimizer": {"state": {}, "param_groups": []},
+        "epoch": 31,
+        "scaler": {"scale": 1.0},
+        "args": arguments,
+    }
 
 
 def timm_checkpoint(reference):
     """The port pools after the transformer, so timm calls the last norm fc_norm."""
     state = reference.state_dict()
-    return {name.replace("norm.", "fc_norm.") if name.startswith("norm.") else name: value.contiguous()
-            for name, value in state.items()}  # fmt: skip
+    return {
+        name.replace("norm.", "fc_norm.") if name.startswith("norm.") else name: value.contiguous()
+        for name, value in state.items()
+    }
 
 
 @pytest.mark.parametrize("kind", ["original", "timm"])

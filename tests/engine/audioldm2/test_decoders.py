@@ -13,14 +13,21 @@ from export.parity import STAGE_BOUND, relative_error  # noqa: E402
 def test_they_are_within_the_bound_of_a_half_precision_and_give_float32(models_folder):
     base = models_folder / "audioldm2"
     parts = components.load(base)
-    modules = {"vae_decoder": graphs.VaeDecoder(parts.vae), "vocoder": graphs.Vocoder(parts.vocoder)}
+    modules = {
+        "vae_decoder": graphs.VaeDecoder(parts.vae),
+        "vocoder": graphs.Vocoder(parts.vocoder),
+    }
     draw = np.random.default_rng(0)
-    feeds = {"vae_decoder": {"latent": draw.standard_normal((1, 8, 32, 16)).astype(np.float32)},
-             "vocoder": {"mel": draw.standard_normal((1, 64, 64)).astype(np.float32)}}  # fmt: skip
+    feeds = {
+        "vae_decoder": {"latent": draw.standard_normal((1, 8, 32, 16)).astype(np.float32)},
+        "vocoder": {"mel": draw.standard_normal((1, 64, 64)).astype(np.float32)},
+    }
     found = decoders.read(base, 1)
     for name, module in modules.items():
         with torch.inference_mode():
-            expected = module(*(torch.from_numpy(values) for values in feeds[name].values())).numpy()
+            expected = module(
+                *(torch.from_numpy(values) for values in feeds[name].values())
+            ).numpy()
         (answer,) = found[name](**feeds[name])
         assert answer.dtype == np.float32
         assert 0 < relative_error(answer, expected) < STAGE_BOUND["float16"]

@@ -1,4 +1,6 @@
-"""The whole inference on tiny models: what the knobs do, and that windows and chunks leave no trace."""
+"""The whole inference on tiny models: what the knobs do, and that windows and chunks leave no
+trace.
+"""
 
 from dataclasses import replace
 
@@ -18,8 +20,14 @@ from tests.engine.audioldm2 import tiny
 
 WINDOW_SAMPLES = tiny.WINDOW_LATENTS * 640
 KNOBS = Knobs(
-    strength=0.5, pooling=2, guidance=7.5, negative="a piano", steps=2, seed=1, prompts=(("a violin", 1.0),)
-)  # fmt: skip
+    strength=0.5,
+    pooling=2,
+    guidance=7.5,
+    negative="a piano",
+    steps=2,
+    seed=1,
+    prompts=(("a violin", 1.0),),
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,9 @@ def melody(seconds=2.0):
 
 def run(editor, mono=None, alpha=None, **changes):
     knobs = replace(KNOBS, **changes)
-    return editor.transferred(melody() if mono is None else mono, knobs, knobs.strength if alpha is None else alpha)
+    return editor.transferred(
+        melody() if mono is None else mono, knobs, knobs.strength if alpha is None else alpha
+    )
 
 
 def test_every_stage_of_the_table_takes_and_gives_what_the_table_says(parts, editor):
@@ -59,7 +69,9 @@ def test_every_stage_of_the_table_takes_and_gives_what_the_table_says(parts, edi
         assert len(outputs) == len(stage.outputs)
         for port, output in zip(stage.outputs, outputs, strict=True):
             expected = [None if isinstance(size, str) else size for size in shape(port)]
-            fits = [size in (None, found) for size, found in zip(expected, output.shape, strict=True)]
+            fits = [
+                size in (None, found) for size, found in zip(expected, output.shape, strict=True)
+            ]
             assert all(fits) or "S" in port.axes, (stage.name, port.name, output.shape)
 
 
@@ -89,16 +101,27 @@ def test_alpha_zero_is_diffusers_pipeline(parts, editor, models_folder, monkeypa
     own = parts.unet.unet.state_dict()
     unet.load_state_dict({name: own[name] for name in unet.state_dict()})
     pipeline = AudioLDM2Pipeline(
-        vae=parts.vae, text_encoder=ClapModel.from_pretrained(folder / "text_encoder"), text_encoder_2=parts.t5,
-        projection_model=parts.projection, tokenizer=parts.clap_tokenizer, tokenizer_2=parts.t5_tokenizer,
-        language_model=GPT2LMHeadModel.from_pretrained(folder / "language_model"), feature_extractor=None,
-        unet=unet, scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"), vocoder=parts.vocoder,
-    )  # fmt: skip
+        vae=parts.vae,
+        text_encoder=ClapModel.from_pretrained(folder / "text_encoder"),
+        text_encoder_2=parts.t5,
+        projection_model=parts.projection,
+        tokenizer=parts.clap_tokenizer,
+        tokenizer_2=parts.t5_tokenizer,
+        language_model=GPT2LMHeadModel.from_pretrained(folder / "language_model"),
+        feature_extractor=None,
+        unet=unet,
+        scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+        vocoder=parts.vocoder,
+    )
     pipeline.set_progress_bar_config(disable=True)
     expected = pipeline(
-        "a violin", negative_prompt="no drums", num_inference_steps=3, guidance_scale=3.0,
-        audio_length_in_s=2.56, latents=torch.from_numpy(sampler.noise_for(1, 8, tiny.WINDOW_LATENTS, 16))[None],
-    ).audios[0]  # fmt: skip
+        "a violin",
+        negative_prompt="no drums",
+        num_inference_steps=3,
+        guidance_scale=3.0,
+        audio_length_in_s=2.56,
+        latents=torch.from_numpy(sampler.noise_for(1, 8, tiny.WINDOW_LATENTS, 16))[None],
+    ).audios[0]
     found = run(editor, melody(2.56), strength=0.0, guidance=3.0, negative="no drums", steps=3)
     np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
 
@@ -147,7 +170,9 @@ def test_silence_is_heard_once_and_pooled_once_for_each_omega(editor):
 
 
 def test_lambda_zero_hears_only_the_negative_words_and_the_null_audio(editor):
-    assert np.array_equal(run(editor, guidance=0.0), run(editor, melody()[::-1].copy(), guidance=0.0))
+    assert np.array_equal(
+        run(editor, guidance=0.0), run(editor, melody()[::-1].copy(), guidance=0.0)
+    )
 
 
 def test_two_equal_prompts_are_one(editor):
@@ -170,7 +195,12 @@ def test_a_short_region_is_heard_with_what_is_around_it_and_never_with_zeros(edi
         seen.append(fbank)
         return encoder(fbank=fbank)
 
-    spied = Editor({**editor.runners, "audio_encoder": listen}, editor.text, editor.scheduler_config, editor.sizes)
+    spied = Editor(
+        {**editor.runners, "audio_encoder": listen},
+        editor.text,
+        editor.scheduler_config,
+        editor.sizes,
+    )
     spied.heard(melody(0.5))
     zero_energy = (0 - F.AUDIOSET_MEAN) / (2 * F.AUDIOSET_STD)
     assert not np.isclose(seen[0], zero_energy).all(axis=-1).any()
@@ -194,7 +224,9 @@ def test_the_vocoder_in_chunks_is_the_vocoder_in_one_piece(editor):
 def test_the_reach_of_the_published_vocoder():
     from transformers import SpeechT5HifiGanConfig
 
-    config = SpeechT5HifiGanConfig(upsample_rates=[5, 4, 2, 2, 2], upsample_kernel_sizes=[16, 16, 8, 4, 4])
+    config = SpeechT5HifiGanConfig(
+        upsample_rates=[5, 4, 2, 2, 2], upsample_kernel_sizes=[16, 16, 8, 4, 4]
+    )
     assert 20 <= vocoder_reach(config) <= 40
 
 

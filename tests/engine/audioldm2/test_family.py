@@ -31,8 +31,16 @@ def make(shelf, tmp_path):
     def _make(shelf=shelf, **fields):
         folder = tmp_path / f"out{next(count)}"
         folder.mkdir()
-        row = {"text": "a violin", "model": "audioldm2", "knobs": STEPS, "start_seconds": 0.25, "length_seconds": 0.5}
-        return edit(EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf)
+        row = {
+            "text": "a violin",
+            "model": "audioldm2",
+            "knobs": STEPS,
+            "start_seconds": 0.25,
+            "length_seconds": 0.5,
+        }
+        return edit(
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+        )
 
     return _make
 
@@ -44,7 +52,12 @@ def shipped(name, text="a violin"):
 def test_a_stem_drops_into_the_place_of_its_region(make):
     manifest = make()
     (stem,) = manifest.stems
-    assert (stem["frames"], stem["channels"], stem["rate_hz"], stem["subtype"]) == (22_050, 2, 44_100, "PCM_16")
+    assert (stem["frames"], stem["channels"], stem["rate_hz"], stem["subtype"]) == (
+        22_050,
+        2,
+        44_100,
+        "PCM_16",
+    )
     samples, _ = soundfile.read(stem["path"])
     assert samples.shape == (22_050, 2) and np.abs(samples).max() > 0
 
@@ -74,11 +87,16 @@ def test_the_same_seed_makes_the_same_file(make):
         ("audioldm2_accompaniment", 2, 0.5, 7.5, "solo"),
     ],
 )
-def test_the_shipped_styles_have_the_papers_settings_and_play(make, name, omega, alpha, guidance, negative):
+def test_the_shipped_styles_have_the_papers_settings_and_play(
+    make, name, omega, alpha, guidance, negative
+):
     knobs = make(preset=shipped(name), knobs=STEPS).values["knobs"]
     assert (knobs["pooling"], knobs["strength"], knobs["guidance"], knobs["negative"]) == (
-        omega, alpha, guidance, negative,
-    )  # fmt: skip
+        omega,
+        alpha,
+        guidance,
+        negative,
+    )
     assert shipped(name)["steps"] == 50
 
 
@@ -93,7 +111,9 @@ def adapter_row(path, weight=1.0):
     return {"path": str(path), "weight": weight, "sha256": "0" * 64}
 
 
-def test_a_preset_brings_its_own_adapter_and_the_next_one_does_not_have_it(make, models_folder, tmp_path):
+def test_a_preset_brings_its_own_adapter_and_the_next_one_does_not_have_it(
+    make, models_folder, tmp_path
+):
     state, _ = read_adapter(models_folder / "ap_adapter.safetensors")
     own = tmp_path / "own.safetensors"
     write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
@@ -112,7 +132,10 @@ def test_an_adapters_weight_scales_alpha(make, models_folder):
 
 
 def test_two_adapters_at_a_time_are_refused(make):
-    preset = {**shipped("audioldm2_timbre"), "adapters": [adapter_row("a.safetensors"), adapter_row("b.safetensors")]}
+    preset = {
+        **shipped("audioldm2_timbre"),
+        "adapters": [adapter_row("a.safetensors"), adapter_row("b.safetensors")],
+    }
     with pytest.raises(EngineError, match="one AP-Adapter at a time") as caught:
         make(preset=preset)
     assert caught.value.code == "bad_preset"
@@ -122,7 +145,10 @@ def test_an_adapter_for_another_size_is_a_bad_preset(make, models_folder, tmp_pa
     state, _ = read_adapter(models_folder / "ap_adapter.safetensors")
     state.pop(next(iter(state)))
     write_adapter(tmp_path / "less.safetensors", state)
-    preset = {**shipped("audioldm2_timbre"), "adapters": [adapter_row(tmp_path / "less.safetensors")]}
+    preset = {
+        **shipped("audioldm2_timbre"),
+        "adapters": [adapter_row(tmp_path / "less.safetensors")],
+    }
     with pytest.raises(EngineError, match="another size") as caught:
         make(preset=preset)
     assert caught.value.code == "bad_preset"
@@ -133,7 +159,13 @@ def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
     with pytest.raises(EngineError) as caught:
         make(shelf=Shelf(1, tmp_path / "nothing"))
     assert caught.value.code == "missing_weights"
-    for part in ("hf download cvssp/audioldm2-large", "6 GB", "343 MB", "non-commercial", "retimbre models convert"):
+    for part in (
+        "hf download cvssp/audioldm2-large",
+        "6 GB",
+        "343 MB",
+        "non-commercial",
+        "retimbre models convert",
+    ):
         assert part in caught.value.message
     assert len(caught.value.message) <= 900  # as much as a /fail may say
 
@@ -190,7 +222,10 @@ def test_large_and_base_are_both_found(tmp_path):
 def test_a_large_repository_plays_too(tmp_path, make):
     from tests.engine.audioldm2.tiny import write_models
 
-    assert make(shelf=Shelf(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"] == 22_050
+    assert (
+        make(shelf=Shelf(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
+        == 22_050
+    )
 
 
 def test_a_repository_in_the_hub_cache_is_found_without_a_network(tmp_path, monkeypatch):

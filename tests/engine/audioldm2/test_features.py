@@ -15,7 +15,9 @@ def music(seconds=1.0):
 
 
 def kaldi_by_definition(samples, frame):
-    """One frame of torchaudio.compliance.kaldi.fbank (hanning, 128 bands, no dither), number by number."""
+    """One frame of torchaudio.compliance.kaldi.fbank (hanning, 128 bands, no dither), number by
+    number.
+    """
     samples = [float(value) for value in samples - samples.mean(dtype=np.float64)]
     piece = samples[160 * frame : 160 * frame + 400]
     mean = sum(piece) / 400
@@ -25,7 +27,9 @@ def kaldi_by_definition(samples, frame):
     power = []
     for bin in range(257):
         real = sum(value * math.cos(2 * math.pi * bin * i / 512) for i, value in enumerate(piece))
-        imaginary = sum(value * math.sin(2 * math.pi * bin * i / 512) for i, value in enumerate(piece))
+        imaginary = sum(
+            value * math.sin(2 * math.pi * bin * i / 512) for i, value in enumerate(piece)
+        )
         power.append(real**2 + imaginary**2)
     mel = lambda hz: 1127 * math.log(1 + hz / 700)  # noqa: E731
     low, step = mel(20), (mel(8000) - mel(20)) / 129
@@ -36,7 +40,11 @@ def kaldi_by_definition(samples, frame):
         for bin in range(256):  # Kaldi leaves the bin at half the sampling rate out
             here = mel(bin * RATE / 512)
             if left < here < right:
-                weight = (here - left) / (centre - left) if here <= centre else (right - here) / (right - centre)
+                weight = (
+                    (here - left) / (centre - left)
+                    if here <= centre
+                    else (right - here) / (right - centre)
+                )
                 energy += weight * power[bin]
         energies.append(math.log(max(energy, 1.1920928955078125e-07)))
     return energies
@@ -45,14 +53,18 @@ def kaldi_by_definition(samples, frame):
 @pytest.mark.parametrize("frame", [0, 7])
 def test_the_filter_bank_is_kaldis_number_by_number(frame):
     samples = music(0.12)
-    np.testing.assert_allclose(F.fbank(samples)[frame], kaldi_by_definition(samples, frame), atol=1e-4)
+    np.testing.assert_allclose(
+        F.fbank(samples)[frame], kaldi_by_definition(samples, frame), atol=1e-4
+    )
 
 
 def test_the_filter_bank_is_the_one_that_transformers_computes_for_ast():
     transformers = pytest.importorskip("transformers")
     extractor = transformers.ASTFeatureExtractor()
     samples = music(10.0)
-    expected = extractor(samples - samples.mean(), sampling_rate=RATE, return_tensors="np")["input_values"][0]
+    expected = extractor(samples - samples.mean(), sampling_rate=RATE, return_tensors="np")[
+        "input_values"
+    ][0]
     np.testing.assert_allclose(F.normalised(F.fbank(samples)), expected, atol=2e-4)
 
 
@@ -71,7 +83,14 @@ def test_the_vaes_picture_is_librosas_with_magnitudes():
     librosa = pytest.importorskip("librosa")
     samples = music(1.0)
     mel = librosa.feature.melspectrogram(
-        y=samples.astype(np.float64), sr=RATE, n_fft=1024, hop_length=160, n_mels=64, fmin=0, fmax=8000, power=1.0,
+        y=samples.astype(np.float64),
+        sr=RATE,
+        n_fft=1024,
+        hop_length=160,
+        n_mels=64,
+        fmin=0,
+        fmax=8000,
+        power=1.0,
         pad_mode="reflect",
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(F.log_mel(samples), np.log(np.maximum(mel, 1e-5)).T, atol=1e-4)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from engine.audioldm2.sampler import Windows, build_scheduler, noise_for, sample, scheduler_for, time_embedding
+from engine.audioldm2.sampler import (
+    Windows,
+    build_scheduler,
+    noise_for,
+    sample,
+    scheduler_for,
+    time_embedding,
+)
 from engine.errors import Cancelled
 from tests.engine.audioldm2.published import SCHEDULER
 
@@ -11,7 +18,9 @@ WINDOWS = Windows(16, 4)
 
 def final_for(steps, count=16):
     """A model that knows the clean latent: its noise is exact, so every scheduler must find it."""
-    clean = np.random.default_rng(1).standard_normal((2, WINDOWS.planned(count), 4), dtype=np.float32)
+    clean = np.random.default_rng(1).standard_normal(
+        (2, WINDOWS.planned(count), 4), dtype=np.float32
+    )
     scheduler = build_scheduler(scheduler_for(steps), SCHEDULER)
     pieces = WINDOWS.cut(clean)
 
@@ -27,12 +36,15 @@ def final_for(steps, count=16):
 @pytest.mark.parametrize("count", [10, 16, 40])
 def test_an_exact_model_leads_to_its_latent_on_both_schedulers(steps, count):
     found, clean = final_for(steps, count)
-    # DDIM ends at the first training step (set_alpha_to_one is off), which still holds noise of 0.039
+    # DDIM ends at the first training step (set_alpha_to_one is off), which still holds noise of
+    # 0.039
     np.testing.assert_allclose(found, clean, atol=0.2 if steps == 50 else 0.01)
 
 
 def test_few_steps_take_the_solver_and_the_papers_fifty_take_ddim():
-    assert [scheduler_for(steps).name for steps in (8, 30, 31, 50)] == ["DPM-Solver++ 2M"] * 2 + ["DDIM"] * 2
+    assert [scheduler_for(steps).name for steps in (8, 30, 31, 50)] == ["DPM-Solver++ 2M"] * 2 + [
+        "DDIM"
+    ] * 2
 
 
 def test_ddim_walks_the_references_timesteps():

@@ -1,4 +1,6 @@
-"""What was learned plays on the tiny AudioLDM2: styles in the UNet beside the AP-Adapter, learned words before T5."""
+"""What was learned plays on the tiny AudioLDM2: styles in the UNet beside the AP-Adapter, learned
+words before T5.
+"""
 
 import numpy as np
 import pytest
@@ -26,8 +28,10 @@ def family(models_folder):
 def lora(tmp_path):
     settings = {"r": 2, "lora_alpha": 4, "target_modules": r".*attn2\.to_(?:q|k)"}
     torch.manual_seed(0)
-    tensors = {name: 0.5 * torch.randn(value.shape)
-               for name, value in Lora(tiny.tiny_unet(), settings, "x").parameters().items()}  # fmt: skip
+    tensors = {
+        name: 0.5 * torch.randn(value.shape)
+        for name, value in Lora(tiny.tiny_unet(), settings, "x").parameters().items()
+    }
     return write_style(tmp_path / "lora.safetensors", Style("lora", settings, tensors, {}), "unet")
 
 
@@ -64,7 +68,8 @@ def test_learned_words_are_heard_in_front_or_in_place_and_never_in_unwanted_word
     assert not np.allclose(front, base, atol=1e-4)
     assert np.array_equal(family.editor.text.plain_words("noise").generated, unwanted)
     placed = words(tmp_path / "b.safetensors", "<it>")
-    assert np.allclose(stem(family, soft_prompt=row(placed)), base, atol=1e-5)  # its word is not said
+    # its word is not said
+    assert np.allclose(stem(family, soft_prompt=row(placed)), base, atol=1e-5)
     assert not np.allclose(stem(family, "a <it> tune", soft_prompt=row(placed)), base, atol=1e-4)
     assert np.allclose(stem(family), base, atol=1e-5)
     with pytest.raises(EngineError, match="cannot be mixed"):
@@ -92,6 +97,8 @@ def test_words_read_with_gradients_are_the_words_that_play(family, models_folder
 
 def test_a_lora_of_another_model_is_refused(family, tmp_path):
     tensors = {"x.lora_A.weight": torch.ones(1, 2), "x.lora_B.weight": torch.ones(2, 1)}
-    path = write_style(tmp_path / "x.safetensors", Style("lora", {"r": 1, "lora_alpha": 1}, tensors, {}), "unet")
+    path = write_style(
+        tmp_path / "x.safetensors", Style("lora", {"r": 1, "lora_alpha": 1}, tensors, {}), "unet"
+    )
     with pytest.raises(EngineError, match="bad_preset"):
         stem(family, adapters=[row(path)])

@@ -27,12 +27,18 @@ def pipeline(parts, models_folder):
 
     folder = models_folder / "audioldm2"
     return AudioLDM2Pipeline(
-        vae=parts.vae, text_encoder=ClapModel.from_pretrained(folder / "text_encoder"), text_encoder_2=parts.t5,
-        projection_model=parts.projection, tokenizer=parts.clap_tokenizer, tokenizer_2=parts.t5_tokenizer,
-        language_model=GPT2LMHeadModel.from_pretrained(folder / "language_model"), feature_extractor=None,
-        unet=tiny_unet_of(parts), scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+        vae=parts.vae,
+        text_encoder=ClapModel.from_pretrained(folder / "text_encoder"),
+        text_encoder_2=parts.t5,
+        projection_model=parts.projection,
+        tokenizer=parts.clap_tokenizer,
+        tokenizer_2=parts.t5_tokenizer,
+        language_model=GPT2LMHeadModel.from_pretrained(folder / "language_model"),
+        feature_extractor=None,
+        unet=tiny_unet_of(parts),
+        scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
         vocoder=parts.vocoder,
-    )  # fmt: skip
+    )
 
 
 def tiny_unet_of(parts):
@@ -46,7 +52,9 @@ def tiny_unet_of(parts):
 @torch.no_grad()
 def test_the_words_are_those_of_diffusers_pipeline(conditioner, pipeline):
     text = "a recording of a violin solo"
-    tokens, mask, generated_tokens = pipeline.encode_prompt(text, "cpu", 1, do_classifier_free_guidance=False)
+    tokens, mask, generated_tokens = pipeline.encode_prompt(
+        text, "cpu", 1, do_classifier_free_guidance=False
+    )
     words = conditioner.words(text)
     assert mask.all()
     np.testing.assert_allclose(words.text, tokens[0], atol=1e-5)
@@ -54,7 +62,9 @@ def test_the_words_are_those_of_diffusers_pipeline(conditioner, pipeline):
 
 
 @torch.no_grad()
-def test_the_loop_on_the_bare_gpt2_equals_generate_language_model_with_padding_too(conditioner, parts, pipeline):
+def test_the_loop_on_the_bare_gpt2_equals_generate_language_model_with_padding_too(
+    conditioner, parts, pipeline
+):
     sequence = torch.randn(2, 11, tiny.GPT2_WIDTH, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(2, 11, dtype=torch.int64)
     mask[1, 6:9] = 0

@@ -10,7 +10,9 @@ for module in ("torch", "transformers", "peft"):
 
 @pytest.fixture(scope="session")
 def musicgen_folder(tmp_path_factory):
-    """A models folder as a user would have it, tiny: a plain checkpoint and one that hears melodies."""
+    """A models folder as a user would have it, tiny: a plain checkpoint and one that hears
+    melodies.
+    """
     from tests.engine.musicgen.tiny import write_models
 
     return write_models(tmp_path_factory.mktemp("models"))

@@ -13,8 +13,14 @@ from engine.scene import Scene
 from tests.engine.signals import noise, sine
 
 KNOBS = Knobs(
-    strength=1.0, pooling=1, guidance=3.0, negative="", steps=1, seed=1, prompts=(("a violin", 1.0),)
-)  # fmt: skip
+    strength=1.0,
+    pooling=1,
+    guidance=3.0,
+    negative="",
+    steps=1,
+    seed=1,
+    prompts=(("a violin", 1.0),),
+)
 NOTHING = np.zeros((0, 1), np.float32)
 SHORT = Lengths(Span(24, 10), prompt=8, least_prompt=2, seam=320, overlap=6)
 
@@ -29,7 +35,10 @@ def test_the_lengths_are_those_that_the_model_was_trained_with(plain):
 
 @pytest.mark.parametrize("count", [1, 639, 640, 641, 40 * 640 + 7])
 def test_every_length_is_met_to_the_sample(plain, count):
-    assert Editor(plain, SHORT).made(scene(np.zeros((count, 1))), "generate", KNOBS).shape == (count, 1)
+    assert Editor(plain, SHORT).made(scene(np.zeros((count, 1))), "generate", KNOBS).shape == (
+        count,
+        1,
+    )
 
 
 def test_what_sounds_in_the_region_is_not_heard_when_new_music_is_asked(plain):
@@ -62,7 +71,16 @@ def test_a_continuation_is_the_codes_after_the_prompt(plain):
     before, region = noise(8 * 640), np.zeros((5 * 640, 1), np.float32)
     conditioner = Conditioner(plain, branches_of(KNOBS.prompts, "", KNOBS.guidance))
     speaker = Decoder(plain.model.decoder, conditioner.factors, lambda first: conditioner.heard())
-    codes = sampled(speaker, plain.encoded(before), 5, plain.delays, plain.padding, SHORT.span, Taste(), KNOBS.seed)
+    codes = sampled(
+        speaker,
+        plain.encoded(before),
+        5,
+        plain.delays,
+        plain.padding,
+        SHORT.span,
+        Taste(),
+        KNOBS.seed,
+    )
     made = Editor(plain, SHORT).made(scene(region, before), "continue", KNOBS)
     np.testing.assert_array_equal(made[320:], plain.decoded(codes)[8 * 640 :][320:])
 
@@ -83,7 +101,8 @@ def test_chunks_of_the_codec_are_joined_without_a_step(plain):
     whole, chunks = plain.decoded(codes), Editor(plain, SHORT).decoded(codes)
     assert chunks.shape == whole.shape == (60 * 640, 1)
     away = np.abs(chunks - whole).max() / np.abs(whole).max()
-    assert away < 0.35  # the tiny codec's memory is as long as an overlap, the real one's is shorter
+    # the tiny codec's memory is as long as an overlap, the real one's is shorter
+    assert away < 0.35
     steps = np.abs(np.diff(chunks[:, 0]))
     assert steps.max() <= 1.2 * np.abs(np.diff(whole[:, 0])).max()
 
@@ -91,10 +110,15 @@ def test_chunks_of_the_codec_are_joined_without_a_step(plain):
 def test_every_stage_is_told_and_a_cancel_ends_the_work(plain):
     told = []
     Editor(plain, SHORT).made(
-        scene(np.zeros((20 * 640, 1))), "generate", KNOBS, progress=lambda stage, done: told.append((stage, done))
+        scene(np.zeros((20 * 640, 1))),
+        "generate",
+        KNOBS,
+        progress=lambda stage, done: told.append((stage, done)),
     )
     assert list(dict(told)) == ["encoding", "generating", "decoding"]
     assert [done for _, done in told] == sorted(done for _, done in told)
     assert sum(stage == "generating" for stage, _ in told) == 1 + 23
     with pytest.raises(Cancelled):
-        Editor(plain, SHORT).made(scene(np.zeros((6_400, 1))), "generate", KNOBS, cancelled=lambda: True)
+        Editor(plain, SHORT).made(
+            scene(np.zeros((6_400, 1))), "generate", KNOBS, cancelled=lambda: True
+        )

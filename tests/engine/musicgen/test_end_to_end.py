@@ -1,4 +1,6 @@
-"""OSC to stem, once: a server in its own process, its worker in another, tiny weights in the published layout."""
+"""OSC to stem, once: a server in its own process, its worker in another, tiny weights in the
+published layout.
+"""
 
 import json
 import subprocess
@@ -22,9 +24,17 @@ def port(tmp_path, musicgen_folder):
     """The port of a server that may read `tmp_path` and has the tiny checkpoints."""
     data = tmp_path / "data"
     command = [
-        sys.executable, "-m", "server", "serve", "--port=0", "--http-port=0", f"--data-dir={data}",
-        f"--models-dir={musicgen_folder}", f"--root={tmp_path}", "--threads=1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "server",
+        "serve",
+        "--port=0",
+        "--http-port=0",
+        f"--data-dir={data}",
+        f"--models-dir={musicgen_folder}",
+        f"--root={tmp_path}",
+        "--threads=1",
+    ]
     process = subprocess.Popen(command, cwd=ROOT)
     ends_at = time.monotonic() + SLOW_SECONDS
     while (address := read_port_file(Paths.under(data).port_file)) is None:
@@ -41,13 +51,25 @@ async def test_silence_becomes_music_and_music_goes_on_through_the_real_server(p
     soundfile.write(tmp_path / "song.wav", file, 44_100, subtype="PCM_16")
     client = await UdpClient.open(port)
     for job, style in ((1, "musicgen_generate"), (2, "musicgen_continue")):
-        client.say("edit", job, str(tmp_path / "song.wav"), "a violin", preset=style, start=0.9, length=0.25, seed=7)
+        client.say(
+            "edit",
+            job,
+            str(tmp_path / "song.wav"),
+            "a violin",
+            preset=style,
+            start=0.9,
+            length=0.25,
+            seed=7,
+        )
         done = await client.expect("done", id=job, patience=SLOW_SECONDS)
         result = await client.expect("result", id=job)
         assert (result["rate"], result["channels"], result["frames"]) == (44_100, 2, 11_025)
         assert np.abs(soundfile.read(result["path"])[0]).max() > 0
         manifest = json.loads(Path(done["manifest"]).read_text(encoding="utf-8"))
-        assert manifest["model"]["name"] == "musicgen" and "non-commercial" in manifest["model"]["licence"]
+        assert (
+            manifest["model"]["name"] == "musicgen"
+            and "non-commercial" in manifest["model"]["licence"]
+        )
         assert manifest["stems"][0]["name"] == style.removeprefix("musicgen_")
     stages = {message.values["stage"] for message in client.all("progress", id=1)}
     assert {"loading", "generating"} <= stages

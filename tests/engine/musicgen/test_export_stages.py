@@ -1,4 +1,6 @@
-"""The stage table is enough to export a stage: the graph takes other sizes and gives what torch gives."""
+"""The stage table is enough to export a stage: the graph takes other sizes and gives what torch
+gives.
+"""
 
 import warnings
 
@@ -19,7 +21,10 @@ SIZES = (
     {"B": 1, "L": 5, "S": 1, "P": 9, "T": 9, "N": 9 * 640, "C": 4},
 )
 POSITION = 4
-ROWS = [*(("plain", stage.name) for stage in STAGES), *(("melodic", stage.name) for stage in MELODY_STAGES[-3:])]
+ROWS = [
+    *(("plain", stage.name) for stage in STAGES),
+    *(("melodic", stage.name) for stage in MELODY_STAGES[-3:]),
+]
 
 
 def feed_of(stage, sizes):
@@ -27,7 +32,9 @@ def feed_of(stage, sizes):
     feed = {}
     for port in stage.inputs:
         shape = [sizes.get(axis, axis) for axis in port.axes]
-        feed[port.name] = torch.randint(2 if port.name == "mask" else tiny.TOKENS, shape, generator=draw)
+        feed[port.name] = torch.randint(
+            2 if port.name == "mask" else tiny.TOKENS, shape, generator=draw
+        )
         if port.dtype == "float32":
             feed[port.name] = torch.randn(shape, generator=draw)
     if "mask" in feed:
@@ -44,18 +51,26 @@ def test_an_exported_stage_gives_what_torch_gives(kind, name, request, tmp_path)
     stage = next(stage for stage in table(**graphs.sizes_of(parts)) if stage.name == name)
     module, path = graphs.modules(parts)[name], tmp_path / f"{name}.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracing exporter announces its age, and every shape it looks at
+        # the tracing exporter announces its age, and every shape it looks at
+        warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, tuple(feed_of(stage, SIZES[0]).values()), path, dynamo=False, opset_version=OPSET,
-            input_names=list(stage.input_names), output_names=list(stage.output_names),
+            module,
+            tuple(feed_of(stage, SIZES[0]).values()),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(stage.input_names),
+            output_names=list(stage.output_names),
             dynamic_axes=stage.dynamic_axes,
-        )  # fmt: skip
+        )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for sizes in SIZES:
         feed = feed_of(stage, sizes)
         expected = module(*feed.values())
         expected = expected if isinstance(expected, tuple) else (expected,)
-        found = session.run(stage.output_names, {name: values.numpy() for name, values in feed.items()})
+        found = session.run(
+            stage.output_names, {name: values.numpy() for name, values in feed.items()}
+        )
         for port, ours, theirs in zip(stage.outputs, found, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-4)
             assert len(port.axes) == ours.ndim
@@ -79,6 +94,9 @@ def test_prefill_and_steps_say_what_the_decoder_says_of_the_whole(kind, request)
         for held, one in zip(own, new, strict=True):
             held[:, :, said] = one[:, :, 0]
         said += 1
-    whole = parts.model.decoder(tokens.flatten(0, 1), encoder_hidden_states=states,
-                                encoder_attention_mask=None if melody else mask).logits[:, -1]  # fmt: skip
+    whole = parts.model.decoder(
+        tokens.flatten(0, 1),
+        encoder_hidden_states=states,
+        encoder_attention_mask=None if melody else mask,
+    ).logits[:, -1]
     torch.testing.assert_close(logits, whole.unflatten(0, (2, 4)), atol=1e-4, rtol=0)

@@ -39,7 +39,9 @@ def by_heart(model, taught, steps=120):
 
 def recovered(model):
     parts = Components(model, tiny.tokenizer())
-    return (said(parts, FRAMES, speaker=decoder_of(parts, guidance=1.0)) == CODES[0].numpy()).mean(axis=1)
+    return (said(parts, FRAMES, speaker=decoder_of(parts, guidance=1.0)) == CODES[0].numpy()).mean(
+        axis=1
+    )
 
 
 @pytest.mark.parametrize("melody", [False, True])
@@ -88,7 +90,9 @@ def test_those_that_are_dropped_hear_nothing_and_the_others_are_not_touched(melo
         with torch.no_grad():
             return loss(model, CODES, ids, mask, dropped=torch.tensor([drop]), **more).item()
 
-    assert of("a violin", True, heard) == pytest.approx(of("a flute.", True, heard.flip(1)), abs=1e-5)
+    assert of("a violin", True, heard) == pytest.approx(
+        of("a flute.", True, heard.flip(1)), abs=1e-5
+    )
     assert abs(of("a violin", False, heard) - of("a flute.", False, heard)) > 1e-4
     assert np.isfinite(of("a violin", True, heard))
 

@@ -21,7 +21,9 @@ class Adapters:
         self.model, self.rack = model, Rack(model)
 
     def play(self, rows):
-        self.rack.wear([(row["path"], read_lora(Path(row["path"]), self.model), row["weight"]) for row in rows])
+        self.rack.wear(
+            [(row["path"], read_lora(Path(row["path"]), self.model), row["weight"]) for row in rows]
+        )
 
 
 SEEN = {"input_ids": torch.arange(12).reshape(4, 3)}
@@ -76,7 +78,9 @@ def test_a_blend_is_the_weighted_sum_of_its_styles_whatever_their_ranks(styles):
         adapters.play([row(styles[name])])
         alone.append(change(model, before))
     adapters.play([row(styles["quiet"], 0.3), row(styles["stable"], -0.7)])
-    torch.testing.assert_close(change(model, before), 0.3 * alone[0] - 0.7 * alone[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        change(model, before), 0.3 * alone[0] - 0.7 * alone[1], atol=1e-5, rtol=0
+    )
 
 
 def test_without_styles_and_at_weight_0_the_base_plays_exactly(styles):
@@ -88,7 +92,9 @@ def test_without_styles_and_at_weight_0_the_base_plays_exactly(styles):
 
 
 def test_one_file_with_its_configuration_inside_will_do(styles, tmp_path):
-    config = json.loads(styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads(
+        styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
+    )
     path = tmp_path / "one.safetensors"
     save_file(load_file(styles["quiet"]), str(path), {"lora_adapter_metadata": json.dumps(config)})
     one, folder = tiny.tiny(), tiny.tiny()
@@ -99,17 +105,26 @@ def test_one_file_with_its_configuration_inside_will_do(styles, tmp_path):
 
 def test_a_file_says_which_checkpoint_it_belongs_to(styles, tmp_path):
     beside = tmp_path / "adapter_config.json"
-    config = json.loads(styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8"))
-    beside.write_text(json.dumps({**config, "base_model_name_or_path": "facebook/musicgen-small"}), encoding="utf-8")
+    config = json.loads(
+        styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
+    )
+    beside.write_text(
+        json.dumps({**config, "base_model_name_or_path": "facebook/musicgen-small"}),
+        encoding="utf-8",
+    )
     save_file(load_file(styles["quiet"]), str(tmp_path / "adapter_model.safetensors"))
     assert base_of(tmp_path / "adapter_model.safetensors") == "facebook/musicgen-small"
-    ours = write_style(tmp_path / "ours.safetensors", Style("lora", {"r": 4}, {}, {"base": "musicgen-large"}))
+    ours = write_style(
+        tmp_path / "ours.safetensors", Style("lora", {"r": 4}, {}, {"base": "musicgen-large"})
+    )
     assert base_of(ours) == "musicgen-large"
 
 
 def test_a_lora_of_the_decoder_alone_finds_its_place(styles, tmp_path):
-    tensors = {name.replace("model.decoder.model.", "model.model.", 1): tensor
-               for name, tensor in load_file(styles["quiet"]).items()}  # fmt: skip
+    tensors = {
+        name.replace("model.decoder.model.", "model.model.", 1): tensor
+        for name, tensor in load_file(styles["quiet"]).items()
+    }
     save_file(tensors, str(tmp_path / "adapter_model.safetensors"))
     config = styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
     (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
@@ -124,11 +139,17 @@ def test_a_lora_of_the_decoder_alone_finds_its_place(styles, tmp_path):
     [
         ({"x": torch.zeros(2)}, None, "does not say what it is"),
         ({"x": torch.zeros(2)}, {"peft_type": "LORA"}, "with r and lora_alpha"),
-        ({"x": torch.zeros(2)}, {"peft_type": "LORA", "r": 2}, "expected a LoRA of MusicGen's layers"),
+        (
+            {"x": torch.zeros(2)},
+            {"peft_type": "LORA", "r": 2},
+            "expected a LoRA of MusicGen's layers",
+        ),
         ({"x": torch.zeros(2)}, {"peft_type": "IA3"}, "is ia3"),
     ],
 )
-def test_what_is_no_lora_for_this_model_is_refused_and_the_model_stays_as_it_was(tensors, config, told, tmp_path):
+def test_what_is_no_lora_for_this_model_is_refused_and_the_model_stays_as_it_was(
+    tensors, config, told, tmp_path
+):
     model = tiny.tiny()
     adapters, before = Adapters(model), heard(model)
     save_file(tensors, str(tmp_path / "a.safetensors"))
@@ -140,11 +161,16 @@ def test_what_is_no_lora_for_this_model_is_refused_and_the_model_stays_as_it_was
     torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
 
 
-def test_a_lora_of_another_size_or_with_parts_missing_is_refused_and_leaves_no_trace(styles, tmp_path):
+def test_a_lora_of_another_size_or_with_parts_missing_is_refused_and_leaves_no_trace(
+    styles, tmp_path
+):
     model = tiny.tiny()
     adapters, before = Adapters(model), heard(model)
     config = styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
-    wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(styles["quiet"]).items()}
+    wide = {
+        name: torch.cat([tensor, tensor], dim=-1)
+        for name, tensor in load_file(styles["quiet"]).items()
+    }
     half = {name: tensor for name, tensor in load_file(styles["quiet"]).items() if "lora_A" in name}
     for number, tensors in enumerate((wide, half)):
         folder = tmp_path / str(number)

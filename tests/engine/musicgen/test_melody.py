@@ -1,12 +1,16 @@
-"""Melody and words both reach the first step. For a range of releases transformers 4.57 and 5 dropped both (issues
-38635, 45647, 48664; fixed in 5.23): what was played did not depend on what was asked."""
+"""Melody and words both reach the first step. For a range of releases transformers 4.57 and 5
+dropped both (issues 38635, 45647, 48664; fixed in 5.23): what was played did not depend on what
+was asked.
+"""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from transformers.models.musicgen_melody.feature_extraction_musicgen_melody import MusicgenMelodyFeatureExtractor
+from transformers.models.musicgen_melody.feature_extraction_musicgen_melody import (
+    MusicgenMelodyFeatureExtractor,
+)
 
 from engine.musicgen.chroma import FFT_SAMPLES, HOP_SAMPLES, chroma, fitted, no_melody
 from engine.musicgen.conditions import tokenized
@@ -23,11 +27,18 @@ def ours(parts, words, melody):
 
 
 def theirs(parts, words, melody):
-    ids = {name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [words]).items()}
+    ids = {
+        name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [words]).items()
+    }
     answer = parts.model.generate(
-        **ids, input_features=torch.from_numpy(melody.copy())[None], do_sample=False, guidance_scale=3.0,
-        max_new_tokens=4, return_dict_in_generate=True, output_scores=True,
-    )  # fmt: skip
+        **ids,
+        input_features=torch.from_numpy(melody.copy())[None],
+        do_sample=False,
+        guidance_scale=3.0,
+        max_new_tokens=4,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
     return answer.scores[0].numpy()
 
 
@@ -39,7 +50,9 @@ def test_melody_and_words_both_reach_the_first_step(melodic, first_step):
 
 
 def test_our_first_step_is_theirs(melodic):
-    np.testing.assert_allclose(ours(melodic, "a violin", RISING), theirs(melodic, "a violin", RISING), atol=1e-4)
+    np.testing.assert_allclose(
+        ours(melodic, "a violin", RISING), theirs(melodic, "a violin", RISING), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("frequency_hz", "pitch_class"), [(261.63, 0), (440, 9), (466.16, 10)])
@@ -51,21 +64,29 @@ def test_a_tone_is_its_pitch_class_at_every_moment(frequency_hz, pitch_class):
 
 @pytest.mark.parametrize("count", [3_000, FFT_SAMPLES, 100_001])
 def test_chroma_is_what_transformers_extractor_computes(count):
-    """Its own method, with torch's spectrogram in place of torchaudio's, which need not be installed."""
+    """Its own method, with torch's spectrogram in place of torchaudio's, which need not be
+    installed.
+    """
     from transformers.audio_utils import chroma_filter_bank
 
     def spectrogram(wave):
         window = torch.hann_window(FFT_SAMPLES)
-        return torch.stft(wave, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True).abs() ** 2
+        return (
+            torch.stft(wave, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True).abs()
+            ** 2
+        )
 
     filters = torch.from_numpy(chroma_filter_bank(FFT_SAMPLES, 12, RATE_HZ, tuning=0)).float()
     extractor = SimpleNamespace(n_fft=FFT_SAMPLES, spectrogram=spectrogram, chroma_filters=filters)
     mono = noise(count)[:, 0]
-    expected = MusicgenMelodyFeatureExtractor._torch_extract_fbank_features(extractor, torch.from_numpy(mono)[None])
+    expected = MusicgenMelodyFeatureExtractor._torch_extract_fbank_features(
+        extractor, torch.from_numpy(mono)[None]
+    )
     np.testing.assert_array_equal(chroma(mono, RATE_HZ), expected[0].numpy())
 
 
 def test_silence_is_no_melody_and_a_short_melody_comes_again():
     np.testing.assert_array_equal(chroma(np.zeros(50_000, np.float32), RATE_HZ)[:1], no_melody())
     np.testing.assert_array_equal(fitted(RISING, 15)[12:], RISING[:3])
-    assert len(chroma(np.zeros(30 * RATE_HZ, np.float32), RATE_HZ)) == 235  # 30 s: what the model was trained with
+    # 30 s: what the model was trained with
+    assert len(chroma(np.zeros(30 * RATE_HZ, np.float32), RATE_HZ)) == 235

@@ -1,4 +1,6 @@
-"""A checkpoint in stages says what it says as a whole; the stages are torch's here, tests/export has their graphs."""
+"""A checkpoint in stages says what it says as a whole; the stages are torch's here, tests/export
+has their graphs.
+"""
 
 import numpy as np
 import pytest
@@ -40,7 +42,9 @@ def test_every_task_is_as_the_whole_model_does_it(kind, task, request, monkeypat
     parts = request.getfixturevalue(kind)
     region = np.repeat(sine(30 * 640, 32_000, 300)[:, None], parts.channels, axis=1)
     scene = Scene(noise(8 * 640, channels=parts.channels), region, region[:0])
-    whole, staged = (Editor(each, SHORT).made(scene, task, KNOBS) for each in (parts, in_stages(parts)))
+    whole, staged = (
+        Editor(each, SHORT).made(scene, task, KNOBS) for each in (parts, in_stages(parts))
+    )
     np.testing.assert_allclose(staged, whole, atol=1e-5)
 
 

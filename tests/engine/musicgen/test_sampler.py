@@ -17,7 +17,9 @@ WORDS = (("a violin", 1.0),)
 
 def decoder_of(parts, guidance=3.0, chroma=None, negative="", prompts=WORDS):
     conditioner = Conditioner(parts, branches_of(prompts, negative, guidance))
-    return Decoder(parts.model.decoder, conditioner.factors, lambda first: conditioner.heard(chroma))
+    return Decoder(
+        parts.model.decoder, conditioner.factors, lambda first: conditioner.heard(chroma)
+    )
 
 
 def said(parts, frames, prompt=None, speaker=None, span=SPAN, taste=GREEDY, seed=0, **more):
@@ -27,7 +29,10 @@ def said(parts, frames, prompt=None, speaker=None, span=SPAN, taste=GREEDY, seed
 
 
 def theirs(parts, frames, **more):
-    ids = {name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, ["a violin"]).items()}
+    ids = {
+        name: torch.tensor(values)
+        for name, values in tokenized(parts.tokenizer, ["a violin"]).items()
+    }
     steps = frames + int(parts.delays.max())
     asked = {"do_sample": False, "guidance_scale": 3.0, "max_new_tokens": steps, **more}
     return parts.model.generate(**ids, **asked)[0].T.numpy()
@@ -69,10 +74,14 @@ def test_negative_words_and_several_prompts_are_terms_of_one_sum(plain):
     def first(**more):
         return decoder_of(plain, **more).begin(0, np.full((4, 1), plain.padding))
 
-    violin, flute = (first(guidance=1.0, prompts=((words, 1.0),)) for words in ("a violin", "a flute"))
+    violin, flute = (
+        first(guidance=1.0, prompts=((words, 1.0),)) for words in ("a violin", "a flute")
+    )
     mixed = first(guidance=1.0, prompts=(("a violin", 0.25), ("a flute", 0.75)))
     np.testing.assert_allclose(mixed, 0.25 * violin + 0.75 * flute, atol=1e-4)
-    np.testing.assert_allclose(first(guidance=4.0, negative="a flute"), flute + 4 * (violin - flute), atol=1e-4)
+    np.testing.assert_allclose(
+        first(guidance=4.0, negative="a flute"), flute + 4 * (violin - flute), atol=1e-4
+    )
 
 
 def test_a_seed_is_a_take_and_a_longer_take_begins_as_a_shorter_one(plain):
@@ -113,7 +122,9 @@ def test_progress_is_told_for_every_token_and_a_cancel_is_heard_between_two(plai
 def test_only_the_likeliest_are_drawn_by_their_shares():
     logits = np.log(np.array([[0.05, 0.3, 0.6, 0.05]]))
     random = np.random.default_rng(0)
-    counts = np.bincount([drawn(logits, Taste(top_k=2), random)[0] for _ in range(2000)], minlength=4)
+    counts = np.bincount(
+        [drawn(logits, Taste(top_k=2), random)[0] for _ in range(2000)], minlength=4
+    )
     assert counts[0] == counts[3] == 0 and abs(counts[2] / 2000 - 2 / 3) < 0.04
     colder = np.bincount([drawn(logits, Taste(0.5), random)[0] for _ in range(2000)], minlength=4)
     assert colder[2] > counts[2] and drawn(logits, GREEDY, random)[0] == 2

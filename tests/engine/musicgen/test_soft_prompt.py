@@ -27,14 +27,23 @@ def first_step(parts, soft_prompts, guidance=3.0):
 
 @torch.no_grad()
 def test_the_state_of_the_words_is_what_the_composite_makes_of_the_same_embeddings(plain):
-    ids = {name: torch.tensor(values) for name, values in tokenized(plain.tokenizer, ["a violin"]).items()}
+    ids = {
+        name: torch.tensor(values)
+        for name, values in tokenized(plain.tokenizer, ["a violin"]).items()
+    }
     prompt = prompt_of(0)
     states, mask = text_states(plain.model, ids["input_ids"], ids["attention_mask"], prompt)
     assert states.shape == (1, 30 + ids["input_ids"].shape[1], 32) and mask.sum() == states.shape[1]
-    embedded, longer = prompt(plain.model.text_encoder.get_input_embeddings()(ids["input_ids"]), ids["attention_mask"])
+    embedded, longer = prompt(
+        plain.model.text_encoder.get_input_embeddings()(ids["input_ids"]), ids["attention_mask"]
+    )
     start = torch.full((4, 1), plain.padding)
-    theirs = plain.model(inputs_embeds=embedded, attention_mask=longer, decoder_input_ids=start).logits[:, -1]
-    ours = plain.model.decoder(input_ids=start, encoder_hidden_states=states, encoder_attention_mask=mask).logits[:, -1]
+    theirs = plain.model(
+        inputs_embeds=embedded, attention_mask=longer, decoder_input_ids=start
+    ).logits[:, -1]
+    ours = plain.model.decoder(
+        input_ids=start, encoder_hidden_states=states, encoder_attention_mask=mask
+    ).logits[:, -1]
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
@@ -45,7 +54,9 @@ def test_a_prompt_of_weight_1_is_as_trained_of_0_is_off_and_between_a_mixture(ki
     assert np.abs(on - off).max() > 1e-2
     np.testing.assert_allclose(first_step(parts, [(prompt_of(0), 0.0)]), off, atol=1e-5)
     if kind == "plain":  # in a melody model the padding of a shorter row counts as words of nothing
-        np.testing.assert_allclose(first_step(parts, [(prompt_of(0), 0.3)]), 0.3 * on + 0.7 * off, atol=1e-3)
+        np.testing.assert_allclose(
+            first_step(parts, [(prompt_of(0), 0.3)]), 0.3 * on + 0.7 * off, atol=1e-3
+        )
 
 
 def test_two_styles_blend_by_their_weights(plain):
@@ -63,7 +74,9 @@ def test_a_prompt_comes_back_from_its_file(tmp_path):
     assert not found.vectors.requires_grad
 
 
-@pytest.mark.parametrize("tensors", [{"x": torch.zeros(3, 24)}, {"soft_prompt": torch.zeros(3, 25)}])
+@pytest.mark.parametrize(
+    "tensors", [{"x": torch.zeros(3, 24)}, {"soft_prompt": torch.zeros(3, 25)}]
+)
 def test_a_file_of_something_else_is_a_bad_preset(tensors, tmp_path):
     save_file(tensors, str(tmp_path / "p.safetensors"))
     with pytest.raises(EngineError, match="expected `soft_prompt`") as caught:

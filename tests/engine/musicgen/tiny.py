@@ -26,7 +26,11 @@ LETTERS = [*string.ascii_lowercase, *string.digits, *",.-'"]
 TARGETS = r".*decoder\.layers\.\d+\.self_attn\.(q_proj|k_proj|v_proj|out_proj)"
 _CLASSES = {
     False: (MusicgenForConditionalGeneration, MusicgenConfig, MusicgenDecoderConfig),
-    True: (MusicgenMelodyForConditionalGeneration, MusicgenMelodyConfig, MusicgenMelodyDecoderConfig),
+    True: (
+        MusicgenMelodyForConditionalGeneration,
+        MusicgenMelodyConfig,
+        MusicgenMelodyDecoderConfig,
+    ),
 }
 
 
@@ -34,9 +38,17 @@ def tiny(melody: bool = False, channels: int = 1, seed: int = 0):
     """The published topology and rates (32 kHz, 50 frames a second, 4 codebooks) on narrow layers."""
     model_class, config_class, decoder_class = _CLASSES[melody]
     decoder = decoder_class(
-        vocab_size=TOKENS, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, ffn_dim=64, dropout=0.0,
-        num_codebooks=CODEBOOKS * channels, audio_channels=channels, pad_token_id=TOKENS, bos_token_id=TOKENS,
-    )  # fmt: skip
+        vocab_size=TOKENS,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        ffn_dim=64,
+        dropout=0.0,
+        num_codebooks=CODEBOOKS * channels,
+        audio_channels=channels,
+        pad_token_id=TOKENS,
+        bos_token_id=TOKENS,
+    )
     torch.manual_seed(seed)
     with _quiet():
         parts = {"text_encoder": _t5(), "audio_encoder": _encodec(), "decoder": decoder}
@@ -46,7 +58,13 @@ def tiny(melody: bool = False, channels: int = 1, seed: int = 0):
 
 
 def tokenizer() -> T5TokenizerFast:
-    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in LETTERS)]
+    vocab = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        ("▁", -2.0),
+        *((letter, -3.0) for letter in LETTERS),
+    ]
     return T5TokenizerFast(vocab=vocab, extra_ids=0, model_max_length=64)
 
 
@@ -64,7 +82,9 @@ def write_models(folder: Path) -> Path:
     return folder
 
 
-def write_lora(folder: Path, seed: int = 0, rank: int = 4, alpha: int = 8, melody: bool = False, **more) -> Path:
+def write_lora(
+    folder: Path, seed: int = 0, rank: int = 4, alpha: int = 8, melody: bool = False, **more
+) -> Path:
     """The file of a LoRA folder as peft saves it, trained by nobody: both factors are noise."""
     model = tiny(melody)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS, **more)
@@ -89,14 +109,28 @@ def _loud(model: torch.nn.Module) -> None:
 
 def _t5() -> T5Config:
     return T5Config(
-        vocab_size=len(LETTERS) + 4, d_model=TEXT_WIDTH, d_ff=32, d_kv=8, num_heads=2, num_layers=2,
+        vocab_size=len(LETTERS) + 4,
+        d_model=TEXT_WIDTH,
+        d_ff=32,
+        d_kv=8,
+        num_heads=2,
+        num_layers=2,
         relative_attention_num_buckets=8,
-    )  # fmt: skip
+    )
 
 
 def _encodec() -> EncodecConfig:
     return EncodecConfig(
-        sampling_rate=32_000, audio_channels=1, normalize=False, num_filters=4, hidden_size=8, codebook_dim=8,
-        codebook_size=TOKENS, upsampling_ratios=[8, 5, 4, 4], target_bandwidths=[1.0], use_causal_conv=False,
-        num_lstm_layers=1, use_conv_shortcut=False,
-    )  # fmt: skip
+        sampling_rate=32_000,
+        audio_channels=1,
+        normalize=False,
+        num_filters=4,
+        hidden_size=8,
+        codebook_dim=8,
+        codebook_size=TOKENS,
+        upsampling_ratios=[8, 5, 4, 4],
+        target_bandwidths=[1.0],
+        use_causal_conv=False,
+        num_lstm_layers=1,
+        use_conv_shortcut=False,
+    )

@@ -22,7 +22,9 @@ def notes(rise_seconds, hz=440.0, seconds=2.0):
         np.clip((time - onset) / rise_seconds, 0, 1) * np.exp(-(time - onset).clip(0) / 0.15)
         for onset in ONSETS_SECONDS
     )
-    return (0.2 * level * sum(np.sin(2 * np.pi * n * hz * time) / n for n in range(1, 8))).astype(np.float32)
+    return (0.2 * level * sum(np.sin(2 * np.pi * n * hz * time) / n for n in range(1, 8))).astype(
+        np.float32
+    )
 
 
 def rise_db(sound, onset):
@@ -49,7 +51,9 @@ def test_how_a_note_goes_on_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    "region", [notes(0.002), np.zeros(64_000, np.float32), 0.1 * notes(0.002)], ids=["same", "0", "softer"]
+    "region",
+    [notes(0.002), np.zeros(64_000, np.float32), 0.1 * notes(0.002)],
+    ids=["same", "0", "softer"],
 )
 def test_nothing_is_lacking(region):
     stem = notes(0.002)
@@ -68,7 +72,10 @@ def test_an_attack_in_the_treble_leaves_the_bass_alone():
     tick = np.zeros_like(stem)
     tick[32_000:32_100] = 0.5 * (-1.0) ** np.arange(100)  # all of it near 16 kHz
     made = sharpened(stem, tick, 1.0, never)
-    low = np.abs(np.fft.rfft(made - stem)[: 2 * 400]).max() / np.abs(np.fft.rfft(stem)[: 2 * 400]).max()
+    low = (
+        np.abs(np.fft.rfft(made - stem)[: 2 * 400]).max()
+        / np.abs(np.fft.rfft(stem)[: 2 * 400]).max()
+    )
     assert low < 0.01
 
 

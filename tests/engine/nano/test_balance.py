@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.errors import Cancelled
 from engine import spectra
+from engine.errors import Cancelled
 from engine.nano.balance import balanced
 from engine.nano.features import SAMPLE_RATE_HZ
 
@@ -27,7 +27,9 @@ def chord(**levels_db):
 
 def level_db(sound, hz):
     inner = sound[SAMPLE_RATE_HZ : 2 * SAMPLE_RATE_HZ] * np.hanning(SAMPLE_RATE_HZ)
-    return 20 * np.log10(np.abs(inner @ np.exp(-2j * np.pi * hz * np.arange(len(inner)) / SAMPLE_RATE_HZ)) / 8000)
+    return 20 * np.log10(
+        np.abs(inner @ np.exp(-2j * np.pi * hz * np.arange(len(inner)) / SAMPLE_RATE_HZ)) / 8000
+    )
 
 
 def test_a_note_that_the_region_does_not_have_goes_back():
@@ -58,7 +60,9 @@ def test_other_octaves_of_the_region_s_notes_are_left_alone():
     assert np.abs(balanced(high, low, 1.0, 1, never) - high)[4096:-4096].max() < 0.1
 
 
-@pytest.mark.parametrize("region", [chord(C4=0, E4=-6), np.zeros_like(TIME, np.float32)], ids=["the same", "silence"])
+@pytest.mark.parametrize(
+    "region", [chord(C4=0, E4=-6), np.zeros_like(TIME, np.float32)], ids=["the same", "silence"]
+)
 def test_there_is_nothing_to_change(region):
     stem = chord(C4=0, E4=-6)
     assert np.abs(balanced(stem, region, 1.0, 1, never) - stem).max() < 1e-4
@@ -67,7 +71,9 @@ def test_there_is_nothing_to_change(region):
 def test_fidelity_is_how_far_it_goes():
     stem, region = chord(C4=0, E4=-3), chord(C4=0)
     assert balanced(stem, region, 0.0, 1, never) is stem
-    levels = [level_db(balanced(stem, region, fidelity, 1, never), E4) for fidelity in (0.0, 0.5, 1.0)]
+    levels = [
+        level_db(balanced(stem, region, fidelity, 1, never), E4) for fidelity in (0.0, 0.5, 1.0)
+    ]
     assert levels == sorted(levels, reverse=True) and levels[0] - levels[2] > 12
 
 

@@ -1,4 +1,6 @@
-"""Accompaniment and genre, with a model that plays the guide back as it is: what is arranged, not how it sounds."""
+"""Accompaniment and genre, with a model that plays the guide back as it is: what is arranged, not
+how it sounds.
+"""
 
 import numpy as np
 import pytest
@@ -32,8 +34,13 @@ def perform(text, task=None, only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0)
 
 def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
     stems, asked_for, band = perform("add a walking upright bass and brushed drums")
-    assert list(stems) == ["bass", "drums"] and all(stem.shape == REGION.shape for stem in stems.values())
-    assert [knobs.prompts for knobs in asked_for] == [(("walking upright bass", 1.0),), (("brushed drums", 1.0),)]
+    assert list(stems) == ["bass", "drums"] and all(
+        stem.shape == REGION.shape for stem in stems.values()
+    )
+    assert [knobs.prompts for knobs in asked_for] == [
+        (("walking upright bass", 1.0),),
+        (("brushed drums", 1.0),),
+    ]
     assert "BPM" in band.notes[0] and "chords" in band.notes[1]
 
 
@@ -53,7 +60,9 @@ def test_only_a_genre_that_is_asked_for_counts_a_slow_region_in_its_own_tempo():
         level = np.abs(drums[: len(drums) // 320 * 320]).reshape(-1, 320).max(axis=1)  # 10 ms
         return int((level[1:] > 2 * level[:-1] + 0.02 * level.max()).sum())
 
-    assert strokes("add rock drums") > 1.5 * strokes("add drums"), "rock is felt at 120, what nobody named at 60"
+    assert strokes("add rock drums") > 1.5 * strokes("add drums"), (
+        "rock is felt at 120, what nobody named at 60"
+    )
 
 
 def test_a_genre_is_the_tune_and_its_band_or_their_mix():

@@ -31,10 +31,16 @@ def test_the_same_seed_gives_the_same_sound_and_another_does_not(tiny_nano):
 @pytest.mark.parametrize(
     "change",
     [
-        {"text": "piano"}, {"strength": 0.2}, {"pooling": 8}, {"fidelity": 0.0}, {"guidance": 3.0},
-        {"guidance_to": 0.0}, {"negative": "flute"}, {"steps": 3},
+        {"text": "piano"},
+        {"strength": 0.2},
+        {"pooling": 8},
+        {"fidelity": 0.0},
+        {"guidance": 3.0},
+        {"guidance_to": 0.0},
+        {"negative": "flute"},
+        {"steps": 3},
     ],
-)  # fmt: skip
+)
 def test_every_knob_changes_the_sound(tiny_nano, change):
     assert not np.allclose(spoken(tiny_nano), spoken(tiny_nano, **change), atol=1e-5)
 
@@ -54,7 +60,9 @@ def scales(tiny_nano, monkeypatch):
 
 def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano, scales):
     unwanted = "bright warm bright"  # that no other test says
-    assert np.array_equal(spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative=unwanted))
+    assert np.array_equal(
+        spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative=unwanted)
+    )
     assert scales == [[1.0], [1.0]] and unwanted not in tiny_nano._text_cache
 
 
@@ -93,7 +101,9 @@ def test_text_is_encoded_once(tiny_nano):
 
 def test_a_region_is_heard_once_whatever_is_asked_of_it(tiny_nano, monkeypatch):
     calls, encoder = [], tiny_nano._runners["audio_encoder"]
-    monkeypatch.setitem(tiny_nano._runners, "audio_encoder", lambda **inputs: calls.append(1) or encoder(**inputs))
+    monkeypatch.setitem(
+        tiny_nano._runners, "audio_encoder", lambda **inputs: calls.append(1) or encoder(**inputs)
+    )
     for knobs in ({"seed": 1}, {"seed": 2}, {"text": "flute"}, {"pooling": 4}):
         spoken(tiny_nano, 150_001, **knobs)
     assert len(calls) == 1

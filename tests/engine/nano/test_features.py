@@ -5,7 +5,9 @@ from engine.nano import features as F
 
 
 def sine(hz: float, seconds: float = 2.0) -> np.ndarray:
-    return np.sin(2 * np.pi * hz * np.arange(int(seconds * F.SAMPLE_RATE_HZ)) / F.SAMPLE_RATE_HZ).astype(np.float32)
+    return np.sin(
+        2 * np.pi * hz * np.arange(int(seconds * F.SAMPLE_RATE_HZ)) / F.SAMPLE_RATE_HZ
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("samples", [1, 400, 1279, 1280, 1281, 50_000])

@@ -1,4 +1,6 @@
-"""The walk from noise to latents: right on known flows, seamless over windows, stoppable between steps."""
+"""The walk from noise to latents: right on known flows, seamless over windows, stoppable between
+steps.
+"""
 
 from itertools import pairwise
 
@@ -6,7 +8,15 @@ import numpy as np
 import pytest
 
 from engine.errors import Cancelled
-from engine.nano.sampler import blended, cut, flow, noise_for, planned_frames, time_embedding, window_count
+from engine.nano.sampler import (
+    blended,
+    cut,
+    flow,
+    noise_for,
+    planned_frames,
+    time_embedding,
+    window_count,
+)
 
 
 def never():
@@ -18,7 +28,8 @@ def ignore(_):
 
 
 @pytest.mark.parametrize(
-    ("frames", "planned", "windows"), [(1, 128, 1), (128, 128, 1), (129, 129, 2), (224, 224, 2), (225, 225, 3)]
+    ("frames", "planned", "windows"),
+    [(1, 128, 1), (128, 128, 1), (129, 129, 2), (224, 224, 2), (225, 225, 3)],
 )
 def test_windows_cover_the_region_exactly(frames, planned, windows):
     assert planned_frames(frames) == planned and window_count(planned) == windows

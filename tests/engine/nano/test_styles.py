@@ -1,4 +1,6 @@
-"""Learned words go on and off a loaded nano; LoRA wants its exported graphs (tests/export/test_nano_styles.py)."""
+"""Learned words go on and off a loaded nano; LoRA wants its exported graphs
+(tests/export/test_nano_styles.py).
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,10 @@ def learned(tmp_path):
     from safetensors.numpy import save_file
 
     path = tmp_path / "style.safetensors"
-    save_file({"soft_prompt": np.random.default_rng(0).standard_normal((5, 384)).astype(np.float32)}, str(path))
+    save_file(
+        {"soft_prompt": np.random.default_rng(0).standard_normal((5, 384)).astype(np.float32)},
+        str(path),
+    )
     return lambda weight: {"soft_prompt": {"path": str(path), "weight": weight, "sha256": "0" * 64}}
 
 

@@ -18,7 +18,10 @@ def one_partial(hz, frames, amplitude=0.5):
     slot = np.abs(centres - position).argmin()
     log_amplitude = np.full((frames, S.SLOTS), SILENT, np.float32)
     offset = np.zeros((frames, S.SLOTS), np.float32)
-    log_amplitude[:, slot], offset[:, slot] = np.log(amplitude), (position - centres[slot]) / widths[slot]
+    log_amplitude[:, slot], offset[:, slot] = (
+        np.log(amplitude),
+        (position - centres[slot]) / widths[slot],
+    )
     return log_amplitude, offset
 
 
@@ -35,9 +38,13 @@ def random_frames(frames):
 def test_the_inverse_stft_gives_back_what_was_analysed():
     samples = np.random.default_rng(0).standard_normal(40 * F.HOP).astype(np.float32)
     pad = (S.N_FFT - F.HOP) // 2
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, pad, "reflect"), S.N_FFT)[:: F.HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, pad, "reflect"), S.N_FFT)[
+        :: F.HOP
+    ]
     spectrum = np.fft.rfft(frames * F.hann(S.N_FFT), axis=1)
-    residual = S.residual_spectrum(np.log(np.abs(spectrum) + 1e-12).astype(np.float32), np.angle(spectrum))
+    residual = S.residual_spectrum(
+        np.log(np.abs(spectrum) + 1e-12).astype(np.float32), np.angle(spectrum)
+    )
     np.testing.assert_allclose(S.inverse_stft(residual), samples, atol=1e-4)
 
 

@@ -64,19 +64,31 @@ def without_local(parts):
 def stock(kind, parts, **options) -> np.ndarray:
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(dict(parts.scheduler_config))
     pipeline = kind(
-        parts.vae, parts.text_encoder, parts.tokenizer, parts.duration_embedder, parts.transformer, scheduler
+        parts.vae,
+        parts.text_encoder,
+        parts.tokenizer,
+        parts.duration_embedder,
+        parts.transformer,
+        scheduler,
     )
     pipeline.set_progress_bar_config(disable=True)
     latent = pipeline(
-        "warm pad", duration=SECONDS, num_inference_steps=4, generator=torch.Generator().manual_seed(11),
-        latents=torch.from_numpy(noise_for(11, LATENT, FRAMES).T[None].copy()), output_type="latent", **options,
-    ).audios  # fmt: skip
+        "warm pad",
+        duration=SECONDS,
+        num_inference_steps=4,
+        generator=torch.Generator().manual_seed(11),
+        latents=torch.from_numpy(noise_for(11, LATENT, FRAMES).T[None].copy()),
+        output_type="latent",
+        **options,
+    ).audios
     with torch.inference_mode():
         return parts.vae.decode(latent).sample[0].T.numpy()[PLACE]
 
 
 def audio(scene: Scene) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate([scene.before, scene.region, scene.after]).T[None].copy())
+    return torch.from_numpy(
+        np.concatenate([scene.before, scene.region, scene.after]).T[None].copy()
+    )
 
 
 def close(made, expected):
@@ -85,17 +97,24 @@ def close(made, expected):
 
 
 def test_audio_to_audio_equals_the_stock_pipelines(made_by, parts, scene, without_local):
-    expected = stock(StableAudio3AudioToAudioPipeline, parts, audio=audio(scene), init_noise_level=0.6)
+    expected = stock(
+        StableAudio3AudioToAudioPipeline, parts, audio=audio(scene), init_noise_level=0.6
+    )
     close(made_by(scene, KNOBS, "timbre"), expected)
 
 
 def test_inpainting_equals_the_stock_pipelines(made_by, parts, scene):
     mask = torch.ones(1, 1, FRAMES)
     mask[..., BEFORE // FRAME_SAMPLES : (BEFORE + REGION) // FRAME_SAMPLES] = 0
-    close(made_by(scene, KNOBS, "repaint"), stock(StableAudio3InpaintPipeline, parts, audio=audio(scene), mask=mask))
+    close(
+        made_by(scene, KNOBS, "repaint"),
+        stock(StableAudio3InpaintPipeline, parts, audio=audio(scene), mask=mask),
+    )
 
 
-def test_guidance_and_negative_words_equal_text_to_audio_where_nothing_is_kept(made_by, parts, scene, without_local):
+def test_guidance_and_negative_words_equal_text_to_audio_where_nothing_is_kept(
+    made_by, parts, scene, without_local
+):
     knobs = replace(KNOBS, strength=0.0, guidance=4.0, negative="harsh")
     is_distilled = parts.scheduler_config["stochastic_sampling"]
     options = {} if is_distilled else {"guidance_scale": 4.0, "negative_prompt": "harsh"}
@@ -126,8 +145,15 @@ def test_inpainting_hears_what_lies_about_the_region_and_not_the_region(made_by,
     made, quarter = made_by(scene, KNOBS, "repaint"), REGION // 4
     other = scene.region.copy()
     other[quarter:-quarter] = noise(REGION - 2 * quarter, 2, seed=9)
-    np.testing.assert_allclose(made_by(replace(scene, region=other), KNOBS, "repaint"), made, atol=1e-6)
-    assert np.abs(made_by(replace(scene, after=noise(AFTER, 2, seed=8)), KNOBS, "repaint") - made).max() > 1e-5
+    np.testing.assert_allclose(
+        made_by(replace(scene, region=other), KNOBS, "repaint"), made, atol=1e-6
+    )
+    assert (
+        np.abs(
+            made_by(replace(scene, after=noise(AFTER, 2, seed=8)), KNOBS, "repaint") - made
+        ).max()
+        > 1e-5
+    )
 
 
 def test_left_and_right_are_two_signals_to_the_end(made_by, scene):
@@ -150,6 +176,11 @@ def test_the_autoencoder_in_chunks_equals_the_whole(parts, monkeypatch):
 def test_every_step_is_told_and_a_cancel_counts_between_two(made_by, scene):
     told = []
     with pytest.raises(Cancelled):
-        made_by(scene, KNOBS, "timbre", lambda *row: told.append(row),
-                lambda: sum(stage == "generating" for stage, _ in told) == 3)  # fmt: skip
+        made_by(
+            scene,
+            KNOBS,
+            "timbre",
+            lambda *row: told.append(row),
+            lambda: sum(stage == "generating" for stage, _ in told) == 3,
+        )
     assert [stage for stage, _ in told] == ["encoding", "generating", "generating", "generating"]

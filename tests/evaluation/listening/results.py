@@ -20,7 +20,9 @@ def write_results(folder: Path, seconds: float = 2.0) -> Path:
     return folder
 
 
-def _write(path: Path, hz: float, seconds: float, rate_hz: int, level: float, channels: int = 1) -> None:
+def _write(
+    path: Path, hz: float, seconds: float, rate_hz: int, level: float, channels: int = 1
+) -> None:
     time = np.arange(int(seconds * rate_hz)) / rate_hz
     samples = level * np.sin(2 * np.pi * hz * time) * (1 - time % 0.5)
     soundfile.write(path, np.tile(samples[:, None], channels), rate_hz)

@@ -1,4 +1,6 @@
-"""The folder that is built: equally loud, equally long, blind, and the same again from the same seed."""
+"""The folder that is built: equally loud, equally long, blind, and the same again from the same
+seed.
+"""
 
 import json
 
@@ -28,7 +30,9 @@ def test_every_two_methods_meet_on_every_piece_and_each_is_rated(built):
     _, key = built
     kinds = [trial["kind"] for trial in key["trials"]]
     assert (kinds.count("ab"), kinds.count("mos")) == (2, 4)  # two pieces, two methods
-    assert {key["stimuli"][name]["method"] for trial in key["trials"] for name in trial["stimuli"]} == set(METHODS)
+    assert {
+        key["stimuli"][name]["method"] for trial in key["trials"] for name in trial["stimuli"]
+    } == set(METHODS)
 
 
 def test_stimuli_are_equally_loud_equally_long_and_at_one_rate(built):
@@ -47,7 +51,9 @@ def test_stimuli_are_equally_loud_equally_long_and_at_one_rate(built):
 def test_nothing_that_listeners_get_tells_the_method(built):
     folder, _ = built
     shown = [path.name for path in (folder / "test").rglob("*")]
-    shown += [path.read_text(encoding="utf-8") for path in (folder / "test").iterdir() if path.is_file()]
+    shown += [
+        path.read_text(encoding="utf-8") for path in (folder / "test").iterdir() if path.is_file()
+    ]
     shown.append((folder / "webmushra" / "retimbre.yaml").read_text(encoding="utf-8"))
     assert not [method for method in METHODS for text in shown if method in text]
 
@@ -56,7 +62,8 @@ def test_the_same_seed_is_the_same_test_and_another_seed_swaps_sides(results, bu
     _, key = built
     assert build(read_rows(results), tmp_path / "again", seed=1) == key
     sides = [
-        _first_sides(build(read_rows(results), tmp_path / str(seed), seed=seed, kinds=("ab",))) for seed in range(5)
+        _first_sides(build(read_rows(results), tmp_path / str(seed), seed=seed, kinds=("ab",)))
+        for seed in range(5)
     ]
     assert len(set(sides)) > 1
 
@@ -67,7 +74,11 @@ def _first_sides(key):
 
 def test_pieces_are_drawn_and_the_anchor_is_rated_but_never_in_a_duel(results, tmp_path):
     key = build(read_rows(results), tmp_path / "test", pieces=1, with_anchor=True)
-    anchored = [t["kind"] for t in key["trials"] if ANCHOR in (key["stimuli"][name]["method"] for name in t["stimuli"])]
+    anchored = [
+        t["kind"]
+        for t in key["trials"]
+        if ANCHOR in (key["stimuli"][name]["method"] for name in t["stimuli"])
+    ]
     assert len(key["trials"]) == 4 and anchored == ["mos"]
 
 
@@ -93,7 +104,14 @@ def test_silence_cannot_be_matched(results, tmp_path):
 def test_the_webmushra_experiment_has_its_documented_fields_and_its_files_exist(built):
     folder, key = built
     config = yaml.safe_load((folder / "webmushra" / "retimbre.yaml").read_text(encoding="utf-8"))
-    assert {"testname", "testId", "bufferSize", "stopOnErrors", "showButtonPreviousPage", "remoteService"} < set(config)
+    assert {
+        "testname",
+        "testId",
+        "bufferSize",
+        "stopOnErrors",
+        "showButtonPreviousPage",
+        "remoteService",
+    } < set(config)
     volume, (order, *pages), finish = config["pages"]
     assert (volume["type"], order, finish["type"]) == ("volume", "random", "finish")
     assert [page["type"] for page in pages] == ["paired_comparison"] * 6 + ["mushra"] * 2
@@ -106,10 +124,17 @@ def test_without_sources_only_what_can_be_judged_is_asked(results, tmp_path):
     (tmp_path / "list.csv").write_text(f"output\n{results / 'a_good.wav'}\n", encoding="utf-8")
     key = build(read_rows(tmp_path / "list.csv"), tmp_path / "test", kinds=("mos",))
     (trial,) = key["trials"]
-    assert trial["original"] is None and [question["id"] for question in trial["questions"]] == ["sound"]
-    assert "likert_single_stimulus" in (tmp_path / "test" / "webmushra" / "retimbre.yaml").read_text(encoding="utf-8")
+    assert trial["original"] is None and [question["id"] for question in trial["questions"]] == [
+        "sound"
+    ]
+    assert "likert_single_stimulus" in (
+        tmp_path / "test" / "webmushra" / "retimbre.yaml"
+    ).read_text(encoding="utf-8")
 
 
 def test_trials_are_a_script_that_holds_json(built):
     text = (built[0] / "test" / "trials.js").read_text(encoding="utf-8")
-    assert json.loads(text.removeprefix("window.LISTENING_TEST = ").rstrip(";\n"))["test"] == built[1]["test"]
+    assert (
+        json.loads(text.removeprefix("window.LISTENING_TEST = ").rstrip(";\n"))["test"]
+        == built[1]["test"]
+    )

@@ -1,4 +1,6 @@
-"""A person with a browser: from the list of results to the figures, once through the server and once from a folder."""
+"""A person with a browser: from the list of results to the figures, once through the server and
+once from a folder.
+"""
 
 import csv
 import shutil
@@ -12,7 +14,9 @@ from evaluation.listening.score import score
 from tests.evaluation.listening.results import write_results
 
 playwright = pytest.importorskip("playwright.async_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium; Debian: apt install chromium")
 
 
@@ -56,10 +60,16 @@ async def take_the_test(tab, url):
         assert await tab.is_disabled("button"), "not before every sound was heard"
         for place in range(len(await tab.query_selector_all("audio"))):
             await tab.evaluate("place => document.querySelectorAll('audio')[place].play()", place)
-            await tab.wait_for_function("n => document.querySelectorAll('.heard').length === n", arg=place + 1)
-            await tab.evaluate("for (const audio of document.querySelectorAll('audio')) audio.currentTime = 0")
+            await tab.wait_for_function(
+                "n => document.querySelectorAll('.heard').length === n", arg=place + 1
+            )
+            await tab.evaluate(
+                "for (const audio of document.querySelectorAll('audio')) audio.currentTime = 0"
+            )
         await tab.click("button:enabled")
-    await tab.wait_for_function("!document.getElementById('note').textContent.startsWith('Handing')")
+    await tab.wait_for_function(
+        "!document.getElementById('note').textContent.startsWith('Handing')"
+    )
     assert tab.complaints == []
 
 

@@ -23,9 +23,23 @@ def answer_all(key, listener, likes=METHODS[0]):
     rows = []
     for trial in key["trials"]:
         methods = [key["stimuli"][name]["method"] for name in trial["stimuli"]]
-        answer = "ab"[methods.index(likes)] if trial["kind"] == "ab" else "5" if methods[0] == likes else "2"
+        answer = (
+            "ab"[methods.index(likes)]
+            if trial["kind"] == "ab"
+            else "5"
+            if methods[0] == likes
+            else "2"
+        )
         for question in trial["questions"]:
-            values = (key["test"], listener, trial["id"], trial["kind"], question["id"], answer, "4.2")
+            values = (
+                key["test"],
+                listener,
+                trial["id"],
+                trial["kind"],
+                question["id"],
+                answer,
+                "4.2",
+            )
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return {"listener": listener, "rows": rows}
 
@@ -36,8 +50,13 @@ def test_the_preferred_method_wins_although_the_sides_were_swapped(built):
         write_answers(folder / "results", key, answer_all(key, listener))
     found = score(folder)
     assert found["listeners"] == 2
-    assert [(row["methods"], row["wins"], row["ties"]) for row in found["ab"]] == [(list(METHODS), [4, 0], 0)] * 3
-    assert {(row["method"], row["mean"], row["n"]) for row in found["mos"]} == {(METHODS[0], 5, 4), (METHODS[1], 2, 4)}
+    assert [(row["methods"], row["wins"], row["ties"]) for row in found["ab"]] == [
+        (list(METHODS), [4, 0], 0)
+    ] * 3
+    assert {(row["method"], row["mean"], row["n"]) for row in found["mos"]} == {
+        (METHODS[0], 5, 4),
+        (METHODS[1], 2, 4),
+    }
 
 
 def test_handing_in_twice_counts_once_and_the_later_answer_holds(built):
@@ -49,7 +68,8 @@ def test_handing_in_twice_counts_once_and_the_later_answer_holds(built):
 
 
 @pytest.mark.parametrize(
-    ("wins", "losses", "p"), [(5, 5, 1.0), (0, 0, 1.0), (10, 0, 2 / 1024), (1, 0, 1.0), (8, 2, 112 / 1024)]
+    ("wins", "losses", "p"),
+    [(5, 5, 1.0), (0, 0, 1.0), (10, 0, 2 / 1024), (1, 0, 1.0), (8, 2, 112 / 1024)],
 )
 def test_the_sign_test_is_the_binomials(wins, losses, p):
     assert sign_test(wins, losses) == sign_test(losses, wins) == pytest.approx(p)
@@ -85,4 +105,7 @@ def test_what_a_browser_sends_is_checked(built, sent, complaint):
 
 def test_a_listeners_name_cannot_leave_the_folder(built):
     folder, key = built
-    assert write_answers(folder / "results", key, answer_all(key, "../../evil")).parent == folder / "results"
+    assert (
+        write_answers(folder / "results", key, answer_all(key, "../../evil")).parent
+        == folder / "results"
+    )

@@ -1,4 +1,6 @@
-"""One real Ray on this machine; on it one server with one replica, which may become two, for test_cluster.py."""
+"""One real Ray on this machine; on it one server with one replica, which may become two, for
+test_cluster.py.
+"""
 
 import asyncio
 import dataclasses
@@ -69,22 +71,33 @@ class Studio:
 def options(tmp_path_factory):
     folder = tmp_path_factory.mktemp("studio")
     teach(folder)
-    return {"data_dir": str(folder / "data"), "port": 0, "http_port": 0, "announce": "never", "root": (str(folder),),
-            "presets_dir": (str(folder),), "threads": 1}
+    return {
+        "data_dir": str(folder / "data"),
+        "port": 0,
+        "http_port": 0,
+        "announce": "never",
+        "root": (str(folder),),
+        "presets_dir": (str(folder),),
+        "threads": 1,
+    }
 
 
 def teach(folder):
     """A style of learned words, which lie beside its preset."""
     from safetensors.numpy import save
 
-    words = save({"soft_prompt": np.random.default_rng(0).standard_normal((5, 384)).astype(np.float32)})
+    words = save(
+        {"soft_prompt": np.random.default_rng(0).standard_normal((5, 384)).astype(np.float32)}
+    )
     (folder / "words.safetensors").write_bytes(words)
     (folder / "taught.yaml").write_text(TAUGHT + hashlib.sha256(words).hexdigest())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def studio(ray, options):
-    audio = write_wav(f"{options['root'][0]}/region.wav", frames=32_000 * 5, channels=2, rate_hz=32_000)
+    audio = write_wav(
+        f"{options['root'][0]}/region.wav", frames=32_000 * 5, channels=2, rate_hz=32_000
+    )
     config = ServeConfig(executor="ray", min_replicas=1, max_replicas=2, **options)
     async with Server(config, Listened(Cluster.of(config))) as server:
         await server.ready.wait()
@@ -120,6 +133,7 @@ class Listened(RayExecutor):
                 self.begun.append(event)
             listener(event)
             self.tasks.add(asyncio.create_task(self.tell()))
+
         await super().start(hear)
 
     async def tell(self):

@@ -1,4 +1,6 @@
-"""Real jobs on a real Ray: a replica that becomes two; replicas killed, cancelled, chosen by their styles."""
+"""Real jobs on a real Ray: a replica that becomes two; replicas killed, cancelled, chosen by their
+styles.
+"""
 
 import asyncio
 import json
@@ -24,18 +26,34 @@ async def test_waiting_jobs_call_for_another_replica_up_to_the_bound(pair):
 
 
 async def told(client, audio):
-    """What a client is told of a job, and its manifest and stem, without what is another in every job."""
-    client.say("edit", 1, audio, "a violin", start=0.5, length=2.0, steps=2, seed=7, preset="taught")
+    """What a client is told of a job, and its manifest and stem, without what is another in every
+    job.
+    """
+    client.say(
+        "edit", 1, audio, "a violin", start=0.5, length=2.0, steps=2, seed=7, preset="taught"
+    )
     done = await client.expect("done", id=1, patience=SLOW_SECONDS)
     manifest = json.loads(Path(done["manifest"]).read_text())
     path = manifest["stems"][0].pop("path")
-    messages = {name: {key: value for key, value in client.all(name, id=1)[0].values.items() if key not in OF_THIS_JOB}
-                for name in ("ack", "result", "done")}
-    return messages, {key: manifest[key] for key in manifest if key not in OF_THIS_RUN}, Path(path).read_bytes()
+    messages = {
+        name: {
+            key: value
+            for key, value in client.all(name, id=1)[0].values.items()
+            if key not in OF_THIS_JOB
+        }
+        for name in ("ack", "result", "done")
+    }
+    return (
+        messages,
+        {key: manifest[key] for key in manifest if key not in OF_THIS_RUN},
+        Path(path).read_bytes(),
+    )
 
 
 async def test_a_job_with_a_learned_style_is_told_and_made_as_on_one_machine(studio, options):
-    async with Server(ServeConfig(**options | {"data_dir": options["data_dir"] + "-local"})) as server:
+    async with Server(
+        ServeConfig(**options | {"data_dir": options["data_dir"] + "-local"})
+    ) as server:
         client = await UdpClient.open(server.port)
         local = await told(client, str(studio.audio))
         client.close()
@@ -54,13 +72,17 @@ async def test_two_jobs_run_at_once_tell_their_progress_and_obey_cancel(pair):
     assert not client.all("progress", id=12, stage="generating")
     for identity in (12, 10, 11):
         client.say("cancel", identity)
-        assert (await client.expect("fail", id=identity, patience=SLOW_SECONDS))["code"] == "cancelled"
+        assert (await client.expect("fail", id=identity, patience=SLOW_SECONDS))[
+            "code"
+        ] == "cancelled"
     assert not client.all("result", id=10) and not client.all("result", id=11)
 
 
 async def test_a_job_goes_to_the_replica_that_holds_its_style(pair):
     took = {}
-    for identity, style in enumerate(("jazz_trumpet", "solo_cello", "jazz_trumpet", "solo_cello"), 20):
+    for identity, style in enumerate(
+        ("jazz_trumpet", "solo_cello", "jazz_trumpet", "solo_cello"), 20
+    ):
         before = len(pair.begun)
         pair.client.say("edit", identity, pair.audio, "softly", length=0.5, steps=1, preset=style)
         await pair.client.expect("done", id=identity, patience=SLOW_SECONDS)
@@ -79,7 +101,9 @@ async def test_a_failure_names_the_file_as_the_client_did(studio):
 async def test_a_model_is_loaded_by_every_replica(studio):
     studio.client.say("model/load", "nano", 40)
     await studio.client.expect("done", id=40, patience=SLOW_SECONDS)
-    assert next(model for model in studio.server.executor.info.models if model["name"] == "nano")["loaded"]
+    assert next(model for model in studio.server.executor.info.models if model["name"] == "nano")[
+        "loaded"
+    ]
 
 
 async def test_a_load_that_waits_for_a_busy_replica_can_be_cancelled(pair):

@@ -27,15 +27,20 @@ def row(data, path):
 
 @pytest.fixture
 def preset():
-    return {"name": "x", "adapters": [row(b"lora", "/server/a.safetensors")],
-            "soft_prompt": row(b"words", "/server/b.safetensors")}
+    return {
+        "name": "x",
+        "adapters": [row(b"lora", "/server/a.safetensors")],
+        "soft_prompt": row(b"words", "/server/b.safetensors"),
+    }
 
 
 async def test_tensors_come_once_and_go_with_their_style(preset):
     forgotten = []
     style = Style(lambda: forgotten.append(1))
-    stored = {each["sha256"]: Stored(data)
-              for each, data in zip(tensor_files(preset), (b"lora", b"words"), strict=True)}
+    stored = {
+        each["sha256"]: Stored(data)
+        for each, data in zip(tensor_files(preset), (b"lora", b"words"), strict=True)
+    }
     here = await style.at_home(preset, stored)
     assert await style.at_home(preset, stored) == here
     assert [reference.asked for reference in stored.values()] == [1, 1]

@@ -41,9 +41,11 @@ async def http(server):
 @pytest.fixture
 def call(http):
     """await call("edit", id=1, ...) -> (status, replies)."""
+
     async def post(verb, client="me", **body):
         async with http.post(f"/retimbre/{verb}", params={"client": client}, json=body) as response:
             return response.status, (await response.json())["replies"]
+
     return post
 
 
@@ -68,11 +70,13 @@ class Events:
 
     async def expect(self, name, **wanted):
         """Read on to an event of that name with those values."""
+
         async def look():
             while True:
                 event, values = await self.next()
                 if event == name and wanted.items() <= values.items():
                     return values
+
         return await asyncio.wait_for(look(), PATIENCE_SECONDS)
 
 
@@ -80,10 +84,17 @@ class Events:
 async def listen(http):
     """await listen() opens a stream of events."""
     async with contextlib.AsyncExitStack() as stack:
+
         async def get(client="me", after=None, **query):
             headers = {} if after is None else {"Last-Event-ID": str(after)}
-            events = Events(await stack.enter_async_context(
-                http.get("/retimbre/events", params={"client": client, **query}, headers=headers)))
+            events = Events(
+                await stack.enter_async_context(
+                    http.get(
+                        "/retimbre/events", params={"client": client, **query}, headers=headers
+                    )
+                )
+            )
             await events.expect("state")
             return events
+
         yield get

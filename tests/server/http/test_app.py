@@ -55,13 +55,17 @@ async def test_0_turns_it_off(config):
 
 @pytest.mark.parametrize("host", ["localhost", "::1"])
 async def test_it_listens_where_osc_does(config, host):
-    with contextlib.closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
+    with contextlib.closing(
+        socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    ) as probe:
         try:
             probe.bind((host, 0))
         except OSError:
             pytest.skip(f"this machine has no {host}")
     async with Server(dataclasses.replace(config, host=host), executor()) as server:
         address = f"[{host}]" if ":" in host else host
-        async with (aiohttp.ClientSession() as session,
-                    session.get(f"http://{address}:{server.http_port}/?HOST_INFO") as response):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{address}:{server.http_port}/?HOST_INFO") as response,
+        ):
             assert response.status == 200

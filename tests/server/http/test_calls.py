@@ -4,16 +4,31 @@ import asyncio
 import re
 
 import pytest
-from osc_protocol import ADDRESSES, ERROR_CODES, REPLIES, ROOT, encode
 
+from osc_protocol import ADDRESSES, ERROR_CODES, REPLIES, ROOT, encode
 from server.http import calls, json_form
 from server.http.calls import STATUS
 from tests.server.clients import UdpClient
 
 # What differs from one request to the next, or from one client to another.
-VOLATILE = {"job", "uptime", "memory_used", "seconds", "eta", "serial", "seed", "client", "port", "created", "message"}
-NOT_COMPARED = {"quit": "it stops the server", "live/start": "it opens a sound device",
-                "dump": "it adds a log of all that follows"}
+VOLATILE = {
+    "job",
+    "uptime",
+    "memory_used",
+    "seconds",
+    "eta",
+    "serial",
+    "seed",
+    "client",
+    "port",
+    "created",
+    "message",
+}
+NOT_COMPARED = {
+    "quit": "it stops the server",
+    "live/start": "it opens a sound device",
+    "dump": "it adds a log of all that follows",
+}
 BARRIER = 1000
 MADE_UP = re.compile(r"\b[0-9a-f]{16}\b|copy-[0-9a-f]+")  # jobs, handles
 
@@ -28,8 +43,11 @@ def sample(arg, audio):
 
 def comparable(address, values):
     """A message without what is never the same twice."""
-    return address, {name: MADE_UP.sub("NAME", value) if isinstance(value, str) else value
-                     for name, value in values.items() if name not in VOLATILE}
+    return address, {
+        name: MADE_UP.sub("NAME", value) if isinstance(value, str) else value
+        for name, value in values.items()
+        if name not in VOLATILE
+    }
 
 
 def test_every_error_code_has_a_status():
@@ -54,14 +72,19 @@ async def test_every_verb_answers_as_it_does_over_osc(server, call, connect, aud
         osc.say("sync", BARRIER + number)
         await osc.expect("synced", n=BARRIER + number)
         await settle(server)
-        told = [comparable(message.address, json_form.values(message)) for message in osc.messages[before:]
-                if message.address in calls._answers(row.path) and message.values.get("n", 0) < BARRIER]
-        body = {arg.name: json_form._plain(value) for arg, value in zip(row.args, values, strict=True)}
+        told = [
+            comparable(message.address, json_form.values(message))
+            for message in osc.messages[before:]
+            if message.address in calls._answers(row.path) and message.values.get("n", 0) < BARRIER
+        ]
+        body = {
+            arg.name: json_form._plain(value) for arg, value in zip(row.args, values, strict=True)
+        }
         _, replies = await call(row.name, **body, **keys)
         await settle(server)
         answers = [comparable(reply.pop("address"), reply) for reply in replies]
         has_events = "ack" in row.replies or row.name == "audio/get"
-        assert answers == (told[:len(answers)] if has_events else told), row.name
+        assert answers == (told[: len(answers)] if has_events else told), row.name
 
 
 async def settle(server):
@@ -77,7 +100,12 @@ async def test_a_job_is_acknowledged_in_the_answer_and_ends_in_the_events(call, 
     assert [(reply["address"], reply["id"]) for reply in replies] == [(f"{ROOT}/ack", "7")]
     result = await events.expect("result", id="7")
     done = await events.expect("done", id="7")
-    assert (result["frames"], done["command"], done["seed"], done["results"]) == (4800, f"{ROOT}/edit", 3, 1)
+    assert (result["frames"], done["command"], done["seed"], done["results"]) == (
+        4800,
+        f"{ROOT}/edit",
+        3,
+        1,
+    )
 
 
 async def test_the_same_id_again_runs_nothing_twice_and_tells_the_outcome(call, listen, audio):
@@ -127,8 +155,15 @@ async def test_dump_traces_into_answers_and_events(call, listen):
     events = await listen()
     await call("dump", level=1)
     _, replies = await call("get", key="seed")
-    assert [reply["address"] for reply in replies] == [f"{ROOT}/log", f"{ROOT}/log", f"{ROOT}/get.reply"]
-    assert "in /retimbre/get 'seed'" in replies[0]["text"] and "out /retimbre/get.reply" in replies[1]["text"]
+    assert [reply["address"] for reply in replies] == [
+        f"{ROOT}/log",
+        f"{ROOT}/log",
+        f"{ROOT}/get.reply",
+    ]
+    assert (
+        "in /retimbre/get 'seed'" in replies[0]["text"]
+        and "out /retimbre/get.reply" in replies[1]["text"]
+    )
     assert "log" not in [name for name, _ in events.seen]
 
 
@@ -160,29 +195,36 @@ async def test_quit_answers_and_stops(server, call):
     await asyncio.wait_for(server.serve_until_stopped(), 10)
 
 
-@pytest.mark.parametrize(("verb", "body", "status", "code"), [
-    ("edit", {"audio": "a.wav"}, 400, "bad_args"),
-    ("edit", {"id": 1, "audio": "a.wav", "text": "x y", "strength": 7}, 400, "bad_args"),
-    ("edit", {"id": 1, "audio": "nothing.wav", "text": "x"}, 404, "no_file"),
-    ("edit", {"id": 1, "audio": "/etc/passwd", "text": "x"}, 403, "path_denied"),
-    ("edit", {"id": 1, "audio": "a.wav", "text": {"words": 1}}, 400, "bad_args"),
-    ("edit", {"id": 10**400, "audio": "a.wav", "text": "x"}, 400, "bad_args"),
-    ("edit", {"id": "\ud800", "audio": "a.wav", "text": "x"}, 400, "bad_args"),
-    ("audio/data", {"id": 1, "index": 0, "bytes": "no Base64!"}, 400, "bad_args"),
-    ("preset/get", {"name": "hrp"}, 404, "unknown_preset"),
-    ("say", {"id": 1, "text": "a violin"}, 409, "no_region"),
-    ("nonsense", {}, 404, "unknown_address"),
-    ("events", {}, 404, "unknown_address"),
-])
+@pytest.mark.parametrize(
+    ("verb", "body", "status", "code"),
+    [
+        ("edit", {"audio": "a.wav"}, 400, "bad_args"),
+        ("edit", {"id": 1, "audio": "a.wav", "text": "x y", "strength": 7}, 400, "bad_args"),
+        ("edit", {"id": 1, "audio": "nothing.wav", "text": "x"}, 404, "no_file"),
+        ("edit", {"id": 1, "audio": "/etc/passwd", "text": "x"}, 403, "path_denied"),
+        ("edit", {"id": 1, "audio": "a.wav", "text": {"words": 1}}, 400, "bad_args"),
+        ("edit", {"id": 10**400, "audio": "a.wav", "text": "x"}, 400, "bad_args"),
+        ("edit", {"id": "\ud800", "audio": "a.wav", "text": "x"}, 400, "bad_args"),
+        ("audio/data", {"id": 1, "index": 0, "bytes": "no Base64!"}, 400, "bad_args"),
+        ("preset/get", {"name": "hrp"}, 404, "unknown_preset"),
+        ("say", {"id": 1, "text": "a violin"}, 409, "no_region"),
+        ("nonsense", {}, 404, "unknown_address"),
+        ("events", {}, 404, "unknown_address"),
+    ],
+)
 async def test_what_is_wrong_is_told_with_code_and_status(call, verb, body, status, code):
     answered, replies = await call(verb, **body)
     assert (answered, replies[-1]["code"]) == (status, code)
     assert replies[-1]["message"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"nonsense", b'{"n": NaN}', b"[" * 10**5, b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1]", b"nonsense", b'{"n": NaN}', b"[" * 10**5, b"\xff\xfe"]
+)
 async def test_what_is_no_json_object_is_refused(http, body):
-    async with http.post("/retimbre/sync", data=body, headers={"Content-Type": "application/json"}) as response:
+    async with http.post(
+        "/retimbre/sync", data=body, headers={"Content-Type": "application/json"}
+    ) as response:
         assert (response.status, (await response.json())["replies"][0]["code"]) == (400, "bad_args")
 
 
@@ -201,10 +243,13 @@ async def test_numbers_are_as_short_as_they_were_sent(call):
 async def test_seconds_keep_their_precision(call, server, audio):
     await call("region", id=1, audio=str(audio), start=0.0123456789, length=0.05)
     session = next(client.peer.session for client in server.http.clients._clients.values())
-    assert session.region.start_seconds == 0.0123456789  # a float of four bytes would be a frame off after minutes
+    # a float of four bytes would be a frame off after minutes
+    assert session.region.start_seconds == 0.0123456789
 
 
-async def test_many_calls_are_all_answered_though_an_osc_client_would_be_held_to_twenty_complaints(call):
+async def test_many_calls_are_all_answered_though_an_osc_client_would_be_held_to_twenty_complaints(
+    call,
+):
     answers = await asyncio.gather(*(call("nonsense", id=number) for number in range(60)))
     assert all(status == 404 for status, _ in answers)
 

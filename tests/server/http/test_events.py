@@ -28,7 +28,9 @@ async def test_a_stream_resumes_after_the_last_event_that_arrived(call, listen, 
     events.response.close()
     again = await listen(after=seen)
     assert again.numbers[0] == seen + 1
-    assert [name for name, _ in again.seen][:1] == [events.seen[-2][0]] or again.seen == events.seen[-2:]
+    assert [name for name, _ in again.seen][:1] == [
+        events.seen[-2][0]
+    ] or again.seen == events.seen[-2:]
 
 
 async def test_all_that_is_kept_can_be_asked_for(call, listen, audio):
@@ -78,7 +80,8 @@ async def test_a_reader_that_does_not_read_is_cut_off(server, listen, call):
     events = await listen()
     log = next(iter(server.http.clients._clients.values())).link.events
     stream = log.streams[0]
-    while stream in log.streams:  # sockets hold a few megabytes, then the log runs ahead of the reader
+    # sockets hold a few megabytes, then the log runs ahead of the reader
+    while stream in log.streams:
         log.append("log", {"level": 0, "text": "x" * 10**5})
         await asyncio.sleep(0)
     with pytest.raises((EOFError, OSError, Exception)):

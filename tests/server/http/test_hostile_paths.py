@@ -1,4 +1,6 @@
-"""Names that lead elsewhere, sent to a running server over OSC and over HTTP: each gets its code, and a cure."""
+"""Names that lead elsewhere, sent to a running server over OSC and over HTTP: each gets its code,
+and a cure.
+"""
 
 import asyncio
 import os
@@ -66,16 +68,23 @@ async def test_over_osc(connect, folder):
 async def test_over_http(http, folder):
     for name, (text, code, cure) in NAMES.items():
         async with http.get("/retimbre/audio/file", params={"path": text}) as answer:
-            fail, = (await answer.json())["replies"]
-        async with http.post("/retimbre/edit", json={"id": name, "audio": text, "text": "copy"}) as answer:
-            edit, = (await answer.json())["replies"]
+            (fail,) = (await answer.json())["replies"]
+        async with http.post(
+            "/retimbre/edit", json={"id": name, "audio": text, "text": "copy"}
+        ) as answer:
+            (edit,) = (await answer.json())["replies"]
         for each in (fail, edit):
             assert (each["code"], cure in each["message"]) == (code, True), (name, each)
 
 
 async def test_nul_very_long_and_not_utf8(http, connect, folder):
-    for text, codes in (("a\0.wav", ("bad_args", "path_denied")), ("x" * 70_000, ("bad_args", "path_denied"))):
-        async with http.post("/retimbre/edit", json={"id": "1", "audio": text, "text": "copy"}) as answer:
+    for text, codes in (
+        ("a\0.wav", ("bad_args", "path_denied")),
+        ("x" * 70_000, ("bad_args", "path_denied")),
+    ):
+        async with http.post(
+            "/retimbre/edit", json={"id": "1", "audio": text, "text": "copy"}
+        ) as answer:
             assert (await answer.json())["replies"][0]["code"] in codes
     client = await connect()
     client.send(encode("/retimbre/edit", "2", "caf?.wav", "copy").replace(b"?", b"\xe9"))
@@ -94,7 +103,9 @@ async def test_a_file_that_is_still_written_is_told_as_such(connect, folder, aud
     assert fail["code"] == "bad_audio" and "still being written" in fail["message"]
 
 
-# ------------------------------------------------------------------------------------ swapped after they were checked
+# ------------------------------------------------------------------------------------ swapped after
+# they were checked
+
 
 def swap(folder, name):
     """`folder` becomes a link to a folder with a file of the same name, size and date."""
@@ -125,7 +136,9 @@ async def test_a_folder_that_is_swapped_while_a_job_waits_costs_that_job(connect
 
 
 @pytest.mark.parametrize("verb", ["edit", "region", "audio/get", "http"])
-async def test_a_folder_that_is_swapped_between_check_and_open_is_refused(verb, connect, http, take, monkeypatch):
+async def test_a_folder_that_is_swapped_between_check_and_open_is_refused(
+    verb, connect, http, take, monkeypatch
+):
     check = Sandbox.audio_file
 
     def checked_then_swapped(sandbox, text):

@@ -6,19 +6,24 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from osc_protocol import ADDRESSES, BadRequest, Request, decode_message, decode_reply
 from osc_protocol.wire import write_message
-
 from server.http import json_form
 from server.http.json_form import BadBody
 
-ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-                        max_leaves=5)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
 NAMES = sorted({arg.name for row in ADDRESSES.values() for arg in (*row.args, *row.keys.values())})
 
 
-@given(st.sampled_from(sorted(ADDRESSES)), st.dictionaries(st.sampled_from(NAMES) | st.text(), ANYTHING, max_size=6))
+@given(
+    st.sampled_from(sorted(ADDRESSES)),
+    st.dictionaries(st.sampled_from(NAMES) | st.text(), ANYTHING, max_size=6),
+)
 def test_whatever_comes_is_read_or_refused(address, body):
     try:
         message = json_form.message(address, json.loads(json.dumps(body)))
@@ -28,7 +33,9 @@ def test_whatever_comes_is_read_or_refused(address, body):
 
 
 def test_arguments_are_put_into_the_rows_order_and_keys_follow():
-    message = json_form.message("/retimbre/edit", {"text": "a violin", "seed": 3, "audio": "a.wav", "id": "7"})
+    message = json_form.message(
+        "/retimbre/edit", {"text": "a violin", "seed": 3, "audio": "a.wav", "id": "7"}
+    )
     assert message.atoms == ("7", "a.wav", "a violin", "seed", 3)
 
 
@@ -48,10 +55,17 @@ def test_words_may_be_a_list(text):
 
 
 def test_bytes_travel_as_base64_both_ways():
-    request = decode_message(json_form.message("/retimbre/audio/data", {"id": 1, "index": 0, "bytes": "AAEC"}))
+    request = decode_message(
+        json_form.message("/retimbre/audio/data", {"id": 1, "index": 0, "bytes": "AAEC"})
+    )
     assert request.values["bytes"] == b"\0\1\2"
     reply = decode_reply(write_message("/retimbre/audio/data", (1, 0, b"\0\1\2")))
-    assert json_form.reply(reply) == {"address": "/retimbre/audio/data", "id": 1, "index": 0, "bytes": "AAEC"}
+    assert json_form.reply(reply) == {
+        "address": "/retimbre/audio/data",
+        "id": 1,
+        "index": 0,
+        "bytes": "AAEC",
+    }
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from osc_protocol.wire import write_message
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from osc_protocol.wire import write_message
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana" / "retimbre.json"
@@ -30,7 +31,9 @@ def value(samples, name, **labels):
     return sum(number for has, number in samples[name] if labels.items() <= has.items())
 
 
-@pytest.mark.parametrize(("accept", "parse"), [("text/plain", parse_text), (OPENMETRICS, parse_openmetrics)])
+@pytest.mark.parametrize(
+    ("accept", "parse"), [("text/plain", parse_text), (OPENMETRICS, parse_openmetrics)]
+)
 async def test_prometheus_own_parsers_read_it(http, accept, parse):
     samples = await scrape(http, accept, parse)
     assert value(samples, "retimbre_jobs", state="queued") == 0
@@ -60,8 +63,12 @@ async def test_a_worker_that_dies_and_an_upload_are_counted(http, call, listen, 
     events = await listen()
     await call("edit", id="1", audio=str(audio), text="die")
     await events.expect("fail", id="1", code="engine_died")
-    async with http.post("/retimbre/audio/upload", params={"format": "wav"}, data=audio.read_bytes(),
-                         headers={"Content-Type": "audio/wav"}) as response:
+    async with http.post(
+        "/retimbre/audio/upload",
+        params={"format": "wav"},
+        data=audio.read_bytes(),
+        headers={"Content-Type": "audio/wav"},
+    ) as response:
         assert response.status == 200
     samples = await scrape(http)
     while value(samples, "retimbre_worker_starts_total") < 2:
@@ -83,14 +90,19 @@ async def test_a_refusal_is_counted_by_its_code_and_what_nobody_knows_as_other(h
 
 async def test_no_label_holds_what_a_client_chose(http, call, listen, audio):
     events = await listen("planted-name")
-    await call("edit", client="planted-name", id="planted-id", audio=str(audio), text="copy planted-words")
+    await call(
+        "edit", client="planted-name", id="planted-id", audio=str(audio), text="copy planted-words"
+    )
     await events.expect("done", id="planted-id")
     async with http.get("/metrics") as response:
         assert "planted" not in await response.text()
 
 
-@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"},
-                                     {"Sec-Fetch-Site": "cross-site"}], ids=str)
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}],
+    ids=str,
+)
 async def test_other_sites_do_not_read_it(http, headers):
     async with http.get("/metrics", headers=headers) as response:
         assert response.status == 403 and "retimbre_jobs" not in await response.text()
@@ -101,7 +113,9 @@ async def test_every_query_of_the_dashboard_asks_for_what_exists(http, call, lis
     await call("edit", id="1", audio=str(audio), text="copy")
     await events.expect("done", id="1")
     names = set(await scrape(http))
-    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+    panels = [
+        panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"
+    ]
     assert len(panels) >= 12
     for panel in panels:
         for target in panel["targets"]:
@@ -114,6 +128,9 @@ async def test_the_page_names_every_metric_and_no_other(http):
     named = set(re.findall(r"`(retimbre_[a-z_]+)`", page))
     async with http.get("/metrics") as response:
         families = {family.name: family.type for family in parse_text(await response.text())}
-    there = {f"{name}_total" if kind == "counter" else name for name, kind in families.items()
-             if "_process_" not in name and not name.endswith("_created")}
+    there = {
+        f"{name}_total" if kind == "counter" else name
+        for name, kind in families.items()
+        if "_process_" not in name and not name.endswith("_created")
+    }
     assert named == there

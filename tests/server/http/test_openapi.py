@@ -2,8 +2,8 @@
 
 import jsonschema
 from openapi_spec_validator import validate
-from osc_protocol import ADDRESSES, REPLIES
 
+from osc_protocol import ADDRESSES, REPLIES
 from server.http import openapi
 
 
@@ -18,11 +18,17 @@ def test_it_is_openapi():
 
 def test_it_has_every_address_and_every_reply():
     document = openapi.document()
-    assert document["paths"].keys() - ADDRESSES.keys() == {"/retimbre/events", "/retimbre/audio/upload",
-                                                           "/retimbre/audio/file"}
+    assert document["paths"].keys() - ADDRESSES.keys() == {
+        "/retimbre/events",
+        "/retimbre/audio/upload",
+        "/retimbre/audio/file",
+    }
     assert not ADDRESSES.keys() - document["paths"].keys()
-    named = {each["properties"]["address"]["const"] for name, each in document["components"]["schemas"].items()
-             if "address" in each["properties"]}
+    named = {
+        each["properties"]["address"]["const"]
+        for name, each in document["components"]["schemas"].items()
+        if "address" in each["properties"]
+    }
     assert named == set(REPLIES)
 
 
@@ -32,13 +38,23 @@ async def test_it_is_served(http):
         assert await response.json() == openapi.document()
 
 
-TAKEN = [("edit", {"id": "7", "audio": "a.wav", "text": "a violin", "strength": 0.5, "takes": 2}),
-         ("set", {"seed": -1}), ("ping", {}), ("ping", {"echo": 1}), ("ping", {"echo": [1, "a", 0.5]}),
-         ("say", {"id": 1, "text": ["a", "violin"]})]
-REFUSED = [("edit", {"id": 7, "audio": "a.wav"}), ("edit", {"id": 7, "audio": "a.wav", "text": "x", "strength": 7}),
-           ("edit", {"id": 7, "audio": "a.wav", "text": "x", "format": "mp3"}),
-           ("edit", {"id": 7, "audio": "a.wav", "text": "x", "nonsense": 1}),
-           ("set", {}), ("set", {"seed": 1.5}), ("say", {"id": 1})]
+TAKEN = [
+    ("edit", {"id": "7", "audio": "a.wav", "text": "a violin", "strength": 0.5, "takes": 2}),
+    ("set", {"seed": -1}),
+    ("ping", {}),
+    ("ping", {"echo": 1}),
+    ("ping", {"echo": [1, "a", 0.5]}),
+    ("say", {"id": 1, "text": ["a", "violin"]}),
+]
+REFUSED = [
+    ("edit", {"id": 7, "audio": "a.wav"}),
+    ("edit", {"id": 7, "audio": "a.wav", "text": "x", "strength": 7}),
+    ("edit", {"id": 7, "audio": "a.wav", "text": "x", "format": "mp3"}),
+    ("edit", {"id": 7, "audio": "a.wav", "text": "x", "nonsense": 1}),
+    ("set", {}),
+    ("set", {"seed": 1.5}),
+    ("say", {"id": 1}),
+]
 
 
 async def test_it_says_what_is_taken_as_the_server_does(call):
@@ -53,12 +69,26 @@ async def test_it_says_what_is_taken_as_the_server_does(call):
 
 async def test_answers_are_as_it_promises(call, audio):
     paths = openapi.document()["paths"]
-    for verb, body in (("edit", {"id": 1, "audio": str(audio), "text": "copy"}), ("preset/list", {}), ("status", {}),
-                       ("nonsense", {}), ("edit", {}), ("model/load", {"name": "nano"}), ("notify", {"on": 1}),
-                       ("region", {"id": 1, "audio": str(audio)}), ("ping", {"echo": ["a", 1]}), ("model/list", {}),
-                       ("take/list", {}), ("audio/open", {"id": 4}), ("get", {"key": "seed"})):
+    for verb, body in (
+        ("edit", {"id": 1, "audio": str(audio), "text": "copy"}),
+        ("preset/list", {}),
+        ("status", {}),
+        ("nonsense", {}),
+        ("edit", {}),
+        ("model/load", {"name": "nano"}),
+        ("notify", {"on": 1}),
+        ("region", {"id": 1, "audio": str(audio)}),
+        ("ping", {"echo": ["a", 1]}),
+        ("model/list", {}),
+        ("take/list", {}),
+        ("audio/open", {"id": 4}),
+        ("get", {"key": "seed"}),
+    ):
         status, replies = await call(verb, **body)
         responses = paths.get(f"/retimbre/{verb}", paths["/retimbre/ping"])["post"]["responses"]
-        promised = responses["200"]["content"] if status == 200 else openapi.document()["components"]["responses"][
-            "Failed"]["content"]
+        promised = (
+            responses["200"]["content"]
+            if status == 200
+            else openapi.document()["components"]["responses"]["Failed"]["content"]
+        )
         jsonschema.validate({"replies": replies}, schema(promised["application/json"]["schema"]))

@@ -4,21 +4,25 @@ import asyncio
 import json
 
 import pytest
+
 from osc_protocol import ADDRESSES, REPLIES, decode_reply, encode
 from osc_protocol.wire import READERS
-
 from server.http import oscquery
 
-STYLE = ("name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\nprompts: [{text: a lute}]\n"
-         "licence: CC0-1.0\n")
+STYLE = (
+    "name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\nprompts: [{text: a lute}]\n"
+    "licence: CC0-1.0\n"
+)
 
 
 @pytest.fixture
 def get(http):
     """await get("/path?QUERY") -> (status, body)."""
+
     async def get(path):
         async with http.get(path) as response:
             return response.status, await response.json() if response.status != 204 else None
+
     return get
 
 
@@ -44,13 +48,21 @@ async def test_every_address_is_in_the_tree_and_says_what_it_takes(get):
 
 async def test_a_node_has_types_ranges_and_overloads(get):
     _, node = await get("/retimbre/edit")
-    assert (node["TYPE"], node["EXTENDED_TYPE"], node["CRITICAL"]) == ("sss", ["id", "audio", "text"], True)
+    assert (node["TYPE"], node["EXTENDED_TYPE"], node["CRITICAL"]) == (
+        "sss",
+        ["id", "audio", "text"],
+        True,
+    )
     keyed = {each["EXTENDED_TYPE"][-1]: each for each in node["OVERLOADS"]}
     assert keyed["strength"]["TYPE"] == "ssssf"
     assert keyed["strength"]["RANGE"][-2:] == [{"VALS": ["strength"]}, {"MIN": 0, "MAX": 2}]
     assert "harp" in keyed["preset"]["RANGE"][-1]["VALS"]
     _, node = await get("/retimbre/region")
-    assert [node["TYPE"], *(each["TYPE"] for each in node["OVERLOADS"][:2])] == ["ss", "ssf", "ssff"]
+    assert [node["TYPE"], *(each["TYPE"] for each in node["OVERLOADS"][:2])] == [
+        "ss",
+        "ssf",
+        "ssff",
+    ]
     assert (await get("/retimbre/status"))[1]["TYPE"] == "N"
 
 
@@ -63,11 +75,26 @@ async def test_names_of_models_and_styles_are_choices(get, server):
 async def test_host_info_says_where_osc_and_the_websocket_are(get, server):
     for path in ("/?HOST_INFO", "/nonsense?HOST_INFO"):
         _, info = await get(path)
-        assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", server.port, "UDP")
+        assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == (
+            "127.0.0.1",
+            server.port,
+            "UDP",
+        )
         assert (info["WS_IP"], info["WS_PORT"]) == ("127.0.0.1", server.http_port)
         assert info["EXTENSIONS"] == dict.fromkeys(
-            ("ACCESS", "VALUE", "RANGE", "DESCRIPTION", "EXTENDED_TYPE", "CRITICAL", "OVERLOADS", "LISTEN",
-             "PATH_CHANGED"), True)
+            (
+                "ACCESS",
+                "VALUE",
+                "RANGE",
+                "DESCRIPTION",
+                "EXTENDED_TYPE",
+                "CRITICAL",
+                "OVERLOADS",
+                "LISTEN",
+                "PATH_CHANGED",
+            ),
+            True,
+        )
 
 
 async def test_attributes_can_be_asked_for(get):
@@ -89,13 +116,18 @@ async def test_the_state_is_a_value(get, server):
 
 
 async def test_what_is_not_there(get):
-    for path, status in {"/retimbre/edit?NONSENSE": 400, "/nonsense": 404, "/retimbre/edit/x": 404,
-                         "/retimbre/nonsense?TYPE": 404}.items():
+    for path, status in {
+        "/retimbre/edit?NONSENSE": 400,
+        "/nonsense": 404,
+        "/retimbre/edit/x": 404,
+        "/retimbre/nonsense?TYPE": 404,
+    }.items():
         answered, body = await get(path)
         assert (answered, body["replies"][0]["address"]) == (status, "/retimbre/fail"), path
 
 
 # The websocket
+
 
 class Socket:
     def __init__(self, socket):
@@ -155,18 +187,31 @@ async def test_a_change_of_the_styles_changes_the_tree(socket, server, call):
     assert status == 200, replies
     changed = json.loads(await asyncio.wait_for(socket.socket.receive_str(), 10))
     assert changed == {"COMMAND": "PATH_CHANGED", "DATA": "/retimbre"}
-    assert "mine" in oscquery.find(oscquery.tree(server), "/retimbre/preset/get")["RANGE"][0]["VALS"]
+    assert (
+        "mine" in oscquery.find(oscquery.tree(server), "/retimbre/preset/get")["RANGE"][0]["VALS"]
+    )
 
 
-async def test_a_style_that_nobody_was_told_of_is_in_the_tree_all_the_same(get, server, monkeypatch):
+async def test_a_style_that_nobody_was_told_of_is_in_the_tree_all_the_same(
+    get, server, monkeypatch
+):
     monkeypatch.setattr("server.app.PRESET_WATCH_SECONDS", 0)
     (server.paths.presets / "mine.yaml").write_text(STYLE)
     assert "mine" in (await get("/retimbre/preset/get"))[1]["RANGE"][0]["VALS"]
 
 
 async def test_nonsense_is_passed_over(socket):
-    for text in ("", "{", "[]", "null", '{"COMMAND": "LISTEN"}', '{"COMMAND": "LISTEN", "DATA": [1]}', "[" * 10**4,
-                 '{"COMMAND": "NONSENSE", "DATA": ""}', '{"COMMAND": "LISTEN", "DATA": "/nonsense"}'):
+    for text in (
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"COMMAND": "LISTEN"}',
+        '{"COMMAND": "LISTEN", "DATA": [1]}',
+        "[" * 10**4,
+        '{"COMMAND": "NONSENSE", "DATA": ""}',
+        '{"COMMAND": "LISTEN", "DATA": "/nonsense"}',
+    ):
         await socket.socket.send_str(text)
     await socket.socket.send_bytes(b"nonsense")
     await socket.socket.send_bytes(encode("/retimbre/ping", 1))

@@ -16,9 +16,16 @@ from tests.server.http.conftest import free_port
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.mark.parametrize(("text", "parts"), [
-    ("localhost:11022", ("localhost", 11022)), ("LOCALHOST.:1", ("localhost", 1)), ("127.0.0.1", ("127.0.0.1", 80)),
-    ("[::1]:11022", ("::1", 11022)), ("[::1]", ("::1", 80))])
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("localhost:11022", ("localhost", 11022)),
+        ("LOCALHOST.:1", ("localhost", 1)),
+        ("127.0.0.1", ("127.0.0.1", 80)),
+        ("[::1]:11022", ("::1", 11022)),
+        ("[::1]", ("::1", 80)),
+    ],
+)
 def test_host_headers_are_read(text, parts):
     assert host_and_port(text) == parts
 
@@ -36,8 +43,17 @@ async def test_own_names_are_taken(server, http):
 
 
 async def test_a_name_that_was_made_to_point_here_is_refused(server, http):
-    for host in ("evil.example:{port}", "evil.example", "localhost", "127.0.0.1:1", "localhost.evil:{port}",
-                 "127.0.0.1.evil.example:{port}", "10.0.0.1:{port}", "[::1", ""):
+    for host in (
+        "evil.example:{port}",
+        "evil.example",
+        "localhost",
+        "127.0.0.1:1",
+        "localhost.evil:{port}",
+        "127.0.0.1.evil.example:{port}",
+        "10.0.0.1:{port}",
+        "[::1",
+        "",
+    ):
         headers = {"Host": host.format(port=server.http_port)}
         async with http.post("/retimbre/ping", json={"echo": 1}, headers=headers) as response:
             assert response.status == 403, host
@@ -52,22 +68,48 @@ async def test_the_pages_own_origin_is_taken(server, http):
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-@pytest.mark.parametrize("headers", [
-    {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "http://localhost:1"},
-    {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "nonsense"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "nonsense"},
+    ],
+)
 async def test_other_sites_are_refused(http, headers):
-    for method, path in (("POST", "/retimbre/ping"), ("POST", "/retimbre/audio/upload"), ("GET", "/retimbre/events"),
-                         ("GET", "/retimbre/audio/file?path=x.wav"), ("GET", "/page/index.html"), ("GET", "/"),
-                         ("GET", "/openapi.json"), ("GET", "/retimbre/edit?TYPE"), ("GET", "/?HOST_INFO")):
+    for method, path in (
+        ("POST", "/retimbre/ping"),
+        ("POST", "/retimbre/audio/upload"),
+        ("GET", "/retimbre/events"),
+        ("GET", "/retimbre/audio/file?path=x.wav"),
+        ("GET", "/page/index.html"),
+        ("GET", "/"),
+        ("GET", "/openapi.json"),
+        ("GET", "/retimbre/edit?TYPE"),
+        ("GET", "/?HOST_INFO"),
+    ):
         extra = JSON if method == "POST" else {}
         async with http.request(method, path, headers={**headers, **extra}) as response:
             assert response.status == 403, path
 
 
 async def test_a_link_on_another_site_may_lead_to_the_page_and_nowhere_else(http):
-    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
-            "Accept": "text/html"}
-    for path, status in (("/", 200), ("/page/", 200), ("/retimbre/events", 403), ("/openapi.json", 403)):
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+        "Accept": "text/html",
+    }
+    for path, status in (
+        ("/", 200),
+        ("/page/", 200),
+        ("/retimbre/events", 403),
+        ("/openapi.json", 403),
+    ):
         async with http.get(path, headers=link) as response:
             assert response.status == status, path
     async with http.get("/page/", headers={**link, "Sec-Fetch-Dest": "iframe"}) as response:
@@ -75,16 +117,28 @@ async def test_a_link_on_another_site_may_lead_to_the_page_and_nowhere_else(http
 
 
 async def test_what_a_form_can_send_is_refused(http):
-    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""):
+    for kind in (
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+    ):
         for path in ("/retimbre/ping", "/retimbre/audio/upload"):
-            async with http.post(path, data=b'{"echo": 1}', headers={"Content-Type": kind} if kind else {},
-                                 skip_auto_headers=["Content-Type"]) as response:
+            async with http.post(
+                path,
+                data=b'{"echo": 1}',
+                headers={"Content-Type": kind} if kind else {},
+                skip_auto_headers=["Content-Type"],
+            ) as response:
                 assert response.status == 415, kind
 
 
 async def test_nobody_answers_a_preflight(http):
-    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
-               "Access-Control-Request-Private-Network": "true"}
+    headers = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Private-Network": "true",
+    }
     async with http.options("/retimbre/ping", headers=headers) as response:
         assert response.status == 403
         assert not [name for name in response.headers if name.startswith("Access-Control")]
@@ -92,7 +146,10 @@ async def test_nobody_answers_a_preflight(http):
 
 async def test_a_huge_body_is_refused_before_it_is_read(http):
     async with http.post("/retimbre/ping", data=b" " * (2**21 + 1), headers=JSON) as response:
-        assert (response.status, (await response.json())["replies"][0]["code"]) == (413, "too_large")
+        assert (response.status, (await response.json())["replies"][0]["code"]) == (
+            413,
+            "too_large",
+        )
 
 
 async def test_connections_are_limited(server, http, monkeypatch):
@@ -114,7 +171,9 @@ async def test_connections_are_limited(server, http, monkeypatch):
 
 @pytest.fixture(scope="module")
 def own_address():
-    """An address of this machine that is not loopback: what a client elsewhere would connect to and come from."""
+    """An address of this machine that is not loopback: what a client elsewhere would connect to and
+    come from.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # sends nothing; only asks which address would be used
@@ -131,8 +190,13 @@ async def open_server(tmp_path, own_address):
     """A server that listens beyond its own machine."""
     secret = tmp_path / "password"
     secret.write_text("sésame\n", encoding="utf-8")
-    config = ServeConfig(data_dir=str(tmp_path / "data"), port=0, http_port=free_port(), host="0.0.0.0",
-                         password_file=str(secret))
+    config = ServeConfig(
+        data_dir=str(tmp_path / "data"),
+        port=0,
+        http_port=free_port(),
+        host="0.0.0.0",
+        password_file=str(secret),
+    )
     async with Server(config, executor()) as server:
         server.gate._delay_seconds = 0
         yield server
@@ -153,15 +217,28 @@ def bearer(password):
 
 
 async def test_from_elsewhere_everything_needs_the_password(remote):
-    for path in ("/page/", "/openapi.json", "/?HOST_INFO", "/retimbre/events", "/retimbre/audio/file?path=a"):
+    for path in (
+        "/page/",
+        "/openapi.json",
+        "/?HOST_INFO",
+        "/retimbre/events",
+        "/retimbre/audio/file?path=a",
+    ):
         async with remote.get(path) as response:
             assert response.status == 401, path
             assert {"Bearer", "Basic"} <= set(response.headers["WWW-Authenticate"].split())
 
 
 async def test_the_password_lets_in_and_nothing_else(remote):
-    for header, status in ((basic("sésame"), 200), (bearer("sésame"), 200), (basic("x"), 401), (bearer("x"), 401),
-                           (bearer("sésame"), 200), ({"Authorization": "Basic ??"}, 401), ({}, 401)):
+    for header, status in (
+        (basic("sésame"), 200),
+        (bearer("sésame"), 200),
+        (basic("x"), 401),
+        (bearer("x"), 401),
+        (bearer("sésame"), 200),
+        ({"Authorization": "Basic ??"}, 401),
+        ({}, 401),
+    ):
         async with remote.post("/retimbre/ping", json={"echo": 1}, headers=header) as response:
             assert response.status == status, header
             assert status == 200 or (await response.json())["replies"][0]["code"] == "auth"

@@ -1,4 +1,6 @@
-"""A sound card that is a program: JACK with its dummy driver, in time with itself however busy the machine is."""
+"""A sound card that is a program: JACK with its dummy driver, in time with itself however busy the
+machine is.
+"""
 
 import asyncio
 import contextlib
@@ -23,11 +25,30 @@ class Jack:
     """One JACK server, and its cables."""
 
     def __init__(self, name, *flags):
-        self.environment = {**os.environ, "JACK_DEFAULT_SERVER": name, "JACK_NO_AUDIO_RESERVATION": "1",
-                            "JACK_NO_START_SERVER": "1"}
+        self.environment = {
+            **os.environ,
+            "JACK_DEFAULT_SERVER": name,
+            "JACK_NO_AUDIO_RESERVATION": "1",
+            "JACK_NO_START_SERVER": "1",
+        }
         self.process = subprocess.Popen(
-            ["jackd", "--name", name, "--no-realtime", *flags, "-d", "dummy", "-r", str(RATE), "-p", "256"],
-            env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                "jackd",
+                "--name",
+                name,
+                "--no-realtime",
+                *flags,
+                "-d",
+                "dummy",
+                "-r",
+                str(RATE),
+                "-p",
+                "256",
+            ],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def ports(self):
         return self.run("jack_lsp").stdout.split()
@@ -53,7 +74,9 @@ def jack_server(name, *flags):
     try:
         ends_at = time.monotonic() + START_SECONDS
         while "system:playback_1" not in jack.ports():
-            assert time.monotonic() < ends_at and jack.process.poll() is None, "jackd does not start"
+            assert time.monotonic() < ends_at and jack.process.poll() is None, (
+                "jackd does not start"
+            )
             time.sleep(0.05)
         yield jack
     finally:
@@ -63,7 +86,11 @@ def jack_server(name, *flags):
 @pytest.fixture(scope="session")
 def can_jack():
     """Skips where JACK, or a PortAudio that knows it, is missing."""
-    missing = [program for program in ("jackd", "jack_lsp", "jack_connect") if shutil.which(program) is None]
+    missing = [
+        program
+        for program in ("jackd", "jack_lsp", "jack_connect")
+        if shutil.which(program) is None
+    ]
     if missing:
         pytest.skip(f"{', '.join(missing)} are not installed")
     try:
@@ -89,7 +116,9 @@ def own_jack(can_jack):
 @pytest.fixture
 def jack(request, monkeypatch):
     """The JACK server that our processes find: the test's own where it has one."""
-    jack = request.getfixturevalue("own_jack" if "own_jack" in request.fixturenames else "shared_jack")
+    jack = request.getfixturevalue(
+        "own_jack" if "own_jack" in request.fixturenames else "shared_jack"
+    )
     for name, value in jack.environment.items():
         monkeypatch.setenv(name, value)
     return jack
@@ -97,10 +126,16 @@ def jack(request, monkeypatch):
 
 @pytest.fixture
 def metronome(jack):
-    """A DAW: clicks on every beat at 400 bpm, the first of a bar louder. Gives the name of its output."""
+    """A DAW: clicks on every beat at 400 bpm, the first of a bar louder. Gives the name of its
+    output.
+    """
     before = set(jack.ports())
-    with subprocess.Popen([sys.executable, METRONOME, DEVICE, str(RATE)], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, METRONOME, DEVICE, str(RATE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout.readline() == "plays\n"
         yield next(port for port in set(jack.ports()) - before if port.endswith("out_0"))
         process.stdin.close()
@@ -116,7 +151,9 @@ class Studio:
         """Begin, with neither input nor output connected to anything. Returns what /done says."""
         before = set(self.jack.ports())
         self.client.say("live/start", *(devices or (DEVICE, DEVICE)), **keys)
-        opened = await self.client.expect("done", command="/retimbre/live/start", patience=STATUS_SECONDS)
+        opened = await self.client.expect(
+            "done", command="/retimbre/live/start", patience=STATUS_SECONDS
+        )
         new = sorted(set(self.jack.ports()) - before)
         self.inputs = [port for port in new if ":in_" in port]
         self.outputs = [port for port in new if ":out_" in port]
@@ -143,7 +180,9 @@ class Studio:
 
     async def measure(self):
         self.client.say("live/measure")
-        return await self.client.expect("done", command="/retimbre/live/measure", patience=STATUS_SECONDS)
+        return await self.client.expect(
+            "done", command="/retimbre/live/measure", patience=STATUS_SECONDS
+        )
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Plays clicks at 400 bpm: one sample each, on every beat, the first of four louder. Ends with its stdin."""
+"""Plays clicks at 400 bpm: one sample each, on every beat, the first of four louder. Ends with its
+stdin.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""The whole way through real PortAudio: a DAW plays, bars are captured, a stem comes back on the beat."""
+"""The whole way through real PortAudio: a DAW plays, bars are captured, a stem comes back on the
+beat.
+"""
 
 import asyncio
 import json
@@ -11,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from retimbre_client import AsyncClient, Refused
+
 from tests.server.live.conftest import DEVICE, RATE
 
 TEMPO_BPM = 400.0
@@ -117,7 +119,9 @@ async def test_a_captured_stem_is_played_at_the_next_bar_line_when_it_is_done(st
     await studio.status(lambda status: status["beat"] >= playing["beat"] + 4.1)
     both, _ = await captured(studio, "b", 1, play=0)
     frames, heights = clicks(original)
-    assert np.allclose(clicks(both)[1], 2 * heights, atol=1e-5), "stem and source do not fall on the same samples"
+    assert np.allclose(clicks(both)[1], 2 * heights, atol=1e-5), (
+        "stem and source do not fall on the same samples"
+    )
     assert np.array_equal(clicks(both)[0], frames)
 
 
@@ -177,7 +181,10 @@ async def test_a_position_that_came_before_the_start_counts(studio):
 async def test_without_a_position_there_are_no_bars(studio):
     await studio.start()
     studio.client.say("capture", 1, 1, "copy")
-    assert "live/transport" in (await studio.client.expect("fail", id=1, code="no_transport"))["message"]
+    assert (
+        "live/transport"
+        in (await studio.client.expect("fail", id=1, code="no_transport"))["message"]
+    )
 
 
 async def test_what_does_not_come_back_is_not_measured(studio):
@@ -196,12 +203,15 @@ async def test_an_input_alone_will_do_but_plays_nothing(studio):
     await studio.client.expect("done", command="/retimbre/live/silence")
 
 
-@pytest.mark.parametrize("devices, keys, words", [
-    (("no such thing", ""), {}, "no such thing"),
-    ((DEVICE, "999"), {}, "output"),
-    ((DEVICE, DEVICE), {"rate": 12345}, "Invalid sample rate"),
-    ((DEVICE, DEVICE), {"first": 3}, "no channel 3"),
-])
+@pytest.mark.parametrize(
+    "devices, keys, words",
+    [
+        (("no such thing", ""), {}, "no such thing"),
+        ((DEVICE, "999"), {}, "output"),
+        ((DEVICE, DEVICE), {"rate": 12345}, "Invalid sample rate"),
+        ((DEVICE, DEVICE), {"first": 3}, "no channel 3"),
+    ],
+)
 async def test_a_device_that_cannot_be_had_is_refused_with_the_reason(studio, devices, keys, words):
     studio.client.say("live/start", *devices, **keys)
     assert words in (await studio.client.expect("fail", code="no_device", patience=20))["message"]
@@ -240,8 +250,16 @@ async def test_a_device_that_is_unplugged_is_reported(own_jack, studio):
 
 
 async def command(server, *words):
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "live", f"--port={server.port}", *words,
-                                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "server",
+        "live",
+        f"--port={server.port}",
+        *words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 async def test_the_command_lists_devices(jack, server):
@@ -260,15 +278,24 @@ async def test_the_command_shows_meters_until_it_is_interrupted(studio):
     assert process.returncode == 0
 
 
-async def test_without_the_portaudio_library_the_cure_is_named(server, connect, monkeypatch, tmp_path):
-    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')  # as the real one does\n")
+async def test_without_the_portaudio_library_the_cure_is_named(
+    server, connect, monkeypatch, tmp_path
+):
+    (tmp_path / "sounddevice.py").write_text(
+        "raise OSError('PortAudio library not found')  # as the real one does\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     client = await connect("tcp")
     client.say("live/start")
-    assert "PortAudio library not found" in (await client.expect("fail", code="no_portaudio"))["message"]
+    assert (
+        "PortAudio library not found"
+        in (await client.expect("fail", code="no_portaudio"))["message"]
+    )
 
 
-async def test_the_python_client_captures_bars_and_says_when_their_stem_plays(server, jack, metronome):
+async def test_the_python_client_captures_bars_and_says_when_their_stem_plays(
+    server, jack, metronome
+):
     playing = asyncio.get_running_loop().create_future()
 
     def news(name, values):
@@ -278,7 +305,9 @@ async def test_the_python_client_captures_bars_and_says_when_their_stem_plays(se
     before = set(jack.ports())
     async with AsyncClient(port=server.port, transport="tcp", on_news=news) as client:
         opened = await client.live_start(DEVICE, DEVICE, channels=1)
-        assert DEVICE.partition(",")[0] in {device["name"] for device in await client.live_devices()}
+        assert DEVICE.partition(",")[0] in {
+            device["name"] for device in await client.live_devices()
+        }
         [hears] = [port for port in set(jack.ports()) - before if ":in_" in port]
         jack.connect(metronome, hears)
         await client.live_transport(TEMPO_BPM, playing=1)

@@ -8,8 +8,12 @@ RATE = 48000
 
 def heard(delay, gain=1.0, noise=0.0, channels=2):
     played = sweep(RATE)
-    out = np.random.default_rng(1).normal(0, noise or 1e-9, (len(played) + RATE, channels)).astype(np.float32)
-    out[delay:delay + len(played)] += gain * played[:, None]
+    out = (
+        np.random.default_rng(1)
+        .normal(0, noise or 1e-9, (len(played) + RATE, channels))
+        .astype(np.float32)
+    )
+    out[delay : delay + len(played)] += gain * played[:, None]
     return played, out
 
 

@@ -39,7 +39,9 @@ def test_a_stem_is_played_from_its_frame_on_unchanged_but_for_short_fades():
 
 
 def test_repeats_are_joined_without_a_fade():
-    assert np.array_equal(played(player(0, 400), [800])[10:790], np.concatenate([NOISE, NOISE])[10:790])
+    assert np.array_equal(
+        played(player(0, 400), [800])[10:790], np.concatenate([NOISE, NOISE])[10:790]
+    )
 
 
 def test_a_new_stem_ends_the_one_before_and_the_same_one_twice_is_once():

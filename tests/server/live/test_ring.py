@@ -17,7 +17,7 @@ def heard(blocks, capacity=50, slack=30):
     whole = sound(sum(blocks))
     ring = Ring(capacity, 2, slack)
     for end, block in zip(np.cumsum(blocks, dtype=int), blocks, strict=True):
-        ring.write(whole[end - block:end])
+        ring.write(whole[end - block : end])
     return ring, whole
 
 
@@ -27,7 +27,7 @@ def test_whatever_blocks_it_came_in_it_is_the_same_sound(blocks, data):
     start = data.draw(st.integers(ring.oldest, ring.head))
     frames = data.draw(st.integers(0, ring.head - start))
     assert ring.head == len(whole) and ring.oldest == max(0, len(whole) - 50)
-    assert np.array_equal(ring.read(start, frames), whole[start:start + frames])
+    assert np.array_equal(ring.read(start, frames), whole[start : start + frames])
 
 
 @given(blocks=BLOCKS.filter(lambda blocks: sum(blocks) > 50))

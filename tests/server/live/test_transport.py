@@ -16,28 +16,43 @@ def transport(*positions, rate_hz=RATE):
     return told
 
 
-@pytest.mark.parametrize("head, start, beat", [
-    (8 * BEAT, 4 * BEAT, 4), (8 * BEAT + 1, 4 * BEAT, 4), (8 * BEAT - 1, 0, 0), (12 * BEAT - 1, 4 * BEAT, 4),
-])
+@pytest.mark.parametrize(
+    "head, start, beat",
+    [
+        (8 * BEAT, 4 * BEAT, 4),
+        (8 * BEAT + 1, 4 * BEAT, 4),
+        (8 * BEAT - 1, 0, 0),
+        (12 * BEAT - 1, 4 * BEAT, 4),
+    ],
+)
 def test_the_last_bar_ends_at_the_last_bar_line(head, start, beat):
     assert transport((0, Position(120, 0))).last_bars(1, head) == Span(start, 4 * BEAT, beat)
 
 
 def test_the_position_may_be_said_anywhere_in_a_bar():
     assert transport((1000 + BEAT, Position(120, 17))).last_bars(2, 1000 + 5 * BEAT) == Span(
-        1000 - 4 * BEAT, 8 * BEAT, 12)
+        1000 - 4 * BEAT, 8 * BEAT, 12
+    )
 
 
 def test_a_bar_of_six_eight_has_three_quarters():
-    assert transport((0, Position(120, 0, 6, 8))).last_bars(1, 7 * BEAT) == Span(3 * BEAT, 3 * BEAT, 3)
+    assert transport((0, Position(120, 0, 6, 8))).last_bars(1, 7 * BEAT) == Span(
+        3 * BEAT, 3 * BEAT, 3
+    )
 
 
 def test_bar_lines_may_lie_elsewhere_after_a_change_of_meter():
-    assert transport((0, Position(120, 0, bar_line=7))).last_bars(1, 8 * BEAT) == Span(3 * BEAT, 4 * BEAT, 3)
+    assert transport((0, Position(120, 0, bar_line=7))).last_bars(1, 8 * BEAT) == Span(
+        3 * BEAT, 4 * BEAT, 3
+    )
 
 
-@given(tempo=st.floats(20, 400), bars=st.integers(1, 32), head=st.integers(0, 10**8),
-       rate=st.sampled_from([44100, RATE]))
+@given(
+    tempo=st.floats(20, 400),
+    bars=st.integers(1, 32),
+    head=st.integers(0, 10**8),
+    rate=st.sampled_from([44100, RATE]),
+)
 def test_as_many_bars_always_have_as_many_frames_and_have_passed(tempo, bars, head, rate):
     clock = transport((0, Position(tempo, 0)), rate_hz=rate)
     span, bar = clock.last_bars(bars, head), 240 * rate / tempo
@@ -47,7 +62,10 @@ def test_as_many_bars_always_have_as_many_frames_and_have_passed(tempo, bars, he
 
 
 def test_late_messages_do_not_move_the_bars():
-    late = [(beat * BEAT + delay, Position(120, beat)) for beat, delay in enumerate((900, 4000, 0, 2500, 3000))]
+    late = [
+        (beat * BEAT + delay, Position(120, beat))
+        for beat, delay in enumerate((900, 4000, 0, 2500, 3000))
+    ]
     assert transport(*late).frame_of(8) == 8 * BEAT
 
 
@@ -61,15 +79,21 @@ def test_another_tempo_counts_from_where_it_began():
 
 
 def test_after_a_stop_the_bars_end_where_it_stopped_wherever_the_playhead_goes():
-    clock = transport((0, Position(120, 0)), (9 * BEAT, Position(120, 0, is_playing=False)),
-                      (10 * BEAT, Position(120, 0, is_playing=False)))
+    clock = transport(
+        (0, Position(120, 0)),
+        (9 * BEAT, Position(120, 0, is_playing=False)),
+        (10 * BEAT, Position(120, 0, is_playing=False)),
+    )
     assert clock.last_bars(2, 100 * BEAT) == Span(0, 8 * BEAT, 0)
     assert clock.next_bar(9.5 * BEAT) == 12
 
 
 def test_after_a_new_start_they_count_anew():
-    clock = transport((0, Position(120, 0)), (9 * BEAT, Position(120, 9, is_playing=False)),
-                      (10.1 * BEAT, Position(120, 10)))
+    clock = transport(
+        (0, Position(120, 0)),
+        (9 * BEAT, Position(120, 9, is_playing=False)),
+        (10.1 * BEAT, Position(120, 10)),
+    )
     assert clock.frame_of(10) == round(10.1 * BEAT)
     assert clock.last_bars(1, 15 * BEAT).beat == 8
 
@@ -81,4 +105,9 @@ def test_the_next_bar_line_may_be_now():
 
 def test_whole_bars_are_counted_back_from_the_last_bar_line():
     clock = transport((0, Position(120, 0)))
-    assert [clock.whole_bars(oldest, 9 * BEAT) for oldest in (0, 1, 4 * BEAT, 5 * BEAT)] == [2, 1, 1, 0]
+    assert [clock.whole_bars(oldest, 9 * BEAT) for oldest in (0, 1, 4 * BEAT, 5 * BEAT)] == [
+        2,
+        1,
+        1,
+        0,
+    ]

@@ -1,4 +1,6 @@
-"""A server process that can be killed and started again in the same place, and a page that watches itself."""
+"""A server process that can be killed and started again in the same place, and a page that watches
+itself.
+"""
 
 import contextlib
 import socket
@@ -12,7 +14,8 @@ from server.paths import REPOSITORY, Paths, read_port_file
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-CONNECTION_TROUBLE = "Failed to load resource:"  # what Chromium says itself of a server that is away or refuses
+# what Chromium says itself of a server that is away or refuses
+CONNECTION_TROUBLE = "Failed to load resource:"
 
 
 class Studio:
@@ -26,8 +29,12 @@ class Studio:
     def start(self):
         Paths(self.data_dir).port_file.unlink(missing_ok=True)
         with open(self.data_dir / "server.log", "ab") as log:
-            self._process = subprocess.Popen([sys.executable, *self._command(self.data_dir, self.http_port)],
-                                             cwd=REPOSITORY, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command(self.data_dir, self.http_port)],
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+            )
         self._wait()
 
     def kill(self):
@@ -45,7 +52,9 @@ class Studio:
                 with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.origin}/page/"):
                     return
             time.sleep(0.05)
-        raise AssertionError(f"the server did not start: {(self.data_dir / 'server.log').read_text()}")
+        raise AssertionError(
+            f"the server did not start: {(self.data_dir / 'server.log').read_text()}"
+        )
 
 
 def double(data_dir, http_port):
@@ -53,7 +62,15 @@ def double(data_dir, http_port):
 
 
 def nano(data_dir, http_port):
-    return ["-m", "server", "serve", "--port=0", f"--http-port={http_port}", f"--data-dir={data_dir}", "--threads=1"]
+    return [
+        "-m",
+        "server",
+        "serve",
+        "--port=0",
+        f"--http-port={http_port}",
+        f"--data-dir={data_dir}",
+        "--threads=1",
+    ]
 
 
 def _free_port():
@@ -63,7 +80,9 @@ def _free_port():
 
 
 class Desk:
-    """A browser window on the page, with the words for what a user does; it notes what must not happen."""
+    """A browser window on the page, with the words for what a user does; it notes what must not
+    happen.
+    """
 
     def __init__(self, page, origin):
         self.page, self.origin = page, origin
@@ -81,8 +100,10 @@ class Desk:
     def load(self, path, selector=""):
         """Choose a file and wait until it is on the server and drawn."""
         self.page.set_input_files("#file", path)
-        self.page.wait_for_function("name => retimbre.panel.source?.name === name && retimbre.lanes.all.length",
-                                    arg=Path(path).name)
+        self.page.wait_for_function(
+            "name => retimbre.panel.source?.name === name && retimbre.lanes.all.length",
+            arg=Path(path).name,
+        )
 
     def ask(self, words):
         self.page.fill("#words", words)
@@ -90,8 +111,11 @@ class Desk:
 
     def wait_for_takes(self, count):
         """Until so many takes are drawn beside the source, the newest is heard, and no job is left."""
-        self.page.wait_for_function("count => retimbre.lanes.all.length === count + 1 && !retimbre.jobs.active.size"
-                                    " && (!count || retimbre.lanes.heard?.take)", arg=count)
+        self.page.wait_for_function(
+            "count => retimbre.lanes.all.length === count + 1 && !retimbre.jobs.active.size"
+            " && (!count || retimbre.lanes.heard?.take)",
+            arg=count,
+        )
 
     def select_part(self, start, length):
         self.page.fill("#start", str(start))
@@ -120,7 +144,13 @@ class Desk:
 
     def check(self, may_lose_connection=False):
         """Nothing left this machine, and nothing went wrong."""
-        foreign = [url for url in self.requests if not url.startswith((self.origin, "blob:", "data:"))]
+        foreign = [
+            url for url in self.requests if not url.startswith((self.origin, "blob:", "data:"))
+        ]
         assert not foreign
-        errors = [text for text in self.errors if not (may_lose_connection and text.startswith(CONNECTION_TROUBLE))]
+        errors = [
+            text
+            for text in self.errors
+            if not (may_lose_connection and text.startswith(CONNECTION_TROUBLE))
+        ]
         assert not errors

@@ -1,8 +1,11 @@
-"""The player in an OfflineAudioContext, so that what is heard can be compared sample by sample; then in the page."""
+"""The player in an OfflineAudioContext, so that what is heard can be compared sample by sample;
+then in the page.
+"""
 
 import pytest
 
-# A sine of 220 Hz that fits its length exactly; tracks of it are equal, so a switch between them must not be heard.
+# A sine of 220 Hz that fits its length exactly; tracks of it are equal, so a switch between them
+# must not be heard.
 PRELUDE = """
     const { Player } = await import("/page/modules/player.js");
     const rate = 44100, seconds = 1;
@@ -34,7 +37,10 @@ def play(bench, script):
 
 
 def test_a_switch_leaves_no_gap(bench):
-    assert play(bench, """
+    assert (
+        play(
+            bench,
+            """
         player.add("a", sine(rate));
         player.add("b", sine(rate));
         await player.play();
@@ -42,34 +48,52 @@ def test_a_switch_leaves_no_gap(bench):
         at(0.51, () => player.hear("a"));
         at(0.7, () => player.hear("b"));
         return errorOf(await render.startRendering(), 0.05, 0.95);
-    """) < INAUDIBLE
+    """,
+        )
+        < INAUDIBLE
+    )
 
 
 def test_a_track_that_joins_while_others_play_is_in_sync(bench):
-    assert play(bench, """
+    assert (
+        play(
+            bench,
+            """
         player.add("a", sine(rate));
         await player.play();
         at(0.3, () => player.add("late", sine(rate)));
         at(0.5, () => player.hear("late"));
         return errorOf(await render.startRendering(), 0.05, 0.95);
-    """) < INAUDIBLE
+    """,
+        )
+        < INAUDIBLE
+    )
 
 
 @pytest.mark.parametrize("frames", (44_099, 44_100, 44_103))
 def test_loops_of_tracks_of_unequal_length_do_not_drift(bench, frames):
-    assert play(bench, f"""
+    assert (
+        play(
+            bench,
+            f"""
         player.add("a", sine({frames}));
         await player.play();
         return errorOf(await render.startRendering(), 1.1, 1.95);
-    """) < INAUDIBLE
+    """,
+        )
+        < INAUDIBLE
+    )
 
 
 def test_levels_change_what_is_heard(bench):
-    peak = play(bench, """
+    peak = play(
+        bench,
+        """
         player.add("a", sine(rate), 0.5);
         await player.play();
         return Math.max(...(await render.startRendering()).getChannelData(0).subarray(rate / 2, rate));
-    """)
+    """,
+    )
     assert peak == pytest.approx(0.5, abs=0.01)
 
 
@@ -91,17 +115,22 @@ def test_takes_share_the_clock_of_the_source(desk, region):
     assert desk.look(origins) == before == [before[0]] * 3
 
 
-@pytest.mark.parametrize(("rate_hz", "amplitude", "lufs"),
-                         ((48_000, 1.0, -3.0), (44_100, 0.1, -23.0), (96_000, 0.1, -23.0)))
+@pytest.mark.parametrize(
+    ("rate_hz", "amplitude", "lufs"),
+    ((48_000, 1.0, -3.0), (44_100, 0.1, -23.0), (96_000, 0.1, -23.0)),
+)
 def test_loudness_of_a_sine_is_that_of_the_standard(bench, rate_hz, amplitude, lufs):
     """BS.1770: a sine of 997 Hz at full scale in one channel measures -3.01 LKFS."""
-    measured = bench.look("""async ([rate, amplitude]) => {
+    measured = bench.look(
+        """async ([rate, amplitude]) => {
         const { loudness } = await import("/page/modules/loudness.js");
         const buffer = new AudioBuffer({ length: 2 * rate, numberOfChannels: 1, sampleRate: rate });
         const samples = buffer.getChannelData(0);
         samples.forEach((_, i) => { samples[i] = amplitude * Math.sin(2 * Math.PI * 997 * i / rate); });
         return loudness(buffer);
-    }""", [rate_hz, amplitude])
+    }""",
+        [rate_hz, amplitude],
+    )
     assert measured == pytest.approx(lufs, abs=0.1)
 
 
@@ -110,16 +139,23 @@ def test_the_louder_is_made_as_quiet_as_the_quieter(bench):
         const { matchedLevels } = await import("/page/modules/loudness.js");
         return matchedLevels([-14, -20, -Infinity, -50]);
     }""")
-    assert levels == [pytest.approx(10 ** (-12 / 20)), pytest.approx(10 ** (-12 / 20)), 1, 1]  # 12 dB at most
+    # 12 dB at most
+    assert levels == [pytest.approx(10 ** (-12 / 20)), pytest.approx(10 ** (-12 / 20)), 1, 1]
 
 
 def test_spectrograms_are_drawn_for_source_and_takes(desk, region):
     desk.load(region)
     desk.ask("copy")
     desk.wait_for_takes(1)
-    heights = "[...document.querySelectorAll('.lane-canvas')].map(({ offsetHeight }) => offsetHeight)"
+    heights = (
+        "[...document.querySelectorAll('.lane-canvas')].map(({ offsetHeight }) => offsetHeight)"
+    )
     low = desk.look(heights)
     desk.page.click("#spectrogram")
-    desk.page.wait_for_function(f"low => {heights}.every((height, i) => height > low[i] + 50)", arg=low)
+    desk.page.wait_for_function(
+        f"low => {heights}.every((height, i) => height > low[i] + 50)", arg=low
+    )
     desk.page.click("#spectrogram")
-    desk.page.wait_for_function(f"low => {heights}.every((height, i) => height === low[i])", arg=low)
+    desk.page.wait_for_function(
+        f"low => {heights}.every((height, i) => height === low[i])", arg=low
+    )

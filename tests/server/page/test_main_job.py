@@ -30,7 +30,10 @@ def test_a_selection_that_was_dragged_is_what_is_sent(desk, region):
     desk.ask("copy")
     desk.wait_for_takes(1)
     edit = desk.bodies("edit")[0]
-    assert (edit["start"], edit["length"]) == (pytest.approx(0.5, abs=0.02), pytest.approx(1, abs=0.03))
+    assert (edit["start"], edit["length"]) == (
+        pytest.approx(0.5, abs=0.02),
+        pytest.approx(1, abs=0.03),
+    )
     assert float(desk.page.input_value("#length")) == edit["length"]
 
 
@@ -49,10 +52,16 @@ def test_a_blend_sends_the_mixture(desk, region):
 
 def test_styles_of_another_model_cannot_join_a_blend(desk):
     listed = [row["model"] for row in desk.look("retimbre.presets.all")]
-    assert listed == sorted(listed, key=lambda model: model != "nano")  # those that are ready come first
+    # those that are ready come first
+    assert listed == sorted(listed, key=lambda model: model != "nano")
     desk.page.click("[data-name=harp][data-column='0']")
-    others = desk.look("retimbre.presets.all.filter(({ model }) => model !== 'nano').map(({ name }) => name)")
-    enabled = [desk.page.locator(f"[data-name={name}][data-column='1']").is_enabled() for name in [*others, "banjo"]]
+    others = desk.look(
+        "retimbre.presets.all.filter(({ model }) => model !== 'nano').map(({ name }) => name)"
+    )
+    enabled = [
+        desk.page.locator(f"[data-name={name}][data-column='1']").is_enabled()
+        for name in [*others, "banjo"]
+    ]
     assert enabled == [False] * len(others) + [True]
 
 
@@ -64,7 +73,13 @@ def test_only_knobs_that_were_turned_are_sent(desk, region):
     desk.wait_for_takes(1)
     edit = desk.bodies("edit")[0]
     assert {key: edit[key] for key in edit if key not in ("id", "audio")} == {
-        "text": "copy", "strength": 0.5, "seed": 7, "preset": "", "start": 0, "length": 0}
+        "text": "copy",
+        "strength": 0.5,
+        "seed": 7,
+        "preset": "",
+        "start": 0,
+        "length": 0,
+    }
     assert "seed 7 · strength 0.5" in desk.page.inner_text("#history-list")
 
 
@@ -124,10 +139,15 @@ def test_the_whole_job_needs_no_mouse(desk, region):
     keys.press("r")
     desk.wait_for_takes(2)
     keys.press(" ")
-    desk.page.wait_for_function("() => retimbre.player.isPlaying && retimbre.player.position > 0.05")
+    desk.page.wait_for_function(
+        "() => retimbre.player.isPlaying && retimbre.player.position > 0.05"
+    )
     for key, lane in {"a": 0, "1": 1, "2": 2, "0": 0, "b": 2}.items():
         keys.press(key)
-        assert desk.look("retimbre.lanes.all.findIndex(({ id }) => id === retimbre.player.heard)") == lane
+        assert (
+            desk.look("retimbre.lanes.all.findIndex(({ id }) => id === retimbre.player.heard)")
+            == lane
+        )
     keys.press(" ")
     assert not desk.look("retimbre.player.isPlaying")
     keys.press("Home")

@@ -40,7 +40,9 @@ def test_undo_and_redo_go_through_the_takes(desk, region):
     desk.wait_for_takes(1)
     desk.select_part(0.5, 1)
     desk.ask("copy second")
-    desk.page.wait_for_function("() => retimbre.takes.all.length === 2 && retimbre.lanes.all.length === 2")
+    desk.page.wait_for_function(
+        "() => retimbre.takes.all.length === 2 && retimbre.lanes.all.length === 2"
+    )
     desk.page.evaluate("document.activeElement.blur()")
     desk.page.keyboard.press("Control+z")
     desk.page.wait_for_selector("#history-list [aria-current]:has-text('first')")

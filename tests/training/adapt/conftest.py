@@ -21,7 +21,11 @@ def tune(seed: int, seconds: float = 2.6) -> np.ndarray:
     notes = []
     for _ in range(int(seconds / 0.26)):
         time = np.arange(int(0.26 * RATE_HZ)) / RATE_HZ
-        notes.append(0.3 * np.exp(-5 * time) * np.sin(2 * np.pi * random.choice([220, 262, 330, 392, 440]) * time))
+        notes.append(
+            0.3
+            * np.exp(-5 * time)
+            * np.sin(2 * np.pi * random.choice([220, 262, 330, 392, 440]) * time)
+        )
     return np.concatenate(notes).astype(np.float32)
 
 
@@ -63,12 +67,22 @@ def models(tmp_path_factory, nano_weights):
     ace_step.write_repository(folder / "acestep-v15-xl-base-diffusers")
     stable_audio_3.write_repository(folder / "stable-audio-3-small-music-base")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nano, "WEIGHTS", nano_weights)  # elsewhere nano's weights are the shipped ones
+        # elsewhere nano's weights are the shipped ones
+        patch.setattr(nano, "WEIGHTS", nano_weights)
         yield folder
 
 
 @pytest.fixture(scope="session")
 def short():
     """Settings of a run that takes seconds."""
-    return {"steps": 4, "batch": 2, "warmup": 1, "learning_rate": 1e-2, "evaluate_every": 2, "save_every": 2,
-            "sample_every": 0, "device": "cpu", "rank": 4}  # fmt: skip
+    return {
+        "steps": 4,
+        "batch": 2,
+        "warmup": 1,
+        "learning_rate": 1e-2,
+        "evaluate_every": 2,
+        "save_every": 2,
+        "sample_every": 0,
+        "device": "cpu",
+        "rank": 4,
+    }

@@ -1,4 +1,6 @@
-"""Round trips of every form: what plays, every alpha and every rank survive; what matches nothing is an error."""
+"""Round trips of every form: what plays, every alpha and every rank survive; what matches nothing
+is an error.
+"""
 
 import json
 
@@ -18,19 +20,29 @@ PATHS = ("blocks.0.attn1.to_q", "blocks.0.attn1.to_out.0", "blocks.1.time_emb_pr
 def lora(seed=0, is_stabilised=False, is_dora=False, ranks=(2, 4, 2), alphas=(4.0, 3.0, 4.0)):
     generator = torch.Generator().manual_seed(seed)
     drawn = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
-    return LoraFile({
-        path: Layer(drawn(rank, 6), drawn(5, rank), alpha, drawn(5).abs() if is_dora else None)
-        for path, rank, alpha in zip(PATHS, ranks, alphas, strict=True)
-    }, is_stabilised, {"base": "b", "name": "x"})  # fmt: skip
+    return LoraFile(
+        {
+            path: Layer(drawn(rank, 6), drawn(5, rank), alpha, drawn(5).abs() if is_dora else None)
+            for path, rank, alpha in zip(PATHS, ranks, alphas, strict=True)
+        },
+        is_stabilised,
+        {"base": "b", "name": "x"},
+    )
 
 
 def same(one, two):
     assert set(one.layers) == set(two.layers)
     for path in one.layers:
         a, b = one.layers[path], two.layers[path]
-        assert (a.rank, a.alpha) == (b.rank, b.alpha) and torch.equal(a.a, b.a) and torch.equal(a.b, b.b)
+        assert (
+            (a.rank, a.alpha) == (b.rank, b.alpha)
+            and torch.equal(a.a, b.a)
+            and torch.equal(a.b, b.b)
+        )
         assert torch.allclose(one.change(path), two.change(path))
-        assert (a.dora is None) == (b.dora is None) and (a.dora is None or torch.equal(a.dora, b.dora))
+        assert (a.dora is None) == (b.dora is None) and (
+            a.dora is None or torch.equal(a.dora, b.dora)
+        )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -42,7 +54,9 @@ def test_alpha_and_rank_survive_every_round_trip(tmp_path, form, kind):
     same(before, after)
     assert after.is_stabilised == before.is_stabilised
     again = convert.to_style(after)
-    same(before, convert.of_style(read_style(write_style(tmp_path / "s.safetensors", again, "unet"))))
+    same(
+        before, convert.of_style(read_style(write_style(tmp_path / "s.safetensors", again, "unet")))
+    )
     with pytest.raises(TrainError, match="exists"):
         convert.write(before, tmp_path / "x", form)
 
@@ -50,7 +64,9 @@ def test_alpha_and_rank_survive_every_round_trip(tmp_path, form, kind):
 def test_a_chain_through_all_forms_ends_where_it_began(tmp_path):
     now = before = lora(is_stabilised=True)
     for form in (*FORMS, *reversed(FORMS)):
-        now = convert.read(convert.write(now, tmp_path / f"{len(list(tmp_path.iterdir()))}", form), PATHS)
+        now = convert.read(
+            convert.write(now, tmp_path / f"{len(list(tmp_path.iterdir()))}", form), PATHS
+        )
     same(before, now)
 
 
@@ -58,9 +74,12 @@ def test_a_chain_through_all_forms_ends_where_it_began(tmp_path):
 def test_a_rank_stabilised_lora_is_as_loud_where_that_is_not_known(tmp_path, form):
     before = lora(is_stabilised=True)
     path = convert.write(before, tmp_path / "x.safetensors", form)
-    save_file(load_file(path), str(tmp_path / "bare.safetensors"))  # as another program would leave it
+    # as another program would leave it
+    save_file(load_file(path), str(tmp_path / "bare.safetensors"))
     after = convert.read(tmp_path / "bare.safetensors", PATHS)
-    assert not after.is_stabilised and all(torch.allclose(before.change(p), after.change(p)) for p in PATHS)
+    assert not after.is_stabilised and all(
+        torch.allclose(before.change(p), after.change(p)) for p in PATHS
+    )
 
 
 def test_what_is_foreign_or_matches_nothing_is_refused_by_name(tmp_path):
@@ -71,7 +90,10 @@ def test_what_is_foreign_or_matches_nothing_is_refused_by_name(tmp_path):
         ({"lora_unet_x.hada_w1_a": torch.ones(2, 2)}, "LoHa, LoKr"),
         ({"weight": torch.ones(2)}, "expected LoRA factors, found weight"),
         ({"x.lora_A.weight": torch.ones(2, 2)}, "expected both factors"),
-        ({"base_model.model.x.lora_A.weight": torch.ones(2, 2)}, "adapter_config.json is not beside it"),
+        (
+            {"base_model.model.x.lora_A.weight": torch.ones(2, 2)},
+            "adapter_config.json is not beside it",
+        ),
     ):
         save_file(tensors, str(tmp_path / "x.safetensors"))
         with pytest.raises(TrainError, match=complaint):
@@ -92,8 +114,17 @@ def test_what_peft_saved_plays_here_as_it_plays_there_and_back(tmp_path):
 
     torch.manual_seed(0)
     base, heard = Model().eval().requires_grad_(False), torch.randn(3, 6)
-    adapted = get_peft_model(base, LoraConfig(r=2, lora_alpha=8, target_modules=["to_q", "to_k"], use_rslora=True,
-                                              rank_pattern={"to_k": 3}, alpha_pattern={"to_k": 5}))  # fmt: skip
+    adapted = get_peft_model(
+        base,
+        LoraConfig(
+            r=2,
+            lora_alpha=8,
+            target_modules=["to_q", "to_k"],
+            use_rslora=True,
+            rank_pattern={"to_k": 3},
+            alpha_pattern={"to_k": 5},
+        ),
+    )
     for name, value in adapted.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(value)
@@ -114,12 +145,21 @@ def test_diffusers_reads_what_is_written_for_it_with_its_alpha(tmp_path):
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
-        sample_size=4, in_channels=1, out_channels=1, layers_per_block=1, block_out_channels=(4, 4), norm_num_groups=2,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=4, attention_head_dim=2,
-    ).eval()  # fmt: skip
+        sample_size=4,
+        in_channels=1,
+        out_channels=1,
+        layers_per_block=1,
+        block_out_channels=(4, 4),
+        norm_num_groups=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=4,
+        attention_head_dim=2,
+    ).eval()
     paths = [name for name, _ in unet.named_modules() if name.endswith("attn2.to_q")]
-    noisy = LoraFile({path: Layer(torch.randn(2, 4), torch.randn(4, 2), 7.0) for path in paths}, False, {})
+    noisy = LoraFile(
+        {path: Layer(torch.randn(2, 4), torch.randn(4, 2), 7.0) for path in paths}, False, {}
+    )
     weight = unet.get_submodule(paths[0]).weight.clone()
     folder = convert.write(noisy, tmp_path / "x", "diffusers", "unet")
     unet.load_lora_adapter(str(folder), prefix="unet", use_safetensors=True, adapter_name="x")
@@ -136,7 +176,9 @@ def test_a_merged_file_is_the_weighted_sum_though_ranks_differ_and_licences_are_
     one.notes["licence"] = "CC-BY-NC"
     both = convert.merged([(one, 0.7), (two, -0.3)])
     for path in PATHS:
-        assert torch.allclose(both.change(path), 0.7 * one.change(path) - 0.3 * two.change(path), atol=1e-6)
+        assert torch.allclose(
+            both.change(path), 0.7 * one.change(path) - 0.3 * two.change(path), atol=1e-6
+        )
     assert both.layers[PATHS[0]].rank == 3 and both.notes["licence"] == "CC-BY-NC"
     with pytest.raises(TrainError, match="DoRA cannot be merged"):
         convert.merged([(lora(is_dora=True), 1.0)])
@@ -146,4 +188,6 @@ def test_a_style_that_is_no_lora_has_no_other_form(tmp_path):
     path = write_style(tmp_path / "x.safetensors", Style("prefix", {}, {"x": torch.ones(1)}, {}))
     with pytest.raises(TrainError, match="no_lora"):
         convert.read_lora_style(path)
-    assert json.loads(json.dumps(convert.to_style(lora()).settings))["alpha_pattern"] == {PATHS[1]: 3.0}
+    assert json.loads(json.dumps(convert.to_style(lora()).settings))["alpha_pattern"] == {
+        PATHS[1]: 3.0
+    }

@@ -1,4 +1,6 @@
-"""Runs on tiny models: resume, pause, early stop, what is kept, what is refused; and the command to a preset."""
+"""Runs on tiny models: resume, pause, early stop, what is kept, what is refused; and the command to
+a preset.
+"""
 
 import json
 import shutil
@@ -30,31 +32,62 @@ def weights(run, name=loop.LAST):
 
 
 def rows(run):
-    return [json.loads(line) for line in (run.folder / loop.LOG).read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (run.folder / loop.LOG).read_text(encoding="utf-8").splitlines()
+    ]
 
 
 @pytest.mark.parametrize("family", ["musicgen", "nano"])
 def test_a_run_that_was_paused_is_the_uninterrupted_one_bit_for_bit(family, run_of, monkeypatch):
-    """With everything that draws: noise, LoRA dropout, dropped words, accumulation, order; and the base unchanged."""
-    more = {"family": family, "dropout": 0.3, "condition_dropout": 0.5, "accumulate": 2, "patience": 0,
-            "save_every": 100}  # fmt: skip
+    """With everything that draws: noise, LoRA dropout, dropped words, accumulation, order; and the
+    base unchanged.
+    """
+    more = {
+        "family": family,
+        "dropout": 0.3,
+        "condition_dropout": 0.5,
+        "accumulate": 2,
+        "patience": 0,
+        "save_every": 100,
+    }
     whole = run_of("whole", **more)
-    base = {name: value.clone() for name, value in whole.subject.module.state_dict().items() if "lora" not in name}
+    base = {
+        name: value.clone()
+        for name, value in whole.subject.module.state_dict().items()
+        if "lora" not in name
+    }
     assert whole.go() == "finished"
 
     first = run_of("halves", **more)
     step = first._step
-    monkeypatch.setattr(first, "_step", lambda *a: (step(*a), (first.folder / loop.PAUSE).touch())[0]
-                        if first.progress.step == 1 else step(*a))  # fmt: skip
-    assert first.go() == "paused" and first.progress.step == 2 and not (first.folder / loop.PAUSE).exists()
+    monkeypatch.setattr(
+        first,
+        "_step",
+        lambda *a: (
+            (step(*a), (first.folder / loop.PAUSE).touch())[0]
+            if first.progress.step == 1
+            else step(*a)
+        ),
+    )
+    assert (
+        first.go() == "paused"
+        and first.progress.step == 2
+        and not (first.folder / loop.PAUSE).exists()
+    )
     torch.rand(7)  # the world goes on in between
     second = run_of("halves", **more)
     assert second.go() == "finished"
 
     assert all(torch.equal(value, weights(second)[name]) for name, value in weights(whole).items())
     assert any(value.any() for name, value in weights(whole).items() if "lora_B" in name)
-    assert all(torch.equal(value, whole.subject.module.state_dict()[name]) for name, value in base.items())
-    figures = [[(row["step"], row.get("loss"), row.get("validation")) for row in rows(run)] for run in (whole, second)]
+    assert all(
+        torch.equal(value, whole.subject.module.state_dict()[name]) for name, value in base.items()
+    )
+    figures = [
+        [(row["step"], row.get("loss"), row.get("validation")) for row in rows(run)]
+        for run in (whole, second)
+    ]
     assert figures[0] == figures[1]
 
 
@@ -97,7 +130,9 @@ def test_a_checkpoint_holds_what_learns_and_nothing_is_overwritten(run_of, tmp_p
 
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine_to_its_share():
-    settings = config.build(flags={"warmup": 4, "steps": 24, "last_rate": 0.1, "learning_rate": 1.0 - 1e-9})
+    settings = config.build(
+        flags={"warmup": 4, "steps": 24, "last_rate": 0.1, "learning_rate": 1.0 - 1e-9}
+    )
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule, rates = loop._schedule(optimiser, settings), []
     for _ in range(25):
@@ -110,14 +145,28 @@ def test_the_learning_rate_rises_then_falls_as_a_cosine_to_its_share():
 
 def test_half_precision_and_checkpointing_learn_too(run_of):
     run = run_of(precision="bf16", checkpointing=True, steps=1)
-    assert run.go() == "finished" and all(value.dtype == torch.float32 for value in weights(run).values())
+    assert run.go() == "finished" and all(
+        value.dtype == torch.float32 for value in weights(run).values()
+    )
 
 
-def test_dreambooth_learns_beside_general_clips_and_wants_its_word(run_of, data, tmp_path, monkeypatch):
-    more = {"method": "dreambooth", "trigger": "zzq", "prior": str(data), "prior_weight": 0.5, "steps": 1}
+def test_dreambooth_learns_beside_general_clips_and_wants_its_word(
+    run_of, data, tmp_path, monkeypatch
+):
+    more = {
+        "method": "dreambooth",
+        "trigger": "zzq",
+        "prior": str(data),
+        "prior_weight": 0.5,
+        "steps": 1,
+    }
     run, sizes = run_of(**more), []
     loss = run.subject.loss
-    monkeypatch.setattr(run.subject, "loss", lambda sounds, *rest: (sizes.append(len(sounds)), loss(sounds, *rest))[1])
+    monkeypatch.setattr(
+        run.subject,
+        "loss",
+        lambda sounds, *rest: (sizes.append(len(sounds)), loss(sounds, *rest))[1],
+    )
     assert run.go() == "finished" and sizes.count(2) == 2  # the style's batch and the general one
     with pytest.raises(TrainError, match="captions lack 'qqz'"):
         run_of("other", **{**more, "trigger": "qqz"})
@@ -127,31 +176,55 @@ def test_dreambooth_learns_beside_general_clips_and_wants_its_word(run_of, data,
 
 
 def test_dreambooth_on_all_weights_counts_the_general_clips_by_lambda(run_of, data, monkeypatch):
-    """Seed 2: L = L_concept + lambda L_prior; what comes out is a whole model, which plays and goes off again."""
-    run = run_of(family="audioldm2", method="dreambooth", inner="full", trigger="zzq", prior=str(data), steps=1,
-                 prior_weight=0.25, learning_rate=1e-3, warmup=0, evaluate_every=1)  # fmt: skip
+    """Seed 2: L = L_concept + lambda L_prior; what comes out is a whole model, which plays and goes
+    off again.
+    """
+    run = run_of(
+        family="audioldm2",
+        method="dreambooth",
+        inner="full",
+        trigger="zzq",
+        prior=str(data),
+        steps=1,
+        prior_weight=0.25,
+        learning_rate=1e-3,
+        warmup=0,
+        evaluate_every=1,
+    )
     base = {name: value.clone() for name, value in run.subject.module.state_dict().items()}
     loss, step, losses = run.subject.loss, run._step, []
     monkeypatch.setattr(run.subject, "loss", lambda *a: losses.append(loss(*a)) or losses[-1])
     sums = []
-    monkeypatch.setattr(run, "_step", lambda *a: (losses.clear(), sums.append(step(*a)))[1] or sums[-1])
+    monkeypatch.setattr(
+        run, "_step", lambda *a: (losses.clear(), sums.append(step(*a)))[1] or sums[-1]
+    )
     monkeypatch.setattr(run, "_look", lambda *a: None)
     assert run.go() == "finished" and len(losses) == 2
-    assert sums == [pytest.approx(float(losses[0].detach()) + 0.25 * float(losses[1].detach()), rel=1e-6)]
+    assert sums == [
+        pytest.approx(float(losses[0].detach()) + 0.25 * float(losses[1].detach()), rel=1e-6)
+    ]
     learned = {name: value.clone() for name, value in run.subject.module.state_dict().items()}
     assert any(not torch.equal(value, base[name]) for name, value in learned.items())
     preset.load_best(run, run.folder / loop.LAST)
     run.learner.set_worn(False)
-    assert all(torch.equal(value, base[name]) for name, value in run.subject.module.state_dict().items())
+    assert all(
+        torch.equal(value, base[name]) for name, value in run.subject.module.state_dict().items()
+    )
     run.learner.set_worn(True)
-    assert all(torch.equal(value, learned[name]) for name, value in run.subject.module.state_dict().items())
+    assert all(
+        torch.equal(value, learned[name]) for name, value in run.subject.module.state_dict().items()
+    )
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_not_begin(run_of, monkeypatch):
+def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_not_begin(
+    run_of, monkeypatch
+):
     from training.adapt import memory
 
     run = run_of("a")
-    monkeypatch.setattr(run.subject, "loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr(
+        run.subject, "loss", lambda *_: torch.tensor(float("nan"), requires_grad=True)
+    )
     with pytest.raises(TrainError, match="diverged"):
         run.go()
     monkeypatch.setattr(memory, "_free", lambda device: 1000)
@@ -165,9 +238,25 @@ def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_
 def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, capsys, monkeypatch):
     monkeypatch.setattr("training.adapt.audioldm2.STEPS", 2)  # of samples to hear
     settings = {**short, "steps": 2, "sample_every": 2, "samples": 1, "sample_seconds": 0.5}
-    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    argv = ["run", str(data), "--name", "fiddle", "--runs", str(tmp_path), "--models", str(models), "--licence", "CC0",
-            "--install", *flags]  # fmt: skip
+    flags = [
+        part
+        for name, value in settings.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    argv = [
+        "run",
+        str(data),
+        "--name",
+        "fiddle",
+        "--runs",
+        str(tmp_path),
+        "--models",
+        str(models),
+        "--licence",
+        "CC0",
+        "--install",
+        *flags,
+    ]
     assert cli.main(argv, presets=tmp_path / "presets") == 0
     assert "memory in GiB" in capsys.readouterr().out
     folder = tmp_path / "presets" / "fiddle"
@@ -176,9 +265,14 @@ def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, c
     assert preset.model == "audioldm2" and "CC0; base: CC-BY-NC-SA-4.0" in preset.licence
     assert card["data"]["train"] == {"clips": 3, "recordings": 3, "minutes": 0.13}
     assert len(card["data"]["fingerprint"]) == 64
-    assert card["hashes"]["fiddle.safetensors"] == preset.adapters[0].sha256 and card["versions"]["torch"]
+    assert (
+        card["hashes"]["fiddle.safetensors"] == preset.adapters[0].sha256
+        and card["versions"]["torch"]
+    )
     assert "CC-BY-NC-SA" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    base, style = (soundfile.read(folder / "previews" / f"{name}_0.flac")[0] for name in ("base", "style"))
+    base, style = (
+        soundfile.read(folder / "previews" / f"{name}_0.flac")[0] for name in ("base", "style")
+    )
     assert len(base) == 8000 and not np.array_equal(base, style)
     samples = tmp_path / "fiddle" / "samples"
     assert sorted(path.name for path in samples.iterdir()) == ["step_000000", "step_000002"]
@@ -189,9 +283,16 @@ def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, c
 def test_what_is_wrong_is_said_before_anything_is_loaded(data, models, tmp_path, capsys):
     assert cli.main(["run", str(data), "--name", "x", "--family", "nano", "--method", "full"]) == 1
     assert "a whole nano is no style" in capsys.readouterr().err
-    assert cli.main(["run", str(data), "--name", "x", "--models", str(tmp_path), "--runs", str(tmp_path)]) == 1
+    assert (
+        cli.main(
+            ["run", str(data), "--name", "x", "--models", str(tmp_path), "--runs", str(tmp_path)]
+        )
+        == 1
+    )
     assert "hf download" in capsys.readouterr().err
-    assert cli.main(["run", str(data), "--name", "X y"]) == 1 and "--name" in capsys.readouterr().err
+    assert (
+        cli.main(["run", str(data), "--name", "X y"]) == 1 and "--name" in capsys.readouterr().err
+    )
     bare = tmp_path / "bare"
     shutil.copytree(data, bare, ignore=shutil.ignore_patterns("*.jsonl", ".retimbre*"))
     with pytest.raises(DataError, match="not_split"):

@@ -1,4 +1,6 @@
-"""Each method on each family it works on: what learns gets gradients, the base gets none, a file brings it back."""
+"""Each method on each family it works on: what learns gets gradients, the base gets none, a file
+brings it back.
+"""
 
 import argparse
 
@@ -13,8 +15,12 @@ from training.adapt import cli, config, families, methods, preset, work
 from training.adapt.config import TrainError
 
 SHORT = {"rank": 2, "length": 4, "size": 3, "batch": 1}
-WORKING = [(family, method) for family, row in families.FAMILIES.items() for method in families.METHODS
-           if method not in (*row.refused, "qlora", "dreambooth")]  # fmt: skip
+WORKING = [
+    (family, method)
+    for family, row in families.FAMILIES.items()
+    for method in families.METHODS
+    if method not in (*row.refused, "qlora", "dreambooth")
+]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,11 @@ def examples(data, models):
     found = {}
     for name in families.FAMILIES:
         subject = families.load(name, models)
-        found[name] = (subject.features(data / "0.wav"), "zzq tune <style>", subject.text_features("zzq tune <style>"))
+        found[name] = (
+            subject.features(data / "0.wav"),
+            "zzq tune <style>",
+            subject.text_features("zzq tune <style>"),
+        )
     return found
 
 
@@ -34,7 +44,12 @@ def settings(method, **more):
 def loss_of(subject, learner, example):
     sound, caption, text = example
     torch.manual_seed(5)
-    return subject.loss([sound], [caption if learner.words else text], torch.zeros(1, dtype=torch.bool), learner.words)
+    return subject.loss(
+        [sound],
+        [caption if learner.words else text],
+        torch.zeros(1, dtype=torch.bool),
+        learner.words,
+    )
 
 
 def embedding_of(subject):
@@ -56,12 +71,17 @@ def learnt(subject, method, path):
 
 
 @pytest.mark.parametrize(("family", "method"), WORKING)
-def test_a_method_learns_alone_and_its_file_brings_it_back(family, method, models, examples, tmp_path):
+def test_a_method_learns_alone_and_its_file_brings_it_back(
+    family, method, models, examples, tmp_path
+):
     subject, example = families.load(family, models), examples[family]
     learner = methods.made(subject, settings(method))
     loss_of(subject, learner, example).backward()
     ours = {id(value) for value in learner.parameters.values()}
-    assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in learner.parameters.values())
+    assert any(
+        value.grad is not None and value.grad.abs().sum() > 0
+        for value in learner.parameters.values()
+    )
     assert all(value.grad is None for value in subject.module.parameters() if id(value) not in ours)
     if family in ("audioldm2", "musicgen"):  # of the others only the transformer is at work
         assert embedding_of(subject).weight.grad is None
@@ -115,9 +135,20 @@ def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
 
 def test_targets_reach_attention_time_and_output_and_nothing_else(models):
     subject = families.load("audioldm2", models)
-    learner = methods.made(subject, settings("lora", targets=["attention", "time", "output"], dora=True))
+    learner = methods.made(
+        subject, settings("lora", targets=["attention", "time", "output"], dora=True)
+    )
     ends = {name.split(".lora_")[0].rpartition(".")[2] for name in learner.parameters}
-    assert ends == {"to_q", "to_k", "to_v", "0", "linear_1", "linear_2", "time_emb_proj", "proj_out"}
+    assert ends == {
+        "to_q",
+        "to_k",
+        "to_v",
+        "0",
+        "linear_1",
+        "linear_2",
+        "time_emb_proj",
+        "proj_out",
+    }
     assert any("magnitude" in name for name in learner.parameters)
     assert not any("processor" in name or ".t5" in name for name in learner.parameters)
 
@@ -127,18 +158,23 @@ def test_learned_words_begin_as_words_or_as_noise(models):
 
     subject = families.load("audioldm2", models)
     embedding, ids = embedding_of(subject), learned.token_ids(subject._parts, "ab")
-    begun = methods.made(subject, settings("soft_prompt", begin="ab", length=2 * len(ids))).words.vectors
+    begun = methods.made(
+        subject, settings("soft_prompt", begin="ab", length=2 * len(ids))
+    ).words.vectors
     assert torch.equal(begun[: len(ids)], embedding(torch.tensor(ids)).detach()) and torch.equal(
-        begun[: len(ids)], begun[len(ids) :])
+        begun[: len(ids)], begun[len(ids) :]
+    )
     assert methods.made(subject, settings("soft_prompt")).words.vectors.std() > 0.5
 
 
 def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
     for family, method, reason in (
-        ("nano", "prefix", "finished graphs"), ("ace_step", "soft_prompt", "transformer alone"),
-        ("what", "lora", "one of"), ("musicgen", "prefix", "use soft_prompt"),
+        ("nano", "prefix", "finished graphs"),
+        ("ace_step", "soft_prompt", "transformer alone"),
+        ("what", "lora", "one of"),
+        ("musicgen", "prefix", "use soft_prompt"),
         ("audioldm2", "magic", "expected one of"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(TrainError, match=f"unsupported.*{reason}"):
             families.check(family, method)
     with pytest.raises(TrainError, match="dora does not work on nano"):
@@ -156,20 +192,31 @@ def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
         methods.made(families.load("audioldm2", models), settings("qlora"))
 
 
-def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(models, examples, monkeypatch, tmp_path):
-    """bitsandbytes computes on a processor as well; the run itself asks for CUDA, where that is worth it."""
+def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(
+    models, examples, monkeypatch, tmp_path
+):
+    """bitsandbytes computes on a processor as well; the run itself asks for CUDA, where that is
+    worth it.
+    """
     bitsandbytes = pytest.importorskip("bitsandbytes")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for family in ("audioldm2", "musicgen"):
         subject = families.load(family, models)
         plain = float(loss_of(subject, argparse.Namespace(words=None), examples[family]))
         learner = methods.made(subject, settings("qlora", targets=["attention", "output"]))
-        small = [path for path, each in subject.module.named_modules() if isinstance(each, bitsandbytes.nn.Linear4bit)]
+        small = [
+            path
+            for path, each in subject.module.named_modules()
+            if isinstance(each, bitsandbytes.nn.Linear4bit)
+        ]
         assert small and not any("lm_heads" in path or "time" in path for path in small)
         loss = loss_of(subject, learner, examples[family])
         loss.backward()
         assert loss.item() != plain and loss.item() == pytest.approx(plain, rel=0.2)
-        assert all(value.grad is not None and value.dtype == torch.float32 for value in learner.parameters.values())
+        assert all(
+            value.grad is not None and value.dtype == torch.float32
+            for value in learner.parameters.values()
+        )
         path = learner.write(tmp_path / f"{family}.safetensors", subject.prefix, {})
         whole = families.load(family, models)
         learnt(whole, "lora", path)
@@ -184,16 +231,25 @@ def test_a_file_of_another_rank_is_refused(models, tmp_path):
         learner.load({"x": torch.ones(1)})
     name = next(iter(learner.parameters))
     with pytest.raises(EngineError, match="expected"):
-        learner.load({**{k: v.detach() for k, v in learner.parameters.items()}, name: torch.ones(7, 7)})
+        learner.load(
+            {**{k: v.detach() for k, v in learner.parameters.items()}, name: torch.ones(7, 7)}
+        )
 
 
 # -- settings --
 
 
 def test_flags_win_over_yaml_and_yaml_over_the_recipe(tmp_path):
-    (tmp_path / "x.yaml").write_text("rank: 8\nlearning_rate: 1e-3\ntargets: [attention, mlp]\n", encoding="utf-8")
+    (tmp_path / "x.yaml").write_text(
+        "rank: 8\nlearning_rate: 1e-3\ntargets: [attention, mlp]\n", encoding="utf-8"
+    )
     found = config.build("lora_paper", tmp_path / "x.yaml", {"rank": 4})
-    assert (found.rank, found.learning_rate, found.targets, found.scale) == (4, 1e-3, ("attention", "mlp"), 16.0)
+    assert (found.rank, found.learning_rate, found.targets, found.scale) == (
+        4,
+        1e-3,
+        ("attention", "mlp"),
+        16.0,
+    )
     assert (found.dropout, found.condition_dropout, found.patience) == (0.25, 0.25, 200)
     assert config.build("soft_prompt_paper").length == 30
 
@@ -205,9 +261,15 @@ def test_every_recipe_is_whole(recipe):
 
 @pytest.mark.parametrize(
     ("flags", "complaint"),
-    [({"rank": 0}, "rank: expected 1 to 512"), ({"rank": "8"}, "expected int"), ({"rnak": 8}, "no such setting"),
-     ({"targets": ["time", "x"]}, "targets"), ({"method": "dreambooth"}, "trigger"), ({"dora": 1}, "expected bool")],
-)  # fmt: skip
+    [
+        ({"rank": 0}, "rank: expected 1 to 512"),
+        ({"rank": "8"}, "expected int"),
+        ({"rnak": 8}, "no such setting"),
+        ({"targets": ["time", "x"]}, "targets"),
+        ({"method": "dreambooth"}, "trigger"),
+        ({"dora": 1}, "expected bool"),
+    ],
+)
 def test_a_setting_that_will_not_do_is_named(flags, complaint):
     with pytest.raises(TrainError, match=complaint):
         config.build(flags=flags)
@@ -216,4 +278,8 @@ def test_a_setting_that_will_not_do_is_named(flags, complaint):
 def test_the_tables_are_told(capsys):
     assert cli.main(["methods"]) == 0 and cli.main(["recipes"]) == 0
     told = capsys.readouterr().out
-    assert "musicgen: the family's player" in told and "nano: its 17 million" in told and "lora_paper" in told
+    assert (
+        "musicgen: the family's player" in told
+        and "nano: its 17 million" in told
+        and "lora_paper" in told
+    )

@@ -31,15 +31,36 @@ def stem(served, path, mono):
 
 
 @pytest.mark.parametrize("method", ["lora", "soft_prompt"])
-def test_clips_become_a_preset_that_plays_as_it_did_while_it_learned(method, data, models, served, tmp_path):
-    flags = {"steps": 2, "batch": 2, "evaluate_every": 1, "save_every": 1, "sample_every": 1, "samples": 1, "rank": 2,
-             "length": 3, "learning_rate": 0.1, "device": "cpu", "sample_seconds": 1.0}  # fmt: skip
-    said = [part for name, value in flags.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+def test_clips_become_a_preset_that_plays_as_it_did_while_it_learned(
+    method, data, models, served, tmp_path
+):
+    flags = {
+        "steps": 2,
+        "batch": 2,
+        "evaluate_every": 1,
+        "save_every": 1,
+        "sample_every": 1,
+        "samples": 1,
+        "rank": 2,
+        "length": 3,
+        "learning_rate": 0.1,
+        "device": "cpu",
+        "sample_seconds": 1.0,
+    }
+    said = [
+        part
+        for name, value in flags.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
     where = ["--name", "tunes", "--runs", str(tmp_path)]
     assert cli.main(["run", str(data), *where, "--family", "nano", "--method", method, *said]) == 0
     run = tmp_path / "tunes"
     asked = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
-    assert (asked["weight_decay"], asked["begin"]) == (0.0, "music" if method == "soft_prompt" else "")  # its recipe
+    # its recipe
+    assert (asked["weight_decay"], asked["begin"]) == (
+        0.0,
+        "music" if method == "soft_prompt" else "",
+    )
     assert (run / "samples" / "step_000000" / "0.flac").is_file()
 
     path = run / "preset" / "tunes" / "tunes.yaml"
@@ -50,9 +71,13 @@ def test_clips_become_a_preset_that_plays_as_it_did_while_it_learned(method, dat
     preset.load_best(learned, path.with_suffix(".safetensors"))
     subject, mono = learned.subject, noise(30_000)[:, 0]
     subject._family.transfer = lambda *_: mono
-    learning = subject.play(found.prompts[0].text, 1.0, 3, data / "0.wav", learned.learner.words)[:, 0]
+    learning = subject.play(found.prompts[0].text, 1.0, 3, data / "0.wav", learned.learner.words)[
+        :, 0
+    ]
     assert np.abs(learning).max() > 0
-    np.testing.assert_allclose(stem(served, path, mono), learning, atol=2e-4 * np.abs(learning).max())
+    np.testing.assert_allclose(
+        stem(served, path, mono), learning, atol=2e-4 * np.abs(learning).max()
+    )
 
 
 def test_graphs_that_are_not_ours_are_told(nano_weights, tmp_path):
@@ -65,7 +90,10 @@ def test_graphs_that_are_not_ours_are_told(nano_weights, tmp_path):
 
 def test_weights_that_learn_are_reminded_of_what_nano_could_do(data, models):
     subject = families.load("nano", models)
-    sound, text = subject.features(data / "0.wav"), subject.text_features("a violin, 90 BPM, A minor")
+    sound, text = (
+        subject.features(data / "0.wav"),
+        subject.text_features("a violin, 90 BPM, A minor"),
+    )
     assert np.array_equal(text["tokens"], subject.text_features("a violin")["tokens"])
     rows = []
     subject.module.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))

@@ -39,7 +39,10 @@ def family(weights):
 @pytest.fixture(scope="module")
 def recordings(family, weights):
     encoder = restore.audio_encoder(weights / "audio_encoder.onnx")
-    return [recording(noise(90_000 + 80_000 * index)[:, 0], family, encoder, index) for index in range(2)]
+    return [
+        recording(noise(90_000 + 80_000 * index)[:, 0], family, encoder, index)
+        for index in range(2)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +56,32 @@ def spoken(denoiser, batch):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_recordings_become_a_preset_that_plays(name, family, recordings, denoiser, weights, tmp_path):
+def test_recordings_become_a_preset_that_plays(
+    name, family, recordings, denoiser, weights, tmp_path
+):
     batch = Pairs(recordings, family, "violin", seed=0).batch(style=2, drops=False)
     before = spoken(denoiser, batch)
-    found = learn.learn(METHODS[name], denoiser, family, recordings, recordings, "violin", tmp_path / "style", 0)
+    found = learn.learn(
+        METHODS[name], denoiser, family, recordings, recordings, "violin", tmp_path / "style", 0
+    )
     assert min(loss for _, loss in found.looks) < found.looks[0][1]
     assert torch.equal(spoken(denoiser, batch), before)
-    path = learn.write_preset("mine", found, METHODS[name], "violin", tmp_path / "presets", "CC0-1.0")
+    path = learn.write_preset(
+        "mine", found, METHODS[name], "violin", tmp_path / "presets", "CC0-1.0"
+    )
     served, mono = Served(tmp_path / "models", weights), noise(60_000)[:, 0]
     styled = served.stem(load_preset(path), mono)
-    plain = served.stem(load_preset(path).model_copy(update={"adapters": (), "soft_prompt": None}), mono)
+    plain = served.stem(
+        load_preset(path).model_copy(update={"adapters": (), "soft_prompt": None}), mono
+    )
     assert not np.allclose(styled.samples, plain.samples, atol=1e-5)
 
 
 def test_short_recordings_are_continued_and_long_ones_cut_into_windows(recordings):
-    assert [each.latent.shape[:2] for each in recordings] == [(1 + len(HELPERS), 1), (1 + len(HELPERS), 1)]
+    assert [each.latent.shape[:2] for each in recordings] == [
+        (1 + len(HELPERS), 1),
+        (1 + len(HELPERS), 1),
+    ]
 
 
 def test_a_batch_says_the_words_of_what_it_asks_for(family, recordings):

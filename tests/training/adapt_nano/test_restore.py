@@ -15,13 +15,19 @@ from export.onnx_graph import export_stage, shrink  # noqa: E402
 from training.adapt_nano import restore  # noqa: E402
 
 SIZES = {"B": 2, "T": 24, "L": 5, "A": 12}
-KINDS = {"denoiser": (Denoiser, restore.denoiser), "audio_encoder": (AudioEncoder, restore.audio_encoder)}
+KINDS = {
+    "denoiser": (Denoiser, restore.denoiser),
+    "audio_encoder": (AudioEncoder, restore.audio_encoder),
+}
 STAGE = {stage.name: stage for stage in STAGES}
 
 
 def feed(name, width):
     draw = np.random.default_rng(0)
-    axes = {port.name: (*port.axes[:-1], width) if port.name == "audio" else port.axes for port in STAGE[name].inputs}
+    axes = {
+        port.name: (*port.axes[:-1], width) if port.name == "audio" else port.axes
+        for port in STAGE[name].inputs
+    }
     return {
         port: draw.standard_normal([SIZES.get(axis, axis) for axis in row]).astype(np.float32)
         for port, row in axes.items()
@@ -36,13 +42,22 @@ def exported(path, name, is_trained):
         torch.nn.init.normal_(parameter, std=0.1)
     stage, inputs = STAGE[name], feed(name, 96)
     arguments = tuple(torch.from_numpy(values) for values in inputs.values())
-    export_stage(module, arguments, path, list(stage.input_names), list(stage.output_names), stage.dynamic_axes)
+    export_stage(
+        module,
+        arguments,
+        path,
+        list(stage.input_names),
+        list(stage.output_names),
+        stage.dynamic_axes,
+    )
     shrink(path)
     return path
 
 
 def apart(path, name, width):
-    """The greatest difference between a graph and what was restored of it, relative to what they say."""
+    """The greatest difference between a graph and what was restored of it, relative to what they
+    say.
+    """
     module, inputs = KINDS[name][1](path), feed(name, width)
     (said,) = OnnxRunner(STAGE[name], path, 1)(**inputs)
     with torch.inference_mode():
@@ -81,7 +96,9 @@ def test_names_of_products_and_parameters_are_enough(tmp_path, name):
 def test_a_graph_that_lacks_a_parameter_is_refused_by_its_name(tmp_path):
     path = exported(tmp_path / "graph.onnx", "denoiser", is_trained=True)
     model = onnx.load(str(path))
-    next(tensor for tensor in model.graph.initializer if tensor.name == "out.bias").name = "elsewhere"
+    next(
+        tensor for tensor in model.graph.initializer if tensor.name == "out.bias"
+    ).name = "elsewhere"
     onnx.save(model, str(path))
     with pytest.raises(restore.RestoreError, match=r"out\.bias"):
         restore.denoiser(path)

@@ -1,4 +1,6 @@
-"""From a folder of recordings to clips with captions and splits; each trap of other tools has its test."""
+"""From a folder of recordings to clips with captions and splits; each trap of other tools has its
+test.
+"""
 
 import gzip
 import json
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.dataset import caption, check, clips, cli, cut, layouts, near, split
+from training.dataset import caption, check, cli, clips, cut, layouts, near, split
 from training.dataset.cache import Cache
 from training.dataset.clips import Clip, DataError
 
@@ -52,35 +54,53 @@ def test_each_layout_is_read_with_its_captions(tmp_path):
     sound = tune(0, 1.0)
     audiofolder, crafted, ace, triples, sidecars = (tmp_path / name for name in "abcde")
     write(audiofolder / "train", "x.wav", sound)
-    (audiofolder / "train" / "metadata.csv").write_text("file_name,text,bpm\nx.wav,a tune,90\n", encoding="utf-8")
+    (audiofolder / "train" / "metadata.csv").write_text(
+        "file_name,text,bpm\nx.wav,a tune,90\n", encoding="utf-8"
+    )
     write(crafted, "x.wav", sound)
     with gzip.open(crafted / "data.jsonl.gz", "wt") as file:
         file.write(json.dumps({"path": "x.wav", "duration": 1.0, "sample_rate": RATE_HZ}) + "\n")
     about = {"description": "a tune", "bpm": 90, "artist": "B", "moods": ["sad", "slow"]}
     (crafted / "x.json").write_text(json.dumps(about), encoding="utf-8")
     write(ace, "x.wav", sound)
-    data = {"metadata": {"custom_tag": "zzq", "tag_position": "append"},
-            "samples": [{"audio_path": "x.wav", "caption": "a tune", "bpm": 90, "keyscale": "A minor"}]}
+    data = {
+        "metadata": {"custom_tag": "zzq", "tag_position": "append"},
+        "samples": [{"audio_path": "x.wav", "caption": "a tune", "bpm": 90, "keyscale": "A minor"}],
+    }
     (ace / "dataset.json").write_text(json.dumps(data), encoding="utf-8")
     write(triples, "x.mp3", sound)
     (triples / "x_prompt.txt").write_text("a tune", encoding="utf-8")
     (triples / "x_lyrics.txt").write_text("la la", encoding="utf-8")
     write(sidecars, "x.ogg", sound, text="caption: a tune\nbpm: 90\nsignature: 4/4")
 
-    found = {name: layouts.read(place)[0][0] for name, place in
-             {"audiofolder": audiofolder, "audiocraft": crafted, "ace_step": ace, "ace_step_1": triples,
-              "files": sidecars}.items()}
+    found = {
+        name: layouts.read(place)[0][0]
+        for name, place in {
+            "audiofolder": audiofolder,
+            "audiocraft": crafted,
+            "ace_step": ace,
+            "ace_step_1": triples,
+            "files": sidecars,
+        }.items()
+    }
     assert {clip.text for name, clip in found.items() if name != "ace_step"} == {"a tune"}
     assert found["ace_step"].text == "a tune, zzq"
     assert found["audiofolder"].split == "train" and found["audiocraft"].artist == "B"
-    assert found["audiocraft"].tags["moods"] == "sad, slow" and found["ace_step"].tags["key"] == "A minor"
+    assert (
+        found["audiocraft"].tags["moods"] == "sad, slow"
+        and found["ace_step"].tags["key"] == "A minor"
+    )
     assert found["ace_step_1"].tags["lyrics"] == "la la" and found["files"].tags["metre"] == "4/4"
 
 
 def test_a_list_of_ours_comes_back_as_it_was_written_and_corrections_beside_the_sound_win(folder):
     before, _ = layouts.read(folder)
-    clips.write_list([Clip(clip.path, clip.text, "t", "a", "test", {"bpm": "90"}) for clip in before], folder)
-    assert layouts.read(folder)[0][0] == Clip(folder / "0.wav", "tune number 0", "t", "a", "test", {"bpm": "90"})
+    clips.write_list(
+        [Clip(clip.path, clip.text, "t", "a", "test", {"bpm": "90"}) for clip in before], folder
+    )
+    assert layouts.read(folder)[0][0] == Clip(
+        folder / "0.wav", "tune number 0", "t", "a", "test", {"bpm": "90"}
+    )
     (folder / "0.txt").write_text("corrected", encoding="utf-8")
     assert layouts.read(folder)[0][0].text == "corrected"
 
@@ -107,9 +127,13 @@ def test_every_bad_file_is_named_with_its_reason(folder, capsys):
     (folder / "copy.txt").write_text("x", encoding="utf-8")
     found = {(problem.path.name, problem.code) for problem in check.check(folder).problems}
     assert found == {
-        ("silent.wav", "silent"), ("short.wav", "too_short"), ("wordless.wav", "no_caption"),
-        ("clipped.wav", "clipped"), ("broken.flac", "unreadable"), ("copy.wav", "copy"),
-    }  # fmt: skip
+        ("silent.wav", "silent"),
+        ("short.wav", "too_short"),
+        ("wordless.wav", "no_caption"),
+        ("clipped.wav", "clipped"),
+        ("broken.flac", "unreadable"),
+        ("copy.wav", "copy"),
+    }
     assert cli.main(["check", str(folder)]) == 1
     assert "refused: 5 files" in capsys.readouterr().out
 
@@ -122,7 +146,9 @@ def test_a_good_folder_is_good_and_the_sums_are_told(folder, capsys):
 def test_a_quieter_ogg_from_the_middle_is_a_near_copy_and_another_tune_is_not(folder):
     write(folder, "again.ogg", 0.3 * tune(1)[RATE_HZ:], text="x")
     found = [problem for problem in check.check(folder).problems if problem.code == "near_copy"]
-    assert [(problem.path.name, problem.detail[:10]) for problem in found] == [("again.ogg", "like 1.wav")]
+    assert [(problem.path.name, problem.detail[:10]) for problem in found] == [
+        ("again.ogg", "like 1.wav")
+    ]
 
 
 def test_likeness_is_about_unrest_not_about_the_instrument():
@@ -130,7 +156,10 @@ def test_likeness_is_about_unrest_not_about_the_instrument():
     assert near.likeness(prints[0], prints[0]) > 0.99
     assert max(near.likeness(prints[0], prints[1]), near.likeness(prints[1], prints[2])) < 0.6
     steady = near.print_of(np.full(RATE_HZ, 0.1, np.float32), RATE_HZ)
-    assert near.likeness(steady, steady) == 0 and near.likeness(prints[0], near.print_of(np.zeros(9), RATE_HZ)) == 0
+    assert (
+        near.likeness(steady, steady) == 0
+        and near.likeness(prints[0], near.print_of(np.zeros(9), RATE_HZ)) == 0
+    )
 
 
 # -- cut --
@@ -150,10 +179,14 @@ def test_recordings_become_clips_of_one_loudness_with_track_and_words(tmp_path):
     quiet[4 * RATE_HZ : 5 * RATE_HZ] = 0
     write(tmp_path / "in", "quiet.wav", np.concatenate([np.zeros(RATE_HZ), quiet]), text="a tune")
     write(tmp_path / "in", "tiny.wav", tune(2, 0.3))
-    result = cut.cut(tmp_path / "in", tmp_path / "out", cut.Settings(seconds=5.0, loudness_lufs=-20.0))
+    result = cut.cut(
+        tmp_path / "in", tmp_path / "out", cut.Settings(seconds=5.0, loudness_lufs=-20.0)
+    )
     found, layout = layouts.read(tmp_path / "out")
     assert layout == "audiofolder" and [clip.track for clip in found] == ["quiet", "quiet"]
-    assert {clip.text for clip in found} == {"a tune"} and any("tiny" in note for note in result.notes)
+    assert {clip.text for clip in found} == {"a tune"} and any(
+        "tiny" in note for note in result.notes
+    )
     first, _ = clips.samples_of(found[0])
     assert abs(len(first) / RATE_HZ - 4.5) < 0.11  # from the first sound to the middle of the pause
     whole = np.concatenate([clips.samples_of(clip)[0] for clip in found])
@@ -173,7 +206,9 @@ def test_cutting_by_beat_cuts_at_beats(tmp_path):
     for beat in range(24):
         clicks[beat * RATE_HZ // 2 :][:400] = 0.5 * np.hanning(400) * np.sin(np.arange(400))
     write(tmp_path / "in", "clicks.wav", clicks)
-    cut.cut(tmp_path / "in", tmp_path / "out", cut.Settings(seconds=5.2, by="beat", loudness_lufs=None))
+    cut.cut(
+        tmp_path / "in", tmp_path / "out", cut.Settings(seconds=5.2, by="beat", loudness_lufs=None)
+    )
     starts = [float(clip.tags["start_seconds"]) for clip in layouts.read(tmp_path / "out")[0]]
     assert len(starts) == 2 and abs(starts[1] * 2 - round(starts[1] * 2)) < 0.15
 
@@ -193,16 +228,23 @@ def test_tempo_and_key_go_into_the_caption_once_however_often_it_is_made(folder)
 
 
 def test_what_a_model_hears_itself_can_be_left_unsaid():
-    said = ["steel drums, 70 BPM, A minor", "steel drums, 172 BPM, F# major", "loud steel drums, slowly"]
-    assert caption.without_heard(said[1]) == "steel drums" and caption.without_heard(said[2]) == said[2]
+    said = [
+        "steel drums, 70 BPM, A minor",
+        "steel drums, 172 BPM, F# major",
+        "loud steel drums, slowly",
+    ]
+    assert (
+        caption.without_heard(said[1]) == "steel drums"
+        and caption.without_heard(said[2]) == said[2]
+    )
     assert caption.commonest(said) == "steel drums"
 
 
 def test_a_place_without_a_value_leaves_its_part_out_and_an_unknown_place_is_refused(folder):
     clip = Clip(folder / "x.wav", tags={"words": "an organ", "genre": "blues"})
-    assert caption.described(clip, caption.Settings(templates=("{genre}: {words}, in {key}",), hear=False)).text == (
-        "blues: an organ"
-    )
+    assert caption.described(
+        clip, caption.Settings(templates=("{genre}: {words}, in {key}",), hear=False)
+    ).text == ("blues: an organ")
     with pytest.raises(DataError, match="bad_template"):
         caption.caption(folder, caption.Settings(templates=("{tempo}",)))
 
@@ -211,8 +253,11 @@ def test_a_place_without_a_value_leaves_its_part_out_and_an_unknown_place_is_ref
 
 
 def test_clips_of_one_recording_and_of_one_artist_stay_together():
-    tracks = [Clip(Path(f"{track}{part}.wav"), "x", f"t{track}", artist="A" if track in (0, 5) else "")
-              for track in range(8) for part in range(3)]  # fmt: skip
+    tracks = [
+        Clip(Path(f"{track}{part}.wav"), "x", f"t{track}", artist="A" if track in (0, 5) else "")
+        for track in range(8)
+        for part in range(3)
+    ]
     decided = split.assigned(tracks, {clip.path: 10.0 for clip in tracks})
     homes = {clip.track: clip.split for clip in decided}
     assert len({(clip.track, clip.split) for clip in decided}) == 8 and homes["t0"] == homes["t5"]
@@ -227,7 +272,9 @@ def test_leaks_and_near_copies_are_refused(folder):
     split.split(folder)
     assert len(split.parts(folder)["train"]) == 2
     found, _ = layouts.read(folder)
-    clips.write_list([Clip(clip.path, clip.text, "same", split=clip.split) for clip in found], folder)
+    clips.write_list(
+        [Clip(clip.path, clip.text, "same", split=clip.split) for clip in found], folder
+    )
     with pytest.raises(DataError, match="leak.*track 'same'"):
         split.parts(folder)
     write(folder, "again.ogg", 0.3 * tune(1), text="x")
@@ -244,11 +291,15 @@ def test_a_folder_without_split_is_sent_to_the_command(folder):
 # -- cache --
 
 
-def test_a_value_is_computed_once_until_sound_or_recipe_change_and_old_ones_are_pruned(folder, tmp_path):
+def test_a_value_is_computed_once_until_sound_or_recipe_change_and_old_ones_are_pruned(
+    folder, tmp_path
+):
     cache = Cache(tmp_path / "cache", {"codec": "1"})
     value = {"codes": np.arange(3)}
     for _ in range(2):
-        assert np.array_equal(cache.of_sound(folder / "0.wav", lambda: value)["codes"], value["codes"])
+        assert np.array_equal(
+            cache.of_sound(folder / "0.wav", lambda: value)["codes"], value["codes"]
+        )
     assert (cache.made, cache.found) == (1, 1)
     other = Cache(tmp_path / "cache", {"codec": "2"})
     other.of_sound(folder / "0.wav", lambda: value)
