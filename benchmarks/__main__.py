@@ -73,7 +73,7 @@ def measure_all(
     for name in names:
         began = time.monotonic()
         try:
-            measured[name] = importlib.import_module(f"benchmarks.{name}").measure(setting)
+            measured[name] = importlib.import_module(f"benchmarks.measures.{name}").measure(setting)
         except (RuntimeError, OSError, ClientError) as error:
             troubles.append(f"{name}: {error}")
             print(f"{name}: not measured: {error}", file=sys.stderr)
@@ -106,7 +106,7 @@ def page(measured: dict[str, list[Figure]], setting: Setting) -> str:
 
 
 def _how(name: str) -> str:
-    return " ".join((importlib.import_module(f"benchmarks.{name}").__doc__ or "").split())
+    return " ".join((importlib.import_module(f"benchmarks.measures.{name}").__doc__ or "").split())
 
 
 def _processor() -> str:

@@ -18,8 +18,8 @@ _HOMES = {
     "Manifest": "engine.manifest",
     "EngineError": "engine.errors",
     "Cancelled": "engine.errors",
-    "FAMILIES": "engine.families",
-    "Shelf": "engine.families",
+    "FAMILIES": "engine.families.registry",
+    "Shelf": "engine.families.registry",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 

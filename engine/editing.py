@@ -9,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine import tempo
-from engine.audio import (
+from engine.audio.files import (
     Audio,
     FileInfo,
     Identity,
@@ -25,14 +24,15 @@ from engine.audio import (
     stem_format,
     write_audio,
 )
+from engine.audio.loudness import to_db
+from engine.audio.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
+from engine.audio.scene import ScenePort, run_scene
 from engine.errors import Cancelled, EngineError
-from engine.families import Family, Shelf, family_named
+from engine.families.registry import Family, Shelf, family_named
+from engine.hearing import tempo
 from engine.knobs import resolve
-from engine.loudness import to_db
 from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
-from engine.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
-from engine.runtime import threads_for
-from engine.scene import ScenePort, run_scene
+from engine.runtimes.runner import threads_for
 
 FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.audio import not_written, publish, sha256_of
+from engine.audio.files import not_written, publish, sha256_of
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"

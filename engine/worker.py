@@ -29,11 +29,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine import providers
 from engine.errors import Cancelled, EngineError
-from engine.families import FAMILIES, Shelf
+from engine.families.registry import FAMILIES, Shelf
 from engine.manifest import versions
-from engine.runtime import threads_for
+from engine.runtimes import providers
+from engine.runtimes.runner import threads_for
 from export.manifest import FOLDER
 
 MIN_GAP_SECONDS = 0.2  # at most 5 progress events a second
@@ -175,7 +175,7 @@ class Worker:
 
         EngineError not_ready: asked for, and not there.
         """
-        from engine.nano.family import WEIGHTS
+        from engine.families.nano.family import WEIGHTS
 
         measure = providers.measure_graph(WEIGHTS / "denoiser.onnx", self._shelf.threads)
         record = self._shelf.models / FOLDER / providers.RECORD if self._shelf.models else None
@@ -295,7 +295,7 @@ class Worker:
         return "unloaded", {"model": str(request.get("model"))}
 
     def _inspect(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
-        from engine.audio import file_info, region_bounds
+        from engine.audio.files import file_info, region_bounds
 
         info = file_info(str(request.get("audio")))
         bounds = [

@@ -24,27 +24,30 @@ from typing import TYPE_CHECKING, Any
 
 from osc_protocol import BadRequest, Request, decode_packet
 from presets import SHIPPED_FOLDER, Library, ReloadReport
-from server import delivery, discovery, logs, retention, status, verbs
+from server import logs, status
+from server.compute.local import Event, Executor, LocalExecutor, worker_command
 from server.config import ServeConfig
-from server.delivery import Delivery
-from server.dispatcher import Dispatcher
-from server.downloads import Downloads
-from server.executor import Event, Executor, LocalExecutor, worker_command
-from server.gate import Gate
-from server.jobs import ENDED, Book, Job
-from server.journal import Journal, JournalError, KnownClient
-from server.lanes import Lane
+from server.files.downloads import Downloads
+from server.files.sandbox import Sandbox
+from server.files.settle import QUIET_SECONDS
+from server.files.uploads import Uploads
+from server.jobs import delivery, retention
+from server.jobs.delivery import Delivery
+from server.jobs.dispatcher import Dispatcher
+from server.jobs.job import ENDED, Book, Job
+from server.jobs.journal import Journal, JournalError, KnownClient
+from server.jobs.metrics import Metrics
+from server.jobs.recovery import Recovery, recover
+from server.jobs.retention import Retention, owner
+from server.jobs.spec import Recipes
 from server.live.session import LiveAudio
-from server.metrics import Metrics
 from server.paths import ServerAddress, remove_port_file, write_port_file
-from server.recovery import Recovery, recover
-from server.requests import Recipes
-from server.retention import Retention, owner
-from server.sandbox import Sandbox
-from server.sessions import MAX_ALL_WAITING_BYTES, Peer, Session, Sessions
-from server.settle import QUIET_SECONDS
-from server.transports import Link, Transports, UdpLink, udp_key
-from server.uploads import Uploads
+from server.threads import Lane
+from server.verbs import table as verbs
+from server.wire import discovery
+from server.wire.auth import Gate
+from server.wire.sessions import MAX_ALL_WAITING_BYTES, Peer, Session, Sessions
+from server.wire.transports import Link, Transports, UdpLink, udp_key
 
 if TYPE_CHECKING:
     from server.http.app import HttpTwin
@@ -95,7 +98,7 @@ class Server:
             return LocalExecutor(
                 worker_command(config.model, config.threads, models, config.runtime)
             )
-        from server.cluster.executor import Cluster, RayExecutor
+        from server.compute.ray import Cluster, RayExecutor
 
         return RayExecutor(Cluster.of(config))
 

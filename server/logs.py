@@ -1,7 +1,7 @@
 """Where log lines go: to standard error as text or JSON, and as JSON to a file that never grows
 beyond its bound.
 
-    {"at": "2026-11-21T12:00:00.123Z", "level": "info", "from": "server.dispatcher", "what": "job ended",
+    {"at": "2026-11-21T12:00:00.123Z", "level": "info", "from": "server.jobs.dispatcher", "what": "job ended",
      "job": "job-5f…", "id": "7", "client": "here/max", "verb": "edit", "code": "", "seconds": 1.204}
 
 Rule 1: `what` is a sentence of ours; what came from outside stands in a field of its own: `log.info("job ended",

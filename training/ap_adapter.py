@@ -25,21 +25,21 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from engine.audioldm2 import features as F
-from engine.audioldm2.ap_adapter import (
+from engine.audio.region import reflected
+from engine.families.audioldm2 import features as F
+from engine.families.audioldm2.ap_adapter import (
     AdaptedUNet,
     pooled,
     pooled_positions,
     read_adapter,
     write_adapter,
 )
-from engine.audioldm2.text import TextConditioner, stacked
-from engine.region import reflected
+from engine.families.audioldm2.text import TextConditioner, stacked
 from training import loop
 
 if TYPE_CHECKING:
-    from engine.audioldm2.audiomae import AudioMae
-    from engine.audioldm2.components import Components
+    from engine.families.audioldm2.audiomae import AudioMae
+    from engine.families.audioldm2.components import Components
 
 OMEGAS = (1, 2, 4, 8)  # one is drawn for each batch, the same along time and frequency
 TEXT_DROPPED, AUDIO_DROPPED, BOTH_DROPPED = 0.05, 0.05, 0.05  # shares of all samples, for guidance
@@ -179,7 +179,7 @@ class Objective:
     ) -> None:
         from diffusers import DDIMScheduler
 
-        from engine.audioldm2 import graphs
+        from engine.families.audioldm2 import graphs
 
         self.unet: AdaptedUNet = components.unet.to(device)
         self.vae, self.audiomae = (
@@ -338,8 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from engine.audioldm2 import audiomae, components
-    from engine.audioldm2.weights import Places
+    from engine.families.audioldm2 import audiomae, components
+    from engine.families.audioldm2.weights import Places
 
     clips = [] if options.export else captioned(options.data)
     places = Places(options.models)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.audio import resample
-from engine.nano.features import SAMPLE_RATE_HZ, level_gain
-from training.render import Renderer, find_soundfont
-from training.scores import Note, Score
+from engine.audio.files import resample
+from engine.families.nano.features import SAMPLE_RATE_HZ, level_gain
+from evaluation.corpus.render import Renderer, find_soundfont
+from evaluation.corpus.scores import Note, Score
 
 BEAT_SECONDS = 60 / 132
 RATE_HZ = 48_000

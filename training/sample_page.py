@@ -15,12 +15,12 @@ import numpy as np
 
 from engine.arranging.compose import Arrangement, compose
 from engine.arranging.genres import DRUMS, GENRES, Genre
-from engine.arranging.music import PITCH_NAMES, Chord, Note
-from engine.nano.features import SAMPLE_RATE_HZ
-from evaluation.page import block, save_picture, table
-from training.instruments import SOUNDS, Instrument
-from training.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
-from training.scores import CONTROL_RATE_HZ, Score
+from engine.families.nano.features import SAMPLE_RATE_HZ
+from engine.hearing.music import PITCH_NAMES, Chord, Note
+from evaluation.corpus.instruments import SOUNDS, Instrument
+from evaluation.corpus.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
+from evaluation.corpus.scores import CONTROL_RATE_HZ, Score
+from evaluation.exams.page import block, save_picture, table
 
 SECONDS = 10.0
 # genre -> seed
@@ -190,7 +190,7 @@ def instrument(words: str) -> Instrument:
 def draw_spectrogram(path: Path, piece: Arrangement) -> None:
     from matplotlib.figure import Figure
 
-    from evaluation.metrics import Sound
+    from evaluation.metrics.similarity import Sound
 
     renderer = Renderer(find_soundfont(TRAINING_SOUNDFONTS[0]))
     mel = Sound(played(piece, renderer), SAMPLE_RATE_HZ).log_mel

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.arranging.music import Chord, Note
 from engine.arranging.playing import PHRASE_BARS, Player, Step
 from engine.arranging.scale import nearest, scale_over
+from engine.hearing.music import Chord, Note
 
 # a double bass's open E, the E two octaves above, where it feels at home
 LOWEST, HIGHEST, CENTRE = 28, 52, 37

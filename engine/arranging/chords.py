@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from engine.arranging.genres import VOICINGS
-from engine.arranging.music import Chord, Note
 from engine.arranging.playing import LEVELS, PHRASE_BARS, Player, Step
+from engine.hearing.music import Chord, Note
 
 # MIDI pitch around which the hand stays
 CENTRES = {"chords": 61, "power": 50, "pad": 60, "arpeggio": 66}

@@ -13,10 +13,10 @@ import numpy as np
 
 from engine.arranging.genres import GENRES, Genre
 from engine.arranging.melody import tune
-from engine.arranging.music import Chord, Grid, Key, Note
 from engine.arranging.notation import bars, progression
 from engine.arranging.parts import ROLES, write
 from engine.arranging.playing import SHORTEST_SECONDS, Player, entry
+from engine.hearing.music import Chord, Grid, Key, Note
 
 SECTION_BARS = 8
 FORM_BARS = 16  # a region may begin in any of them

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.arranging.music import Note
 from engine.arranging.playing import PHRASE_BARS, Player, Step
 from engine.arranging.scale import moved, scale_over
+from engine.hearing.music import Note
 
 LOWEST, HIGHEST, CENTRE = 57, 77, 66
 TURN_PROBABILITY = 0.4

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.arranging.genres import DRUMS, Drums
-from engine.arranging.music import Note
 from engine.arranging.notation import bars
 from engine.arranging.playing import LEVELS, PHRASE_BARS, Player, Step
+from engine.hearing.music import Note
 
 RINGING = {"crash", "ride", "bell", "open", "triangle"}  # a struck drum is over soon, these ring
 STRUCK_BEATS, RINGING_BEATS = 0.4, 1.0

@@ -2,7 +2,7 @@
 
 Tones are two wavetables, a bright one that dies away sooner and a mellow one; drums are swept sines
 and filtered noise. It need not please: it says what is played, when and how loud. nano's training
-has heard it (`training.data`).
+has heard it (`training.nano.data`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.arranging.music import Note
+from engine.hearing.music import Note
 
 RATE_HZ = 32_000
 TABLE = 2048  # samples of one period

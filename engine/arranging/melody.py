@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.arranging.music import Note
 from engine.arranging.playing import PHRASE_BARS, Player, Step
 from engine.arranging.scale import moved, scale_over, snapped
+from engine.hearing.music import Note
 
 FORM = "AABA"
 MOVES, MOVE_WEIGHTS = (

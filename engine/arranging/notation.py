@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from engine.arranging.music import Chord, Key
+from engine.hearing.music import Chord, Key
 
 Bar = tuple[str, ...]  # the signs of each beat
 

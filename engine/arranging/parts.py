@@ -13,8 +13,8 @@ from engine.arranging.chords import arpeggio, chords, pad
 from engine.arranging.counter import counter
 from engine.arranging.drums import drums
 from engine.arranging.genres import Genre
-from engine.arranging.music import Grid, Note
 from engine.arranging.playing import Player
+from engine.hearing.music import Grid, Note
 
 _WRITERS: Mapping[str, Callable[[Player], Iterator[Note]]] = {
     "bass": bass,

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.arranging.genres import Genre
-from engine.arranging.music import MODES, Chord, Grid, Key, Note
 from engine.arranging.notation import bars, fitted, fitting, swung
+from engine.hearing.music import MODES, Chord, Grid, Key, Note
 
 LEVELS = {"X": 1.0, "x": 0.8, "o": 0.52, "?": 0.4}
 SHORTEST_SECONDS = 0.06

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from engine.arranging.music import Chord, Key
+from engine.hearing.music import Chord, Key
 
 
 @cache

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.audio import loudness, peak
+from engine.audio.files import loudness, peak
+from evaluation.exams.pairs import Clip, PairsError, Row, samples_of
 from evaluation.listening.webmushra import experiment
-from evaluation.pairs import Clip, PairsError, Row, samples_of
 
 PAGE = Path(__file__).parent / "page"
 RATE_HZ = 48_000  # of every stimulus: the rate must not tell the model

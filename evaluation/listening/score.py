@@ -12,7 +12,7 @@ from math import comb, sqrt
 from pathlib import Path
 from typing import Any
 
-from evaluation.pairs import PairsError
+from evaluation.exams.pairs import PairsError
 
 ANSWERS_AB = ("a", "b", "same")
 ANSWERS_MOS = ("1", "2", "3", "4", "5")

@@ -13,7 +13,7 @@ from osc_protocol import ROOT
 from server.errors import Refusal
 from server.http import calls, events, files, openapi, oscquery, security, websocket
 from server.http.clients import Client, Clients
-from server.transports import PORTS_TO_TRY
+from server.wire.transports import PORTS_TO_TRY
 
 if TYPE_CHECKING:
     from server.app import Server

@@ -22,12 +22,13 @@ from osc_protocol import (
     decode_reply,
     encode,
 )
-from server import delivery, verbs
 from server.errors import Refusal
 from server.http import json_form
 from server.http.clients import Client
-from server.sessions import Peer
-from server.transports import Link
+from server.jobs import delivery
+from server.verbs import table as verbs
+from server.wire.sessions import Peer
+from server.wire.transports import Link
 
 if TYPE_CHECKING:
     from server.app import Server

@@ -15,8 +15,8 @@ from osc_protocol import ROOT, ReplyMessage, decode_reply
 from server.errors import Refusal
 from server.http import json_form
 from server.http.events import EventLog
-from server.sessions import Peer, identity
-from server.transports import Link
+from server.wire.sessions import Peer, identity
+from server.wire.transports import Link
 
 if TYPE_CHECKING:
     from server.app import Server

@@ -20,10 +20,10 @@ from osc_protocol import (
     decode_reply,
 )
 from server.errors import Refusal
+from server.files.sandbox import opened
 from server.http import calls
 from server.http.clients import Client
 from server.paths import PAGE
-from server.sandbox import opened
 
 if TYPE_CHECKING:
     from server.app import Server
@@ -119,7 +119,7 @@ def _check_length(request: web.Request, server: Server) -> None:
         raise Refusal(
             "too_large",
             f"{request.content_length / 1e6:.0f} MB are announced; at most "
-            f"{server.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
+            f"{server.files.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from osc_protocol import ERROR_CODES, REQUIRED, ROOT, Address, Arg
 from osc_protocol.addresses import HTTP_PORT, REQUESTS_BY_SECTION
 from server.http import app, calls, clients, events, oscquery, websocket
-from server.sessions import MAX_WAITING
+from server.wire.sessions import MAX_WAITING
 
 JOB_EVENTS = (*calls.ALWAYS_EVENTS, "result", "done", "live/playing")
 
@@ -167,7 +167,7 @@ listened to, seed. HARP's *cancel* stops the job itself.
 
 The contract is that of pyharp 0.3.0 (three Gradio endpoints). On PyPI the name pyharp belongs to another project, so it
 is not a dependency. Run: the real Gradio 5.50 with the requests of HARP's own client code, upload to download, cancel,
-errors (`tests/server/test_harp.py`, skipped where Gradio is missing). Not run: HARP itself, which has no headless mode.
+errors (`tests/server/cli/test_harp.py`, skipped where Gradio is missing). Not run: HARP itself, which has no headless mode.
 """
 
 

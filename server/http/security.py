@@ -24,7 +24,7 @@ from aiohttp import hdrs, web
 
 from server.errors import Refusal
 from server.http import calls
-from server.transports import is_loopback
+from server.wire.transports import is_loopback
 
 if TYPE_CHECKING:
     from server.app import Server

@@ -18,8 +18,8 @@ from aiohttp import WSMsgType, web
 
 from osc_protocol import REPLIES, ROOT, encode
 from server.http.oscquery import Node
-from server.sessions import Peer
-from server.transports import MAX_FRAME_BYTES, Link
+from server.wire.sessions import Peer
+from server.wire.transports import MAX_FRAME_BYTES, Link
 
 if TYPE_CHECKING:
     from server.app import Server

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from server.compute.local import ending, own_group
 from server.errors import Refusal
-from server.executor import ending, own_group
 
 log = logging.getLogger(__name__)
 

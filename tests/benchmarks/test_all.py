@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.__main__ import LONG, MODULES, main
-from engine.nano import family as nano
+from engine.families.nano import family as nano
 
 EXPECTED = {
     "command_line": ["retimbre --help", "retimbre COMMAND --help"],

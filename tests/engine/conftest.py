@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.region import ModelPort
+from engine.audio.region import ModelPort
 from tests.engine.signals import whole_windows
 
 MODEL_RATE_HZ = 32_000
@@ -95,6 +95,6 @@ def tiny_weights(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_nano(tiny_weights):
     """NanoFamily on those weights."""
-    from engine.nano import NanoFamily
+    from engine.families.nano import NanoFamily
 
     return NanoFamily.load(tiny_weights, threads=1)

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from engine import Cancelled, EditRequest, EngineError, Shelf, edit
-from engine.audio import sha256_of
-from engine.nano import family as nano_family
-from engine.nano.family import DEFAULTS
+from engine.audio.files import sha256_of
+from engine.families.nano import family as nano_family
+from engine.families.nano.family import DEFAULTS
 from tests.engine.signals import noise
 
 KNOBS = {"steps": 1, "seed": 3}

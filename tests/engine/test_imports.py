@@ -20,12 +20,12 @@ def loaded_after(program: str) -> set[str]:
 
 
 def test_serving_needs_no_training_library():
-    program = "import engine.worker, engine.editing, engine.nano.family, engine.tempo; engine.nano.NanoFamily"
+    program = "import engine.worker, engine.editing, engine.families.nano.family, engine.hearing.tempo; engine.families.nano.NanoFamily"
     assert not loaded_after(program) & set(HEAVY)
 
 
 def test_the_package_itself_loads_nothing():
-    assert not loaded_after("import engine, engine.nano") & {
+    assert not loaded_after("import engine, engine.families.nano") & {
         "numpy",
         "onnxruntime",
         "soundfile",
@@ -34,7 +34,7 @@ def test_the_package_itself_loads_nothing():
 
 
 def test_the_worker_loads_the_runtime_only_when_it_is_used():
-    assert not loaded_after("import engine.worker, engine.nano.family") & {
+    assert not loaded_after("import engine.worker, engine.families.nano.family") & {
         "onnxruntime",
         "soundfile",
         "soxr",

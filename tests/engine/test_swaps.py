@@ -5,7 +5,7 @@ import os
 import pytest
 import soundfile
 
-from engine.audio import Identity, file_info, read_region, sha256_of
+from engine.audio.files import Identity, file_info, read_region, sha256_of
 from engine.errors import EngineError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="open files cannot be swapped there")

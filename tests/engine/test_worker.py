@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.families import Shelf
+from engine.families.registry import Shelf
 from engine.worker import NICENESS, STUCK_SECONDS, EventPipe, Job, Worker
 from tests.engine.signals import noise
 
@@ -24,7 +24,7 @@ class Process:
 
     def __init__(self, weights: Path):
         program = (
-            "import sys, pathlib; from engine.nano import family; "
+            "import sys, pathlib; from engine.families.nano import family; "
             "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()"
         )
         self._process = subprocess.Popen(

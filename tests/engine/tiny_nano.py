@@ -24,8 +24,14 @@ def write_weights(folder: Path) -> Path:
 def _exported(folder: Path) -> Path:
     import torch
 
-    from engine.nano.model import AudioEncoder, CodecEncoder, Denoiser, LatentDecoder, NanoConfig
-    from engine.nano.stages import STAGES
+    from engine.families.nano.model import (
+        AudioEncoder,
+        CodecEncoder,
+        Denoiser,
+        LatentDecoder,
+        NanoConfig,
+    )
+    from engine.families.nano.stages import STAGES
     from export.onnx_graph import export_stage
 
     torch.manual_seed(0)

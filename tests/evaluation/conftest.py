@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from evaluation.metrics import Sound
-from evaluation.subject import RATE_HZ
+from evaluation.methods.subject import RATE_HZ
+from evaluation.metrics.similarity import Sound
 
 
 class Echo:
@@ -62,7 +62,7 @@ def examine(tmp_path):
 
 @pytest.fixture(scope="session")
 def players():
-    from evaluation.arrangements import Players
+    from evaluation.corpus.arrangements import Players
 
     try:
         players = Players("timgm")
@@ -74,14 +74,14 @@ def players():
 
 @pytest.fixture(scope="session")
 def judge():
-    from evaluation.judge import Judge
+    from evaluation.metrics.judge import Judge
 
     return Judge.load()
 
 
 @pytest.fixture(scope="session")
 def stage():
-    from evaluation.unseen import Stage
+    from evaluation.exams.unseen import Stage
 
     try:
         stage = Stage()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def loaded_tiny_audioldm2():
-    from engine.audioldm2.family import load
+    from engine.families.audioldm2.family import load
 
     with tempfile.TemporaryDirectory() as folder:
         family = load(1, tiny_models(Path(folder)))
@@ -18,6 +18,6 @@ def loaded_tiny_audioldm2():
 
 
 def tiny_models(folder: Path) -> Path:
-    from tests.engine.audioldm2.tiny import write_models
+    from tests.engine.families.audioldm2.tiny import write_models
 
     return write_models(folder)

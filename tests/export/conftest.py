@@ -20,10 +20,10 @@ def ldm_models(tmp_path_factory, region):
     """A models folder of audioldm2 with its export in it."""
     for module in ("torch", "diffusers", "transformers", "onnx", "onnxruntime"):
         pytest.importorskip(module)
-    from engine.audioldm2 import exporting
-    from engine.exported import open_for_parity
+    from engine.families.audioldm2 import exporting
+    from engine.runtimes.exported import open_for_parity
     from export import build
-    from tests.engine.audioldm2 import small
+    from tests.engine.families.audioldm2 import small
 
     folder = small.write_models(tmp_path_factory.mktemp("ldm"))
     build.build(exporting.plan(folder, region), folder, "float32", open_for_parity(1))
@@ -43,8 +43,8 @@ def nano_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def nano_models(tmp_path_factory, nano_weights, region):
     """A models folder with nano's export in it."""
-    from engine.exported import open_for_parity
-    from engine.nano import exporting
+    from engine.families.nano import exporting
+    from engine.runtimes.exported import open_for_parity
     from export import build
 
     folder = tmp_path_factory.mktemp("nano_models")
@@ -59,10 +59,10 @@ def musicgen_models(tmp_path_factory):
     """A models folder of musicgen with the exports of both of its checkpoints in it."""
     for module in ("torch", "transformers", "peft", "onnx", "onnxruntime"):
         pytest.importorskip(module)
-    from engine.exported import open_for_parity
-    from engine.musicgen import exporting
+    from engine.families.musicgen import exporting
+    from engine.runtimes.exported import open_for_parity
     from export import build
-    from tests.engine.musicgen import tiny
+    from tests.engine.families.musicgen import tiny
 
     folder = tiny.write_models(tmp_path_factory.mktemp("musicgen"))
     heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1

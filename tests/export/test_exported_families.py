@@ -8,7 +8,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families import Family, Shelf, family_named
+from engine.families.registry import Family, Shelf, family_named
 from export import manifest
 from tests.engine.signals import noise
 
@@ -49,7 +49,7 @@ def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves,
 
 
 def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models, tmp_path):
-    from engine.audioldm2.ap_adapter import read_adapter, write_adapter
+    from engine.families.audioldm2.ap_adapter import read_adapter, write_adapter
 
     state, _ = read_adapter(ldm_models / "ap_adapter.safetensors")
     own = tmp_path / "own.safetensors"
@@ -64,7 +64,7 @@ def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models,
 
 
 def test_an_adapter_that_does_not_fit_is_refused_by_name(shelves, ldm_models, tmp_path):
-    from engine.audioldm2.ap_adapter import read_adapter, write_adapter
+    from engine.families.audioldm2.ap_adapter import read_adapter, write_adapter
 
     state, _ = read_adapter(ldm_models / "ap_adapter.safetensors")
     write_adapter(tmp_path / "turned.safetensors", state, rotary=True)
@@ -83,8 +83,8 @@ def test_learned_words_play_before_the_words_and_in_their_place(
 ):
     import torch
 
-    from engine.styles.words import LearnedWords, write_words
-    from tests.engine.audioldm2 import tiny
+    from engine.adapters.soft_prompts import LearnedWords, write_words
+    from tests.engine.families.audioldm2 import tiny
 
     torch.manual_seed(0)
     path = write_words(
@@ -144,8 +144,8 @@ def test_alpha_zero_does_not_depend_on_the_source(shelves, region):
 
 
 def test_nano_on_exported_graphs_says_exactly_what_it_says(nano_models, nano_weights, region):
-    from engine.nano import exporting
-    from engine.nano.family import NanoFamily
+    from engine.families.nano import exporting
+    from engine.families.nano.family import NanoFamily
 
     exported = exporting.load(1, nano_models, nano_weights)
     exported.warm_up()
@@ -161,7 +161,7 @@ def test_without_an_export_and_after_the_weights_change_the_model_itself_serves(
 ):
     import shutil
 
-    from engine.nano import exporting
+    from engine.families.nano import exporting
 
     assert exporting.load(1, tmp_path, nano_weights) is None
     changed = shutil.copytree(nano_weights, tmp_path / "changed")
@@ -181,8 +181,8 @@ def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
 ):
     from dataclasses import replace
 
-    from engine.audioldm2 import decoders, exporting
-    from engine.diffusion import TorchRunner
+    from engine.families.audioldm2 import decoders, exporting
+    from engine.families.repository import TorchRunner
     from engine.knobs import Knobs
 
     knobs, stems = Knobs(0.5, 2, 3.0, "", 2, 7, (("a violin", 1.0),)), []

@@ -8,7 +8,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families import Shelf
+from engine.families.registry import Shelf
 from engine.knobs import Knobs
 from export import manifest
 from presets import SHIPPED_FOLDER, Library, resolve
@@ -70,7 +70,7 @@ def test_every_task_makes_the_same_stem(shelves, tmp_path, task):
 
 
 def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
-    from tests.engine.musicgen import tiny
+    from tests.engine.families.musicgen import tiny
 
     quiet = tiny.write_lora(tmp_path / "quiet", seed=1, rank=4, alpha=2)
     stable = tiny.write_lora(tmp_path / "stable", seed=2, rank=2, alpha=4, use_rslora=True)
@@ -87,7 +87,7 @@ def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
 
 
 def test_a_dora_becomes_a_lora_and_the_manifest_says_how_near(shelves, tmp_path):
-    from tests.engine.musicgen import tiny
+    from tests.engine.families.musicgen import tiny
 
     dora = tiny.write_lora(tmp_path / "dora", seed=3, rank=2, alpha=2, use_dora=True)
     _, values = stem_of(shelves[0], tmp_path, "out", adapters=[{"path": str(dora), "weight": 1.0}])
@@ -97,7 +97,7 @@ def test_a_dora_becomes_a_lora_and_the_manifest_says_how_near(shelves, tmp_path)
 def test_a_style_of_another_size_is_refused(shelves, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    from tests.engine.musicgen import tiny
+    from tests.engine.families.musicgen import tiny
 
     path = tiny.write_lora(tmp_path / "style")
     save_file({name: tensor.repeat(1, 2) for name, tensor in load_file(path).items()}, str(path))
@@ -109,8 +109,8 @@ def test_a_style_of_another_size_is_refused(shelves, tmp_path):
 def test_learned_words_are_played(shelves, tmp_path):
     import torch
 
-    from engine.musicgen.soft_prompt import SoftPrompt, write_soft_prompt
-    from tests.engine.musicgen import tiny
+    from engine.families.musicgen.soft_prompt import SoftPrompt, write_soft_prompt
+    from tests.engine.families.musicgen import tiny
 
     torch.manual_seed(0)
     write_soft_prompt(tmp_path / "words.safetensors", SoftPrompt(tiny.TEXT_WIDTH, 30))
@@ -139,8 +139,8 @@ def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_
 
 
 def test_without_any_export_the_family_itself_is_taken(shelves):
-    from engine.musicgen import exporting
-    from engine.musicgen.family import MusicGenFamily
+    from engine.families.musicgen import exporting
+    from engine.families.musicgen.family import MusicGenFamily
 
     assert exporting.load(1, shelves[1].models) is None
     assert type(shelves[1].get("musicgen")[0]) is MusicGenFamily
@@ -151,8 +151,8 @@ def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact
 ):
     from dataclasses import replace
 
-    from engine.exported import open_for_parity
-    from engine.musicgen import exporting
+    from engine.families.musicgen import exporting
+    from engine.runtimes.exported import open_for_parity
     from export import build
 
     heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1

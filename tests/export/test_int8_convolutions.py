@@ -8,9 +8,9 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 resnet = pytest.importorskip("diffusers.models.resnet")
 
-from export.int8_convolutions import convolutions, gains, quantise_convolutions  # noqa: E402
-from export.onnx_graph import export_stage  # noqa: E402
-from export.parity import relative_error  # noqa: E402
+from export.int8_convolutions import convolutions, gains, quantise_convolutions
+from export.onnx_graph import export_stage
+from export.parity import relative_error
 
 
 class Net(torch.nn.Module):
@@ -87,8 +87,8 @@ def test_without_gains_nothing_changes(graph):
 
 
 def test_convolutions_that_are_too_coarse_in_int8_stay_in_float32(tmp_path, monkeypatch):
-    from engine.exported import open_for_parity
-    from engine.families import Port, Stage
+    from engine.families.registry import Port, Stage
+    from engine.runtimes.exported import open_for_parity
     from export import build, parity
 
     torch.manual_seed(0)

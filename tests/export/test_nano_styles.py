@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.nano import exporting
-from engine.styles import Lora, Style, write_style
-from tests.engine.nano.test_styles import heard
-from training.adapt_nano import restore
+from engine.adapters import Lora, Style, write_style
+from engine.families.nano import exporting
+from tests.engine.families.nano.test_styles import heard
+from training.worked_example import restore
 
 SETTINGS = {
     "r": 4,

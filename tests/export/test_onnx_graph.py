@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from export.onnx_graph import export_stage, quantise, shrink  # noqa: E402
+from export.onnx_graph import export_stage, quantise, shrink
 
 
 def run(path, x):

@@ -39,7 +39,7 @@ def test_a_recorder_keeps_the_first_real_inputs_and_passes_all_on():
 
 
 def test_nothing_is_left_of_an_export_that_fails(nano_weights, region, tmp_path):
-    from engine.nano import exporting
+    from engine.families.nano import exporting
 
     plan = exporting.plan(tmp_path, region, weights=nano_weights)
 
@@ -64,7 +64,7 @@ def test_the_manifest_says_of_what_an_export_is_and_how_near(nano_models, nano_w
 
 
 def test_the_same_export_is_made_once(nano_models, nano_weights, region):
-    from engine.nano import exporting
+    from engine.families.nano import exporting
 
     again = exporting.plan(nano_models, region, weights=nano_weights)
     never = lambda *_: pytest.fail("it was there")  # noqa: E731
@@ -73,8 +73,8 @@ def test_the_same_export_is_made_once(nano_models, nano_weights, region):
 
 @pytest.mark.parametrize("precision", ["int8", "float16"])
 def test_smaller_precisions_pass_their_own_bounds(nano_weights, region, tmp_path, precision):
-    from engine.exported import open_for_parity
-    from engine.nano import exporting
+    from engine.families.nano import exporting
+    from engine.runtimes.exported import open_for_parity
 
     plan = exporting.plan(tmp_path, region, weights=nano_weights)
     folder = build.build(plan, tmp_path, precision, open_for_parity(1))

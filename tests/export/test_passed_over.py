@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
-from engine.families import FAMILIES
+from engine.families.registry import FAMILIES
 from export import manifest
-from server import cli_export, doctor
+from server.cli import export as cli_export
+from server.cli.doctor import doctor
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(
 
 
 def test_audioldm2_counts_its_weights(ldm_models):
-    from engine.audioldm2 import exporting
+    from engine.families.audioldm2 import exporting
 
     (files,) = exporting.weight_files(ldm_models)
     assert exporting.memory_bytes(ldm_models) > 9 * max(

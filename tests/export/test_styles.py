@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from engine.nano import exporting  # noqa: E402
-from engine.packed import Factors, Lora, pack  # noqa: E402
+from engine.adapters.packed import Factors, Lora, pack
+from engine.families.nano import exporting
 
 KNOBS = {"seed": 3, "guidance": 2.0, "steps": 2}
 
@@ -66,10 +66,10 @@ def test_a_style_may_change_between_two_steps_of_one_job(family, styles, region)
 def test_the_unet_with_a_style_is_the_unet_with_it_merged(ldm_models):
     import torch
 
-    from engine.audioldm2 import audiomae, components, graphs
-    from engine.audioldm2 import exporting as ldm
-    from engine.audioldm2.ap_adapter import read_adapter
-    from engine.families import Shelf
+    from engine.families.audioldm2 import audiomae, components, graphs
+    from engine.families.audioldm2 import exporting as ldm
+    from engine.families.audioldm2.ap_adapter import read_adapter
+    from engine.families.registry import Shelf
 
     parts = components.load(ldm_models / "audioldm2")
     parts.unet.load_adapter(*read_adapter(ldm_models / "ap_adapter.safetensors"))
@@ -96,7 +96,7 @@ def test_the_unet_with_a_style_is_the_unet_with_it_merged(ldm_models):
 def test_a_preset_puts_lora_files_on_and_takes_them_off(ldm_models, tmp_path):
     from safetensors.numpy import save_file
 
-    from engine.families import Shelf
+    from engine.families.registry import Shelf
     from engine.knobs import Knobs
 
     family = Shelf(1, ldm_models).warm("audioldm2", lambda: False, lambda stage, fraction: None)

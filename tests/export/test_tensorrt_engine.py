@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import tensorrt_runtime
-from engine.families import Port, Stage
+from engine.families.registry import Port, Stage
+from engine.runtimes import tensorrt as tensorrt_runtime
 from export import tensorrt_engine
 from export.manifest import Graph
 from export.tensorrt_engine import Phases, Profile, TensorRtError, engine_path, profiles
@@ -34,7 +34,7 @@ def test_an_axis_without_a_length_is_refused_by_name():
 
 
 def test_every_axis_of_the_families_has_a_range_or_is_a_window_length():
-    from engine.families import FAMILIES
+    from engine.families.registry import FAMILIES
 
     letters = {
         axis

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from server.journal import Journal
+from server.jobs.journal import Journal
 from tests.server.clients import write_wav
 from tests.server.machine import Machine
 

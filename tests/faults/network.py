@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from retimbre_client import AsyncClient
 
-from benchmarks.relay import LossyRelay, Weather
+from benchmarks.tools.relay import LossyRelay, Weather
 from server.app import Server
 from tests.faults.stage import until
 from tests.server.clients import UdpClient, write_wav

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from presets import SHIPPED_FOLDER
-from server.executor import Patience
+from server.compute.local import Patience
 from server.paths import Paths
 from tests.faults.kills import check_journal
 from tests.faults.stage import REAL_SECONDS, Stage, until
@@ -514,7 +514,7 @@ async def preset_edited_half_way(stage):
 
 
 async def _with_weights(stage, damage):
-    from engine.nano.family import WEIGHTS
+    from engine.families.nano.family import WEIGHTS
 
     folder = stage.folder / "weights"
     shutil.copytree(WEIGHTS, folder)

@@ -13,14 +13,14 @@ import time
 import pytest
 
 from server.app import Server
+from server.compute.local import LocalExecutor, Patience
 from server.config import ServeConfig
-from server.executor import LocalExecutor, Patience
 from tests.server.clients import UdpClient, executor, write_wav
 from tests.server.machine import ROOT, Machine
 
 REAL_SECONDS = 120.0  # the real engine loads and computes, perhaps beside other work
 REAL_WORKER = (
-    "import sys, pathlib, engine.nano.family as family; "
+    "import sys, pathlib, engine.families.nano.family as family; "
     "family.WEIGHTS = pathlib.Path(sys.argv.pop(1)); from engine.worker import main; main()"
 )
 
@@ -72,7 +72,7 @@ class Stage:
 
     async def real_server(self, weights=None, patience=None):
         """A server with the real engine."""
-        from engine.nano.family import WEIGHTS, missing
+        from engine.families.nano.family import WEIGHTS, missing
 
         pytest.importorskip("onnxruntime")
         if missing():

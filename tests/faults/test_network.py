@@ -16,8 +16,8 @@ async def test_uploads_arrive_whole_and_every_job_has_one_end(name, server, audi
 async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
     server, audio, monkeypatch
 ):  # noqa: F811
-    monkeypatch.setattr("server.sessions.MAX_PEERS", 8)
-    monkeypatch.setattr("server.sessions.MAX_KEPT", 12)
+    monkeypatch.setattr("server.wire.sessions.MAX_PEERS", 8)
+    monkeypatch.setattr("server.wire.sessions.MAX_KEPT", 12)
     before, _, after = await vanish(server, audio.parent, clients=20)
     assert (after["peers"], after["kept"], after["uploads"], after["repeats"], after["jobs"]) == (
         8,

@@ -307,7 +307,7 @@ def file_of(data: bytes, name: str) -> Path:
 def path(data: bytes) -> None:
     """Whatever a client calls a file, what is let through is a regular file under the root."""
     from server.errors import Refusal
-    from server.sandbox import normalise
+    from server.files.sandbox import normalise
 
     text = data.decode("utf-8", "surrogateescape")
     for is_windows in (False, True):
@@ -329,7 +329,7 @@ def path(data: bytes) -> None:
 
 @functools.cache
 def _sandbox():
-    from server.sandbox import Sandbox
+    from server.files.sandbox import Sandbox
 
     root = _folder() / "root"
     (root / "song").mkdir(parents=True)
@@ -344,7 +344,7 @@ def _sandbox():
 
 def header(data: bytes) -> None:
     """The first look at a file: what it promises, or a HeaderError."""
-    from server.headers import HeaderError, read_header
+    from server.files.headers import HeaderError, read_header
 
     try:
         found = read_header(file_of(data, "header"))
@@ -357,7 +357,7 @@ def audio(data: bytes) -> None:
     """libsndfile's look and ours: finite samples in the header's shape, or an EngineError."""
     import numpy as np
 
-    from engine.audio import file_info, read_region
+    from engine.audio.files import file_info, read_region
     from engine.errors import EngineError
 
     found = file_of(data, "audio.wav")
@@ -396,7 +396,7 @@ def tensors(data: bytes) -> None:
     """An adapter's file: tensors, or an EngineError."""
     from safetensors import SafetensorError
 
-    from engine.audioldm2.ap_adapter import read_adapter
+    from engine.families.audioldm2.ap_adapter import read_adapter
 
     try:
         read_adapter(file_of(data, "adapter.safetensors"))
@@ -416,10 +416,10 @@ TARGETS = {
     "transfer": Target(transfer, OSC, 2048),
     "body": Target(body, ("osc_protocol", "server.http", "json")),
     "query": Target(query, ("osc_protocol", "server.http")),
-    "path": Target(path, ("server.sandbox",), 512),
-    "header": Target(header, ("server.headers",), 4096),
-    "audio": Target(audio, ("engine.audio",), 16384),
+    "path": Target(path, ("server.files.sandbox",), 512),
+    "header": Target(header, ("server.files.headers",), 4096),
+    "audio": Target(audio, ("engine.audio.files",), 16384),
     "preset": Target(preset, ("presets", "yaml"), 8192),
     "options": Target(options, ("server.config", "yaml"), 4096),
-    "tensors": Target(tensors, ("engine.audioldm2.ap_adapter", "safetensors"), 4096),
+    "tensors": Target(tensors, ("engine.families.audioldm2.ap_adapter", "safetensors"), 4096),
 }

@@ -65,7 +65,7 @@ def test_a_pickle_in_the_place_of_an_adapter_is_not_opened(tmp_path):
     pytest.importorskip("torch")
     from safetensors import SafetensorError
 
-    from engine.audioldm2.ap_adapter import read_adapter
+    from engine.families.audioldm2.ap_adapter import read_adapter
 
     trap = tmp_path / "sprung"
     (tmp_path / "adapter.safetensors").write_bytes(

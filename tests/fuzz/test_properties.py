@@ -28,7 +28,7 @@ from osc_protocol import (
 )
 from presets.errors import PresetError
 from presets.loader import parse_preset
-from server.headers import HeaderError, read_header
+from server.files.headers import HeaderError, read_header
 from server.http import json_form
 from tests.fuzz.targets import file_of
 
@@ -186,7 +186,7 @@ def test_tensors_are_read_back_and_cut_anywhere_they_are_refused(shapes, seed):
     pytest.importorskip("torch")
     from safetensors import SafetensorError
 
-    from engine.audioldm2.ap_adapter import read_adapter
+    from engine.families.audioldm2.ap_adapter import read_adapter
 
     table, at = {}, 0
     for name, shape in shapes.items():

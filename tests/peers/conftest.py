@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.nano import family as nano
+from engine.families.nano import family as nano
 from tests.peers.servers import double_command, nano_command, running
 
 # 0.7 s, and not a multiple of anything of the model's

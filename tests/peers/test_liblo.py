@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from engine.nano import family as nano
+from engine.families.nano import family as nano
 from tests.peers.servers import nano_command, running
 
 PATIENCE_SECONDS = 60.0  # of crowded machines; a quiet one needs a tenth

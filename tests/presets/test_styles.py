@@ -19,7 +19,7 @@ def test_no_two_shipped_styles_ask_for_the_same():
 
 
 def test_shipped_styles_use_words_that_the_model_was_trained_on():
-    from training.instruments import SOUNDS
+    from evaluation.corpus.instruments import SOUNDS
 
     known = {word for sound in SOUNDS for word in sound.words}
     for preset in Library().presets():

@@ -7,7 +7,7 @@ import wave
 from pathlib import Path
 
 from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
-from server.executor import LocalExecutor, Patience
+from server.compute.local import LocalExecutor, Patience
 
 DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
 PATIENCE_SECONDS = 10.0

@@ -26,11 +26,11 @@ from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, A
 from torch import Tensor
 from transformers import GPT2Config, GPT2Model
 
-from engine.audioldm2 import components, features
-from engine.audioldm2.ap_adapter import AdaptedUNet, pooled
-from engine.audioldm2.audiomae import PATCH, AudioMae
-from engine.audioldm2.weights import Places
-from tests.engine.audioldm2 import tiny
+from engine.families.audioldm2 import components, features
+from engine.families.audioldm2.ap_adapter import AdaptedUNet, pooled
+from engine.families.audioldm2.audiomae import PATCH, AudioMae
+from engine.families.audioldm2.weights import Places
+from tests.engine.families.audioldm2 import tiny
 from training.ap_adapter import OMEGAS, Batch, Objective, adamw, pictures_of
 
 CLIPS, OTHERS = 8, 1024

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch")
 for module in ("transformers", "diffusers"):
     pytest.importorskip(module)
 
-from engine.audioldm2 import audiomae, components, features  # noqa: E402
-from engine.audioldm2.ap_adapter import read_adapter  # noqa: E402
-from engine.audioldm2.weights import Places  # noqa: E402
-from tests.engine.audioldm2 import tiny  # noqa: E402
-from training import ap_adapter, loop  # noqa: E402
-from training.ap_adapter import DataError, captioned  # noqa: E402
+from engine.families.audioldm2 import audiomae, components, features
+from engine.families.audioldm2.ap_adapter import read_adapter
+from engine.families.audioldm2.weights import Places
+from tests.engine.families.audioldm2 import tiny
+from training import ap_adapter, loop
+from training.ap_adapter import DataError, captioned
 
 RATE_HZ = 16_000
 
@@ -242,7 +242,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_and_its_adapter_fits_the_family(
     )
     assert rotary and all(torch.equal(whole[name], halves[name]) for name in whole)
 
-    from engine.audioldm2.family import load
+    from engine.families.audioldm2.family import load
     from engine.knobs import resolve
 
     family = load(1, models)
@@ -254,7 +254,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_and_its_adapter_fits_the_family(
 
 
 def family_defaults():
-    from engine.audioldm2.family import defaults
+    from engine.families.audioldm2.family import defaults
 
     return defaults()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.nano.model import Denoiser, NanoConfig, time_embedding
-from evaluation.judge import Judge
-from evaluation.metrics import Sound
+from engine.families.nano.model import Denoiser, NanoConfig, time_embedding
+from evaluation.metrics.judge import Judge
+from evaluation.metrics.similarity import Sound
 from training.experiments import fused, length, page
 from training.experiments.knobs import EXPERIMENTS, Case, played
 from training.experiments.ledger import Ledger
@@ -91,7 +91,7 @@ def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
 
     class Family:
         def words(self, prompts):
-            from engine.nano.family import Words
+            from engine.families.nano.family import Words
 
             return Words(np.full((3, 384), len(prompts[0][0]), np.float32), np.zeros(3, np.float32))
 

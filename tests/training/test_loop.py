@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import loop  # noqa: E402
+from training import loop
 
 
 def net():

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 for module in ("transformers", "diffusers"):
     pytest.importorskip(module)
 
-from tests.training.over_fit import WORDS, Trial  # noqa: E402
+from tests.training.over_fit import WORDS, Trial
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from engine.arranging.compose import compose
 from engine.arranging.genres import GENRES
 from engine.arranging.parts import ROLES
-from training.instruments import PERCUSSION
-from training.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
+from evaluation.corpus.instruments import PERCUSSION
+from evaluation.corpus.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
 from training.sample_page import SHOWN, draw_roll, genre_table, instrument, played
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -15,5 +15,5 @@
 
 Rule 1: a family's file knows nothing of methods, a method nothing of families: they meet in
 families.py.
-Rule 2: what plays is what was learned: both are engine.styles.
+Rule 2: what plays is what was learned: both are engine.adapters.
 """

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.ace_step import components
-from engine.ace_step.editor import LEAST_SECONDS
-from engine.ace_step.family import DEFAULTS, MAX_SECONDS, editor_of
-from engine.ace_step.tasks import TASKS, WORDS_ALONE
-from engine.ace_step.weights import LICENCE, TURBO, Places, kind_of
+from engine.audio.scene import Scene
+from engine.families.ace_step import components
+from engine.families.ace_step.editor import LEAST_SECONDS
+from engine.families.ace_step.family import DEFAULTS, MAX_SECONDS, editor_of
+from engine.families.ace_step.tasks import TASKS, WORDS_ALONE
+from engine.families.ace_step.weights import LICENCE, TURBO, Places, kind_of
 from engine.knobs import Knobs
-from engine.scene import Scene
 from training.adapt.families import Arrays
 from training.adapt.flow import FlowSubject
 

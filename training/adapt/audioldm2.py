@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from engine.audioldm2 import features as F
-from engine.audioldm2 import graphs, learned
-from engine.audioldm2.components import Components
-from engine.audioldm2.sampler import (
+from engine.adapters.soft_prompts import LearnedWords
+from engine.families.audioldm2 import features as F
+from engine.families.audioldm2 import graphs, learned
+from engine.families.audioldm2.components import Components
+from engine.families.audioldm2.sampler import (
     Windows,
     build_scheduler,
     noise_for,
@@ -28,9 +29,8 @@ from engine.audioldm2.sampler import (
     scheduler_for,
     time_embedding,
 )
-from engine.audioldm2.text import Words, stacked
-from engine.audioldm2.weights import Places
-from engine.styles.words import LearnedWords
+from engine.families.audioldm2.text import Words, stacked
+from engine.families.audioldm2.weights import Places
 from training.adapt.families import Arrays
 from training.adapt.methods import first_words
 from training.ap_adapter import checkpoint_layers, pictures_of, window_of
@@ -49,8 +49,8 @@ SITES = {
 
 def load(models: Path | None) -> AudioLdm2Subject:
     """EngineError missing_weights."""
-    from engine.audioldm2 import components
     from engine.errors import EngineError
+    from engine.families.audioldm2 import components
 
     places = Places(models)
     base = places.base()
@@ -98,7 +98,7 @@ class AudioLdm2Subject:
             getattr(self._parts, part).to(device)
 
     def files(self) -> Mapping[str, Path]:
-        from engine.diffusion import files_of
+        from engine.families.repository import files_of
 
         return files_of(self._folder)
 

@@ -156,7 +156,7 @@ def _recipes(_: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     import json
 
-    from evaluation import embeddings
+    from evaluation.metrics import embeddings
     from training.adapt import preset, report, work
 
     asked = json.loads((arguments.folder / "config.json").read_text(encoding="utf-8"))["config"]
@@ -218,7 +218,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from engine.styles import write_style
+    from engine.adapters import write_style
     from training.adapt import convert
 
     if arguments.target.exists():

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from engine.adapters.files import DIFFUSERS_HEADER, HEADER, Style, read_style, write_style
 from engine.errors import EngineError
-from engine.styles.files import DIFFUSERS_HEADER, HEADER, Style, read_style, write_style
 from training.adapt.config import TrainError
 
 PEFT_PREFIX, PEFT_CONFIG, PEFT_FILE = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from engine.ace_step.family import RENAMES
+from engine.families.ace_step.family import RENAMES
 from training.adapt.config import TrainError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class LearnedWords(Protocol):
-    """Vectors among a text's embeddings: engine.styles.words.LearnedWords."""
+    """Vectors among a text's embeddings: engine.adapters.soft_prompts.LearnedWords."""
 
     vectors: Any
 
@@ -121,7 +121,7 @@ FAMILIES: Mapping[str, Row] = {
             "textual_inversion": f"{GRAPHS}; use soft_prompt with --length 1 to 8",
             "dreambooth": "lora reminds nano of its other sounds by itself, with stems that it makes; use lora",
             "full": "a whole nano is no style that can be put on and off; use lora, or make a nano of your own with "
-            "training.transformer",
+            "training.nano.transformer",
             "dora": f"{GRAPHS}, and DoRA is no sum; use lora alone",
         },
         dict.fromkeys(("mlp", "time", "output"), GRAPHS),

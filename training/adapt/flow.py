@@ -21,11 +21,11 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.audio import resample
-from engine.diffusion import files_of, window_of
+from engine.adapters.soft_prompts import LearnedWords
+from engine.audio.files import resample
+from engine.audio.scene import Scene
+from engine.families.repository import files_of, window_of
 from engine.knobs import Knobs, resolve
-from engine.scene import Scene
-from engine.styles.words import LearnedWords
 from training.adapt.families import Arrays
 from training.dataset.clips import Clip, samples_of
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engine.styles.files import Style, write_style
-from engine.styles.kinds import Attachment, Bottleneck, Full, Lora, Prefix, copy_all
-from engine.styles.words import TENSOR, LearnedWords, write_words
+from engine.adapters.files import Style, write_style
+from engine.adapters.kinds import Attachment, Bottleneck, Full, Lora, Prefix, copy_all
+from engine.adapters.soft_prompts import TENSOR, LearnedWords, write_words
 from training.adapt.config import Config, TrainError
 from training.adapt.families import Subject
 

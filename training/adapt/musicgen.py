@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.audio import resample
+from engine.adapters.soft_prompts import LearnedWords
+from engine.audio.files import resample
+from engine.audio.scene import Scene
+from engine.families.musicgen import components
+from engine.families.musicgen.chroma import no_melody
+from engine.families.musicgen.components import Components
+from engine.families.musicgen.conditions import condition, melody_of, text_states, tokenized
+from engine.families.musicgen.editor import WINDOW_SECONDS, Editor
+from engine.families.musicgen.family import defaults
+from engine.families.musicgen.labels import labels
+from engine.families.musicgen.soft_prompt import SoftPrompt
+from engine.families.musicgen.weights import MELODY, TEXT, Places, files_of
 from engine.knobs import resolve
-from engine.musicgen import components
-from engine.musicgen.chroma import no_melody
-from engine.musicgen.components import Components
-from engine.musicgen.conditions import condition, melody_of, text_states, tokenized
-from engine.musicgen.editor import WINDOW_SECONDS, Editor
-from engine.musicgen.family import defaults
-from engine.musicgen.labels import labels
-from engine.musicgen.soft_prompt import SoftPrompt
-from engine.musicgen.weights import MELODY, TEXT, Places, files_of
-from engine.scene import Scene
-from engine.styles.words import LearnedWords
 from training.adapt.families import Arrays
 from training.adapt.methods import first_words
 from training.dataset.clips import Clip, samples_of
@@ -100,7 +100,7 @@ class MusicGenSubject:
         words: LearnedWords | None,
     ) -> Tensor:
         """Over the shortest clip's length; the full form of the delay pattern
-        (engine.musicgen.labels).
+        (engine.families.musicgen.labels).
         """
         model, frames = self.module, min(row["codes"].shape[1] for row in sounds)
         codes = torch.from_numpy(

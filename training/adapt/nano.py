@@ -1,7 +1,7 @@
 """nano as the loop wants it: a clip, the same notes on other instruments by nano itself, and the
 flow between them.
 
-    features   clip --nano, "piano"--> its helpers (training.adapt_nano.pairs): what is heard, and what it becomes
+    features   clip --nano, "piano"--> its helpers (training.worked_example.pairs): what is heard, and what it becomes
     loss       helper + words -> clip; where weights learn, half as many rows ask for a helper by its own words, so that
                nano is reminded of what it could do
     play       the first helper of a clip -> the stem, by the serving family itself on the module that learns
@@ -22,23 +22,23 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.audio import resample
-from engine.diffusion import TorchRunner
+from engine.adapters.soft_prompts import LearnedWords, write_words
+from engine.audio.files import resample
 from engine.errors import EngineError
-from engine.families import FAMILIES
+from engine.families.nano.exporting import LORA_LAYERS
+from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily, Words
+from engine.families.nano.features import SAMPLE_RATE_HZ
+from engine.families.nano.stages import STAGES, TOKEN_WIDTH
+from engine.families.registry import FAMILIES
+from engine.families.repository import TorchRunner
 from engine.knobs import resolve
-from engine.nano.exporting import LORA_LAYERS
-from engine.nano.family import CONFIG, WEIGHTS, NanoFamily, Words
-from engine.nano.features import SAMPLE_RATE_HZ
-from engine.nano.stages import STAGES, TOKEN_WIDTH
-from engine.runtime import REINSTALL, threads_for
-from engine.styles.words import LearnedWords, write_words
+from engine.runtimes.runner import REINSTALL, threads_for
 from training.adapt.families import Arrays
-from training.adapt_nano import restore
-from training.adapt_nano.pairs import HELPERS, Recording, crop, first_words, recording, told
 from training.dataset.caption import without_heard
 from training.dataset.clips import Clip, samples_of
-from training.transformer import DROP_AUDIO, OMEGA_WEIGHTS, OMEGAS, flow_loss
+from training.nano.transformer import DROP_AUDIO, OMEGA_WEIGHTS, OMEGAS, flow_loss
+from training.worked_example import restore
+from training.worked_example.pairs import HELPERS, Recording, crop, first_words, recording, told
 
 HELPER_SEED = 0
 LONGEST_SECONDS = 30.0

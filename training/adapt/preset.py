@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from engine.families import FAMILIES, family_named
-from engine.styles import write_style
+from engine.adapters import write_style
+from engine.families.registry import FAMILIES, family_named
 from presets.loader import file_sha256, load_preset
 from training.adapt import families
 from training.adapt.config import Config, TrainError, plain
@@ -256,8 +256,8 @@ def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) 
 
 def load_best(run: Run, style: Path) -> None:
     """A style's file into what learned it."""
-    from engine.styles.files import read_style
-    from engine.styles.words import TENSOR, read_words
+    from engine.adapters.files import read_style
+    from engine.adapters.soft_prompts import TENSOR, read_words
 
     if run.learner.words is not None:
         run.learner.load({TENSOR: read_words(style, run.subject.word_width).vectors})

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluation import distributions, embeddings, metrics
-from evaluation.metrics import Sound
+from evaluation.metrics import distributions, embeddings
+from evaluation.metrics import similarity as metrics
+from evaluation.metrics.similarity import Sound
 from training.adapt.config import TrainError
 from training.adapt.families import Subject
 from training.adapt.methods import Learner

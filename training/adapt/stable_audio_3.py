@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion import check_packages
+from engine.audio.scene import Scene
+from engine.families.repository import check_packages
+from engine.families.stable_audio_3 import components
+from engine.families.stable_audio_3.editor import LEAST_SECONDS
+from engine.families.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, editor_of
+from engine.families.stable_audio_3.tasks import TASKS
+from engine.families.stable_audio_3.weights import LICENCE, PACKAGES, Places
 from engine.knobs import Knobs
-from engine.scene import Scene
-from engine.stable_audio_3 import components
-from engine.stable_audio_3.editor import LEAST_SECONDS
-from engine.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, editor_of
-from engine.stable_audio_3.tasks import TASKS
-from engine.stable_audio_3.weights import LICENCE, PACKAGES, Places
 from training.adapt.families import Arrays
 from training.adapt.flow import FlowSubject
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.metrics import MEL_HOP, MEL_RATE_HZ, Sound
+from evaluation.metrics.similarity import MEL_HOP, MEL_RATE_HZ, Sound
 
 FRAMES_A_SECOND = 10
 # measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5

@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     import torch
 
-    from evaluation.judge import Judge
-    from evaluation.subject import Nano
+    from evaluation.methods.subject import Nano
+    from evaluation.metrics.judge import Judge
     from training.experiments import page
 
     torch.set_num_threads(1)
@@ -85,9 +85,9 @@ def _knobs(part: str, options, subject, judge, ledger: Ledger) -> None:
 def _attention(part: str, options, subject, judge, ledger: Ledger) -> None:
     from tqdm import tqdm
 
-    from engine.nano.family import NanoFamily
+    from engine.families.nano.family import NanoFamily
+    from evaluation.corpus.scores import TEST_SEEDS, TRAINING_SEEDS
     from training.experiments import fused, knobs
-    from training.scores import TEST_SEEDS, TRAINING_SEEDS
 
     sizes = f"{options.scores}-{options.steps}-{options.batch}"
     family, folder = NanoFamily.load(), ledger.path.parent / sizes

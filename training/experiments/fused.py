@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.nano import features as F
-from engine.nano.family import WEIGHTS, NanoFamily, stacked
-from engine.nano.model import DecoupledAttention, Denoiser, join, rotate
-from evaluation.metrics import Sound
-from evaluation.subject import RATE_HZ
-from training.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
+from engine.families.nano import features as F
+from engine.families.nano.family import WEIGHTS, NanoFamily, stacked
+from engine.families.nano.model import DecoupledAttention, Denoiser, join, rotate
+from evaluation.methods.subject import RATE_HZ
+from evaluation.metrics.similarity import Sound
+from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
 
 PLAYERS = 4  # instruments a score
 # places in the seeds of training and of tests
@@ -66,7 +66,7 @@ class FusedAttention(nn.Module):
 
 def shipped(folder: Path = WEIGHTS) -> Denoiser:
     """The shipped denoiser as a module that can learn."""
-    from training.adapt_nano.restore import denoiser
+    from training.worked_example.restore import denoiser
 
     return denoiser(folder / "denoiser.onnx").requires_grad_(True)
 
@@ -116,9 +116,9 @@ def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarr
     """
     from tqdm import tqdm
 
-    from training.instruments import INSTRUMENTS
-    from training.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
-    from training.scores import make_score
+    from evaluation.corpus.instruments import INSTRUMENTS
+    from evaluation.corpus.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
+    from evaluation.corpus.scores import make_score
 
     if path.exists():
         return dict(np.load(path))
@@ -155,7 +155,7 @@ class Batches:
     """Two instruments playing one score; a batch follows from the number of its step alone."""
 
     def __init__(self, rows: Mapping[str, np.ndarray], family: NanoFamily, batch: int) -> None:
-        from training.instruments import INSTRUMENTS
+        from evaluation.corpus.instruments import INSTRUMENTS
 
         self.rows, self.batch = rows, batch
         self.words = [
@@ -165,7 +165,7 @@ class Batches:
         self.silence = family.words((("", 1.0),))
 
     def of(self, step: int, drops: bool = True) -> dict[str, Any]:
-        """For training.transformer.flow_loss, audio encoded already.
+        """For training.nano.transformer.flow_loss, audio encoded already.
 
         `drops`: as in training, else the plain task.
         """

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluation import recordings, unseen
-from evaluation.judge import Judge
-from evaluation.metrics import Sound, chroma_similarity, log_mel_distance, onset_f
-from evaluation.subject import RATE_HZ, Subject
+from evaluation.exams import recordings, unseen
+from evaluation.methods.subject import RATE_HZ, Subject
+from evaluation.metrics.judge import Judge
+from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel_distance, onset_f
 from training.experiments.ledger import Ledger
 
 SECONDS = 5.12  # of a recording: as long as an unseen score

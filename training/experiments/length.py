@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.arranging.music import Note
-from engine.nano.features import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, frame_count
-from engine.nano.sampler import WINDOW_FRAMES, cut, planned_frames
-from evaluation.judge import Judge
-from evaluation.metrics import Sound, chroma_similarity, log_mel, log_mel_distance
-from evaluation.subject import RATE_HZ, Subject
-from evaluation.unseen import mean_and_error
+from engine.families.nano.features import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, frame_count
+from engine.families.nano.sampler import WINDOW_FRAMES, cut, planned_frames
+from engine.hearing.music import Note
+from evaluation.exams.unseen import mean_and_error
+from evaluation.methods.subject import RATE_HZ, Subject
+from evaluation.metrics.judge import Judge
+from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel, log_mel_distance
 from training.experiments.knobs import centroid_hz
 
 PHRASE_SECONDS = 4.7
@@ -54,8 +54,8 @@ PHRASES = (
 
 def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
     """The phrase by a soundfont that training never heard, over and over: mono 32 kHz."""
-    from training.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
-    from training.scores import Score
+    from evaluation.corpus.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
+    from evaluation.corpus.scores import Score
 
     renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
     once = renderer.render(Score.plain(phrase.notes, PHRASE_SECONDS), phrase.program)

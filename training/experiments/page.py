@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.page import block, save_picture, table
-from evaluation.report import cell
-from evaluation.unseen import mean_and_error
+from evaluation.exams.page import block, save_picture, table
+from evaluation.exams.report import cell
+from evaluation.exams.unseen import mean_and_error
 from training.experiments import length
 from training.experiments.knobs import EXPERIMENTS, MANY_STEPS
 from training.experiments.ledger import Ledger

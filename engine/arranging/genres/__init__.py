@@ -5,13 +5,13 @@ To add one, write its file beside the others and its row here; genre.py explains
 
 from collections.abc import Mapping
 
+from engine.arranging.genre import DRUMS, VOICINGS, Drums, Genre, Harmony
 from engine.arranging.genres.ambient import AMBIENT
 from engine.arranging.genres.blues import BLUES
 from engine.arranging.genres.bossa_nova import BOSSA_NOVA
 from engine.arranging.genres.disco import DISCO
 from engine.arranging.genres.folk import FOLK
 from engine.arranging.genres.funk import FUNK
-from engine.arranging.genres.genre import DRUMS, VOICINGS, Drums, Genre, Harmony
 from engine.arranging.genres.hip_hop import HIP_HOP
 from engine.arranging.genres.house import HOUSE
 from engine.arranging.genres.jazz import JAZZ

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 BLUES = Genre(
     words=("blues", "shuffle", "delta blues", "chicago blues", "boogie"),

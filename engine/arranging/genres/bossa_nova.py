@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 BOSSA_NOVA = Genre(
     words=("bossa nova", "bossa", "samba", "brazilian"),

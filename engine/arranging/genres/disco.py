@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 DISCO = Genre(
     words=("disco", "nu disco", "seventies dance", "boogie disco"),

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 FOLK = Genre(
     words=("folk", "country", "bluegrass", "celtic", "irish", "singer-songwriter", "acoustic"),

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 FUNK = Genre(
     words=("funk", "funky", "soul", "r&b", "groove"),

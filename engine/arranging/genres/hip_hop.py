@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 HIP_HOP = Genre(
     words=("hip-hop", "hip hop", "rap", "boom bap", "lo-fi", "lofi", "trap"),

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 HOUSE = Genre(
     words=("house", "deep house", "dance music", "edm", "club"),

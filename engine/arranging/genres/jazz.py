@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 JAZZ = Genre(
     words=("jazz", "swing", "bebop", "big band", "jazz trio", "jazz combo"),

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 REGGAE = Genre(
     words=("reggae", "dub", "ska", "dancehall", "roots reggae"),

@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 ROCK = Genre(
     words=("rock", "hard rock", "punk", "metal", "indie rock", "rock and roll", "pop rock"),

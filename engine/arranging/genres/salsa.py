@@ -1,4 +1,4 @@
-from engine.arranging.genres.genre import Drums, Genre, Harmony
+from engine.arranging.genre import Drums, Genre, Harmony
 
 SALSA = Genre(  # counted slowly: a bar here is two of the dancers'
     words=("salsa", "latin", "mambo", "cuban", "son", "cha-cha"),

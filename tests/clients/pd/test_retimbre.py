@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.relay import LossyRelay
-from engine.nano import family as nano
+from benchmarks.tools.relay import LossyRelay
+from engine.families.nano import family as nano
 from tests.clients.pd.conftest import FRAMES, RATE_HZ
 from tests.clients.pd.puredata import CLIENT
 from tests.peers.servers import double_command, nano_command, running

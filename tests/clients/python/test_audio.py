@@ -3,7 +3,7 @@
 import pytest
 from retimbre_client import AsyncClient, Client, ClientError, NoServer, Refused
 
-from benchmarks.relay import LossyRelay
+from benchmarks.tools.relay import LossyRelay
 
 
 @pytest.mark.parametrize("audio_transport", ["udp", "tcp"])

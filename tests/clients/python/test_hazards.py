@@ -6,7 +6,7 @@ import os
 import pytest
 from retimbre_client import AsyncClient, Client, NoServer, Refused
 
-from benchmarks.relay import LossyRelay
+from benchmarks.tools.relay import LossyRelay
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 

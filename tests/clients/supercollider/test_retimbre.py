@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.relay import LossyRelay
-from engine.nano import family as nano
+from benchmarks.tools.relay import LossyRelay
+from engine.families.nano import family as nano
 from tests.clients.supercollider.conftest import FRAMES
 from tests.clients.supercollider.language import RATE_HZ
 from tests.peers.servers import double_command, nano_command, running

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from engine.arranging.genres import DRUMS, GENRES
-from engine.arranging.music import Chord, Grid, Key
 from engine.arranging.parts import write
+from engine.hearing.music import Chord, Grid, Key
 
 
 def grid(beats_per_bar=4, first_bar=0, bars=8, tempo_bpm=110.0):

@@ -1,8 +1,8 @@
 import pytest
 
 from engine.arranging.genres import DRUMS, GENRES, VOICINGS
-from engine.arranging.music import MODES, Key
 from engine.arranging.notation import bars, progression
+from engine.hearing.music import MODES, Key
 
 SIGNS = {
     "bass": "13578wax.-n",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engine.arranging import guide
-from engine.arranging.music import Note
+from engine.hearing.music import Note
 
 RATE_HZ = guide.RATE_HZ
 

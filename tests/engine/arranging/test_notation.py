@@ -1,7 +1,7 @@
 import pytest
 
-from engine.arranging.music import Chord, Key
 from engine.arranging.notation import bars, chord, fitted, progression, swung
+from engine.hearing.music import Chord, Key
 
 
 def test_a_pattern_is_bars_of_beats():

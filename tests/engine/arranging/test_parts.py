@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from engine.arranging.genres import GENRES
-from engine.arranging.music import Chord, Grid, Key
 from engine.arranging.parts import ROLES, write
 from engine.arranging.playing import felt
+from engine.hearing.music import Chord, Grid, Key
 
 C, F, G7, AM = Chord(0, "major"), Chord(5, "major"), Chord(7, "dominant 7"), Chord(9, "minor")
 

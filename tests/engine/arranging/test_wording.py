@@ -2,8 +2,8 @@ import pytest
 
 from engine.arranging.genres import GENRES
 from engine.arranging.wording import understood
-from training.instruments import INSTRUMENTS, TEMPLATES
-from training.phrases import with_article
+from evaluation.corpus.instruments import INSTRUMENTS, TEMPLATES
+from training.nano.phrases import with_article
 
 PARTS = {
     "add a bass line": {"bass": ""},

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import yaml
 
+from evaluation.exams.pairs import PairsError, read_rows
 from evaluation.listening.build import ANCHOR, build
-from evaluation.pairs import PairsError, read_rows
 from tests.evaluation.listening.results import METHODS, write_results
 
 

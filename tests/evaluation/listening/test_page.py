@@ -8,7 +8,7 @@ import shutil
 import pytest
 from aiohttp.test_utils import TestServer
 
-from evaluation import listen
+from evaluation.exams import listen
 from evaluation.listening.collect import application
 from evaluation.listening.score import score
 from tests.evaluation.listening.results import write_results

@@ -4,11 +4,11 @@ import csv
 
 import pytest
 
-from evaluation import listen
+from evaluation.exams import listen
+from evaluation.exams.pairs import PairsError, read_rows
 from evaluation.listening.build import build
 from evaluation.listening.collect import COLUMNS, write_answers
 from evaluation.listening.score import score, sign_test
-from evaluation.pairs import PairsError, read_rows
 from tests.evaluation.listening.results import METHODS, write_results
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from server.app import Server
-from server.cli_serve import _listening
+from server.cli.serve import _listening
 from server.paths import read_port_file
 from tests.server.clients import executor
 

@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from osc_protocol import encode
-from server.sandbox import Sandbox
+from server.files.sandbox import Sandbox
 from tests.server.clients import write_wav
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX file kinds")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.nano import family
+from engine.families.nano import family
 from tests.server.page.studio import Desk, Studio, double, nano
 
 RATE_HZ = 44_100

@@ -9,7 +9,7 @@ import soundfile
 for module in ("torch", "transformers", "diffusers", "peft", "accelerate"):
     pytest.importorskip(module)
 
-from training.dataset.clips import Clip, write_list  # noqa: E402
+from training.dataset.clips import Clip, write_list
 
 RATE_HZ = 16_000
 SPLITS = ("train", "train", "train", "validation", "test")
@@ -55,10 +55,10 @@ def nano_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def models(tmp_path_factory, nano_weights):
     """As a user would have them."""
-    from tests.engine.ace_step import tiny as ace_step
-    from tests.engine.audioldm2 import tiny as audioldm2
-    from tests.engine.musicgen import tiny as musicgen
-    from tests.engine.stable_audio_3 import tiny as stable_audio_3
+    from tests.engine.families.ace_step import tiny as ace_step
+    from tests.engine.families.audioldm2 import tiny as audioldm2
+    from tests.engine.families.musicgen import tiny as musicgen
+    from tests.engine.families.stable_audio_3 import tiny as stable_audio_3
     from training.adapt import nano
 
     folder = tmp_path_factory.mktemp("models")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.styles import Rack, Style, is_style, read_style, write_style
+from engine.adapters import Rack, Style, is_style, read_style, write_style
 from training.adapt import convert
 from training.adapt.config import TrainError
 from training.adapt.convert import FORMS, Layer, LoraFile

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import EngineError
-from engine.families import FAMILIES
+from engine.families.registry import FAMILIES
 from presets import load_preset, resolve
 from training.adapt import ace_step, cli, families, stable_audio_3
 
@@ -102,7 +102,7 @@ def test_one_clip_in_ten_of_stable_audio_has_a_hole_and_one_goes_on(models):
 
 
 def test_styles_of_stable_audio_want_a_base_checkpoint(tmp_path):
-    from tests.engine.stable_audio_3 import tiny
+    from tests.engine.families.stable_audio_3 import tiny
 
     tiny.write_repository(tmp_path / "stable_audio_3", distilled=True)
     with pytest.raises(
@@ -146,7 +146,7 @@ def test_a_run_leaves_a_preset_that_the_family_wears(family, data, models, short
 def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_refused(
     models, tmp_path, capsys
 ):
-    from tests.engine.ace_step.tiny import tiny_transformer
+    from tests.engine.families.ace_step.tiny import tiny_transformer
 
     def brought(name, layer, width):
         path = tmp_path / name

@@ -7,10 +7,10 @@ import argparse
 import pytest
 import torch
 
+from engine.adapters import Rack
+from engine.adapters.lora import Wardrobe
 from engine.errors import EngineError
-from engine.lora import Wardrobe
-from engine.musicgen.lora import read_lora
-from engine.styles import Rack
+from engine.families.musicgen.lora import read_lora
 from training.adapt import cli, config, families, methods, preset, work
 from training.adapt.config import TrainError
 
@@ -119,7 +119,7 @@ def test_checkpointing_costs_time_and_changes_nothing(family, models, examples):
 
 
 def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
-    from engine.musicgen.labels import loss
+    from engine.families.musicgen.labels import loss
 
     subject = families.load("musicgen", models)
     sound, caption, text = examples["musicgen"]
@@ -154,7 +154,7 @@ def test_targets_reach_attention_time_and_output_and_nothing_else(models):
 
 
 def test_learned_words_begin_as_words_or_as_noise(models):
-    from engine.audioldm2 import learned
+    from engine.families.audioldm2 import learned
 
     subject = families.load("audioldm2", models)
     embedding, ids = embedding_of(subject), learned.token_ids(subject._parts, "ab")

@@ -9,12 +9,12 @@ import torch
 
 pytest.importorskip("onnx")
 
-from engine import knobs  # noqa: E402
-from engine.errors import EngineError  # noqa: E402
-from presets import load_preset, resolve  # noqa: E402
-from tests.engine.signals import noise  # noqa: E402
-from training.adapt import cli, config, families, nano, preset, work  # noqa: E402
-from training.adapt_nano.figures import Served  # noqa: E402
+from engine import knobs
+from engine.errors import EngineError
+from presets import load_preset, resolve
+from tests.engine.signals import noise
+from training.adapt import cli, config, families, nano, preset, work
+from training.worked_example.figures import Served
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("librosa")
 
-from evaluation.metrics import Sound  # noqa: E402
-from tests.training.adapt.conftest import RATE_HZ, tune  # noqa: E402
-from training.adapt import cli, report  # noqa: E402
-from training.adapt.report import Played  # noqa: E402
-from training.dataset import layouts  # noqa: E402
+from evaluation.metrics.similarity import Sound
+from tests.training.adapt.conftest import RATE_HZ, tune
+from training.adapt import cli, report
+from training.adapt.report import Played
+from training.dataset import layouts
 
 
 def sound(seed):
@@ -60,7 +60,7 @@ def test_drift_is_nought_where_the_style_changes_nothing():
 
 
 def test_clap_says_whether_other_words_are_still_followed(tmp_path):
-    from evaluation import embeddings
+    from evaluation.metrics import embeddings
     from tests.evaluation.tiny_clap import save_tiny_clap
 
     clap = embeddings.load(str(save_tiny_clap(tmp_path / "clap")))
@@ -87,8 +87,8 @@ def test_clap_says_whether_other_words_are_still_followed(tmp_path):
 
 def worn_by_the_family(models, path):
     """The files of a serving family that was asked for the preset that training left."""
+    from engine.families.musicgen.family import defaults, load
     from engine.knobs import resolve as knobs_of
-    from engine.musicgen.family import defaults, load
     from presets import load_preset, resolve
 
     preset, family = resolve(load_preset(path), "a tune"), load(1, models)

@@ -1,0 +1,1 @@
+"""What benchmarks are built from: processes, networks, swarms of clients, random models."""

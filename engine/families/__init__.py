@@ -1,0 +1,1 @@
+"""The model families, a folder each, and the table that lists them."""

@@ -1,0 +1,86 @@
+"""The parts of an AudioLDM2 repository (cvssp/audioldm2, -large, -music), from a folder in the
+published layout.
+
+The stock pipeline is not used: with transformers 5 it fails on these repositories, whose language
+model is the bare GPT2Model (huggingface/diffusers#12630). Nothing is fetched: every part is read
+with local_files_only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.families.audioldm2.ap_adapter import AdaptedUNet
+from engine.families.repository import Part, model, read_parts, scheduler_config, tokenizer
+
+
+@dataclass
+class Components:
+    """The real classes, in evaluation mode and without gradients."""
+
+    unet: AdaptedUNet
+    vae: Any  # AutoencoderKL
+    vocoder: Any  # SpeechT5HifiGan
+    clap: Any  # ClapTextModelWithProjection: the text half of the repository's ClapModel
+    t5: Any  # T5EncoderModel
+    projection: Any  # AudioLDM2ProjectionModel
+    language_model: Any  # GPT2Model
+    clap_tokenizer: Any
+    t5_tokenizer: Any
+    scheduler_config: Mapping[str, Any]
+
+    @property
+    def frames_per_latent(self) -> int:
+        """Mel frames in one latent frame, and mel bands in one latent band: 4."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, frames and bands of one window's latent: (8, 256, 16), 10.24 s."""
+        config = self.unet.unet.config
+        return (
+            config.in_channels,
+            config.sample_size,
+            self.vocoder.config.model_in_dim // self.frames_per_latent,
+        )
+
+    @property
+    def samples_per_latent(self) -> int:
+        """640: 40 ms at 16 kHz."""
+        return self.frames_per_latent * int(torch.tensor(self.vocoder.config.upsample_rates).prod())
+
+
+PARTS = (
+    Part("clap_tokenizer", "tokenizer", tokenizer("RobertaTokenizerFast")),
+    Part("t5_tokenizer", "tokenizer_2", tokenizer("T5TokenizerFast")),
+    Part("scheduler_config", "scheduler", scheduler_config("DDIMScheduler")),
+    Part("unet", "unet", model("diffusers", "AudioLDM2UNet2DConditionModel")),
+    Part("vae", "vae", model("diffusers", "AutoencoderKL")),
+    Part("vocoder", "vocoder", model("transformers", "SpeechT5HifiGan")),
+    Part("clap", "text_encoder", model("transformers", "ClapTextModelWithProjection")),
+    Part("t5", "text_encoder_2", model("transformers", "T5EncoderModel")),
+    Part("projection", "projection_model", model("diffusers", "AudioLDM2ProjectionModel")),
+    Part("language_model", "language_model", model("transformers", "GPT2Model")),
+)
+
+
+def load(
+    folder: Path,
+    *,
+    rotary: bool = False,
+    advance: Callable[[float], None] = lambda fraction: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Components:
+    """All parts in float32 on the CPU. `advance` gets the fraction of parts read.
+
+    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two
+    parts.
+    """
+    found = read_parts("AudioLDM2", PARTS, folder, advance, cancelled)
+    found["unet"] = AdaptedUNet(found["unet"], rotary).eval().requires_grad_(False)
+    return Components(**found)

@@ -1,0 +1,277 @@
+"""A region's own sound and a few words in, the same music another way out: AP-Adapter's inference
+on runners.
+
+    words, negative words -> TextConditioner -----------------------------------+
+    region -> fbank -> audio_encoder -> pooled (omega) -> audio tokens ---------+-> unet x steps -> vae_decoder
+    silence (a filter bank of zeros) -> audio_encoder -> pooled -> null audio --+                      |
+    samples <- vocoder <-------------------------------------------------------------------------------+
+
+    noise = (1 - lambda) unet(negative words, null audio) + lambda unet(words, region)
+
+Rule: this file joins the stages and knows runners only. Lengths are those of the window: 10.24 s,
+1024 mel frames, 256 latent frames. One thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from engine.audio.region import reflected
+from engine.cache import Remembered
+from engine.errors import Cancelled
+from engine.families.audioldm2 import features as F
+from engine.families.audioldm2.sampler import (
+    WindowNoise,
+    Windows,
+    build_scheduler,
+    noise_for,
+    sample,
+    scheduler_for,
+    time_embedding,
+)
+from engine.families.audioldm2.text import TextConditioner, Words, stacked
+from engine.families.repository import Progress, part_of
+from engine.knobs import Knobs
+from engine.runtimes.runner import Runner
+
+# regions that are remembered for the next take, other words, another style; 1.6 MB a window
+MOST_HEARD = 4
+OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
+
+# fractions of the job at which each part ends
+ENCODED, GENERATED, DECODED = 0.05, 0.9, 0.95
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the published configurations say, as the editor needs it."""
+
+    latent: tuple[int, int, int]  # channels, frames, bands of one window: (8, 256, 16)
+    frames_per_latent: int  # 4 mel frames
+    samples_per_latent: int  # 640
+    audio_grid: tuple[int, int]  # tokens along time and frequency: (64, 8)
+    time_width: int  # 128
+    vocoder_reach: int  # mel frames on either side that one of its samples hears
+
+    @property
+    def windows(self) -> Windows:
+        frames = self.latent[1]
+        return Windows(frames, frames // OVERLAP_SHARE)
+
+    @property
+    def mel_windows(self) -> Windows:
+        ours = self.windows
+        return Windows(ours.frames * self.frames_per_latent, ours.overlap * self.frames_per_latent)
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A term of the guided noise: words, whether the region is heard with them, and its factor."""
+
+    words: Words
+    hears: bool
+    factor: float
+
+
+class Editor:
+    """The loaded stages at work. The constructor takes finished parts."""
+
+    def __init__(
+        self,
+        runners: Mapping[str, Runner],
+        text: TextConditioner,
+        scheduler_config: Mapping[str, Any],
+        sizes: Sizes,
+    ) -> None:
+        self.sizes, self.text = sizes, text
+        self.runners, self.scheduler_config = runners, scheduler_config
+        self._listened = Remembered(MOST_HEARD)
+        self._null_audio: np.ndarray | None = None
+        self._pooled_null: dict[int, np.ndarray] = {}  # by omega
+
+    def planned_samples(self, count: int) -> int:
+        """Samples of whole windows that cover a region of `count`."""
+        latents = -(-count // self.sizes.samples_per_latent)
+        return self.sizes.windows.planned(latents) * self.sizes.samples_per_latent
+
+    def transferred(
+        self,
+        mono: np.ndarray,
+        knobs: Knobs,
+        alpha: float,
+        progress: Progress = lambda stage, fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """Mono float32 at 16 kHz in and out, the same length.
+
+        Raises Cancelled, EngineError out_of_memory.
+        """
+        progress("encoding", 0.0)
+        planned = self.planned_samples(len(mono))
+        window = reflected(np.asarray(mono, np.float32), 0, planned)
+        heard = self._listened.get(window, lambda: self._heard(window, cancelled))
+        predict = self.predictor(knobs, heard, alpha)
+        channels, _, bands = self.sizes.latent
+        noise = noise_for(knobs.seed, channels, planned // self.sizes.samples_per_latent, bands)
+        scheduler = build_scheduler(scheduler_for(knobs.steps), self.scheduler_config)
+        latent = sample(
+            predict,
+            noise,
+            self.sizes.windows,
+            scheduler,
+            knobs.steps,
+            part_of(progress, "generating", ENCODED, GENERATED),
+            cancelled,
+        )
+        advance = part_of(progress, "decoding", GENERATED, DECODED)
+        return self.spoken(self.decoded(latent, cancelled), advance, cancelled)[: len(mono)]
+
+    def heard(self, samples: np.ndarray) -> np.ndarray:
+        """AudioMAE's tokens [1, 512, 768] of one window of samples; what one window lacks is
+        mirrored, never zero.
+        """
+        frames = self.sizes.mel_windows.frames
+        whole = reflected(samples, 0, F.fbank_samples(frames))
+        fbank = F.normalised(F.fbank(whole), frames)
+        return self.runners["audio_encoder"](fbank=fbank[None])[0]
+
+    def null_audio(self) -> np.ndarray:
+        """What AudioMAE makes of a filter bank that is all zero after normalisation: [1, 512, 768].
+        Not zeros.
+        """
+        if self._null_audio is None:
+            fbank = np.zeros((1, self.sizes.mel_windows.frames, F.FBANK_BANDS), np.float32)
+            (self._null_audio,) = self.runners["audio_encoder"](fbank=fbank)
+        return self._null_audio
+
+    def decoded(
+        self, latent: np.ndarray, cancelled: Callable[[], bool] = lambda: False
+    ) -> np.ndarray:
+        """Log-mel [M, 64] of a latent [C, planned, F], decoded window by window and cross-faded."""
+        windows = []
+        for window in self.sizes.windows.cut(latent):
+            if cancelled():
+                raise Cancelled
+            windows.append(self.runners["vae_decoder"](latent=window[None])[0][0])
+        return self.sizes.mel_windows.joined(np.stack(windows))
+
+    def spoken(
+        self,
+        mel: np.ndarray,
+        advance: Callable[[float], None] = lambda fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """Samples [160 M] of a log-mel [M, 64]; chunks overlap by the vocoder's reach, so they
+        equal the whole.
+        """
+        hop = self.sizes.samples_per_latent // self.sizes.frames_per_latent
+        frames, size, chunks = len(mel), self.sizes.mel_windows.frames, []
+        for first in range(0, frames, size):
+            if cancelled():
+                raise Cancelled
+            last = min(frames, first + size)
+            begin, end = (
+                max(0, first - self.sizes.vocoder_reach),
+                min(frames, last + self.sizes.vocoder_reach),
+            )
+            (samples,) = self.runners["vocoder"](mel=mel[None, begin:end])
+            chunks.append(samples[0, (first - begin) * hop : (last - begin) * hop])
+            advance(last / frames)
+        return np.concatenate(chunks)
+
+    def _heard(self, samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:
+        """Tokens [W, 512, 768] of every window; a window's last frames hear into the next one."""
+        step, tokens = self.sizes.samples_per_latent, []
+        for first in self.sizes.windows.starts(len(samples) // step):
+            if cancelled():
+                raise Cancelled
+            window = samples[first * step :][: F.fbank_samples(self.sizes.mel_windows.frames)]
+            tokens.append(self.heard(window)[0])
+        return np.stack(tokens)
+
+    def _branches(self, knobs: Knobs, guidance: float) -> list[_Branch]:
+        """Several prompts share lambda by their weights; a term that counts nothing is not run."""
+        asked = [
+            _Branch(self.text.words(words), True, guidance * weight)
+            for words, weight in knobs.prompts
+        ]
+        avoided = (
+            [_Branch(self.text.plain_words(knobs.negative), False, 1 - guidance)]
+            if guidance != 1
+            else []
+        )
+        return [branch for branch in (*avoided, *asked) if branch.factor]
+
+    def predictor(self, knobs: Knobs, heard: np.ndarray, alpha: float) -> WindowNoise:
+        """The UNet as the sampler wants it: guided by words and by what every window heard [W, 512,
+        768].
+        """
+        branches_at = lru_cache(lambda guidance: self._branches(knobs, guidance))
+        branches_at(knobs.guidance)  # words are read before the first step
+        audio, positions = self._pooled(heard, knobs.pooling)
+        noise_levels = self.scheduler_config["num_train_timesteps"]
+
+        def predict(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
+            branches = branches_at(knobs.guidance_at(1 - (time + 1) / noise_levels))
+            words = stacked([branch.words for branch in branches])
+            factors = np.array([branch.factor for branch in branches], np.float32)[
+                :, None, None, None, None
+            ]
+            count, times = len(latent), len(branches)
+            (noise,) = self.runners["unet"](
+                latent=np.tile(latent, (times, 1, 1, 1)),
+                time_embedding=time_embedding(time, times * count, self.sizes.time_width),
+                **{name: np.repeat(values, count, axis=0) for name, values in words.items()},
+                audio=np.concatenate(
+                    [
+                        audio[part] if branch.hears else self._silent(knobs.pooling, count)
+                        for branch in branches
+                    ]
+                ),
+                audio_position=np.tile(positions, (times * count, 1)),
+                audio_scale=np.full(times * count, alpha, np.float32),
+            )
+            return (factors * noise.reshape(times, *latent.shape)).sum(axis=0)
+
+        return predict
+
+    def _silent(self, omega: int, count: int) -> np.ndarray:
+        """The null audio, pooled, so many times: [count, A, 768]."""
+        if omega not in self._pooled_null:
+            self._pooled_null[omega], _ = self._pooled(self.null_audio(), omega)
+        return np.repeat(self._pooled_null[omega], count, axis=0)
+
+    def _pooled(self, tokens: np.ndarray, omega: int) -> tuple[np.ndarray, np.ndarray]:
+        """Audio tokens [W, A, 768] and their centres in latent frames [A]."""
+        import torch
+
+        from engine.families.audioldm2.ap_adapter import pooled, pooled_positions
+
+        grid = self.sizes.audio_grid
+        found = pooled(torch.from_numpy(tokens), grid, (omega, omega)).numpy()
+        return found, pooled_positions(grid, (omega, omega), self.sizes.latent[1] / grid[0]).numpy()
+
+
+def vocoder_reach(config: Any) -> int:
+    """Mel frames on either side that a sample of a SpeechT5HifiGan hears, rounded up.
+
+    A convolution reaches (kernel - 1) / 2 * dilation cells of its own rate; a transposed one kernel
+    / rate / 2 cells of the rate before it.
+    """
+    reach, cells = 3.0, 1  # first convolution: kernel 7
+    for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+        reach += kernel / rate / 2 / cells + 1 / cells
+        cells *= rate
+        blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+        reach += (
+            max(
+                (kernel - 1) / 2 * (sum(dilations) + len(dilations)) for kernel, dilations in blocks
+            )
+            / cells
+        )
+    return int(np.ceil(reach + 3 / cells))  # last convolution: kernel 7

@@ -1,0 +1,234 @@
+"""audioldm2 as the engine wants a family: which files, which device, which adapter; what the
+manifest has to say.
+
+Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it
+can be cancelled and tells how far it is). One thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.adapters.lora import Wardrobe
+from engine.audio.region import ModelPort
+from engine.errors import EngineError
+from engine.families import repository as diffusion
+from engine.families.audioldm2 import weights
+from engine.families.audioldm2.weights import Places
+from engine.knobs import Knobs
+
+if TYPE_CHECKING:
+    from engine.families.audioldm2.components import Components
+    from engine.families.audioldm2.editor import Editor
+
+SAMPLE_RATE_HZ = 16_000
+MAX_SECONDS = 120.0
+DEFAULTS: Mapping[str, Any] = {  # the paper's for timbre transfer and accompaniment
+    "strength": 0.5,
+    "pooling": 2,
+    "guidance": 7.5,
+    "guidance_from": 0.0,
+    "guidance_to": 1.0,
+    "negative": "",
+    "steps": 50,
+    "seed": -1,
+}
+DUET = (
+    "accompaniment: this model draws the whole duet anew, your part with it; the stem is no separate accompaniment, so "
+    "mute the source where you use it"
+)
+READ_PARTS = 0.9  # of the time that loading takes; AudioMAE and the adapter are the rest
+
+
+def missing(models: Path | None = None) -> str:
+    """Why audioldm2 cannot serve, in words with the commands that mend it; empty when it can."""
+    return Places(models).trouble()
+
+
+def defaults() -> Mapping[str, Any]:
+    """Knob values where neither the client nor the preset says anything."""
+    return DEFAULTS
+
+
+def load(threads: int, models: Path | None = None) -> AudioLdm2Family:
+    """The family on its files, which `warm_up` reads. EngineError not_ready, missing_weights."""
+    Places(models).check(brings_adapter=True)
+    return AudioLdm2Family(Places(models), threads)
+
+
+class AudioLdm2Family:
+    """AudioLDM2, AudioMAE and one AP-Adapter at a time."""
+
+    runtime = "torch"
+
+    def __init__(self, places: Places, threads: int) -> None:
+        self.places, self.threads = places, threads
+        self.device = diffusion.device()
+        self._base = places.base()
+        self._editor: Editor | None = None
+        self._components: Components | None = None
+        self._adapter: Path | None = None  # the one that is in the UNet
+        self._wardrobe: Wardrobe | None = None  # learned styles, in the UNet too
+        self._words: tuple[Mapping[str, Any], ...] = ()  # learned words, as rows of a preset
+        self._weight = 1.0
+
+    def files(self) -> dict[str, Path]:
+        """The files that decide what the stem sounds like."""
+        parts = {weights.AUDIOMAE: self.places.audiomae(), "adapter": self._adapter}
+        styles = self._wardrobe.files() if self._wardrobe else {}
+        words = {f"words {Path(row['path']).name}": Path(row["path"]) for row in self._words}
+        found = {name: path for name, path in parts.items() if path}
+        return {**diffusion.files_of(self._base), **found, **styles, **words}
+
+    def warm_up(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    ) -> None:
+        """Read every part, once. Raises Cancelled between two of them; EngineError missing_weights."""
+        if self._editor is not None:
+            return
+        import torch
+
+        from engine.families.audioldm2 import audiomae, components
+
+        progress("loading", -1.0)
+        torch.set_num_threads(self.threads)
+        found = components.load(self._base, cancelled=cancelled)
+        self._editor = _editor(found, audiomae.read(self.places.audiomae()), self.device)
+        self._components, self._wardrobe = found, Wardrobe(found.unet.unet)
+
+    @property
+    def editor(self) -> Editor:
+        """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
+        return self._editor
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+        """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes
+        for the manifest.
+
+        EngineError missing_weights, bad_preset.
+        """
+        from engine.families.audioldm2.sampler import scheduler_for
+
+        heard, learned = _sorted(preset.get("adapters") or ())
+        path, self._weight = _adapter_of(heard)
+        path = path or self.places.adapter()
+        if path is None:
+            self.places.check()
+        if path != self._adapter:
+            self._take(path)
+        notes = [
+            f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
+        ]
+        notes += self._wardrobe.wear(learned)
+        self._learn(preset.get("soft_prompt"))
+        notes += [DUET] if preset.get("task") == "accompaniment" else []
+        cut = [
+            text
+            for text, _ in (*knobs.prompts, (knobs.negative, 1.0))
+            if self._editor.text.is_cut(text)
+        ]
+        return notes + [f"text: only the beginning of {text!r:.60} was read" for text in cut]
+
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ModelPort:
+        """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of
+        real context.
+        """
+        editor, alpha = self._editor, knobs.strength * self._weight
+        return ModelPort(
+            SAMPLE_RATE_HZ,
+            run=lambda mono: editor.transferred(mono, knobs, alpha, progress, cancelled),
+            window_samples=editor.planned_samples,
+            max_seconds=MAX_SECONDS,
+        )
+
+    def close(self) -> None:
+        """Give the memory back, the graphics card's too."""
+        self._editor = self._components = self._adapter = self._wardrobe = None
+        diffusion.free(self.device)
+
+    def _learn(self, given: Any) -> None:
+        """A preset's learned words, or a blend's several."""
+        from engine.adapters.soft_prompts import mixed, read_words
+
+        rows = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given else ()
+        if rows != self._words:
+            text = self._editor.text
+            parts = [
+                (read_words(Path(row["path"]), text.width), float(row.get("weight", 1.0)))
+                for row in rows
+            ]
+            text.learn(mixed(parts))
+            self._words = rows
+
+    def _take(self, path: Path) -> None:
+        from safetensors import SafetensorError
+
+        from engine.families.audioldm2.ap_adapter import read_adapter
+
+        self._adapter = None
+        try:
+            self._components.unet.load_adapter(*read_adapter(path))
+        except (OSError, SafetensorError, ValueError) as error:
+            raise EngineError(
+                "bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}"
+            ) from error
+        self._adapter = path
+
+
+def _sorted(rows: Any) -> tuple[list[Any], list[Any]]:
+    """A preset's rows: AP-Adapters, and what is learned on the UNet."""
+    from engine.families.audioldm2.ap_adapter import is_adapter
+
+    kinds: tuple[list[Any], list[Any]] = ([], [])
+    for row in rows:
+        kinds[not is_adapter(Path(row["path"]))].append(row)
+    return kinds
+
+
+def _adapter_of(rows: Any) -> tuple[Path | None, float]:
+    """The one adapter that a preset's rows name, and its weight; blended presets may name it
+    several times.
+    """
+    paths = {row["path"] for row in rows}
+    if len(paths) > 1:
+        message = f"audioldm2 takes one AP-Adapter at a time, the preset brings {len(paths)}; blend the words instead"
+        raise EngineError("bad_preset", message)
+    return (
+        (Path(paths.pop()), sum(row.get("weight", 1.0) for row in rows)) if paths else (None, 1.0)
+    )
+
+
+def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
+    """The editor on torch runners. The UNet runs in half precision where there is a graphics card,
+    as the reference's does; all else stays in float32.
+    """
+    import torch
+
+    from engine.families.audioldm2 import graphs
+    from engine.families.audioldm2.editor import Editor, Sizes, vocoder_reach
+    from engine.families.audioldm2.learned import LearnedText
+
+    dtypes = {"unet": torch.float16} if device.startswith("cuda") else {}
+    sizes = Sizes(
+        latent=components.latent_shape,
+        frames_per_latent=components.frames_per_latent,
+        samples_per_latent=components.samples_per_latent,
+        audio_grid=audio_encoder.grid,
+        time_width=components.unet.unet.config.block_out_channels[0],
+        vocoder_reach=vocoder_reach(components.vocoder.config),
+    )
+    if sizes.mel_windows.frames != audio_encoder.frames:
+        expected, found = sizes.mel_windows.frames, audio_encoder.frames
+        message = f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; fetch the files that belong together"
+        raise EngineError("missing_weights", message)
+    runners = graphs.runners(graphs.modules(components, audio_encoder), device, dtypes)
+    text = LearnedText(
+        runners, components.clap_tokenizer, components.t5_tokenizer, components.t5.config.d_model
+    )
+    return Editor(runners, text, components.scheduler_config, sizes)

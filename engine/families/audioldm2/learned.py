@@ -1,0 +1,128 @@
+"""AudioLDM2's text condition with learned words at T5's input: with gradients to train, without to
+play.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from engine.families.audioldm2.text import GENERATED_TOKENS, TextConditioner, Words
+
+if TYPE_CHECKING:
+    from engine.adapters.soft_prompts import LearnedWords
+    from engine.families.audioldm2.components import Components
+
+MOST_WORDS = 16  # learned ones whose texts are remembered
+
+
+def states(
+    components: Components, text: str, words: LearnedWords | None = None
+) -> tuple[Tensor, Tensor]:
+    """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the
+    placeholder.
+    """
+    device = components.t5.device
+    tokenizer, said = components.clap_tokenizer, words.without_placeholder(text) if words else text
+    clap_ids = tokenizer(
+        [said], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+    )
+    clap = components.clap(**{name: ids.to(device) for name, ids in clap_ids.items()}).text_embeds
+    embedding = components.t5.get_input_embeddings()
+    end = components.t5_tokenizer.eos_token_id
+    if words is None:
+        embedded = embedding(torch.tensor([[*token_ids(components, text), end]], device=device))
+    else:
+        embedded = words.embedded(text, lambda part: token_ids(components, part), end, embedding)
+    mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
+    tokens = components.t5(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+    heard = components.projection(
+        functional.normalize(clap, dim=-1)[:, None],
+        tokens,
+        attention_mask=mask[:, :1],
+        attention_mask_1=mask,
+    )
+    sequence, sequence_mask = heard.hidden_states, heard.attention_mask
+    for _ in range(GENERATED_TOKENS):
+        said = components.language_model(
+            inputs_embeds=sequence, attention_mask=sequence_mask, use_cache=False
+        )
+        sequence = torch.cat([sequence, said.last_hidden_state[:, -1:]], dim=1)
+        sequence_mask = torch.cat([sequence_mask, sequence_mask[:, :1]], dim=1)
+    return sequence[0, -GENERATED_TOKENS:], tokens[0]
+
+
+def token_ids(components: Components, text: str) -> list[int]:
+    """T5's, cut where the tokenizer ends, without the sign of the end."""
+    return _bare_ids(components.t5_tokenizer, text)
+
+
+def _bare_ids(tokenizer: Any, text: str) -> list[int]:
+    return (
+        tokenizer(text, truncation=True, max_length=tokenizer.model_max_length)["input_ids"][:-1]
+        if text
+        else []
+    )
+
+
+class LearnedText(TextConditioner):
+    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without.
+    One thread.
+
+    `width`: of T5's embeddings, 1024.
+    """
+
+    def __init__(self, runners: Any, clap_tokenizer: Any, t5_tokenizer: Any, width: int) -> None:
+        super().__init__(runners, clap_tokenizer, t5_tokenizer)
+        self._plain = TextConditioner(runners, clap_tokenizer, t5_tokenizer)
+        self.width, self._t5_tokenizer = width, t5_tokenizer
+        self._learned: LearnedWords | None = None
+        self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
+
+    def learn(self, learned: LearnedWords | None) -> None:
+        """From now on; what was read with others waits for their return."""
+        self._learned = learned
+        key = (
+            (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes())
+            if learned
+            else ()
+        )
+        self._cache = self._caches.setdefault(key, OrderedDict())
+        self._caches.move_to_end(key)
+        while len(self._caches) > MOST_WORDS:
+            self._caches.popitem(last=False)
+
+    def plain_words(self, text: str) -> Words:
+        return self._plain.words(text)
+
+    def _encoded(self, text: str) -> Words:
+        if self._learned is None or not text:
+            return self._plain.words(text)
+        tokenizer = self._t5_tokenizer
+        embedded = self._learned.embedded(
+            text,
+            lambda part: _bare_ids(tokenizer, part),
+            tokenizer.eos_token_id,
+            _Embedding(self._embedded),
+        )
+        return self._read(self._learned.without_placeholder(text), embedded.detach().numpy())
+
+
+class _Embedding:
+    """A runner in the place of a torch embedding, as learned words ask it: tokens [L] -> vectors
+    [L, width].
+    """
+
+    weight = torch.zeros(0)  # says the type and the place
+
+    def __init__(self, embedded: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._embedded = embedded
+
+    def __call__(self, input_ids: Tensor) -> Tensor:
+        return torch.from_numpy(self._embedded(input_ids[None].numpy())[0])

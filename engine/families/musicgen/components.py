@@ -1,0 +1,191 @@
+"""The parts of a MusicGen checkpoint, from a folder in transformers' layout. Nothing is fetched.
+
+The composite's `generate` is not used: it takes no negative words, no mixture of prompts and no
+generator of random numbers, cannot be cancelled by itself, and hears nothing beyond 30 s. The
+modules are transformers'; the tests compare what is said token by token.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.errors import Cancelled, EngineError
+from engine.families.musicgen.conditions import Condition, melody_of, text_states, tokenized
+from engine.families.musicgen.delay import delays_of
+from engine.families.musicgen.soft_prompt import SoftPrompt
+from engine.families.musicgen.speaker import Decoder
+from engine.families.musicgen.weights import MELODY, kind_of
+
+
+@dataclass
+class Components:
+    """MusicgenForConditionalGeneration or MusicgenMelodyForConditionalGeneration, and its words'
+    tokenizer.
+    """
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def hears_melody(self) -> bool:
+        return self.model.config.model_type == MELODY
+
+    @property
+    def rate_hz(self) -> int:
+        """32000."""
+        return self.model.config.audio_encoder.sampling_rate
+
+    @property
+    def hop(self) -> int:
+        """Samples of one frame of codes: 640, 20 ms."""
+        return math.prod(self.model.config.audio_encoder.upsampling_ratios)
+
+    @property
+    def frames_per_second(self) -> int:
+        """50."""
+        return self.rate_hz // self.hop
+
+    @property
+    def channels(self) -> int:
+        return self.model.config.decoder.audio_channels
+
+    @property
+    def delays(self) -> np.ndarray:
+        """Of each codebook, in steps [K]."""
+        return delays_of(self.model.config.decoder.num_codebooks, self.channels)
+
+    @property
+    def padding(self) -> int:
+        """The token that starts a sequence and stands where a codebook has nothing to say: 2048."""
+        return self.model.config.decoder.pad_token_id
+
+    @property
+    def text_width(self) -> int:
+        """768."""
+        return self.model.config.text_encoder.d_model
+
+    @property
+    def width(self) -> int:
+        """Of what the decoder hears: 1024 in -small."""
+        return self.model.config.decoder.hidden_size
+
+    @torch.inference_mode()
+    def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
+        """States [L, H] of one text, learned words before it."""
+        ids = tokenized(self.tokenizer, [words])
+        tensors = [
+            torch.tensor(ids[name], device=self.model.device)
+            for name in ("input_ids", "attention_mask")
+        ]
+        states, _ = text_states(self.model, *tensors, prompt)
+        return states[0].cpu().numpy()
+
+    @torch.inference_mode()
+    def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+        """States [B, 235, H] of a chroma [any, 12] for each row."""
+        rows = melody_of(self.model, heard).to(self.model.device)
+        return self.model.audio_enc_to_dec_proj(rows).cpu().numpy()
+
+    def speaker(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
+        """`factors` [B] of the rows of a condition, `heard(first_frame)` the condition of a window."""
+        return Decoder(self.model.decoder, factors, heard)
+
+    @torch.inference_mode()
+    def encoded(self, samples: np.ndarray) -> np.ndarray:
+        """Codes int64 [K, frames] of samples [n, channels]; each channel alone, as the stereo
+        models were trained.
+        """
+        codec, columns = (
+            self.model.audio_encoder,
+            torch.from_numpy(np.ascontiguousarray(samples.T, np.float32)),
+        )
+        spoken = [
+            codec.encode(column[None, None].to(codec.device)).audio_codes[0, 0]
+            for column in columns
+        ]
+        return _interleaved(spoken).cpu().numpy()
+
+    @torch.inference_mode()
+    def decoded(self, codes: np.ndarray) -> np.ndarray:
+        """Samples float32 [hop * frames, channels] of codes [K, frames]."""
+        codec = self.model.audio_encoder
+        tokens = torch.from_numpy(np.ascontiguousarray(codes)).to(codec.device)[None, None]
+        sides = [tokens[:, :, side :: self.channels] for side in range(self.channels)]
+        sounds = [
+            codec.decode(side, [None]).audio_values[0, 0].float().cpu().numpy() for side in sides
+        ]
+        return np.stack(sounds, axis=1)[: self.hop * codes.shape[1]]
+
+
+def _interleaved(sides: list[Tensor]) -> Tensor:
+    """Codebooks [K, T] of each channel's [K / channels, T]: left, right, left, right."""
+    return torch.stack(sides, dim=1).flatten(0, 1)
+
+
+def load(
+    folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lambda: False
+) -> Components:
+    """A checkpoint on a device: the language model in half precision on a graphics card, all else
+    in float32.
+
+    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled before and
+    after reading.
+    """
+    import transformers
+    from safetensors import SafetensorError
+
+    names = {
+        True: "MusicgenMelodyForConditionalGeneration",
+        False: "MusicgenForConditionalGeneration",
+    }
+    kind = getattr(transformers, names[kind_of(folder) == MELODY])
+    _check(cancelled)
+    try:
+        with _quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model, info = kind.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            )
+        # the library would fill them with random numbers
+        if missing := sorted(info["missing_keys"]):
+            raise ValueError(f"{len(missing)} tensors are not in the files, {missing[0]} for one")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        message = f"expected a MusicGen checkpoint in {folder}: {error}; fetch it again"
+        raise EngineError("missing_weights", message) from error
+    _check(cancelled)
+    model.eval().requires_grad_(False).to(device)
+    if device.startswith("cuda"):
+        model.decoder.half()
+    return Components(model, tokenizer)
+
+
+def _check(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bars, and its warning that 2048 is not below 2048 (the padding has its
+    own row).
+    """
+    from transformers.utils import logging
+
+    before, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if had_bar:
+            logging.enable_progress_bar()

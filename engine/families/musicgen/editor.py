@@ -1,0 +1,176 @@
+"""A scene and a few words in, new music for the region out: the three tasks of MusicGen.
+
+    generate        words ------------------------------------> codes -> EnCodec -> the region
+    accompaniment   words, the region's melody (chroma) ------> codes -> EnCodec -> the region
+    continue        words, what lies before the region -------> codes -> EnCodec -> its own beginning cut off
+                    where the file has nothing before it, the region's first third is continued, and kept as it is
+
+Rule: lengths are counted in frames of codes (640 samples, 20 ms) from the first frame that is said.
+One thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.audio.scene import Scene
+from engine.errors import Cancelled
+from engine.families.musicgen.chroma import HOP_SAMPLES, chroma
+from engine.families.musicgen.components import Components
+from engine.families.musicgen.conditions import Conditioner, branches_of
+from engine.families.musicgen.sampler import Span, Speaker, Taste, sampled
+from engine.families.musicgen.soft_prompt import SoftPrompt
+from engine.knobs import Knobs
+
+WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window
+PROMPT_SECONDS, LEAST_PROMPT_SECONDS = 10.0, 1.0  # of audio that is continued
+SEAM_SECONDS = 0.05
+OVERLAP_SECONDS = 1.0  # of two chunks that EnCodec decodes; its memory of the past is shorter
+
+ENCODED, GENERATED, DECODED = 0.02, 0.9, 0.95  # fractions of the job at which each part ends
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """In frames of codes."""
+
+    span: Span
+    prompt: int
+    least_prompt: int
+    seam: int  # in samples
+    overlap: int
+
+    @classmethod
+    def of(cls, parts: Components) -> Lengths:
+        """As the model was trained: 1500 and 600, 500 and 50."""
+        per_second = parts.frames_per_second
+        span = Span(round(WINDOW_SECONDS * per_second), round(KEPT_SECONDS * per_second))
+        prompts = (round(PROMPT_SECONDS * per_second), round(LEAST_PROMPT_SECONDS * per_second))
+        return cls(
+            span, *prompts, round(SEAM_SECONDS * parts.rate_hz), round(OVERLAP_SECONDS * per_second)
+        )
+
+
+class Editor:
+    """MusicGen on a scene. `lengths` None: as the model was trained."""
+
+    def __init__(self, parts: Components, lengths: Lengths | None = None) -> None:
+        self.parts, self.lengths = parts, lengths or Lengths.of(parts)
+
+    def made(
+        self,
+        scene: Scene,
+        task: str,
+        knobs: Knobs,
+        soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
+        progress: Progress = lambda stage, fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """Samples [n, channels] for the region. Raises Cancelled, EngineError out_of_memory."""
+        progress("encoding", 0.0)
+        heard, kept = self._prompt(scene) if task == "continue" else (scene.region[:0], 0)
+        prompt = self._encoded(heard)
+        wanted = len(scene.region) - kept
+        melody = scene.region.mean(axis=1) if task == "accompaniment" else None
+        codes = sampled(
+            self._speaker(knobs, soft_prompts, melody, prompt.shape[1]),
+            prompt,
+            -(-wanted // self.parts.hop),
+            self.parts.delays,
+            self.parts.padding,
+            self.lengths.span,
+            Taste(knobs.temperature, knobs.top_k),
+            knobs.seed,
+            _part(progress, "generating", ENCODED, GENERATED),
+            cancelled,
+        )
+        sound = self.decoded(codes, _part(progress, "decoding", GENERATED, DECODED), cancelled)
+        new = sound[self.parts.hop * prompt.shape[1] :][:wanted]
+        if task != "continue":
+            return new
+        return np.concatenate([scene.region[:kept], self._seamed(new, scene.region[kept:])])
+
+    def decoded(
+        self,
+        codes: np.ndarray,
+        advance: Callable[[float], None] = lambda fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """Samples [hop * T, channels] of codes [K, T]: a window at a time, cross-faded where two
+        overlap.
+        """
+        hop, overlap, total = self.parts.hop, self.lengths.overlap, codes.shape[1]
+        sound = np.zeros((hop * total, self.parts.channels), np.float32)
+        for first in range(0, max(1, total - overlap), self.lengths.span.window - overlap):
+            if cancelled():
+                raise Cancelled
+            chunk = self.parts.decoded(codes[:, first : first + self.lengths.span.window])
+            if first:
+                rise = ((np.arange(hop * overlap) + 0.5) / (hop * overlap)).astype(np.float32)[
+                    :, None
+                ]
+                before = sound[hop * first :][: len(rise)]
+                chunk[: len(rise)] = rise * chunk[: len(rise)] + (1 - rise) * before
+            sound[hop * first :][: len(chunk)] = chunk
+            advance(min(1.0, (first + self.lengths.span.window) / total))
+        return sound
+
+    def _prompt(self, scene: Scene) -> tuple[np.ndarray, int]:
+        """Samples to go on from, in whole frames, and how many of the region stay as they are."""
+        hop, lengths = self.parts.hop, self.lengths
+        before = min(len(scene.before) // hop, lengths.prompt)
+        if before >= lengths.least_prompt:
+            return scene.before[len(scene.before) - before * hop :], 0
+        kept = min(len(scene.region) // 3 // hop, lengths.prompt) * hop
+        return scene.region[:kept], kept
+
+    def _encoded(self, samples: np.ndarray) -> np.ndarray:
+        """Codes [K, T] of samples in whole frames; none of none."""
+        if not len(samples):
+            return np.zeros((len(self.parts.delays), 0), np.int64)
+        return self.parts.encoded(samples)
+
+    def _speaker(
+        self,
+        knobs: Knobs,
+        soft_prompts: Sequence[tuple[SoftPrompt, float]],
+        melody: np.ndarray | None,
+        prompt: int,
+    ) -> Speaker:
+        """The decoder under these words; a melody model hears in each window the melody of that
+        window.
+        """
+        parts = self.parts
+        conditioner = Conditioner(
+            parts, branches_of(knobs.prompts, knobs.negative, knobs.guidance, soft_prompts)
+        )
+        heard = None if melody is None else chroma(melody, parts.rate_hz)
+
+        def of_window(first: int):
+            if heard is None:
+                return conditioner.heard()
+            passed = max(0, first - prompt) * parts.hop // HOP_SAMPLES
+            return conditioner.heard(heard[min(passed, len(heard) - 1) :])
+
+        return parts.speaker(conditioner.factors, of_window)
+
+    def _seamed(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+        """The continuation, faded in over what was there: EnCodec's version of the prompt ended a
+        little elsewhere.
+        """
+        count = min(self.lengths.seam, len(new))
+        rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(1, count))).astype(
+            np.float32
+        )[:, None]
+        return np.concatenate([rise * new[:count] + (1 - rise) * old[:count], new[count:]])
+
+
+def _part(progress: Progress, stage: str, begin: float, end: float) -> Callable[[float], None]:
+    """A part of the job's fraction for one stage."""
+    progress(stage, begin)
+    return lambda done: progress(stage, begin + (end - begin) * done)

@@ -1,0 +1,222 @@
+"""musicgen as the engine wants a family: which checkpoint, which style on it; what the manifest has
+to say.
+
+An accompaniment wants a checkpoint of the melody kind, words and continuations are better off with
+a plain one. One is in memory at a time; where a job needs another it is read then, with progress.
+One thread at a time.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.audio.scene import ScenePort
+from engine.families.musicgen import weights
+from engine.families.musicgen.weights import MELODY, TEXT, Places
+from engine.knobs import Knobs
+
+if TYPE_CHECKING:
+    from engine.adapters import Rack, Style
+    from engine.families.musicgen.editor import Editor
+    from engine.families.musicgen.soft_prompt import SoftPrompt
+
+MAX_SECONDS = 300.0
+CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
+DEFAULTS: Mapping[str, Any] = {  # the reference's, said aloud: transformers' own top_k would be 50
+    "guidance": 3.0,
+    "negative": "",
+    "seed": -1,
+    "temperature": 1.0,
+    "top_k": 250,
+}
+# what does it, best first
+KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}
+
+
+def missing(models: Path | None = None) -> str:
+    """Why musicgen cannot serve, in words with the command that mends it; empty when it can."""
+    return Places(models).trouble()
+
+
+def defaults() -> Mapping[str, Any]:
+    """Knob values where neither the client nor the preset says anything."""
+    return DEFAULTS
+
+
+def load(threads: int, models: Path | None = None) -> MusicGenFamily:
+    """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError
+    not_ready, missing_weights.
+    """
+    Places(models).check()
+    return MusicGenFamily(Places(models), threads)
+
+
+class MusicGenFamily:
+    """One checkpoint, and the styles that are on it."""
+
+    runtime = "torch"
+
+    def __init__(self, places: Places, threads: int) -> None:
+        self.places, self.threads = places, threads
+        self.device = _device()
+        self._folder: Path | None = None  # of what is in memory
+        self._editor: Editor | None = None
+        self._rack: Rack | None = None
+        self._styles: dict[tuple[str, str], Style] = {}  # of the last job, by file and hash
+        self._wanted, self._task = places.needed((TEXT, MELODY)), "generate"
+        self._rows: tuple[Mapping[str, Any], ...] = ()
+        self._prompt_rows: tuple[Mapping[str, Any], ...] = ()
+
+    def files(self) -> dict[str, Path]:
+        """The files that decide what the stem sounds like."""
+        styles = [Path(row["path"]) for row in (*self._rows, *self._prompt_rows)]
+        # peft calls every file the same
+        named = {f"{path.parent.name}/{path.name}": path for path in styles}
+        return {**weights.files_of(self._wanted), **named}
+
+    def warm_up(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    ) -> None:
+        """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
+        if self._editor is None:
+            self._take(self.places.needed((TEXT, MELODY)), cancelled, progress)
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+        """Choose the checkpoint for the preset's task and styles; notes for the manifest.
+
+        EngineError missing_weights, bad_preset.
+        """
+        self._task = preset.get("task", "generate")
+        self._rows = tuple(preset.get("adapters") or ())
+        self._prompt_rows = _rows(preset.get("soft_prompt"))
+        bases = self._bases()
+        self._wanted = self._chosen(KINDS[self._task], bases)
+        own = self._wanted.parent == self.places.folder
+        notes = [f"model: {self._wanted.name if own else self._wanted}"]
+        notes += [
+            f"adapters: trained on {base}, played on {self._wanted.name}"
+            for base in bases
+            if self.places.named(base) != self._wanted
+        ]
+        return notes + [
+            f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)
+        ]
+
+    def port(
+        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+    ) -> ScenePort:
+        """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint
+        is.
+        """
+        self._take(self._wanted, cancelled, progress)
+        editor, task = self._editor, self._task
+        self._wear()
+        prompts = self._soft_prompts(editor.parts.text_width)
+        return ScenePort(
+            editor.parts.rate_hz,
+            editor.parts.channels,
+            run=lambda scene: editor.made(
+                scene, task, knobs, prompts, progress=progress, cancelled=cancelled
+            ),
+            context_seconds=CONTEXT_SECONDS if task == "continue" else 0.0,
+            max_seconds=MAX_SECONDS,
+        )
+
+    def close(self) -> None:
+        """Give the memory back, the graphics card's too."""
+        self._editor = self._rack = self._folder = None
+        self._styles = {}
+        gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _bases(self) -> list[str]:
+        """The checkpoints that the preset's LoRAs say they were trained on."""
+        if not self._rows:
+            return []
+        from engine.families.musicgen.lora import base_of
+
+        return list(dict.fromkeys(filter(None, (base_of(Path(row["path"])) for row in self._rows))))
+
+    def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
+        """The first of these that is there; else the best checkpoint."""
+        found = (
+            path
+            for path in map(self.places.named, bases)
+            if path and weights.kind_of(path) in kinds
+        )
+        return next(found, None) or self.places.needed(kinds)
+
+    def _cut(self, knobs: Knobs) -> list[str]:
+        """Texts that are longer than T5 reads."""
+        from engine.families.musicgen.conditions import is_cut
+
+        texts = [words for words, _ in knobs.prompts] + [knobs.negative]
+        return [words for words in texts if is_cut(self._editor.parts.tokenizer, words)]
+
+    def _take(
+        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
+    ) -> None:
+        """Read a checkpoint in place of the one that is in memory, if it is another."""
+        if folder == self._folder:
+            return
+        import torch
+
+        from engine.adapters import Rack
+        from engine.families.musicgen import components
+        from engine.families.musicgen.editor import Editor
+
+        progress("loading", -1.0)
+        self.close()
+        torch.set_num_threads(self.threads)
+        parts = components.load(folder, self.device, cancelled)
+        self._editor, self._rack, self._folder = Editor(parts), Rack(parts.model), folder
+
+    def _wear(self) -> None:
+        """Exactly the preset's LoRAs, with their weights. EngineError bad_preset."""
+        from engine.families.musicgen.lora import read_lora
+
+        model = self._editor.parts.model
+        keys = [(row["path"], row.get("sha256", "")) for row in self._rows]
+        self._styles = {
+            key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys
+        }
+        shares = [float(row.get("weight", 1.0)) for row in self._rows]
+        self._rack.wear(
+            [
+                (" ".join(key), self._styles[key], share)
+                for key, share in zip(keys, shares, strict=True)
+            ]
+        )
+        model.requires_grad_(False)  # peft opens what it puts on
+
+    def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
+        from engine.families.musicgen.soft_prompt import read_soft_prompt
+
+        return [
+            (
+                read_soft_prompt(Path(row["path"]), width).to(self.device),
+                float(row.get("weight", 1.0)),
+            )
+            for row in self._prompt_rows
+        ]
+
+
+def _rows(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """A preset's soft prompt, or a blend's several."""
+    if not given:
+        return ()
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,141 @@
+"""What the language model says, step by step, over as many frames as are asked.
+
+    frames   |ppppp|-------------------------|            p: a prompt that is continued
+    windows  |=============|                              30 s, as long as the model was trained
+                    |cccccc|======|                       the last 12 s are the prompt of the next 18 s
+                           |cccccc|======|
+
+In a window every codebook is late by its delay, and each step costs one call with the keys and
+values of all earlier steps in memory. Knows codes and predictions, nothing of words or sound. numpy
+draws, so a seed means the same on every device; a longer region begins as a shorter one does, but
+for the last frames, where the shorter falls silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from engine.errors import Cancelled
+from engine.families.musicgen.delay import delayed, undelayed
+
+
+class Speaker(Protocol):
+    """A language model with its memory: steps in, the prediction of the next step [K, V] out."""
+
+    def begin(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
+        """Forget all, and hear the first steps [K, S] of a window that begins at a frame of the
+        whole.
+        """
+
+    def follow(self, step: np.ndarray) -> np.ndarray:
+        """One more step [K]."""
+
+
+@dataclass(frozen=True)
+class Taste:
+    """How a prediction becomes a token. `temperature` 0 or `top_k` 1: always the likeliest."""
+
+    temperature: float = 1.0
+    top_k: int = 250
+
+
+@dataclass(frozen=True)
+class Span:
+    """Lengths in frames: of a window, and of its beginning that is heard from the one before."""
+
+    window: int
+    kept: int
+
+
+def sampled(
+    speaker: Speaker,
+    prompt: np.ndarray,
+    frames: int,
+    delays: np.ndarray,
+    padding: int,
+    span: Span,
+    taste: Taste,
+    seed: int,
+    advance: Callable[[float], None] = lambda fraction: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> np.ndarray:
+    """Codes int64 [K, P + frames] that begin with a prompt [K, P]; P may be 0, and is less than a
+    window.
+
+    `advance` gets the fraction done, `cancelled` is asked before every step. Raises Cancelled.
+    """
+    assert prompt.shape[1] < span.window, (
+        f"a prompt of {prompt.shape[1]} frames leaves no room in {span.window}"
+    )
+    random, codes, total = (
+        np.random.default_rng(seed),
+        np.asarray(prompt, np.int64),
+        prompt.shape[1] + frames,
+    )
+    while codes.shape[1] < total:
+        first = max(0, codes.shape[1] - span.kept) if codes.shape[1] >= span.window else 0
+        said = _Window(codes[:, first:], min(span.window, total - first), delays, padding)
+        done = codes.shape[1] - prompt.shape[1]
+        for step in said.steps_to_say():
+            if cancelled():
+                raise Cancelled
+            predicted = (
+                speaker.follow(said.said(step))
+                if said.begun
+                else speaker.begin(first, said.heard(step))
+            )
+            said.say(step, drawn(predicted, taste, random))
+            advance(min(1.0, (done + step - said.known + 1) / frames))
+        codes = np.concatenate([codes[:, :first], said.codes()], axis=1)
+    return codes
+
+
+def drawn(logits: np.ndarray, taste: Taste, random: np.random.Generator) -> np.ndarray:
+    """A token of each codebook [K] from its prediction [K, V]: among the `top_k` likeliest, by one
+    number each.
+    """
+    number = random.random(len(logits))
+    if not taste.temperature:
+        return logits.argmax(axis=1)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, : taste.top_k]
+    likeliest = np.take_along_axis(logits, order, axis=1).astype(np.float64) / taste.temperature
+    shares = np.cumsum(np.exp(likeliest - likeliest[:, :1]), axis=1)
+    chosen = (shares < (number * shares[:, -1])[:, None]).sum(axis=1)
+    return np.take_along_axis(order, chosen[:, None], axis=1)[:, 0]
+
+
+class _Window:
+    """One window in delayed steps: which are known, which must be said."""
+
+    def __init__(self, known: np.ndarray, frames: int, delays: np.ndarray, padding: int) -> None:
+        self.known, self.begun = known.shape[1], False
+        self._delays, self._frames = delays, frames
+        unknown = np.full((len(delays), frames - self.known), -1, np.int64)
+        self._pattern = delayed(np.concatenate([known, unknown], axis=1), delays, padding)
+        self._steps = self._pattern.copy()
+        self._start = np.full((len(delays), 1), padding, np.int64)
+
+    def steps_to_say(self) -> range:
+        """From the first that is not wholly known to the last."""
+        return range(self.known, self._steps.shape[1])
+
+    def heard(self, step: int) -> np.ndarray:
+        """The start token and all steps before this one [K, step + 1]."""
+        self.begun = True
+        return np.concatenate([self._start, self._steps[:, :step]], axis=1)
+
+    def said(self, step: int) -> np.ndarray:
+        """The step before this one [K]."""
+        return self._steps[:, step - 1]
+
+    def say(self, step: int, tokens: np.ndarray) -> None:
+        """Where the step is known already, it stays."""
+        asked = self._pattern[:, step] < 0
+        self._steps[asked, step] = tokens[asked]
+
+    def codes(self) -> np.ndarray:
+        return undelayed(self._steps, self._delays)

@@ -1,0 +1,285 @@
+"""Which model families are there, and of which stages is each made?
+
+A stage is one graph: named inputs and outputs with their types and axes. The table of a family's
+stages is the only description of its graphs: export writes them from it, a runtime checks them
+against it when it loads them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.audio.region import ModelPort
+from engine.audio.scene import ScenePort
+from engine.errors import EngineError
+from export.manifest import FOLDER as EXPORTS
+from export.manifest import passed_over
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float], None]  # stage name, fraction done of the whole job (-1: unknown)
+Cancelled = Callable[[], bool]  # asked between steps
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a stage. In `axes` a letter is a dynamic axis, a number a fixed one."""
+
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str = "float32"
+
+    @property
+    def dynamic(self) -> dict[int, str]:
+        """Axis number -> letter, as torch.onnx.export wants it."""
+        return {index: axis for index, axis in enumerate(self.axes) if isinstance(axis, str)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One graph of a family; its file is `<name>.onnx`."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(port.name for port in self.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(port.name for port in self.outputs)
+
+    @property
+    def dynamic_axes(self) -> dict[str, dict[int, str]]:
+        """Port name -> {axis number: letter}."""
+        return {port.name: port.dynamic for port in (*self.inputs, *self.outputs)}
+
+
+class LoadedFamily(Protocol):
+    """What a family can do once its weights are there."""
+
+    runtime: str  # what computes, for the manifest
+    device: str
+
+    def files(self) -> Mapping[str, Path]: ...
+
+    def warm_up(self, cancelled: Cancelled, progress: Progress) -> None:
+        """Read all that serving needs.
+
+        Tells progress `loading` only while there is something to read.
+        """
+
+    def prepare(self, preset: Mapping[str, Any], knobs: Any) -> list[str]:
+        """Take what the preset brings; notes for the manifest. EngineError bad_preset,
+        missing_weights.
+        """
+
+    def port(
+        self, knobs: Any, progress: Progress, cancelled: Cancelled
+    ) -> ModelPort | ScenePort: ...
+
+    def close(self) -> None:
+        """Give memory back that does not go with the object by itself, such as a graphics card's."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row of the menu; nothing is loaded by having it."""
+
+    name: str
+    title: str
+    licence: str
+    tasks: tuple[str, ...]
+    max_seconds: float
+    # `.stages` has STAGES; `.family` has defaults(), missing(models) and load(threads, models)
+    module: str
+    takes: tuple[str, ...] = ()  # of a preset's tensors: "adapters", "soft_prompt"
+    # `.exporting` has plan(models, region, advance), load(threads, models) or None, weight_files
+    exports: bool = False
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the licence must be shown because it forbids what people commonly do."""
+        return any(word in self.licence for word in ("non-commercial", "only below"))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return importlib.import_module(f"{self.module}.stages").STAGES
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Knob values where neither the client nor the preset says anything."""
+        return self._family_module().defaults()
+
+    def missing(self, models: Path | None = None) -> str:
+        """Why the family cannot serve, in words; empty when it can. `models`: the folder of fetched
+        weights.
+        """
+        return self._family_module().missing(models)
+
+    def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
+        """The family, its files found. EngineError not_ready, missing_weights."""
+        exported = self.exporting().load(threads, models) if self._is_exported(models) else None
+        for line in self.passed_over(models):
+            log.warning(line)
+        return exported or self._family_module().load(threads, models)
+
+    def passed_over(self, models: Path | None) -> list[str]:
+        """The exports in the models folder that are not taken: which, why, and the command that
+        makes one anew.
+        """
+        if not self._is_exported(models):
+            return []
+        found = passed_over(models, self.name, self.exporting().weight_files(models))
+        return [
+            f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
+            for folder, reason in found
+        ]
+
+    def _is_exported(self, models: Path | None) -> bool:
+        return bool(self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*")))
+
+    def exporting(self) -> Any:
+        """The module that hands the family to `export`. EngineError not_ready where there is none."""
+        if not self.exports:
+            raise EngineError(
+                "not_ready", f"{self.name} runs on torch alone; it has no graphs to export yet"
+            )
+        return importlib.import_module(f"{self.module}.exporting")
+
+    def _family_module(self) -> Any:
+        return importlib.import_module(f"{self.module}.family")
+
+
+AUDIOLDM2_LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2), CC-BY-NC-4.0 (AudioMAE): non-commercial use only"
+MUSICGEN_LICENCE = "CC-BY-NC-4.0 (MusicGen): non-commercial use only"
+STABLE_AUDIO_LICENCE = (
+    "Stability AI Community License (Stable Audio 3): commercial use only below US $1,000,000 of yearly revenue, and "
+    "registered; Gemma Terms of Use (its text encoder)"
+)
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            "nano",
+            "nano: the embedded model",
+            "Apache-2.0",
+            ("timbre", "accompaniment", "genre"),
+            600.0,
+            "engine.families.nano",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
+        ),
+        Family(
+            "audioldm2",
+            "AP-Adapter on AudioLDM2",
+            AUDIOLDM2_LICENCE,
+            ("timbre", "genre", "accompaniment"),
+            120.0,
+            "engine.families.audioldm2",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
+        ),
+        Family(
+            "musicgen",
+            "MusicGen",
+            MUSICGEN_LICENCE,
+            ("generate", "continue", "accompaniment"),
+            300.0,
+            "engine.families.musicgen",
+            takes=("adapters", "soft_prompt"),
+            exports=True,
+        ),
+        Family(
+            "ace_step",
+            "ACE-Step 1.5",
+            "MIT",
+            ("cover", "lego", "complete", "repaint", "extract"),
+            600.0,
+            "engine.families.ace_step",
+            takes=("adapters",),
+        ),
+        Family(
+            "stable_audio_3",
+            "Stable Audio 3",
+            STABLE_AUDIO_LICENCE,
+            ("timbre", "genre", "repaint", "continue"),
+            380.0,
+            "engine.families.stable_audio_3",
+            takes=("adapters",),
+        ),
+    )
+}
+
+
+def family_named(name: str) -> Family:
+    """EngineError unknown_model, naming those that exist."""
+    if name not in FAMILIES:
+        raise EngineError("unknown_model", f"expected one of {', '.join(FAMILIES)}, got {name!r}")
+    return FAMILIES[name]
+
+
+def show_licence(family: Family) -> None:
+    """A line in the log where a licence forbids what people commonly do."""
+    if family.is_restricted:
+        log.warning("%s: licence %s", family.name, family.licence)
+
+
+class Shelf:
+    """Loaded families by name. One worker has one; `get` may be called from any thread.
+
+    `on_load` is called in the thread that loads, each time that a family is ready to serve.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        models: Path | None = None,
+        on_load: Callable[[Family], None] = show_licence,
+    ) -> None:
+        self.threads, self.models, self._on_load = threads, models, on_load
+        self._warm: set[str] = set()
+        self._loaded: dict[str, LoadedFamily] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> tuple[LoadedFamily, float]:
+        """The family and the seconds that loading took now (0.0: it was there). EngineError."""
+        family = family_named(name)
+        with self._lock:
+            if name in self._loaded:
+                return self._loaded[name], 0.0
+            began = time.perf_counter()
+            self._loaded[name] = family.load(self.threads, self.models)
+            return self._loaded[name], time.perf_counter() - began
+
+    def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily:
+        """The family, ready to serve at once.
+
+        One thread at a time. EngineError, among them Cancelled.
+        """
+        loaded, _ = self.get(name)
+        loaded.warm_up(cancelled, progress)
+        if name not in self._warm:
+            self._warm.add(name)
+            self._on_load(family_named(name))
+        return loaded
+
+    def is_loaded(self, name: str) -> bool:
+        return name in self._loaded
+
+    def drop(self, name: str) -> None:
+        """Free a family's memory; nothing happens if it is not loaded. EngineError unknown_model."""
+        family_named(name)
+        with self._lock:
+            self._warm.discard(name)
+            if loaded := self._loaded.pop(name, None):
+                loaded.close()

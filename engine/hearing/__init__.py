@@ -1,0 +1,1 @@
+"""What a musician hears in a region: notes, beats, bars, key, chords, tempo."""

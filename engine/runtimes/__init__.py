@@ -1,0 +1,1 @@
+"""What runs a stage: ONNX Runtime, TensorRT or torch, all behind one call signature."""

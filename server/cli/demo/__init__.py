@@ -1,0 +1,1 @@
+"""`retimbre demo`: the main job once, and a picture of it."""

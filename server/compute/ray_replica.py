@@ -1,0 +1,181 @@
+"""A worker on a machine of the cluster: `engine.worker.Worker`, spoken to through Ray Serve instead
+of a pipe.
+
+Runs in Ray's process on that machine; the server only hands it to Ray. Audio comes as bytes and
+goes as bytes: no disk is shared. Threads: Serve's loop runs `edit`, which only waits; the compute
+thread runs the worker, one job after the other; the ticker keeps a silent job heard, as in
+`engine.worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+
+from engine.families.registry import Family, Shelf, show_licence
+from engine.runtimes.runner import threads_for
+from engine.worker import MIN_GAP_SECONDS, Worker
+from server.compute.ray_styles import Style
+
+STYLES_HELD = 16  # per replica; the least used makes room
+CLOSING = ("ready", "done", "fail", "info", "unloaded")
+Event = dict[str, Any]
+
+
+class Replica:
+    """One place for one job at a time.
+
+    Made by Ray Serve, which loads the first model before it sends jobs here.
+    """
+
+    def __init__(self, model: str, threads: int, models_folder: str, runtime: str) -> None:
+        self._first_model = model
+        self._said: list[Event] = []  # at the start: hello, then ready or not_ready
+        self._jobs: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[Event]]] = {}
+        self._styles: set[str] = set()  # model ids that are held here
+        self._worker = Worker(
+            self, Shelf(threads_for(threads), Path(models_folder), self._loaded), runtime
+        )
+        self._worker.hello()
+        self._worker.load_first(model)
+        threading.Thread(target=self._worker.run, daemon=True, name="compute").start()
+        threading.Thread(target=self._tick_for_ever, daemon=True, name="ticker").start()
+
+    def send(self, event: str, **values: Any) -> None:
+        """The worker's pipe ends here. Any thread."""
+        told = {"event": event, **values}
+        if (job := values.get("job")) is None:
+            self._said.append(told)
+        elif listener := self._jobs.get(job):
+            loop, events = listener
+            loop.call_soon_threadsafe(events.put_nowait, told)
+
+    async def introduction(self) -> list[Event]:
+        """What it said at its start: device, models, versions; whether the first model is ready."""
+        return self._said
+
+    async def edit(
+        self, request: dict[str, Any], audio: bytes, tensors: Mapping[str, Any]
+    ) -> AsyncIterator[Event]:
+        """Run one edit; the worker's events, where `done` brings the manifest and the bytes of each
+        stem.
+
+        `tensors`: sha256 -> reference, of the files that the style needs.
+
+        Whoever stops listening stops the job: Serve cancels this coroutine, and the worker looks
+        between two steps.
+        """
+        model_id = serve.get_multiplexed_model_id()
+        yield {
+            "event": "begun",
+            "job": request["job"],
+            "pid": os.getpid(),
+            "had_style": model_id in self._styles,
+            "replica": ray.get_runtime_context().get_actor_name(),
+        }
+        style = await self.style(model_id)
+        self._styles.add(model_id)
+        preset = await style.at_home(request["request"]["preset"], tensors)
+        with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
+            there = Path(folder) / Path(request["request"]["audio"]).name
+            made = Path(folder) / "made"
+            await asyncio.to_thread(_unpack, there, made, audio)
+            asked = {
+                **request["request"],
+                "audio": str(there),
+                "audio_identity": None,
+                "output_dir": str(made),
+                "preset": preset,
+            }
+            async for event in self._ask({**request, "request": asked}):
+                if event["event"] == "done":
+                    event.update(await asyncio.to_thread(_packed, made))
+                if event["event"] == "fail":
+                    event["message"] = event["message"].replace(
+                        str(there), request["request"]["audio"]
+                    )
+                # the server says it when the stem lies in its own folder
+                if event["event"] != "result":
+                    yield event
+
+    async def on_model(self, request: dict[str, Any]) -> Event:
+        """Load or unload a model. Returns the closing event."""
+        return [event async for event in self._ask(request)][-1]
+
+    @serve.multiplexed(max_num_models_per_replica=STYLES_HELD)
+    async def style(self, model_id: str) -> Style:
+        """The multiplexed function: Serve calls it for a style that is new here, and forgets the
+        least used.
+        """
+        return Style(lambda: self.forget(model_id))
+
+    def forget(self, model_id: str) -> None:
+        """A style has made room; with its last style a model leaves the memory, but for the first
+        model. Any thread.
+        """
+        self._styles.discard(model_id)
+        model = model_of(model_id)
+        if model != self._first_model and model not in {
+            model_of(held) for held in self._styles.copy()
+        }:
+            self._worker.submit({"op": "unload", "job": f"unload {model}", "model": model})
+
+    async def _ask(self, request: dict[str, Any]) -> AsyncIterator[Event]:
+        """Submit a request; its events to the closing one. Left early, it is cancelled, and its end
+        is awaited.
+        """
+        job, events = request["job"], asyncio.Queue()
+        self._jobs[job] = asyncio.get_running_loop(), events
+        event: Event = {"event": ""}
+        self._worker.submit(request)
+        try:
+            while event["event"] not in CLOSING:
+                event = await events.get()
+                yield event
+        finally:
+            self._worker.submit({"op": "cancel", "job": job})
+            while event["event"] not in CLOSING:
+                event = await events.get()
+            del self._jobs[job]
+
+    def _loaded(self, family: Family) -> None:
+        show_licence(family)
+
+    def _tick_for_ever(self) -> None:
+        while True:
+            time.sleep(MIN_GAP_SECONDS)
+            self._worker.tick()
+
+
+def model_id_of(request: dict[str, Any]) -> str:
+    """What a replica should hold already for this edit: its model and its style."""
+    return f"{request['model']}/{(request.get('preset') or {}).get('name', '')}"
+
+
+def model_of(model_id: str) -> str:
+    """The model of a model id."""
+    return model_id.partition("/")[0]
+
+
+def _unpack(there: Path, made: Path, audio: bytes) -> None:
+    made.mkdir()
+    there.write_bytes(audio)
+
+
+def _packed(made: Path) -> dict[str, Any]:
+    """The manifest, and the bytes of each stem in its order."""
+    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        "manifest": manifest,
+        "stems": [Path(stem["path"]).read_bytes() for stem in manifest["stems"]],
+    }

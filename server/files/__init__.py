@@ -1,0 +1,1 @@
+"""Audio on its way in and out: which file, is it complete, uploads, downloads."""

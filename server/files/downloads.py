@@ -1,0 +1,115 @@
+"""Audio that clients fetch over the wire because they cannot see our disk.
+
+One task per download keeps its time.
+
+The state machine is osc_protocol's UploadSender. It reads a mapped file and sums it up, which may
+block, so it runs in the file lane, one call after another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
+from server.errors import Refusal
+from server.files.headers import HeaderError, header_of
+from server.files.sandbox import FileIdentity, opened
+from server.threads import Lane
+from server.wire.sessions import Peer
+
+MAX_DOWNLOADS = 32
+FORMATS = {".wav": "wav", ".flac": "flac", ".aif": "aiff", ".aiff": "aiff"}
+
+
+class Download:
+    """One file on its way out."""
+
+    def __init__(self, identity: int | str, source: FileIdentity, peer: Peer) -> None:
+        self.identity, self.peer = identity, peer
+        with opened(source) as file:
+            # raises ValueError for an empty file
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                header = header_of(file)
+            except HeaderError:
+                header = None
+        self.sender = UploadSender(
+            identity,
+            data,
+            rate_hz=header.rate_hz if header else 0,
+            channels=header.channels if header else 0,
+            frames=header.frames if header else 0,
+            format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
+            most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES,
+        )
+        self.turn = asyncio.Lock()
+        self.stirred = asyncio.Event()
+
+
+class Downloads:
+    """All downloads, by client and id. `fail` tells a peer how one went wrong."""
+
+    def __init__(self, file_lane: Lane, fail: Callable[[Peer, int | str, str, str], None]) -> None:
+        self._file_lane, self._fail = file_lane, fail
+        self._downloads: dict[tuple[str, int | str], Download] = {}
+        self._tasks: set[asyncio.Task] = set()
+
+    async def begin(self, peer: Peer, identity: int | str, source: FileIdentity) -> None:
+        """Send a file; the same id again begins anew. Raises Refusal."""
+        key = (peer.session.client, identity)
+        if len(self._downloads) >= MAX_DOWNLOADS and key not in self._downloads:
+            raise Refusal(
+                "queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end"
+            )
+        try:
+            download = await self._file_lane(Download, identity, source, peer)
+        except (OSError, ValueError) as error:
+            raise Refusal("bad_audio", f"{source.path} cannot be read: {error}") from error
+        self._downloads[key] = download
+        task = asyncio.create_task(self._run(key, download), name=f"download {identity}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def on_reply(self, peer: Peer, request: Request) -> bool:
+        """What the client says about a download. Returns whether there is one."""
+        download = self._downloads.get((peer.session.client, request.id))
+        if download is None:
+            return False
+        await self._step(download, download.sender.on_reply, request)
+        download.stirred.set()
+        return True
+
+    async def close(self) -> None:
+        """Stop sending."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, key: tuple[str, int | str], download: Download) -> None:
+        sender = download.sender
+        try:
+            await self._step(download, sender.start)
+            while not sender.is_over and self._downloads.get(key) is download:
+                download.stirred.clear()
+                wait = max(0.0, (sender.next_tick or 0.0) - time.monotonic())
+                try:
+                    await asyncio.wait_for(download.stirred.wait(), wait)
+                except asyncio.TimeoutError:
+                    await self._step(download, sender.on_tick)
+            if sender.state == "failed" and sender.error[0] != "cancelled":
+                self._fail(download.peer, download.identity, *sender.error)
+        finally:
+            if self._downloads.get(key) is download:
+                del self._downloads[key]
+
+    async def _step(
+        self, download: Download, step: Callable[..., list[bytes]], *arguments: Any
+    ) -> None:
+        async with download.turn:
+            for packet in await self._file_lane(step, *arguments, time.monotonic()):
+                download.peer.link.send(packet)

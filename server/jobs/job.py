@@ -1,0 +1,199 @@
+"""A job in memory, and the book in which all of them stand.
+
+What must survive is in the journal; this is the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from server.jobs.journal import End, JobRecord, Result
+from server.wire.sessions import Peer
+
+KEEP_SECONDS = 600.0  # ended jobs are answered from memory for so long, after that from the journal
+KEEP_AT_MOST = 256
+# exclusive: a float of single precision (Pd has no integers) holds every seed below exactly
+MAX_SEED = 2**24
+
+ACCEPTING, SETTLING, QUEUED, RUNNING, ENDED = "accepting", "settling", "queued", "running", "ended"
+
+
+@dataclass(eq=False)
+class Job:
+    """One request that takes a while. `peer` hears about it; None: nobody does at the moment.
+
+    `op`: edit, load or unload. Only edits stand in the journal.
+    """
+
+    record: JobRecord
+    peer: Peer | None
+    op: str = "edit"
+    state: str = ACCEPTING
+    fraction: float = 0.0
+    stage: str = "queued"
+    eta_seconds: float = -1.0
+    results: list[Result] = field(default_factory=list)
+    end: End | None = None
+    stop: tuple[str, str] | None = None  # (code, message): it has been asked to end so
+    is_ending: bool = False
+    order: int = 0
+    told_at: float = 0.0  # monotonic: when its client last heard of it
+    # monotonic, which no change of the clock moves
+    born_at: float = field(default_factory=time.monotonic)
+    ended_at: float = 0.0  # monotonic
+    warm_seconds: float = 0.0  # of a load
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # for who waits in this process
+
+    @property
+    def name(self) -> str:
+        """The server's name of it."""
+        return self.record.job
+
+    @property
+    def client_id(self) -> int | str:
+        """What the client calls it."""
+        return self.record.client_id
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """All it takes to run it."""
+        return self.record.spec
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its end is still to come."""
+        return self.state != ENDED
+
+    @property
+    def public_state(self) -> str:
+        """One of osc_protocol.JOB_STATES."""
+        if self.end is None:
+            return "running" if self.state == RUNNING else "queued"
+        return {"": "done", "cancelled": "cancelled"}.get(self.end.code, "failed")
+
+    def advance(self, fraction: float, stage: str, eta_seconds: float) -> None:
+        """Take a report in. Progress never falls, and is 1 only when the job has ended."""
+        if fraction >= 0:
+            self.fraction = max(self.fraction, min(fraction, 0.999))
+        elif self.fraction == 0:
+            self.fraction = -1.0
+        self.stage, self.eta_seconds = stage, eta_seconds
+
+
+class Book:
+    """Living jobs, and those that ended a short while ago. Belongs to the loop's thread."""
+
+    def __init__(self) -> None:
+        self._by_name: OrderedDict[str, Job] = OrderedDict()
+        self._by_id: dict[tuple[str, str], Job] = {}
+        self._ended: OrderedDict[str, Job] = OrderedDict()
+        self.version = 0  # grows with every change of which jobs there are and whose
+
+    def add(self, job: Job) -> None:
+        """A new job; it takes the place of a forgotten one with the same id."""
+        self._by_name[job.name] = job
+        self._by_id[_key(job)] = job
+        self.version += 1
+
+    def find(self, client: str, client_id: int | str) -> Job | None:
+        """The client's job of this id, or the one that the server calls so."""
+        self.forget_old()
+        job = self._by_id.get((client, json.dumps(client_id)))
+        return job or (self._by_name.get(client_id) if isinstance(client_id, str) else None)
+
+    def close(self, job: Job) -> None:
+        """It has ended; keep it for a while for those who ask again."""
+        job.state, job.ended_at = ENDED, time.monotonic()
+        job.ended.set()
+        self.version += 1
+        self._ended[job.name] = job
+        self.forget_old()
+
+    def drop(self, job: Job) -> None:
+        """It was never accepted."""
+        self._by_name.pop(job.name, None)
+        self.version += 1
+        if self._by_id.get(_key(job)) is job:
+            del self._by_id[_key(job)]
+
+    def forget_old(self) -> None:
+        """Only memory forgets; the journal does not."""
+        now = time.monotonic()
+        while self._ended:
+            oldest = next(iter(self._ended.values()))
+            if len(self._ended) <= KEEP_AT_MOST and now - oldest.ended_at <= KEEP_SECONDS:
+                return
+            self._ended.popitem(last=False)
+            self.drop(oldest)
+
+    def living(self, client: str = "") -> Iterator[Job]:
+        """Jobs whose end is still to come, of one client or of all."""
+        return iter(
+            [
+                job
+                for job in self._by_name.values()
+                if job.is_alive and (not client or job.record.client == client)
+            ]
+        )
+
+    def all(self) -> list[Job]:
+        """Living jobs and those that ended a short while ago."""
+        return list(self._by_name.values())
+
+    def rename(self, before: str, after: str) -> list[str]:
+        """Jobs of a client that has said its name follow it. Returns our names of them."""
+        moved = [job for job in self._by_name.values() if job.record.client == before]
+        for job in moved:
+            self._by_id.pop(_key(job), None)
+            job.record = replace(job.record, client=after)
+            self._by_id.setdefault(_key(job), job)
+        self.version += 1
+        return [job.name for job in moved]
+
+
+def about(job: Job) -> dict[str, Any]:
+    """The fields of a log line about a job."""
+    return {
+        "job": job.name,
+        "id": job.client_id,
+        "client": job.record.client,
+        "verb": job.record.command,
+    }
+
+
+def _key(job: Job) -> tuple[str, str]:
+    # as JSON: 7 and "7" differ, 7 and 7.0 came in equal
+    return job.record.client, json.dumps(job.client_id)
+
+
+def new_name() -> str:
+    """A job's name on the server. Who knows it may ask about the job, so it cannot be guessed."""
+    return "job-" + secrets.token_hex(8)
+
+
+def new_seed(takes: int = 1) -> int:
+    """A seed for the first of so many takes."""
+    return secrets.randbelow(MAX_SEED - takes)
+
+
+def fingerprint(command: str, parts: dict[str, Any]) -> str:
+    """Equal for a request that is sent again, different for another request under the same id."""
+    return hashlib.sha256(json.dumps([command, parts], sort_keys=True).encode()).hexdigest()
+
+
+def region_name(path: str, start_seconds: float, length_seconds: float) -> str:
+    """What /take/list calls a region: the same file and the same limits give the same name."""
+    return (
+        "region-"
+        + hashlib.sha256(f"{path}|{start_seconds:.6f}|{length_seconds:.6f}".encode()).hexdigest()[
+            :16
+        ]
+    )

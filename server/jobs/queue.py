@@ -1,0 +1,93 @@
+"""Who is next? Higher priority first. Among equals clients take turns, whoever has waited longest
+for one first; the jobs of one client keep their order.
+
+    waiting      a1 a2 a3 b1 c1     (a, b, c: clients; a had a turn just now, b waits since before, c came last)
+    they run as  b1 a1 c1 a2 a3     (and c1 before a1, if it came while the job of a ran)
+So who sends a thousand jobs delays others by one job at a time, and whoever comes later delays nobody who waits: not
+even a new client every second. Belongs to the event loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from server.jobs.job import RUNNING, Book, Job
+
+# the turn in which a client's wait began; True: with its own turn, so after who came in it
+Since = tuple[int, bool]
+
+
+class Line:
+    """The jobs of a book that wait, in the order in which they will run unless others come."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._turns = 0
+        self._since: dict[str, Since] = {}  # of clients with jobs
+        self._order: list[Job] = []
+        self._places: dict[Job, int] = {}
+        self._known = (-1, -1)  # the state of the book and the turn that _order is of
+
+    def begin(self, job: Job) -> None:
+        """It runs now: its client has had a turn."""
+        self._turns += 1
+        self._since[job.record.client] = (self._turns, True)
+
+    def first(self) -> Job | None:
+        """Whose turn it is."""
+        self._look()
+        return next((job for job in self._order if not job.is_ending), None)
+
+    def place(self, job: Job) -> int:
+        """How many of those that wait come before it."""
+        self._look()
+        return self._places.get(job, 0)
+
+    def _look(self) -> None:
+        now = (self._book.version, self._turns)
+        if now != self._known:
+            living, came = list(self._book.living()), (self._turns, False)
+            self._since = {
+                client: self._since.get(client, came)
+                for client in {job.record.client for job in living}
+            }
+            waiting = [job for job in living if job.state != RUNNING and not job.is_ending]
+            self._order = in_turns(waiting, self._since)
+            self._places = {job: place for place, job in enumerate(self._order)}
+            self._known = now
+
+
+def in_turns(jobs: Iterable[Job], since: Mapping[str, Since]) -> list[Job]:
+    """The jobs in the order of the module's rule."""
+    since, order = dict(since), []
+    latest = max((turn for turn, _ in since.values()), default=0) + 1
+    for _, equals in groupby(sorted(jobs, key=_rank), key=_priority):
+        for job in _round_robin(list(equals), since):
+            since[job.record.client] = (latest + len(order), True)
+            order.append(job)
+    return order
+
+
+def _round_robin(jobs: list[Job], since: Mapping[str, Since]) -> list[Job]:
+    rounds: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    keys = {}
+    for job in jobs:
+        client = job.record.client
+        keys[job] = (
+            rounds[client],
+            since.get(client, (0, False)),
+            first.setdefault(client, job.order),
+        )
+        rounds[client] += 1
+    return sorted(jobs, key=keys.__getitem__)
+
+
+def _rank(job: Job) -> tuple[int, int]:
+    return -_priority(job), job.order
+
+
+def _priority(job: Job) -> int:
+    return job.spec.get("priority", 0)

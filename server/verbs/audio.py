@@ -1,0 +1,62 @@
+"""Audio over the wire, in both directions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from osc_protocol import Request
+from server.errors import Refusal
+from server.wire.sessions import Peer
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+
+async def open_upload(server: Server, peer: Peer, request: Request) -> None:
+    """Begin an upload."""
+    if not request.id:
+        raise Refusal(
+            "bad_args", "id: an upload needs an id of yours, 0 and an empty string are none"
+        )
+    _send(peer, await server.uploads.on_open(peer.session.client, request, peer.link.is_stream))
+
+
+async def data(server: Server, peer: Peer, request: Request) -> None:
+    """One chunk of an upload."""
+    _send(peer, await server.uploads.on_data(peer.session.client, request))
+
+
+async def close_upload(server: Server, peer: Peer, request: Request) -> None:
+    """All of an upload was sent."""
+    _send(peer, await server.uploads.on_close(peer.session.client, request))
+
+
+async def get(server: Server, peer: Peer, request: Request) -> None:
+    """Begin a download."""
+    file = await server.file_lane(server.sandbox.audio_file, request.values["audio"])
+    await server.downloads.begin(peer, request.id, file)
+
+
+async def about_download(server: Server, peer: Peer, request: Request) -> None:
+    """What the client answers to a download."""
+    if not await server.downloads.on_reply(peer, request):
+        raise Refusal(
+            "unknown_upload",
+            f"no download of yours is called {request.id!r}; begin with /retimbre/audio/get",
+        )
+
+
+def _send(peer: Peer, packets: list[bytes]) -> None:
+    for packet in packets:
+        peer.link.send(packet)
+
+
+VERBS = {
+    "audio/open": open_upload,
+    "audio/data": data,
+    "audio/close": close_upload,
+    "audio/get": get,
+    "audio/ready": about_download,
+    "audio/ack": about_download,
+    "audio/missing": about_download,
+}

@@ -1,0 +1,273 @@
+"""Edits, and everything about jobs and takes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from osc_protocol import ROOT, Request
+from server.errors import Refusal
+from server.files.sandbox import FileIdentity
+from server.jobs import spec as requests
+from server.jobs.job import ACCEPTING, ENDED, Job, fingerprint, new_name, region_name
+from server.jobs.journal import End, JobRecord
+from server.wire.sessions import Peer
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+MAX_TAKES_LISTED = 100
+
+
+async def edit(server: Server, peer: Peer, request: Request) -> None:
+    """Turn a region into stems."""
+    values = request.values
+    async with peer.session.turn:
+        if not await is_repeat(server, peer, request):
+            keys = _effective_keys(peer, request.keys)
+            await begin(
+                server, peer, request, server.recipes.edit, values["audio"], values["text"], keys
+            )
+
+
+async def say(server: Server, peer: Peer, request: Request) -> None:
+    """Edit the current region."""
+    async with peer.session.turn:
+        if await is_repeat(server, peer, request):
+            return
+        region = peer.session.region
+        if region is None:
+            raise Refusal(
+                "no_region", f"say {ROOT}/region id audio [start length] first, or use {ROOT}/edit"
+            )
+        keys = {
+            **_effective_keys(peer, {}),
+            "start": region.start_seconds,
+            "length": region.length_seconds,
+        }
+        await begin(
+            server, peer, request, server.recipes.edit, region.audio, request.values["text"], keys
+        )
+
+
+async def again(server: Server, peer: Peer, request: Request) -> None:
+    """Run an earlier job again, with changes."""
+    async with peer.session.turn:
+        if not await is_repeat(server, peer, request):
+            await _begin_again(server, peer, request)
+
+
+async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
+    old = await find(server, peer, request.values["old_id"])
+    if old is None or old.op != "edit":
+        raise Refusal(
+            "unknown_job",
+            f"no job of yours is called {request.values['old_id']!r}; "
+            f"{ROOT}/take/list shows what there is",
+        )
+    job = await begin(server, peer, request, server.recipes.again, old.spec, request.keys)
+    if job.spec["audio"] != old.spec["audio"]:
+        server.delivery.send(
+            peer,
+            "log",
+            2,
+            f"{job.spec['audio']['path']} has changed since {old.client_id!r} "
+            "was made, so the outcome will differ",
+        )
+
+
+async def begin(server: Server, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
+    """Make the recipe and take the job on."""
+    server.dispatcher.check_room()
+    spec = await server.file_lane(recipe, *arguments)
+    requests.check_model(spec["model"], server.executor.info.models)
+    name = new_name()
+    spec["context"] = {
+        "client": peer.session.client,
+        "client_id": request.id,
+        "command": request.address,
+        "tempo_bpm": spec["keys"].get("tempo"),
+        "beats_start": spec["beats_start"],
+    }
+    record = JobRecord(
+        name,
+        peer.session.client,
+        request.id or name,
+        request.address,
+        region_name(spec["audio"]["path"], spec["start"], spec["length"]),
+        _fingerprint(request),
+        spec,
+        time.time(),
+    )
+    job = Job(record, peer)
+    await server.dispatcher.accept(job)
+    return job
+
+
+def _effective_keys(peer: Peer, keys: dict[str, Any]) -> dict[str, Any]:
+    """The client's defaults, then its region's keys, then the request's own."""
+    session = peer.session
+    return {**session.defaults, **(session.region.keys if session.region else {}), **keys}
+
+
+def _fingerprint(request: Request) -> str:
+    return fingerprint(request.address, {**request.values, "keys": request.keys})
+
+
+async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
+    """Answer a request whose job exists: a lost packet sent again, or a client that comes back
+    after a crash.
+
+    While a job lives or is remembered, its id stands for it, whatever comes with it. Later (an id
+    counted from 1 in a patch that was opened anew) the id is free again for another request, or for
+    a file that has changed.
+    """
+    if not request.id:
+        return False
+    job = server.book.find(peer.session.client, request.id)
+    if job is None:
+        job = await _recall(server, peer.session.client, request.id)
+        if (
+            job is None
+            or job.record.fingerprint != _fingerprint(request)
+            or await _has_changed(server, job)
+        ):
+            return False
+    elif job.record.fingerprint != _fingerprint(request):
+        server.delivery.send(
+            peer,
+            "log",
+            2,
+            f"id {request.id} is taken by an earlier request that differs from this "
+            "one, which is ignored; give each job an id of its own, or 0",
+        )
+    if job.state == ENDED:
+        server.delivery.answer(job, peer)
+    else:
+        job.peer = peer
+        if job.state != ACCEPTING:  # its first ack is on its way
+            server.dispatcher.acknowledge(job)
+    return True
+
+
+async def _has_changed(server: Server, job: Job) -> bool:
+    """Whether the file of an old job is another one now; a file that is gone has not changed."""
+    audio = job.spec["audio"]
+    try:
+        return vars(await server.file_lane(FileIdentity.of, audio["path"])) != audio
+    except OSError:
+        return False
+
+
+async def find(server: Server, peer: Peer, identity: int | str) -> Job | None:
+    """A job in memory or in the journal: the client's own id, or the server's name of it."""
+    return server.book.find(peer.session.client, identity) or await _recall(
+        server, peer.session.client, identity
+    )
+
+
+async def _recall(server: Server, client: str, identity: int | str) -> Job | None:
+    """A job that only the journal remembers, as it was when it ended."""
+    return await server.journal_lane(_from_journal, server.journal, client, identity)
+
+
+def _from_journal(journal, client: str, identity: int | str) -> Job | None:
+    record = journal.find(client, identity) or (
+        journal.job(identity) if isinstance(identity, str) else None
+    )
+    end: End | None = journal.end_of(record.job) if record else None
+    if record is None or end is None:
+        return None
+    return Job(record, None, state=ENDED, results=journal.results(record.job), end=end)
+
+
+async def query(server: Server, peer: Peer, request: Request) -> None:
+    """Where is it? After its end: what it made and how it ended."""
+    job = await find(server, peer, request.id)
+    if job is None:
+        raise Refusal("unknown_job", f"no job of yours is called {request.id!r}")
+    if job.end:
+        server.delivery.answer(job, peer)
+        return
+    if job.record.client == peer.session.client:
+        job.peer = peer
+    server.delivery.send(
+        peer,
+        "job/info",
+        job.client_id,
+        job.public_state,
+        float(job.fraction),
+        server.dispatcher.position(job),
+    )
+
+
+def got(server: Server, peer: Peer, request: Request) -> None:
+    """The client has the end of this job."""
+    job = server.book.find(peer.session.client, request.id)
+    if job and job.end and request.values["serial"] in (0, job.end.serial):
+        server.delivery.got(job)
+
+
+async def cancel(server: Server, peer: Peer, request: Request) -> None:
+    """Stop one job, load or download."""
+    job = server.book.find(peer.session.client, request.id)
+    was_alive = job is not None and server.dispatcher.cancel(job)
+    was_alive = await server.downloads.on_reply(peer, request) or was_alive
+    server.delivery.send(peer, "done", request.address, request.id, int(was_alive))
+
+
+def cancel_all(server: Server, peer: Peer, request: Request) -> None:
+    """Stop everything of this client."""
+    cancelled = sum(
+        server.dispatcher.cancel(job) for job in server.book.living(peer.session.client)
+    )
+    server.delivery.send(peer, "done", request.address, 0, cancelled)
+
+
+async def take_list(server: Server, peer: Peer, request: Request) -> None:
+    """What was made of a region, newest first; without a current region, of all."""
+    region = request.values["region"] or (peer.session.region.name if peer.session.region else "")
+    takes = await server.journal_lane(
+        server.journal.takes, peer.session.client, region, MAX_TAKES_LISTED
+    )
+    for record, end in takes:
+        preset = record.spec["preset"]
+        server.delivery.send(
+            peer,
+            "take/item",
+            record.client_id,
+            record.job,
+            record.region,
+            record.spec["text"],
+            preset["name"][:64] if preset else "",
+            end.seed,
+            end.results,
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            int(record.in_use),
+        )
+    server.delivery.send(peer, "take/list.end", len(takes))
+
+
+async def take_use(server: Server, peer: Peer, request: Request) -> None:
+    """Go back to a take."""
+    job = await find(server, peer, request.id)
+    if job is None or not job.results or job.end is None:
+        raise Refusal(
+            "unknown_take",
+            f"no take of yours is called {request.id!r}; {ROOT}/take/list shows them",
+        )
+    await server.journal_lane(server.journal.use_take, job.record)
+    server.delivery.answer(job, peer, command=request.address)
+
+
+VERBS = {
+    "edit": edit,
+    "say": say,
+    "again": again,
+    "job/query": query,
+    "got": got,
+    "cancel": cancel,
+    "cancel/all": cancel_all,
+    "take/list": take_list,
+    "take/use": take_use,
+}

@@ -1,0 +1,153 @@
+"""One table of what each address does, and the one place where a message is run and its failure is
+told.
+
+A verb is a function of (server, peer, request): plain when it answers at once, a coroutine function
+when it must wait for a file or the journal. Messages of one peer are run in the order in which they
+came, one after another, but for those in AT_ONCE.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
+from server.errors import Refusal, told
+from server.verbs import audio as verbs_audio
+from server.verbs import jobs as verbs_jobs
+from server.verbs import live as verbs_live
+from server.verbs import presets as verbs_lists
+from server.verbs import server as verbs_server
+from server.wire.sessions import Peer
+
+if TYPE_CHECKING:
+    from server.app import Server
+
+log = logging.getLogger(__name__)
+
+Verb = Callable[["Server", Peer, Request], Any]
+
+VERBS: dict[str, Verb] = {
+    f"{ROOT}/{name}": verb
+    for table in (
+        verbs_jobs.VERBS,
+        verbs_audio.VERBS,
+        verbs_live.VERBS,
+        verbs_lists.VERBS,
+        verbs_server.VERBS,
+    )
+    for name, verb in table.items()
+}
+# A patch's link light must not wait for a slow disk, and a position that waits is wrong.
+AT_ONCE = frozenset((f"{ROOT}/ping", f"{ROOT}/got", f"{ROOT}/live/transport"))
+NEED_STYLES = frozenset(
+    f"{ROOT}/{name}"
+    for name in (
+        "edit",
+        "say",
+        "again",
+        "capture",
+        "set",
+        "preset/list",
+        "preset/get",
+        "preset/blend",
+    )
+)
+STORMS = frozenset(("auth", "busy"))  # answered at a limited rate, like garbage
+# not worth a line
+FREQUENT = AT_ONCE | {f"{ROOT}/{name}" for name in ("status", "job/query", "audio/data")}
+WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
+
+
+async def run(
+    server: Server, peer: Peer, message: Request | BadRequest, came_at: float = 0.0
+) -> None:
+    """Run one message.
+
+    Whatever goes wrong costs an answer, not the session. `came_at`: monotonic; 0: now.
+    """
+    came_at = came_at or time.monotonic()
+    refusal = await _outcome(server, peer, message)
+    seconds = time.monotonic() - came_at
+    server.metrics.answered(message.address, refusal.code if refusal else "", seconds)
+    if refusal:
+        _refuse(server, peer, message, refusal)
+    elif message.address not in FREQUENT:
+        log.info(
+            "answered",
+            extra={
+                "verb": message.address,
+                "client": peer.session.client,
+                "peer": peer.key,
+                "id": message.id or "",
+                "seconds": seconds,
+            },
+        )
+
+
+async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) -> Refusal | None:
+    try:
+        _check_allowed(peer, message)
+        for warning in message.warnings:
+            server.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
+        if message.address in NEED_STYLES:
+            await server.look_at_styles()
+        outcome = VERBS[message.address](server, peer, message)
+        if inspect.isawaitable(outcome):
+            await outcome
+    except Refusal as refusal:
+        return refusal
+    except (OSError, sqlite3.Error) as error:
+        log.warning(
+            "a request failed", extra={"verb": message.address, "peer": peer.key, "reason": error}
+        )
+        return told(error, "the server's disk does not do what it should")
+    except Exception as error:  # a mistake of ours: the client must hear of it all the same
+        log.exception("a request failed", extra={"verb": message.address, "peer": peer.key})
+        return Refusal("internal", f"{type(error).__name__}: {error}; the log has more")
+    return None
+
+
+def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:
+    if not peer.is_trusted and message.address not in WITHOUT_PASSWORD:
+        raise Refusal("auth", f"send {ROOT}/auth <password> first")
+    if isinstance(message, BadRequest):
+        raise Refusal(message.code, message.message)
+    if ADDRESSES[message.address].loopback_only and not peer.link.is_local:
+        raise Refusal("auth", f"{message.address} is taken from the server's own machine only")
+
+
+def _refuse(server: Server, peer: Peer, message: Request | BadRequest, refusal: Refusal) -> None:
+    may_storm = isinstance(message, BadRequest) or refusal.code in STORMS
+    if may_storm and not peer.may_complain(time.monotonic()):
+        return
+    log.info(
+        "refused",
+        extra={
+            "verb": _named(message),
+            "peer": peer.key,
+            "code": refusal.code,
+            "reason": "" if message.address in WITHOUT_PASSWORD else refusal.message,
+        },
+    )
+    identity = 0 if message.id is None else message.id
+    server.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
+
+
+def _named(message: Request | BadRequest) -> str:
+    """The address where it is one of ours; others may be anything."""
+    return message.address if message.address in ADDRESSES else "unknown"
+
+
+def refuse_flood(server: Server, peer: Peer, message: Request | BadRequest) -> None:
+    """Too many messages of one peer wait: say so for this one, and drop it."""
+    _refuse(
+        server,
+        peer,
+        message,
+        Refusal("busy", "too many of your messages wait for their turn; send fewer at once"),
+    )

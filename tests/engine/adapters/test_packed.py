@@ -1,0 +1,294 @@
+"""Styles of any origin as inputs of a finished graph: zero is the base, a blend is the merged
+weights.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+safetensors = pytest.importorskip("safetensors.numpy")
+
+from engine.adapters.packed import Factors, Lora, LoraError, is_lora, pack, read, reduced
+from export.held import split
+from export.lora_inputs import LoraLayer, add_lora_inputs, ports
+from export.onnx_graph import export_stage, shrink
+
+IN, OUT, RANK = 12, 20, 3
+LAYERS = (
+    LoraLayer("net.blocks.0.to_q", IN, OUT, 0, 0),
+    LoraLayer("net.blocks.0.to_out.0", OUT, IN, 0, 0),
+)
+
+
+class Net(torch.nn.Module):
+    """A step: `said` is the same at every one of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.to_q, self.to_k, self.out = (
+            torch.nn.Linear(8, 8, bias=index > 0) for index in range(3)
+        )
+
+    def forward(self, x, said):
+        keys = self.to_k(torch.tanh(said))
+        return self.out(torch.softmax(self.to_q(x) @ keys.transpose(1, 2), -1) @ keys)
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+@pytest.fixture(scope="module")
+def graph(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    arguments = torch.randn(2, 5, 8), torch.randn(2, 4, 8)
+    axes = {"x": {0: "B", 1: "T"}, "said": {0: "B", 1: "L"}, "y": {0: "B", 1: "T"}}
+    export_stage(net, arguments, path, ["x", "said"], ["y"], axes)
+    return onnx.load(path)
+
+
+def run(model, **feed):
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    feed = {port.name: np.asarray(feed[port.name], np.float32) for port in session.get_inputs()}
+    return dict(
+        zip((port.name for port in session.get_outputs()), session.run(None, feed), strict=True)
+    )
+
+
+def a_style(layers, seed, rank=RANK):
+    draw = np.random.default_rng(seed)
+    normal = lambda *shape: draw.standard_normal(shape).astype(np.float32) * 0.3  # noqa: E731
+    return Lora(
+        "s",
+        {
+            each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out))
+            for each in layers
+        },
+    )
+
+
+def merged(net, styles):
+    """The same net with W + sum of w A B as its weights."""
+    other = Net().eval()
+    other.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        for style, weight in styles:
+            for path, factors in style.layers.items():
+                getattr(other, path).weight += (
+                    weight * torch.from_numpy(factors.down @ factors.up).T
+                )
+    return other
+
+
+FEED = {
+    "x": np.random.default_rng(1).standard_normal((3, 6, 8)),
+    "said": np.random.default_rng(2).random((3, 4, 8)),
+}
+TENSORS = tuple(torch.from_numpy(values.astype(np.float32)) for values in FEED.values())
+
+
+def opened(graph, pattern="to_q|to_k|out"):
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    return model, add_lora_inputs(model, pattern)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 8])
+def test_a_style_of_nothing_is_the_base_model_exactly(graph, rank):
+    model, layers = opened(graph)
+    onnx.checker.check_model(model)
+    nothing = pack(layers, [], rank)
+    assert np.array_equal(run(model, **FEED, **nothing.arrays)["y"], run(graph, **FEED)["y"])
+
+
+@pytest.mark.parametrize("padded", [0, 16])
+def test_a_blend_of_styles_is_the_model_with_both_merged_into_it(net, graph, padded):
+    model, layers = opened(graph)
+    styles = [(a_style(layers, 3), 0.7), (a_style(layers, 4, rank=5), -0.4)]
+    found = run(model, **FEED, **pack(layers, styles, padded).arrays)["y"]
+    with torch.no_grad():
+        expected = merged(net, styles)(*TENSORS).numpy()
+        base = net(*TENSORS).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(expected - base).max() > 1e-2
+
+
+def test_the_cut_gives_the_same_numbers_with_styles_on_what_was_cut(graph):
+    model, layers = opened(graph)
+    style = pack(layers, [(a_style(layers, 3), 1.0)]).arrays
+    parts = split(model, {"said"})
+    onnx.checker.check_model(parts.first)
+    onnx.checker.check_model(parts.step)
+    held = run(parts.first, **FEED)
+    assert set(held) == set(parts.held) and len(held) == 1
+    assert np.array_equal(
+        run(parts.step, **FEED, **style, **held)["y"], run(model, **FEED, **style)["y"]
+    )
+    assert split(model, {"x"}) is not None and split(graph, set()) is None
+
+
+def test_graphs_whose_weights_are_stored_as_int8_take_styles_too(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("export.onnx_graph.SMALLEST_QUANTISED", 1)
+    onnx.save(graph, tmp_path / "small.onnx")
+    shrink(tmp_path / "small.onnx")
+    model = onnx.load(tmp_path / "small.onnx")
+    expected = run(model, **FEED)["y"]
+    layers = add_lora_inputs(model, "to_q|to_k|out")
+    assert len(layers) == 3
+    assert np.array_equal(run(model, **FEED, **pack(layers, []).arrays)["y"], expected)
+
+
+def test_a_graph_without_such_layers_says_so(graph):
+    with pytest.raises(ValueError, match="has none"):
+        opened(graph, "to_v")
+
+
+def test_layers_of_one_width_share_an_input():
+    layers = (*LAYERS, LoraLayer("net.blocks.1.to_q", IN, OUT, 1, 1))
+    assert ports(layers) == {
+        "lora_a_12": (2, 12, "R"),
+        "lora_b_20": (2, "R", 20),
+        "lora_a_20": (1, 20, "R"),
+        "lora_b_12": (1, "R", 12),
+    }
+
+
+def test_more_rank_than_a_fixed_graph_has_is_refused():
+    with pytest.raises(LoraError, match="add to 6, this graph takes 4"):
+        pack(LAYERS, [(a_style(LAYERS, 0), 1.0), (a_style(LAYERS, 1), 1.0)], rank=4)
+
+
+A = np.random.default_rng(5).standard_normal((RANK, IN)).astype(np.float32)
+B = np.random.default_rng(6).standard_normal((OUT, RANK)).astype(np.float32)
+CHANGE = (B @ A).T  # [fan_in, fan_out]
+Q = "blocks.0.to_q"
+
+
+def written(folder, tensors, metadata=None, config=None):
+    path = folder / "style.safetensors"
+    tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+    safetensors.save_file(tensors, str(path), metadata=metadata)
+    if config:
+        (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return path
+
+
+def change_of(style, path="net.blocks.0.to_q"):
+    factors = style.layers[path]
+    return factors.down @ factors.up
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "scale"),
+    [
+        (
+            {f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
+            {"lora_alpha": 6, "r": RANK},
+            2.0,
+        ),
+        (
+            {f"base_model.model.{Q}.lora_A.weight": A, f"base_model.model.{Q}.lora_B.weight": B},
+            {"lora_alpha": 6, "r": RANK, "use_rslora": True},
+            6 / 3**0.5,
+        ),
+        ({f"unet.{Q}.lora.down.weight": A, f"unet.{Q}.lora.up.weight": B}, None, 1.0),
+        (
+            {
+                f"lora_unet_{Q.replace('.', '_')}.lora_down.weight": A,
+                f"lora_unet_{Q.replace('.', '_')}.lora_up.weight": B,
+                f"lora_unet_{Q.replace('.', '_')}.alpha": np.array(1.5),
+            },
+            None,
+            0.5,
+        ),
+    ],
+    ids=["peft", "rank-stabilised", "diffusers", "kohya"],
+)
+def test_each_dialect_is_read_with_its_alpha(tmp_path, tensors, config, scale):
+    path = written(tmp_path, tensors, config=config)
+    style = read(path, LAYERS)
+    np.testing.assert_allclose(change_of(style), scale * CHANGE, rtol=1e-5)
+    assert is_lora(path) and style.rank == RANK
+    assert any("no alpha" in note for note in style.notes) == (scale == 1.0)
+
+
+def test_diffusers_metadata_says_the_alpha(tmp_path):
+    metadata = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 9, "unet.r": RANK})}
+    path = written(tmp_path, {f"unet.{Q}.lora_A.weight": A, f"unet.{Q}.lora_B.weight": B}, metadata)
+    np.testing.assert_allclose(change_of(read(path, LAYERS)), 3 * CHANGE, rtol=1e-5)
+
+
+def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
+    one = {
+        f"{Q}.hada_w1_a": B,
+        f"{Q}.hada_w1_b": A,
+        f"{Q}.hada_w2_a": B + 1,
+        f"{Q}.hada_w2_b": A + 1,
+    }
+    style = read(written(tmp_path, one), LAYERS)
+    expected = ((B @ A) * ((B + 1) @ (A + 1))).T
+    assert np.linalg.norm(change_of(style) - expected) <= 0.011 * np.linalg.norm(expected)
+    assert any(
+        "LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in style.notes
+    )
+    kron = {f"{Q}.lokr_w1": B[:4, :2], f"{Q}.lokr_w2": B[:5].repeat(2, axis=1)}
+    style = read(written(tmp_path, kron), LAYERS)
+    expected = np.kron(B[:4, :2], B[:5].repeat(2, axis=1)).T
+    np.testing.assert_allclose(change_of(style), expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tmp_path):
+    weight = np.random.default_rng(7).standard_normal((IN, OUT)).astype(np.float32)
+    magnitude = np.linspace(0.5, 2.0, OUT)
+    path = written(
+        tmp_path,
+        {f"{Q}.lora_A.weight": A, f"{Q}.lora_B.weight": B, f"{Q}.lora_magnitude_vector": magnitude},
+    )
+    with pytest.raises(LoraError, match="depends on the weights"):
+        read(path, LAYERS)
+    style = read(path, LAYERS, lambda path: weight)
+    moved = weight + CHANGE
+    expected = moved * (magnitude / np.linalg.norm(moved, axis=0)) - weight
+    assert np.linalg.norm(change_of(style) - expected) <= 0.011 * np.linalg.norm(expected)
+    assert any("DoRA" in note for note in style.notes)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        (
+            {f"{Q}.lora_A.weight": A[..., None, None], f"{Q}.lora_B.weight": B[..., None, None]},
+            "convolution",
+        ),
+        ({"blocks.0.ff.lora_A.weight": A, "blocks.0.ff.lora_B.weight": B}, "keeps closed"),
+        ({f"{Q}.lora_A.weight": A[:, 1:], f"{Q}.lora_B.weight": B}, "another size"),
+        ({f"{Q}.lora_A.weight": A}, "both factors"),
+        ({f"{Q}.weight": A}, "expected LoRA factors"),
+    ],
+    ids=["convolution", "closed layer", "another size", "half", "whole weights"],
+)
+def test_what_cannot_be_worn_is_refused_with_the_reason(tmp_path, tensors, words):
+    with pytest.raises(LoraError, match=words):
+        read(written(tmp_path, tensors), LAYERS)
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"no tensors")
+    for ask in (is_lora, lambda path: read(path, LAYERS)):
+        with pytest.raises(LoraError, match="cannot be read"):
+            ask(tmp_path / "a.safetensors")
+
+
+def test_the_rank_of_a_reduction_is_as_low_as_the_error_allows():
+    factors, error = reduced(CHANGE)
+    assert factors.rank <= RANK and error <= 0.01
+    factors, error = reduced(np.eye(20, dtype=np.float32), most_rank=10)
+    assert factors.rank == 10 and error == pytest.approx(0.5**0.5)

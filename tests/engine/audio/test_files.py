@@ -1,0 +1,139 @@
+"""Files: regions to the frame, stems whole or not at all."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.audio.files import (
+    Audio,
+    file_info,
+    read_audio,
+    read_region,
+    resample,
+    stem_format,
+    write_audio,
+)
+from engine.errors import EngineError
+from tests.engine.signals import noise, sine
+
+
+def code_of(caught):
+    return caught.value.code
+
+
+def test_a_region_starts_at_the_nearest_frame_and_brings_its_context(write):
+    path = write(np.arange(1000) / 1000, 1000 * 10, "ramp.wav")
+    region = read_region(path, 0.02, 0.03, context_seconds=0.01)
+    assert (region.start_frame, region.frames, region.lead_frames) == (200, 300, 100)
+    assert region.region[0, 0] == pytest.approx(0.2) and region.samples[0, 0] == pytest.approx(0.1)
+
+
+def test_context_ends_where_the_file_ends(write):
+    region = read_region(write(noise(1000), 8000), 0.0, 0.05, context_seconds=10)
+    assert region.lead_frames == 0 and len(region.samples) == 1000
+
+
+def test_a_region_past_the_end_is_cut_with_a_note(write):
+    region = read_region(write(noise(8000), 8000), 0.5, 2.0)
+    assert region.frames == 4000 and "after the file" in region.notes[0]
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, None), (0, 0), (0, -1), (float("nan"), 1)])
+def test_regions_that_make_no_sense_are_bad_args(write, start, length):
+    with pytest.raises(EngineError) as caught:
+        read_region(write(noise(8000), 8000), start, length)
+    assert code_of(caught) == "bad_args"
+
+
+def test_a_region_after_the_end_is_too_short(write):
+    with pytest.raises(EngineError) as caught:
+        read_region(write(noise(8000), 8000), 1.0)
+    assert code_of(caught) == "too_short"
+
+
+def test_a_missing_file_and_a_text_file_are_told_apart(tmp_path):
+    (tmp_path / "text.wav").write_text("not audio")
+    for name, code in (("gone.wav", "no_file"), ("text.wav", "bad_audio"), (".", "no_file")):
+        with pytest.raises(EngineError) as caught:
+            read_region(tmp_path / name)
+        assert code_of(caught) == code
+
+
+def test_a_file_of_no_frames_is_too_short(write):
+    with pytest.raises(EngineError) as caught:
+        read_region(write(np.zeros(0), 8000))
+    assert code_of(caught) == "too_short"
+
+
+@pytest.mark.parametrize("container", ("wav", "aiff", "flac"))
+@pytest.mark.parametrize("subtype", ("PCM_16", "PCM_24"))
+def test_integers_are_written_back_bit_by_bit(tmp_path, container, subtype):
+    bits = int(subtype[-2:])
+    whole = np.random.default_rng(0).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (500, 2))
+    audio = Audio((whole / 2.0 ** (bits - 1)).astype(np.float32), 44_100)
+    path = write_audio(tmp_path / f"a.{container}", audio, container, subtype)
+    assert soundfile.info(path).subtype == subtype
+    assert np.array_equal(read_audio(path).samples, audio.samples)
+
+
+def test_float_samples_come_back_as_they_were(tmp_path):
+    audio = Audio(noise(1000, 3), 96_000)
+    assert np.array_equal(read_audio(write_audio(tmp_path / "a.wav", audio)).samples, audio.samples)
+
+
+def test_an_existing_file_is_never_replaced(tmp_path):
+    audio = Audio(noise(100), 8000)
+    paths = [write_audio(tmp_path / "a.wav", audio) for _ in range(3)]
+    assert [path.name for path in paths] == ["a.wav", "a-2.wav", "a-3.wav"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a-2.wav", "a-3.wav", "a.wav"]
+
+
+def test_a_folder_that_is_gone_is_write_failed(tmp_path):
+    with pytest.raises(EngineError) as caught:
+        write_audio(tmp_path / "gone" / "a.wav", Audio(noise(100), 8000))
+    assert code_of(caught) == "write_failed"
+
+
+def test_equal_audio_gives_equal_files(tmp_path, monkeypatch):
+    audio = Audio(noise(100), 8000)
+    one = write_audio(tmp_path / "a.wav", audio).read_bytes()
+    at = one.find(b"PEAK")
+    assert at > 0 and one[at + 12 : at + 16] == b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "asked", "bits", "expected"),
+    [
+        ("a.wav", "PCM_24", None, None, ("wav", "PCM_24")),
+        ("a.wav", "FLOAT", None, "same", ("wav", "FLOAT")),
+        ("a.aiff", "PCM_16", None, None, ("aiff", "PCM_16")),
+        ("a.flac", "PCM_24", None, None, ("flac", "PCM_24")),
+        ("a.wav", "FLOAT", "flac", None, ("flac", "PCM_24")),
+        ("a.wav", "PCM_U8", None, None, ("wav", "PCM_24")),
+        ("a.ogg", "VORBIS", None, None, ("wav", "PCM_24")),
+        ("a.wav", "PCM_16", "aiff", "f32", ("aiff", "FLOAT")),
+    ],
+)
+def test_a_stem_has_the_inputs_format_unless_asked_otherwise(
+    write, name, subtype, asked, bits, expected
+):
+    chosen = stem_format(file_info(write(noise(1000), 44_100, name, subtype)), asked, bits)
+    assert (chosen.container, chosen.subtype) == expected
+
+
+def test_more_channels_than_flac_holds_are_refused(write):
+    with pytest.raises(EngineError, match="ask for wav"):
+        stem_format(file_info(write(noise(100, 9), 8000)), "flac")
+
+
+def test_an_unknown_format_is_named_in_the_error(write):
+    with pytest.raises(EngineError, match="mp3"):
+        stem_format(file_info(write(noise(100), 8000)), "mp3")
+
+
+@pytest.mark.parametrize("rate_hz", (8_000, 11_025, 44_100, 48_000, 192_000))
+def test_resampling_there_and_back_shifts_nothing(rate_hz):
+    wave = sine(rate_hz, rate_hz, 440)
+    back = resample(resample(wave, rate_hz, 32_000), 32_000, rate_hz)
+    assert len(back) == rate_hz
+    assert np.abs(back - wave)[rate_hz // 50 : -rate_hz // 50].max() < 1e-4

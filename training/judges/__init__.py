@@ -1,0 +1,1 @@
+"""How the classifiers that evaluation uses are trained and measured."""
