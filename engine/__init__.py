@@ -19,7 +19,7 @@ _HOMES = {
     "EngineError": "engine.errors",
     "Cancelled": "engine.errors",
     "FAMILIES": "engine.families.registry",
-    "Shelf": "engine.families.registry",
+    "ModelCache": "engine.families.registry",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 

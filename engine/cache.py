@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-class Remembered:
+class LRUCache:
     """Arrays by the content of the arrays that they were made of."""
 
     def __init__(self, most: int) -> None:

@@ -28,7 +28,7 @@ from engine.audio.loudness import to_db
 from engine.audio.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
 from engine.audio.scene import ScenePort, run_scene
 from engine.errors import Cancelled, EngineError
-from engine.families.registry import Family, Shelf, family_named
+from engine.families.registry import Family, ModelCache, family_named
 from engine.hearing import tempo
 from engine.knobs import resolve
 from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
@@ -102,7 +102,7 @@ def edit(
     *,
     progress: Callable[[str, float], None] = lambda stage, fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
-    shelf: Shelf | None = None,
+    shelf: ModelCache | None = None,
 ) -> Manifest:
     """Make the stems of a request and write them with their manifest.
 
@@ -185,9 +185,9 @@ class _StageClock:
 
 
 @lru_cache(maxsize=1)
-def default_shelf() -> Shelf:
+def default_shelf() -> ModelCache:
     """The families of this process, for callers without a worker."""
-    return Shelf(threads_for())
+    return ModelCache(threads_for())
 
 
 def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat]:
@@ -230,7 +230,7 @@ def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:
 
 
 def _loaded(
-    shelf: Shelf,
+    shelf: ModelCache,
     family: Family,
     progress: Callable[[str, float], None],
     cancelled: Callable[[], bool],

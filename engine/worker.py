@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.errors import Cancelled, EngineError
-from engine.families.registry import FAMILIES, Shelf
+from engine.families.registry import FAMILIES, ModelCache
 from engine.manifest import versions
 from engine.runtimes import providers
 from engine.runtimes.runner import threads_for
@@ -126,7 +126,7 @@ class Job:
 class Worker:
     """Takes requests from `submit` (any thread) and answers them in `run` (main thread)."""
 
-    def __init__(self, pipe: EventPipe, shelf: Shelf, runtime: str = "auto") -> None:
+    def __init__(self, pipe: EventPipe, shelf: ModelCache, runtime: str = "auto") -> None:
         self._pipe, self._shelf, self._runtime = pipe, shelf, runtime
         # with the runtime that was asked for: every edit tells it
         self._trouble: EngineError | None = None
@@ -423,7 +423,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pipe = EventPipe(_private_stdout())
     tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731
     worker = Worker(
-        pipe, Shelf(threads_for(options.threads), options.models_dir, tell), options.runtime
+        pipe, ModelCache(threads_for(options.threads), options.models_dir, tell), options.runtime
     )
     worker.hello()
     requests = open(0, encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115 (open as long as the process)

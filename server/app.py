@@ -34,7 +34,7 @@ from server.files.uploads import Uploads
 from server.jobs import delivery, retention
 from server.jobs.delivery import Delivery
 from server.jobs.dispatcher import Dispatcher
-from server.jobs.job import ENDED, Book, Job
+from server.jobs.job import ENDED, Job, JobRegistry
 from server.jobs.journal import Journal, JournalError, KnownClient
 from server.jobs.metrics import Metrics
 from server.jobs.recovery import Recovery, recover
@@ -42,10 +42,10 @@ from server.jobs.retention import Retention, owner
 from server.jobs.spec import Recipes
 from server.live.session import LiveAudio
 from server.paths import ServerAddress, remove_port_file, write_port_file
-from server.threads import Lane
+from server.threads import SerialExecutor
 from server.verbs import table as verbs
 from server.wire import discovery
-from server.wire.auth import Gate
+from server.wire.auth import Authenticator
 from server.wire.sessions import MAX_ALL_WAITING_BYTES, Peer, Session, Sessions
 from server.wire.transports import Link, Transports, UdpLink, udp_key
 
@@ -120,19 +120,22 @@ class Server:
         """
         self._loop = asyncio.get_running_loop()
         self.paths.create()
-        self.journal_lane, self.file_lane = Lane("journal"), Lane("files", FILE_THREADS)
+        self.journal_thread, self.file_threads = (
+            SerialExecutor("journal"),
+            SerialExecutor("files", FILE_THREADS),
+        )
         try:
-            self.journal = await self.journal_lane(Journal, self.paths.journal)
+            self.journal = await self.journal_thread(Journal, self.paths.journal)
         except JournalError:
-            self._close_lanes()
+            self._close_threads()
             raise
         await self._build()
         try:
-            recovery = await self.journal_lane(recover, self.journal, self.paths.takes)
+            recovery = await self.journal_thread(recover, self.journal, self.paths.takes)
             self.port = await self.transports.open(self.config.host, self.config.port)
         except (OSError, sqlite3.Error):
-            await self.journal_lane(self.journal.close)
-            self._close_lanes()
+            await self.journal_thread(self.journal.close)
+            self._close_threads()
             raise
         await self._resume(recovery)
         self._has_resumed.set()
@@ -156,42 +159,42 @@ class Server:
         config, paths = self.config, self.paths
         limit_bytes = config.max_file_mb * 10**6
         folders = [SHIPPED_FOLDER, paths.presets, *config.presets_dir]
-        self.library: Library = await self.file_lane(Library, folders)
+        self.library: Library = await self.file_threads(Library, folders)
         for problem in self.library.report.errors:
             log.warning("a preset is not loaded", extra={"reason": problem})
-        await self.file_lane(status.version)
+        await self.file_threads(status.version)
         self.sandbox = Sandbox([paths.spool, paths.takes, *config.root], limit_bytes)
         self.recipes = Recipes(self.library, self.sandbox, config.model)
         password = config.password()
-        self.gate = Gate(password)
+        self.authenticator = Authenticator(password)
         self.sessions = Sessions(config.reply_port, needs_password=bool(password))
         self.delivery = Delivery(self.sessions)
-        self.book = Book()
+        self.registry = JobRegistry()
         self.dispatcher = Dispatcher(
-            self.book,
+            self.registry,
             self.delivery,
             self.executor,
             self.journal,
-            self.journal_lane,
-            self.file_lane,
+            self.journal_thread,
+            self.file_threads,
             paths.takes,
             config.queue_limit,
             self.quiet_seconds,
             self._push_state,
             self.metrics,
         )
-        self.uploads = Uploads(paths.spool, limit_bytes, self.file_lane)
+        self.uploads = Uploads(paths.spool, limit_bytes, self.file_threads)
         self.retention = Retention(
             self.journal,
-            self.journal_lane,
-            self.file_lane,
+            self.journal_thread,
+            self.file_threads,
             paths.takes,
             config.keep_days,
             config.keep_gb,
             self._spared,
         )
         self._uploads_folder = os.path.realpath(self.uploads.folder)
-        self.downloads = Downloads(self.file_lane, self._fail_download)
+        self.downloads = Downloads(self.file_threads, self._fail_download)
         self.live = LiveAudio(lambda *state: self.delivery.push("live/state", *state))
         self.transports = Transports(self.receive, self.lost, self._link_for)
         self.metrics.watch(self)
@@ -203,7 +206,7 @@ class Server:
         """
         if not self.config.http_port:
             return
-        twin = (await self.file_lane(importlib.import_module, "server.http.app")).HttpTwin(self)
+        twin = (await self.file_threads(importlib.import_module, "server.http.app")).HttpTwin(self)
         try:
             self.http_port = await twin.open(self.config.host, self.config.http_port)
             self.http = twin
@@ -214,14 +217,14 @@ class Server:
     async def _resume(self, recovery: Recovery) -> None:
         """Take up what an earlier life of this server left."""
         self.sessions.restore(
-            await self.journal_lane(self.journal.clients, REMEMBER_CLIENTS_SECONDS),
-            await self.journal_lane(self.journal.sessions),
+            await self.journal_thread(self.journal.clients, REMEMBER_CLIENTS_SECONDS),
+            await self.journal_thread(self.journal.sessions),
         )
         await self.uploads.prepare(record.spec["audio"]["path"] for record in recovery.resumed)
         for record, results, end in recovery.ended:
             job = Job(record, self._peer_of(record.client), state=ENDED, results=results, end=end)
-            self.book.add(job)
-            self.book.close(job)
+            self.registry.add(job)
+            self.registry.close(job)
             self.delivery.end(job)
         for record in recovery.resumed:
             self.dispatcher.resume(record, self._peer_of(record.client))
@@ -271,8 +274,8 @@ class Server:
             await self.announcement.close()
         if self.http:
             await self.http.close()
-        await self.journal_lane(self.journal.close)
-        self._close_lanes()
+        await self.journal_thread(self.journal.close)
+        self._close_threads()
         remove_port_file(self.paths.port_file, os.getpid())
         log.info("stopped")
 
@@ -287,9 +290,9 @@ class Server:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
-    def _close_lanes(self) -> None:
-        self.journal_lane.close()
-        self.file_lane.close()
+    def _close_threads(self) -> None:
+        self.journal_thread.close()
+        self.file_threads.close()
 
     # What verbs need
 
@@ -331,14 +334,14 @@ class Server:
         before = peer.session.client
         session = self.sessions.register(peer, level, reply_port, name)
         if session.client != before:
-            moved = self.book.rename(before, session.client)
-            await self.journal_lane(self.journal.rename_client, moved, session.client)
-        for job in self.book.living(session.client):
+            moved = self.registry.rename(before, session.client)
+            await self.journal_thread(self.journal.rename_client, moved, session.client)
+        for job in self.registry.living(session.client):
             job.peer = peer
         if level:
             await self.remember(peer)
         elif not peer.link.is_stream:
-            await self.journal_lane(self.journal.forget_client, peer.key)
+            await self.journal_thread(self.journal.forget_client, peer.key)
         return session
 
     async def remember(self, peer: Peer) -> None:
@@ -349,14 +352,14 @@ class Server:
         is_registered = isinstance(peer.link, UdpLink) and peer.key in session.listeners
         if is_registered:
             known = KnownClient(peer.key, session.client, peer.link.reply_port, peer.level)
-            await self.journal_lane(self.journal.remember_client, known)
+            await self.journal_thread(self.journal.remember_client, known)
         if is_registered or session.is_named:
-            await self.journal_lane(self.journal.remember_session, self.sessions.kept(session))
+            await self.journal_thread(self.journal.remember_session, self.sessions.kept(session))
 
     async def reload_presets(self) -> ReloadReport:
         """Read the preset files again and tell everyone."""
         before = self.library.presets()
-        report = await self.file_lane(self.library.reload)
+        report = await self.file_threads(self.library.reload)
         for problem in report.errors:
             log.warning("a preset is not loaded", extra={"reason": problem})
             self.delivery.push("log", 2, f"preset: {problem}")
@@ -369,7 +372,7 @@ class Server:
         now = time.monotonic()
         if now - self._styles_seen_at >= PRESET_WATCH_SECONDS:
             self._styles_seen_at = now
-            if await self.file_lane(self.library.changed):
+            if await self.file_threads(self.library.changed):
                 await self.reload_presets()
 
     # Messages
@@ -431,7 +434,7 @@ class Server:
         if reason:
             self.delivery.send(peer, "fail", "", 0, "bad_packet", reason)
             return
-        for job in self.book.living():
+        for job in self.registry.living():
             if job.peer is peer:
                 job.peer = None
         self.sessions.forget(link.key)
@@ -499,12 +502,16 @@ class Server:
                     await asyncio.wait_for(self.uploads.begun.wait(), SPOOL_WATCH_SECONDS)
             try:
                 await self.uploads.expire(
-                    [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
+                    [
+                        job.spec["audio"]["path"]
+                        for job in self.registry.living()
+                        if job.op == "edit"
+                    ]
                 )
             except OSError as error:
                 log.warning("old uploads are not deleted", extra={"reason": error})
             with contextlib.suppress(OSError):  # no room for a reserve now
-                await self.journal_lane(self.journal.refill)
+                await self.journal_thread(self.journal.refill)
 
     async def _watch_takes(self) -> None:
         while True:
@@ -516,9 +523,9 @@ class Server:
 
     def _spared(self) -> set[str]:
         """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
-        heard = [job.spec["audio"]["path"] for job in self.book.living() if job.op == "edit"]
+        heard = [job.spec["audio"]["path"] for job in self.registry.living() if job.op == "edit"]
         takes = Path(os.path.realpath(self.paths.takes))  # as the sandbox names files
-        return {job.name for job in self.book.all()} | {
+        return {job.name for job in self.registry.all()} | {
             owner(path, takes) for path in (*heard, *self.sessions.regions())
         }
 

@@ -33,7 +33,7 @@ SQLITE_CURES = {
 }
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """The client asked for something that it cannot have.
 
     `code` is what programs branch on; `message` says what was expected, what came and what to do.
@@ -45,7 +45,7 @@ class Refusal(Exception):
         self.message = message
 
 
-def told(error: Exception, what: str) -> Refusal:
+def to_error(error: Exception, what: str) -> RequestError:
     """What an error of the disk or of the journal means to a client.
 
     `what`: a sentence on what could not be done.
@@ -56,13 +56,13 @@ def told(error: Exception, what: str) -> Refusal:
         )
     else:
         code, cure = CURES.get(getattr(error, "errno", None), ("internal", "the log has more"))
-    return Refusal(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")
+    return RequestError(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")
 
 
-def unreadable(error: OSError, code: str, message: str) -> Refusal:
+def unreadable(error: OSError, code: str, message: str) -> RequestError:
     """What it means that a file cannot be looked at: `code`, but where the server itself lacks
     handles for it.
     """
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return told(error, message)
-    return Refusal(code, message)
+        return to_error(error, message)
+    return RequestError(code, message)

@@ -1,4 +1,4 @@
-"""Threads for what may block: a lane runs plain functions one after another (or a few at once) off
+"""Threads for what may block: a executor runs plain functions one after another (or a few at once) off
 the loop.
 """
 
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Lane:
-    """`await lane(function, *arguments)`.
+class SerialExecutor:
+    """`await executor(function, *arguments)`.
 
     With one thread, calls run in the order in which they were made.
     """

@@ -234,7 +234,7 @@ def show_licence(family: Family) -> None:
         log.warning("%s: licence %s", family.name, family.licence)
 
 
-class Shelf:
+class ModelCache:
     """Loaded families by name. One worker has one; `get` may be called from any thread.
 
     `on_load` is called in the thread that loads, each time that a family is ready to serve.

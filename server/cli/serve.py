@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = config.build(ServeConfig, vars(arguments))
     options.password()  # a file that cannot be read is reported here, not after the start
     from server.app import serve
-    from server.errors import told
+    from server.errors import to_error
     from server.jobs.journal import JournalError
 
     try:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     except JournalError as error:
         raise CliError(error.code, str(error)) from error
     except (OSError, sqlite3.Error) as error:
-        refusal = told(error, "the server cannot start")
+        refusal = to_error(error, "the server cannot start")
         code = refusal.code if refusal.code != "internal" else "not_ready"
         raise CliError(code, f"{refusal.message}; retimbre doctor looks for the cause") from error
     return EXIT_OK

@@ -88,7 +88,7 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long the local executor waits before it takes a worker for hung, in seconds."""
 
     start_seconds: float = 60.0  # until the first word: importing a runtime from a cold disk
@@ -100,7 +100,7 @@ class Patience:
     stop_seconds: float = 5.0  # from "shutdown" to the end of the process
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_PATIENCE = Timeouts()
 
 
 def worker_command(
@@ -127,7 +127,7 @@ class LocalExecutor:
 
     places = 1
 
-    def __init__(self, command: Sequence[str], patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(self, command: Sequence[str], patience: Timeouts = DEFAULT_PATIENCE) -> None:
         self.command = list(command)
         self.patience = patience
         self.info = EngineInfo()
@@ -187,7 +187,7 @@ class LocalExecutor:
             if process is None or process.returncode is not None:
                 self._keeper.cancel()  # asleep between two starts
             await asyncio.gather(self._keeper, return_exceptions=True)
-        self._bury()
+        self._on_worker_exit()
 
     # The life of the process: keeper -> spawn -> read until it ends -> bury -> wait -> spawn ...
 
@@ -200,7 +200,7 @@ class LocalExecutor:
             self._change(
                 "error" if is_hopeless else "starting", self._cause_of_death if is_hopeless else ""
             )
-            self._bury()
+            self._on_worker_exit()
             if not self._should_stop:
                 await asyncio.sleep(BACKOFF_SECONDS[min(vain_starts, len(BACKOFF_SECONDS) - 1)])
 
@@ -233,7 +233,7 @@ class LocalExecutor:
         if not self._should_stop:
             log.error("the engine worker has ended", extra={"reason": self._cause_of_death})
 
-    def _bury(self) -> None:
+    def _on_worker_exit(self) -> None:
         """Say what the dead worker cannot say any more."""
         self._rest()
         self._process = None

@@ -33,7 +33,7 @@ from server.compute.local import (
     EngineInfo,
     Event,
     Listener,
-    Patience,
+    Timeouts,
 )
 from server.config import ConfigError, ServeConfig
 
@@ -129,7 +129,7 @@ class RayExecutor:
     Methods belong to the loop's thread, as the protocol says.
     """
 
-    def __init__(self, cluster: Cluster, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(self, cluster: Cluster, patience: Timeouts = DEFAULT_PATIENCE) -> None:
         self.cluster, self.patience = cluster, patience
         self.info = EngineInfo()
         self.places = cluster.max_replicas  # more jobs than replicas make Serve start another

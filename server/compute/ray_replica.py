@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray import serve
 
-from engine.families.registry import Family, Shelf, show_licence
+from engine.families.registry import Family, ModelCache, show_licence
 from engine.runtimes.runner import threads_for
 from engine.worker import MIN_GAP_SECONDS, Worker
 from server.compute.ray_styles import Style
@@ -44,7 +44,7 @@ class Replica:
         self._jobs: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[Event]]] = {}
         self._styles: set[str] = set()  # model ids that are held here
         self._worker = Worker(
-            self, Shelf(threads_for(threads), Path(models_folder), self._loaded), runtime
+            self, ModelCache(threads_for(threads), Path(models_folder), self._loaded), runtime
         )
         self._worker.hello()
         self._worker.load_first(model)

@@ -3,7 +3,7 @@
 One task per download keeps its time.
 
 The state machine is osc_protocol's UploadSender. It reads a mapped file and sums it up, which may
-block, so it runs in the file lane, one call after another.
+block, so it runs in the file threads, one call after another.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.headers import HeaderError, header_of
 from server.files.sandbox import FileIdentity, opened
-from server.threads import Lane
+from server.threads import SerialExecutor
 from server.wire.sessions import Peer
 
 MAX_DOWNLOADS = 32
@@ -54,22 +54,24 @@ class Download:
 class Downloads:
     """All downloads, by client and id. `fail` tells a peer how one went wrong."""
 
-    def __init__(self, file_lane: Lane, fail: Callable[[Peer, int | str, str, str], None]) -> None:
-        self._file_lane, self._fail = file_lane, fail
+    def __init__(
+        self, file_threads: SerialExecutor, fail: Callable[[Peer, int | str, str, str], None]
+    ) -> None:
+        self._file_lane, self._fail = file_threads, fail
         self._downloads: dict[tuple[str, int | str], Download] = {}
         self._tasks: set[asyncio.Task] = set()
 
     async def begin(self, peer: Peer, identity: int | str, source: FileIdentity) -> None:
-        """Send a file; the same id again begins anew. Raises Refusal."""
+        """Send a file; the same id again begins anew. Raises RequestError."""
         key = (peer.session.client, identity)
         if len(self._downloads) >= MAX_DOWNLOADS and key not in self._downloads:
-            raise Refusal(
+            raise RequestError(
                 "queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end"
             )
         try:
             download = await self._file_lane(Download, identity, source, peer)
         except (OSError, ValueError) as error:
-            raise Refusal("bad_audio", f"{source.path} cannot be read: {error}") from error
+            raise RequestError("bad_audio", f"{source.path} cannot be read: {error}") from error
         self._downloads[key] = download
         task = asyncio.create_task(self._run(key, download), name=f"download {identity}")
         self._tasks.add(task)

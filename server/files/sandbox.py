@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from server.errors import Refusal, unreadable
+from server.errors import RequestError, unreadable
 
 IS_WINDOWS = sys.platform == "win32"
 MAX_PATH_CHARACTERS = 4096  # PATH_MAX of Linux; Windows and macOS stop earlier
@@ -64,14 +64,14 @@ class FileIdentity:
     def of(cls, path: str | Path) -> FileIdentity:
         """Of the regular file at a real path.
 
-        Raises OSError when it is gone, Refusal(path_denied) if it is none.
+        Raises OSError when it is gone, RequestError(path_denied) if it is none.
         """
         status = _status(str(path))
         if not stat.S_ISREG(status.st_mode):
             kind = next(
                 (kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file"
             )
-            raise Refusal("path_denied", f"{path} is {kind}; expected a regular file")
+            raise RequestError("path_denied", f"{path} is {kind}; expected a regular file")
         return cls._made(str(path), status)
 
     @classmethod
@@ -87,13 +87,13 @@ class FileIdentity:
 def opened(identity: FileIdentity) -> BinaryIO:
     """The file to read.
 
-    Raises OSError, Refusal(path_denied) when its name stands for another one by now.
+    Raises OSError, RequestError(path_denied) when its name stands for another one by now.
     """
     file = open(identity.path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
     if identity.is_open_as(file.fileno()):
         return file
     file.close()
-    raise Refusal(
+    raise RequestError(
         "path_denied",
         f"{identity.path} was swapped for another file while it was looked at; "
         "render each region to a file of its own",
@@ -109,7 +109,7 @@ def _status(real: str) -> os.stat_result:
     """`lstat` of a real path by a walk from the top that follows no link: one on the way was put
     there since.
 
-    Raises OSError, Refusal(path_denied). Windows has no such walk; there links need an
+    Raises OSError, RequestError(path_denied). Windows has no such walk; there links need an
     administrator.
     """
     if os.stat not in os.supports_dir_fd:
@@ -125,7 +125,7 @@ def _status(real: str) -> os.stat_result:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        raise Refusal(
+        raise RequestError(
             "path_denied", f"{real} has become a path through a symbolic link; send it again"
         ) from error
     finally:
@@ -138,18 +138,18 @@ def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
     slashes.
     """
     if not text.strip():
-        raise Refusal("no_file", "expected the path of an audio file, got an empty name")
+        raise RequestError("no_file", "expected the path of an audio file, got an empty name")
     if "\0" in text:
-        raise Refusal("path_denied", "the path holds a NUL character; send a plain path")
+        raise RequestError("path_denied", "the path holds a NUL character; send a plain path")
     if len(text) > MAX_PATH_CHARACTERS:
-        raise Refusal(
+        raise RequestError(
             "path_denied",
             f"the path has {len(text)} characters; at most {MAX_PATH_CHARACTERS} are allowed",
         )
     if text.lower().startswith("file:"):
         text = _from_url(text, windows)
     if text.startswith(("\\\\", "//")):
-        raise Refusal(
+        raise RequestError(
             "path_denied", f"{text!r} is a network or device path; mount it and send its local path"
         )
     return _windows_form(text) if windows else _posix_form(text)
@@ -159,14 +159,16 @@ def _from_url(text: str, windows: bool) -> str:
     try:
         url = urlsplit(text)
     except ValueError as error:
-        raise Refusal(
+        raise RequestError(
             "path_denied", f"{text!r} is no file URL ({error}); send a plain path"
         ) from error
     if url.netloc not in ("", "localhost"):
-        raise Refusal("path_denied", f"{text!r} names another machine; upload the audio instead")
+        raise RequestError(
+            "path_denied", f"{text!r} names another machine; upload the audio instead"
+        )
     path = unquote(url.path)
     if "\0" in path:
-        raise Refusal("path_denied", "the path holds a NUL character; send a plain path")
+        raise RequestError("path_denied", "the path holds a NUL character; send a plain path")
     return path[1:] if windows and _DRIVE.match(path[1:]) else path
 
 
@@ -174,7 +176,7 @@ def _windows_form(text: str) -> str:
     tail = text[2:] if _DRIVE.match(text) else text
     parts = re.split(r"[\\/]", tail)
     if ":" in tail or any(_WINDOWS_DEVICE.match(part) for part in parts):
-        raise Refusal(
+        raise RequestError(
             "path_denied", f"{text!r} names a device or a stream; send the path of a file"
         )
     return text.replace("/", "\\")
@@ -182,7 +184,7 @@ def _windows_form(text: str) -> str:
 
 def _posix_form(text: str) -> str:
     if _DRIVE.match(text):
-        raise Refusal(
+        raise RequestError(
             "no_file",
             f"{text!r} is a Windows path and this server does not run on Windows; "
             "send a path of this machine, or upload the audio",
@@ -204,7 +206,7 @@ class Sandbox:
         self.max_file_bytes = max_file_bytes
 
     def audio_file(self, text: str) -> FileIdentity:
-        """The real file that `text` names. Raises Refusal(no_file | path_denied | too_large)."""
+        """The real file that `text` names. Raises RequestError(no_file | path_denied | too_large)."""
         named = normalise(text)
         real = self._under_a_root(named, text)
         try:
@@ -213,13 +215,13 @@ class Sandbox:
             message = f"{text!r}: {error.strerror or error}; looked for {real}"
             raise unreadable(error, "no_file", message) from error
         if identity.size_bytes > self.max_file_bytes:
-            raise Refusal(
+            raise RequestError(
                 "too_large",
                 f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
                 f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
             )
         if not os.access(real, os.R_OK):
-            raise Refusal(
+            raise RequestError(
                 "path_denied", f"{text!r} may not be read by the server; check its permissions"
             )
         return identity
@@ -227,12 +229,12 @@ class Sandbox:
     def folder(self, text: str) -> Path:
         """An existing folder under a root, for copies of stems.
 
-        Raises Refusal(no_file | path_denied).
+        Raises RequestError(no_file | path_denied).
         """
         named = normalise(text)
         real = self._under_a_root(named, text, may_be_root=True)
         if not os.path.isdir(real):
-            raise Refusal(
+            raise RequestError(
                 "no_file",
                 f"out: folder {text!r} does not exist under an allowed root; make it first",
             )
@@ -251,14 +253,14 @@ class Sandbox:
         inside = [path for path in candidates if self._is_inside(reals[path], may_be_root)]
         found = [path for path in inside if os.path.lexists(path)]
         if not found and len(inside) < len(candidates):
-            raise Refusal(
+            raise RequestError(
                 "path_denied",
                 f"{text!r} is outside the allowed folders ({', '.join(self.roots)}); "
                 "start the server with --root FOLDER to allow more, or upload the audio",
             )
         path = (found or inside)[0]
         if os.path.islink(path):
-            raise Refusal(
+            raise RequestError(
                 "path_denied", f"{text!r} is a symbolic link; send the path of the file itself"
             )
         return reals[path]

@@ -11,10 +11,10 @@ import asyncio
 import errno
 import time
 
-from server.errors import Refusal, told, unreadable
+from server.errors import RequestError, to_error, unreadable
 from server.files.headers import AudioHeader, HeaderError, header_of
 from server.files.sandbox import FileIdentity, opened
-from server.threads import Lane
+from server.threads import SerialExecutor
 
 QUIET_SECONDS = 0.2
 POLL_SECONDS = 0.08
@@ -22,31 +22,31 @@ PATIENCE_SECONDS = 2.0
 
 
 async def settled(
-    path: str, lane: Lane, quiet_seconds: float = QUIET_SECONDS
+    path: str, executor: SerialExecutor, quiet_seconds: float = QUIET_SECONDS
 ) -> tuple[FileIdentity, AudioHeader | None]:
     """Wait until `path` is complete, PATIENCE_SECONDS at most.
 
     Looks in a file thread, waits in none.
 
     `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be
-    closed. Raises Refusal(bad_audio | no_file | no_handles).
+    closed. Raises RequestError(bad_audio | no_file | no_handles).
     """
     give_up = time.monotonic() + PATIENCE_SECONDS
-    identity = await lane(_identity, path)
+    identity = await executor(_identity, path)
     quiet_since = time.monotonic() - _age_seconds(identity)
     while True:
-        header, complaint = await lane(_look, identity)
+        header, complaint = await executor(_look, identity)
         if not complaint and time.monotonic() - quiet_since >= quiet_seconds:
             return identity, header
         if time.monotonic() >= give_up:
-            raise Refusal(
+            raise RequestError(
                 "bad_audio",
                 complaint
                 or f"{path} kept growing for {PATIENCE_SECONDS:.0f} s; "
                 "send the message when the file is closed",
             )
         await asyncio.sleep(POLL_SECONDS)
-        now = await lane(_identity, path)
+        now = await executor(_identity, path)
         if now != identity:
             identity, quiet_since = now, time.monotonic()
 
@@ -70,11 +70,11 @@ def _look(identity: FileIdentity) -> tuple[AudioHeader | None, str]:
             header = header_of(file)
     except HeaderError as error:
         return None, f"{identity.path}: {error}; is it still being written?"
-    except Refusal as refusal:  # renamed over: the next look is at the new one
+    except RequestError as refusal:  # renamed over: the next look is at the new one
         return None, refusal.message
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise told(error, f"{identity.path} cannot be opened") from error
+            raise to_error(error, f"{identity.path} cannot be opened") from error
         return None, f"{identity.path} cannot be read: {error.strerror or error}"
     if header and header.end_bytes > identity.size_bytes:
         return None, (

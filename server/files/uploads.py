@@ -2,7 +2,7 @@
 
 The state machine is osc_protocol's; this adds the file, the limits and the forgetting. A finished
 upload is named by its handle, a relative path under the spool: wherever a path may be said, a
-handle may. Belongs to the loop's thread; writing happens in the file lane.
+handle may. Belongs to the loop's thread; writing happens in the file threads.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadReceiver
-from server.errors import Refusal, told
-from server.threads import Lane
+from server.errors import RequestError, to_error
+from server.threads import SerialExecutor
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ REGIONS_FOLDER = "regions"  # beside it: for clients that see this machine's fil
 MAX_OPEN = 64
 MAX_OPEN_PER_CLIENT = 16
 MAX_REMEMBERED = 1024  # finished ones too: their last answer may have to be repeated for a minute
-WRITE_BYTES = 2**18  # chunks of UDP are gathered: each hop to the file lane costs more than they do
+WRITE_BYTES = (
+    2**18
+)  # chunks of UDP are gathered: each hop to the file threads costs more than they do
 KEEP_SECONDS = 24 * 3600.0  # of a finished upload that no living job needs
 # nor does it go earlier by our own time: a clock that is set forward makes everything old
 SEEN_SECONDS = 3600.0
@@ -98,9 +100,9 @@ class Upload:
 class Uploads:
     """All transfers into the spool, by client and id."""
 
-    def __init__(self, spool: Path, limit_bytes: int, file_lane: Lane) -> None:
+    def __init__(self, spool: Path, limit_bytes: int, file_threads: SerialExecutor) -> None:
         self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
-        self._limit_bytes, self._file_lane = limit_bytes, file_lane
+        self._limit_bytes, self._file_lane = limit_bytes, file_threads
         self._uploads: dict[tuple[str, int | str], Upload] = {}
         self.begun = asyncio.Event()  # cleared by who waits for the next one
         self.received_bytes = 0  # since the start
@@ -156,7 +158,7 @@ class Uploads:
                 await self._file_lane(upload.finish)
             except OSError as error:
                 await self.drop(client, request.id)
-                raise told(error, "the upload cannot be written") from error
+                raise to_error(error, "the upload cannot be written") from error
             log.info(
                 "an upload is complete", extra={"client": client, "bytes": upload.written_bytes}
             )
@@ -197,7 +199,7 @@ class Uploads:
     def _check(self, client: str, request: Request) -> None:
         values = request.values
         if values["format"] in RAW_FORMATS and not (values["rate"] and values["channels"]):
-            raise Refusal(
+            raise RequestError(
                 "bad_args",
                 f"format {values['format']} is raw samples: rate and channels must be given, "
                 f"came {values['rate']} and {values['channels']}",
@@ -206,7 +208,7 @@ class Uploads:
             owner for (owner, _), upload in self._uploads.items() if upload.receiver.state == "open"
         ]
         if len(unfinished) >= MAX_OPEN or unfinished.count(client) >= MAX_OPEN_PER_CLIENT:
-            raise Refusal(
+            raise RequestError(
                 "queue_full",
                 f"{len(unfinished)} uploads are open, {unfinished.count(client)} of them "
                 "yours; close one, or wait a minute until silent ones expire",
@@ -215,7 +217,7 @@ class Uploads:
     def _check_disk(self) -> None:
         free_bytes = shutil.disk_usage(self.folder).free
         if free_bytes < SPARE_BYTES:
-            raise Refusal(
+            raise RequestError(
                 "disk_full",
                 f"{free_bytes / 1e6:.0f} MB are free at {self.folder}; "
                 f"{SPARE_BYTES / 1e6:.0f} MB must be. Make room, or choose another --data-dir",
@@ -225,7 +227,7 @@ class Uploads:
         try:
             return self._uploads[client, request.id]
         except KeyError:
-            raise Refusal(
+            raise RequestError(
                 "unknown_upload",
                 f"no upload of yours is called {request.id!r}; it expires after a minute "
                 "of silence. Begin with /retimbre/audio/open",
@@ -240,7 +242,7 @@ class Uploads:
                 await self._file_lane(upload.write, data)
             except OSError as error:
                 await self.drop(client, request.id)
-                raise told(error, "the upload cannot be written") from error
+                raise to_error(error, "the upload cannot be written") from error
 
     def _forget_finished(self) -> None:
         """The oldest, where there are too many; their files stay."""

@@ -10,5 +10,5 @@ one port.
     openapi    the description of it all, for programs
     oscquery   the same table as a tree that OSC clients browse; websocket: its other half
 
-All of it runs in the server's event loop; files are touched in the file lane.
+All of it runs in the server's event loop; files are touched in the file threads.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import WSCloseCode, hdrs, web
 
 from osc_protocol import ROOT
-from server.errors import Refusal
+from server.errors import RequestError
 from server.http import calls, events, files, openapi, oscquery, security, websocket
 from server.http.clients import Client, Clients
 from server.wire.transports import PORTS_TO_TRY
@@ -115,7 +115,7 @@ class HttpTwin:
             or str(client.link.events.number)
         )
         if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
-            raise Refusal(
+            raise RequestError(
                 "bad_args", f"Last-Event-ID: expected the number of an event, came {asked[:40]!r}"
             )
         self.clients.listen(client)

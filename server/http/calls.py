@@ -22,7 +22,7 @@ from osc_protocol import (
     decode_reply,
     encode,
 )
-from server.errors import Refusal
+from server.errors import RequestError
 from server.http import json_form
 from server.http.clients import Client
 from server.jobs import delivery
@@ -131,7 +131,7 @@ class Call(Link):
         wanted = _paths(names)
         while wanted and not wanted & {message.address for message in self.replies}:
             if self._link.events.is_closed:
-                raise Refusal("not_ready", "the server stops; the answer will not come")
+                raise RequestError("not_ready", "the server stops; the answer will not come")
             self._news.clear()
             await self._news.wait()
 
@@ -156,11 +156,11 @@ def _paths(names: Iterable[str]) -> set[str]:
 
 
 async def run(server: Server, client: Client, address: str, body: bytes) -> list[ReplyMessage]:
-    """Run one request of a client. Returns the verb's immediate answers. Raises Refusal."""
+    """Run one request of a client. Returns the verb's immediate answers. Raises RequestError."""
     try:
         request = decode_message(json_form.message(address, json_form.parse(body)))
     except json_form.BadBody as error:
-        raise Refusal("bad_args", str(error)) from error
+        raise RequestError("bad_args", str(error)) from error
     call = Call(client, request)
     peer = Peer(call, client.peer.session)
     client.calls.add(call)

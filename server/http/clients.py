@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from osc_protocol import ROOT, ReplyMessage, decode_reply
-from server.errors import Refusal
+from server.errors import RequestError
 from server.http import json_form
 from server.http.events import EventLog
 from server.wire.sessions import Peer, identity
@@ -83,9 +83,9 @@ class Clients:
         self._clients: dict[str, Client] = {}
 
     def client(self, host: str, name: str) -> Client:
-        """The client of that name on that machine, made when it is new. Raises Refusal."""
+        """The client of that name on that machine, made when it is new. Raises RequestError."""
         if name and not NAME.fullmatch(name):
-            raise Refusal(
+            raise RequestError(
                 "bad_args",
                 f"client: expected 1 to 64 characters without a slash, came {name[:80]!r}",
             )
@@ -102,7 +102,7 @@ class Clients:
         speak to it.
         """
         self._server.sessions.listen(client.peer, 1)
-        for job in self._server.book.living(client.peer.session.client):
+        for job in self._server.registry.living(client.peer.session.client):
             job.peer = job.peer or client.peer
         self._server.delivery.send(client.peer, "state", self._server.state)
 
@@ -127,14 +127,14 @@ class Clients:
             return
         idle = [client for client in self._clients.values() if self._is_idle(client)]
         if not idle:
-            raise Refusal(
+            raise RequestError(
                 "queue_full",
                 f"{MAX_CLIENTS} HTTP clients are at work; use the name of one of yours",
             )
         self._forget(min(idle, key=lambda client: client.used_at))
 
     def _is_idle(self, client: Client) -> bool:
-        has_jobs = any(self._server.book.living(client.peer.session.client))
+        has_jobs = any(self._server.registry.living(client.peer.session.client))
         return not (client.is_listening or client.calls or has_jobs)
 
     def _forget(self, client: Client) -> None:

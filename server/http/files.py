@@ -19,7 +19,7 @@ from osc_protocol import (
     decode_message,
     decode_reply,
 )
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import opened
 from server.http import calls
 from server.http.clients import Client
@@ -109,14 +109,14 @@ async def _read(content: web.StreamReader) -> bytes:
 def _request(name: str, *atoms) -> Request:
     request = decode_message(Message(f"{ROOT}/audio/{name}", atoms))
     if not isinstance(request, Request):
-        raise Refusal(request.code, request.message)
+        raise RequestError(request.code, request.message)
     return request
 
 
 def _check_length(request: web.Request, server: Server) -> None:
     """What is announced as too large need not be sent first."""
     if (request.content_length or 0) > server.uploads.limit_bytes:
-        raise Refusal(
+        raise RequestError(
             "too_large",
             f"{request.content_length / 1e6:.0f} MB are announced; at most "
             f"{server.files.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
@@ -124,19 +124,19 @@ def _check_length(request: web.Request, server: Server) -> None:
 
 
 def _check(packets: list[bytes]) -> ReplyMessage:
-    """The last answer of the upload's state machine. Raises Refusal when it is a /fail."""
+    """The last answer of the upload's state machine. Raises RequestError when it is a /fail."""
     message = decode_reply(packets[-1])
     if message.address == calls.FAIL:
-        raise Refusal(message.values["code"], message.values["message"])
+        raise RequestError(message.values["code"], message.values["message"])
     return message
 
 
 async def audio(server: Server, request: web.Request) -> web.StreamResponse:
     """A stem, a manifest, an upload or any other file that a client may name; ranges are aiohttp's."""
     named = request.query.get("path", "")
-    identity = await server.file_lane(server.sandbox.audio_file, named)
+    identity = await server.file_threads(server.sandbox.audio_file, named)
     headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
-    with await server.file_lane(opened, identity) as file:
+    with await server.file_threads(opened, identity) as file:
         # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an
         # open file.
         name = identity.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
@@ -147,7 +147,7 @@ async def audio(server: Server, request: web.Request) -> web.StreamResponse:
 
 async def page(server: Server, name: str) -> web.StreamResponse:
     """One of the page's files. Raises HTTPNotFound for what is not one."""
-    path = await server.file_lane(_page_file, name or "index.html")
+    path = await server.file_threads(_page_file, name or "index.html")
     if path is None:
         raise web.HTTPNotFound(reason="no such file of the page")
     return web.FileResponse(path, headers={"Content-Type": PAGE_TYPES[path.suffix]})

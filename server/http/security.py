@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from server.errors import Refusal
+from server.errors import RequestError
 from server.http import calls
 from server.wire.transports import is_loopback
 
@@ -69,7 +69,7 @@ def guard(server: Server):
             return await handler(request)
         except Forbidden as error:
             return calls.refusal(request.path, "auth", str(error), 403)
-        except Refusal as refusal:
+        except RequestError as refusal:
             response = calls.refusal(request.path, refusal.code, refusal.message)
             if response.status == 401:
                 response.headers[hdrs.WWW_AUTHENTICATE] = CHALLENGE
@@ -180,12 +180,12 @@ def _check_content_type(request: web.Request) -> None:
 
 async def _check_password(request: web.Request, server: Server) -> None:
     host = request.remote or ""
-    if is_loopback(host) or not server.gate.has_password:
+    if is_loopback(host) or not server.authenticator.has_password:
         return
     password = _password(request.headers.get(hdrs.AUTHORIZATION, ""))
     if password is None:
-        raise Refusal("auth", "send the password as `Authorization: Bearer ...`")
-    await server.gate.check(host, password)
+        raise RequestError("auth", "send the password as `Authorization: Bearer ...`")
+    await server.authenticator.check(host, password)
 
 
 def _password(header: str) -> str | None:

@@ -75,7 +75,7 @@ class SocketLink(Link):
         (self.may_read.clear if should_pause else self.may_read.set)()
 
 
-class Ear(Link):
+class Subscriber(Link):
     """What a websocket hears of the server's pushes and of others' jobs: what it LISTENs to."""
 
     is_stream = True
@@ -110,7 +110,7 @@ async def serve(
     link = SocketLink(request)
     peer = server.sessions.peer(link)
     peer.is_trusted = True  # its request had the password
-    ear = Peer(Ear(link), peer.session)
+    ear = Peer(Subscriber(link), peer.session)
     server.sessions.listen(ear, NEWS)
     writer = asyncio.create_task(link.write(socket), name=f"writes to {link.key}")
     sockets.add(socket)

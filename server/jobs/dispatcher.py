@@ -3,7 +3,7 @@
 One coroutine, `_serve`, takes jobs from the queue in its order, as many at once as the executor has
 places (the local one has one); a task of its own sees each through to its end. Every ending goes
 through `_end`: journal first, then the one terminal message. All of it belongs to the loop's
-thread; what may block is sent to the journal's lane or the file lane.
+thread; what may block is sent to the journal thread or the file threads.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from server.compute.local import CLOSING, Event, Executor
-from server.errors import Refusal, told, unreadable
+from server.errors import RequestError, to_error, unreadable
 from server.files.sandbox import FileIdentity
 from server.files.settle import settled
 from server.jobs import stems
 from server.jobs.delivery import HEARTBEAT_SECONDS, Delivery
-from server.jobs.job import QUEUED, RUNNING, SETTLING, Book, Job, about
+from server.jobs.job import QUEUED, RUNNING, SETTLING, Job, JobRegistry, about
 from server.jobs.journal import End, JobRecord, Journal, Result
 from server.jobs.metrics import Metrics
-from server.jobs.queue import Line
-from server.threads import Lane
+from server.jobs.queue import FairQueue
+from server.threads import SerialExecutor
 from server.wire.sessions import Peer
 
 log = logging.getLogger(__name__)
@@ -55,23 +55,23 @@ class Dispatcher:
 
     def __init__(
         self,
-        book: Book,
+        registry: JobRegistry,
         delivery: Delivery,
         executor: Executor,
         journal: Journal,
-        journal_lane: Lane,
-        file_lane: Lane,
+        journal_thread: SerialExecutor,
+        file_threads: SerialExecutor,
         takes: Path,
         queue_limit: int,
         quiet_seconds: Callable[[str], float],
         on_change: Callable[[], None],
         metrics: Metrics,
     ) -> None:
-        self._book, self._delivery, self._executor = book, delivery, executor
-        self._journal, self._journal_lane, self._file_lane = journal, journal_lane, file_lane
+        self._registry, self._delivery, self._executor = registry, delivery, executor
+        self._journal, self._journal_lane, self._file_lane = journal, journal_thread, file_threads
         self._takes, self._queue_limit, self._quiet_seconds = takes, queue_limit, quiet_seconds
         self._on_change, self._metrics = on_change, metrics
-        self._line = Line(book)
+        self._queue = FairQueue(registry)
         self._waiting: list[Job] = []
         # job -> what the executor calls it now: each take is a request of its own
         self._running: dict[Job, str] = {}
@@ -88,7 +88,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """How many jobs wait."""
-        return sum(job.state != RUNNING for job in self._book.living())
+        return sum(job.state != RUNNING for job in self._registry.living())
 
     @property
     def running(self) -> int:
@@ -122,36 +122,40 @@ class Dispatcher:
     # What the verbs call
 
     def check_room(self) -> None:
-        """Raises Refusal when no job can be taken now."""
+        """Raises RequestError when no job can be taken now."""
         if self.is_draining:
-            raise Refusal("not_ready", "the server is stopping; send the job again when it is back")
+            raise RequestError(
+                "not_ready", "the server is stopping; send the job again when it is back"
+            )
         if self.waiting >= self._queue_limit:
-            raise Refusal(
+            raise RequestError(
                 "queue_full",
                 f"{self.waiting} jobs wait already, and no more than {self._queue_limit} may; "
                 "wait, or start the server with a larger --queue-limit",
             )
         if self._executor.info.state == "error":
-            raise Refusal("not_ready", self._hopeless())
+            raise RequestError("not_ready", self._hopeless())
 
     async def accept(self, job: Job) -> None:
         """Journal a job, acknowledge it, then wait for its file and queue it.
 
-        Raises Refusal when it cannot be kept.
+        Raises RequestError when it cannot be kept.
         """
         self._arrivals += 1
         job.order = self._arrivals
-        self._book.add(job)
+        self._registry.add(job)
         if job.op == "edit":
             try:
                 await self._journal_lane(self._journal.add_job, job.record)
             except sqlite3.Error as error:
-                self._book.drop(job)
+                self._registry.drop(job)
                 log.exception("a job is not accepted", extra=about(job))
-                raise told(error, "the job was not taken: the journal cannot be written") from error
+                raise to_error(
+                    error, "the job was not taken: the journal cannot be written"
+                ) from error
             except BaseException:
                 # whatever it was: what is never accepted must not stand in line for ever
-                self._book.drop(job)
+                self._registry.drop(job)
                 raise
             self.acknowledge(job)
         job.state = SETTLING
@@ -162,7 +166,7 @@ class Dispatcher:
         self._arrivals += 1
         job = Job(record, peer, state=SETTLING, order=self._arrivals)
         job.born_at -= max(0.0, time.time() - record.created)
-        self._book.add(job)
+        self._registry.add(job)
         self._admit(job)
 
     def acknowledge(self, job: Job) -> None:
@@ -188,7 +192,7 @@ class Dispatcher:
         """How many jobs come before it; 0: it runs, or will at once."""
         if job in self._running or not job.is_alive:
             return 0
-        return max(0, self._line.place(job) + self.running - (self._executor.places - 1))
+        return max(0, self._queue.place(job) + self.running - (self._executor.places - 1))
 
     def eta(self, job: Job) -> float:
         """Seconds to its end; -1 unknown."""
@@ -204,7 +208,7 @@ class Dispatcher:
 
     def tell_waiting(self, text: str) -> None:
         """A warning for the clients of all jobs that wait."""
-        for job in self._book.living():
+        for job in self._registry.living():
             if job.peer and job.state != RUNNING:
                 self._delivery.send(job.peer, "log", 2, f"job {job.client_id}: {text}")
 
@@ -238,7 +242,7 @@ class Dispatcher:
                 path = job.spec["audio"]["path"]
                 identity, _ = await settled(path, self._file_lane, self._quiet_seconds(path))
                 job.spec["audio"] = vars(identity)
-        except Refusal as refusal:
+        except RequestError as refusal:
             await self._end(job, refusal.code, refusal.message)
             return
         except Exception as error:  # as in _serve: no job is left without an end
@@ -283,7 +287,7 @@ class Dispatcher:
             raise
         except (OSError, sqlite3.Error) as error:
             log.exception("a job fails", extra=about(job))
-            refusal = told(error, f"{self._takes} or the journal cannot be written")
+            refusal = to_error(error, f"{self._takes} or the journal cannot be written")
             await self._end(job, refusal.code, refusal.message)
         except Exception as error:  # our own mistake must cost this job and not the queue
             log.exception("a job fails", extra=about(job))
@@ -295,12 +299,12 @@ class Dispatcher:
             self._wake.clear()
             # Nobody is passed while his file is looked at: that takes two seconds at most, and
             # positions were told.
-            job = self._line.first()
+            job = self._queue.first()
             has_place = self._executor.is_idle and self.running < self._executor.places
             if job in self._waiting and has_place and not self.is_draining:
                 self._waiting.remove(job)
                 job.state, self._running[job] = RUNNING, job.name
-                self._line.begin(job)
+                self._queue.begin(job)
                 self._metrics.began(job)
                 log.info("job begins", extra={**about(job), "model": job.spec.get("model", "")})
                 self._rests.clear()
@@ -314,7 +318,7 @@ class Dispatcher:
             return
         try:
             await self._file_lane(_check_unchanged, job.spec["audio"])
-        except Refusal as refusal:
+        except RequestError as refusal:
             await self._end(job, refusal.code, refusal.message)
             return
         await self._journal_lane(self._journal.start_job, job.name, job.spec)
@@ -457,7 +461,7 @@ class Dispatcher:
         if job.op == "edit":
             end = await self._written(job, self._journal.end_job, job.name, end)
         job.end = end
-        self._book.close(job)
+        self._registry.close(job)
         self._wake.set()
         self._metrics.ended(job, end.code, end.seconds)
         log.log(
@@ -476,7 +480,7 @@ class Dispatcher:
             try:
                 return await self._journal_lane(write, *arguments)
             except sqlite3.Error as error:
-                refusal = told(
+                refusal = to_error(
                     error, f"job {job.client_id} waits for the journal, which cannot be written"
                 )
                 if self.is_draining:
@@ -553,7 +557,7 @@ def _check_unchanged(audio: dict[str, Any]) -> None:
             error, "no_file", f"{audio['path']} is gone: {error.strerror or error}"
         ) from error
     if vars(now) != audio:
-        raise Refusal(
+        raise RequestError(
             "bad_audio",
             f"{audio['path']} was written to while the job waited; "
             "render each region to a file of its own",

@@ -1,4 +1,4 @@
-"""A job in memory, and the book in which all of them stand.
+"""A job in memory, and the registry in which all of them stand.
 
 What must survive is in the journal; this is the rest.
 """
@@ -88,7 +88,7 @@ class Job:
         self.stage, self.eta_seconds = stage, eta_seconds
 
 
-class Book:
+class JobRegistry:
     """Living jobs, and those that ended a short while ago. Belongs to the loop's thread."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.errors import told
+from server.errors import to_error
 
 T = TypeVar("T")
 
@@ -257,7 +257,7 @@ class Journal:
         try:
             return write()
         except sqlite3.Error as error:
-            if told(error, "").code != "disk_full":
+            if to_error(error, "").code != "disk_full":
                 raise
         self._give_up_reserve()
         return write()
@@ -550,7 +550,7 @@ def _complaint(path: Path, error: sqlite3.Error) -> JournalError:
             "it), or give this one a --data-dir of its own",
         )
     if isinstance(error, sqlite3.OperationalError):
-        refusal = told(error, f"{path} cannot be opened")
+        refusal = to_error(error, f"{path} cannot be opened")
         return JournalError(refusal.code, refusal.message)
     return JournalError(
         "not_ready",

@@ -151,8 +151,8 @@ class _Now:
     async def look_at_disk(self) -> None:
         """What would block, asked before the rest."""
         server = self._server
-        self._journal = await server.journal_lane(server.journal.counts)
-        self._free_bytes = (await server.file_lane(shutil.disk_usage, server.paths.data)).free
+        self._journal = await server.journal_thread(server.journal.counts)
+        self._free_bytes = (await server.file_threads(shutil.disk_usage, server.paths.data)).free
 
     def describe(self) -> list[Metric]:
         """Nothing is looked up when the registry only wants names."""
@@ -174,7 +174,7 @@ class _Now:
             STATES,
             server.state,
         )
-        states = Tally(job.state for job in server.book.living())
+        states = Tally(job.state for job in server.registry.living())
         yield _labelled(
             "retimbre_jobs",
             "Jobs that have no end yet.",
@@ -184,7 +184,7 @@ class _Now:
         yield GaugeMetricFamily(
             "retimbre_queue_limit", "Jobs that may wait.", server.config.queue_limit
         )
-        waiting = Tally(job.record.client for job in server.book.living())
+        waiting = Tally(job.record.client for job in server.registry.living())
         yield GaugeMetricFamily(
             "retimbre_queue_clients", "Clients that have jobs without an end.", len(waiting)
         )

@@ -13,22 +13,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from server.jobs.job import RUNNING, Book, Job
+from server.jobs.job import RUNNING, Job, JobRegistry
 
 # the turn in which a client's wait began; True: with its own turn, so after who came in it
 Since = tuple[int, bool]
 
 
-class Line:
-    """The jobs of a book that wait, in the order in which they will run unless others come."""
+class FairQueue:
+    """The jobs of a registry that wait, in the order in which they will run unless others come."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, registry: JobRegistry) -> None:
+        self._registry = registry
         self._turns = 0
         self._since: dict[str, Since] = {}  # of clients with jobs
         self._order: list[Job] = []
         self._places: dict[Job, int] = {}
-        self._known = (-1, -1)  # the state of the book and the turn that _order is of
+        self._known = (-1, -1)  # the state of the registry and the turn that _order is of
 
     def begin(self, job: Job) -> None:
         """It runs now: its client has had a turn."""
@@ -46,9 +46,9 @@ class Line:
         return self._places.get(job, 0)
 
     def _look(self) -> None:
-        now = (self._book.version, self._turns)
+        now = (self._registry.version, self._turns)
         if now != self._known:
-            living, came = list(self._book.living()), (self._turns, False)
+            living, came = list(self._registry.living()), (self._turns, False)
             self._since = {
                 client: self._since.get(client, came)
                 for client in {job.record.client for job in living}

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from server.jobs.journal import Journal
-from server.threads import Lane
+from server.threads import SerialExecutor
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class Retention:
     def __init__(
         self,
         journal: Journal,
-        journal_lane: Lane,
-        file_lane: Lane,
+        journal_thread: SerialExecutor,
+        file_threads: SerialExecutor,
         takes: Path,
         keep_days: int,
         keep_gb: int,
@@ -76,8 +76,8 @@ class Retention:
     ) -> None:
         self._journal, self._journal_lane, self._file_lane, self._takes = (
             journal,
-            journal_lane,
-            file_lane,
+            journal_thread,
+            file_threads,
             takes,
         )
         self._keep_seconds, self._keep_bytes = keep_days * DAY_SECONDS, keep_gb * 10**9

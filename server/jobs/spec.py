@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from presets import Library, PresetError, resolve
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import FileIdentity, Sandbox
 from server.jobs.job import new_seed
 
@@ -36,14 +36,14 @@ class Recipes:
         self.library, self.sandbox, self.default_model = library, sandbox, default_model
 
     def edit(self, audio: str, text: str, keys: dict[str, Any]) -> dict[str, Any]:
-        """A new recipe. Touches the disk: call it from a file thread. Raises Refusal."""
+        """A new recipe. Touches the disk: call it from a file thread. Raises RequestError."""
         preset = self._preset(keys.get("preset", ""), text)
         _check_words(text, preset)
         return self._complete({}, self.sandbox.audio_file(audio), text, preset, keys)
 
     def again(self, old: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
         """An old recipe with changes; without any, the same seed and so the same audio. Raises
-        Refusal.
+        RequestError.
         """
         preset = self._preset(keys["preset"], old["text"]) if "preset" in keys else old["preset"]
         _check_words(old["text"], preset)
@@ -84,7 +84,7 @@ class Recipes:
         }
 
     def check_preset(self, name: str) -> None:
-        """Raises Refusal(unknown_preset) that names the nearest; no name is always right."""
+        """Raises RequestError(unknown_preset) that names the nearest; no name is always right."""
         self._preset(name, "")
 
     def _preset(self, name: str, text: str) -> dict[str, Any] | None:
@@ -93,7 +93,7 @@ class Recipes:
         try:
             return resolve(self.library.mixed(name), text)
         except PresetError as error:
-            raise Refusal(error.code, error.message) from error
+            raise RequestError(error.code, error.message) from error
 
     def _model(
         self, old: dict[str, Any], preset: dict[str, Any] | None, keys: dict[str, Any]
@@ -101,7 +101,7 @@ class Recipes:
         asked = keys.get("model") or ("" if "preset" in keys else old.get("model", ""))
         plays = preset["model"] if preset else ""
         if asked and plays and asked != plays:
-            raise Refusal(
+            raise RequestError(
                 "bad_args",
                 f"preset {preset['name']} plays on model {plays}, and model {asked} was asked "
                 "for; leave the model out",
@@ -123,7 +123,7 @@ def _seed(
 
 def _check_words(text: str, preset: dict[str, Any] | None) -> None:
     if not text.strip() and not preset:
-        raise Refusal(
+        raise RequestError(
             "bad_args",
             'text: expected what to do, in words ("turn this into a violin"), or a preset; '
             "neither came",
@@ -131,13 +131,13 @@ def _check_words(text: str, preset: dict[str, Any] | None) -> None:
 
 
 def check_model(name: str, models: list[dict[str, Any]]) -> None:
-    """Raises Refusal(unknown_model) that names the nearest; passes where the engine has not said
+    """Raises RequestError(unknown_model) that names the nearest; passes where the engine has not said
     what it has.
     """
     names = [model["name"] for model in models]
     if name and names and name not in names:
         near = difflib.get_close_matches(name, names, n=1)
-        raise Refusal(
+        raise RequestError(
             "unknown_model",
             f"no model is called {name!r}; "
             + (f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"),

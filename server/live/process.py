@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from server.errors import Refusal
+from server.errors import RequestError
 from server.live import PORTAUDIO_CURES
 from server.live.transport import Position, Transport
 
@@ -59,7 +59,7 @@ class Process:
             number = request.pop("n")
             try:
                 self.say("reply", n=number, **(OPS[request.pop("op")](self, **request) or {}))
-            except Refusal as refusal:
+            except RequestError as refusal:
                 self.say("refused", n=number, code=refusal.code, message=refusal.message)
             except Exception as error:
                 # a mistake of ours, or a driver's; the server's client must hear of it
@@ -152,14 +152,16 @@ class Process:
         stream, ring = self._stream, self._stream.ring
         span = self._bars().last_bars(bars, ring.head)
         if span.start < ring.oldest:
-            raise Refusal("too_short", self._too_few(bars, span.frames))
+            raise RequestError("too_short", self._too_few(bars, span.frames))
         samples = ring.read(span.start, span.frames)
         part = Path(path).with_suffix(".part")
         try:
             soundfile.write(part, samples, stream.rate_hz, subtype="FLOAT", format="WAV")
             os.replace(part, path)
         except (OSError, soundfile.LibsndfileError) as error:
-            raise Refusal("disk_full", f"the captured bars cannot be written: {error}") from error
+            raise RequestError(
+                "disk_full", f"the captured bars cannot be written: {error}"
+            ) from error
         return {
             "rate": stream.rate_hz,
             "channels": stream.channels,
@@ -190,12 +192,12 @@ class Process:
 
         stream, transport = self._stream, self._bars()
         if stream.output is None:
-            raise Refusal(
+            raise RequestError(
                 "no_device", "live audio was started with output none, so nothing can be played"
             )
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         if rate_hz != stream.rate_hz:
-            raise Refusal(
+            raise RequestError(
                 "bad_audio",
                 f"the stem has {rate_hz} Hz and live audio runs at {stream.rate_hz} Hz; "
                 "start live audio with the stem's rate, or place the stem in the DAW",
@@ -230,7 +232,7 @@ class Process:
 
         stream = self._stream
         if stream.output is None:
-            raise Refusal(
+            raise RequestError(
                 "no_device", "live audio was started with output none, so nothing can be measured"
             )
         if time.perf_counter() - self._measured_at < REPEAT_SECONDS:
@@ -247,7 +249,7 @@ class Process:
             else None
         )
         if found is None:
-            raise Refusal(
+            raise RequestError(
                 "not_heard",
                 f"a sweep was played on {stream.output['name']} and did not arrive at "
                 f"{stream.input['name']}: connect output and input (a cable, a loopback "
@@ -263,7 +265,7 @@ class Process:
 
     def _bars(self) -> Transport:
         if self._transport.position is None:
-            raise Refusal(*NO_TRANSPORT)
+            raise RequestError(*NO_TRANSPORT)
         return self._transport
 
     def _lead(self) -> int:
@@ -300,12 +302,12 @@ OPS = {
 
 
 def _portaudio() -> Any:
-    """`server.live.stream`, which loads PortAudio. Raises Refusal(no_portaudio)."""
+    """`server.live.stream`, which loads PortAudio. Raises RequestError(no_portaudio)."""
     try:
         from server.live import stream
     except (ImportError, OSError) as error:
         cure = PORTAUDIO_CURES.get(platform.system(), "pip install --force-reinstall sounddevice")
-        raise Refusal("no_portaudio", f"{error}; {cure}, then send it again") from error
+        raise RequestError("no_portaudio", f"{error}; {cure}, then send it again") from error
     return stream
 
 

@@ -1,7 +1,7 @@
 """The server's side of live audio: the child process, what state it is in, and who asks it what.
 
 Belongs to the event loop's thread. A child that dies, or says that its device is gone, leaves the
-state `lost` with a reason, and every open question is answered with a Refusal; /live/start begins
+state `lost` with a reason, and every open question is answered with a RequestError; /live/start begins
 anew.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from server.compute.local import ending, own_group
-from server.errors import Refusal
+from server.errors import RequestError
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Child:
         return self._process.pid
 
     def tell(self, op: str, **values: Any) -> asyncio.Future:
-        """Send a request. The future has its answer or a Refusal; nobody need wait for it."""
+        """Send a request. The future has its answer or a RequestError; nobody need wait for it."""
         number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -77,12 +77,12 @@ class Child:
     async def ask(
         self, op: str, patience_seconds: float = PATIENCE_SECONDS, **values: Any
     ) -> dict[str, Any]:
-        """Send a request and wait for its answer. Raises Refusal; a child that is silent is ended."""
+        """Send a request and wait for its answer. Raises RequestError; a child that is silent is ended."""
         try:
             return await asyncio.wait_for(self.tell(op, **values), patience_seconds)
         except asyncio.TimeoutError:
             self.kill()
-            raise Refusal(
+            raise RequestError(
                 "timed_out",
                 f"the sound driver did not answer within {patience_seconds:g} s and was ended; "
                 "send /retimbre/live/start",
@@ -108,7 +108,9 @@ class Child:
         reason = ending(await self._process.wait(), self._last_words, "the live audio process")
         for answer in self._asked.values():
             if not answer.done():
-                answer.set_exception(Refusal("not_live", f"{reason}; send /retimbre/live/start"))
+                answer.set_exception(
+                    RequestError("not_live", f"{reason}; send /retimbre/live/start")
+                )
         self._on_end(reason)
 
     async def _read_events(self) -> None:
@@ -129,7 +131,7 @@ class Child:
 
 def _settle(answer: asyncio.Future, event: dict[str, Any]) -> None:
     if event["event"] == "refused":
-        answer.set_exception(Refusal(event["code"], event["message"]))
+        answer.set_exception(RequestError(event["code"], event["message"]))
     else:
         answer.set_result(
             {name: value for name, value in event.items() if name not in ("event", "n")}
@@ -157,11 +159,11 @@ class LiveAudio:
         return self.state == RUNNING
 
     async def start(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Open the devices, or say again how they were opened. Raises Refusal."""
+        """Open the devices, or say again how they were opened. Raises RequestError."""
         async with self._turn:
             if self.is_running:
                 if options != self._options:
-                    raise Refusal(
+                    raise RequestError(
                         "busy",
                         "live audio runs already, with other devices or settings; "
                         "/retimbre/live/stop ends it",
@@ -171,10 +173,12 @@ class LiveAudio:
             try:
                 self._child = await Child(self._on_event, self._on_end).open()
                 opened = await self._child.ask("start", START_PATIENCE_SECONDS, **options)
-            except (Refusal, OSError) as error:
+            except (RequestError, OSError) as error:
                 await self._close(OFF)
                 raise (
-                    error if isinstance(error, Refusal) else Refusal("internal", str(error))
+                    error
+                    if isinstance(error, RequestError)
+                    else RequestError("internal", str(error))
                 ) from error
             self._options, self._opened = options, opened
             if self._position:
@@ -193,9 +197,9 @@ class LiveAudio:
             await self._close(OFF)
 
     def ask(self, op: str, **values: Any) -> Any:
-        """Await this: a request to the running child. Raises Refusal."""
+        """Await this: a request to the running child. Raises RequestError."""
         if not self.is_running:
-            raise Refusal(
+            raise RequestError(
                 "not_live",
                 f"live audio is {self.state}{self.reason and f' ({self.reason})'}; send "
                 "/retimbre/live/start [input] [output]",
@@ -209,7 +213,7 @@ class LiveAudio:
             self._child.tell("transport", **self._position)
 
     async def devices(self) -> list[dict[str, Any]]:
-        """What is there now, seen by a process that has just begun. Raises Refusal."""
+        """What is there now, seen by a process that has just begun. Raises RequestError."""
         child = await Child().open()
         try:
             return (await child.ask("devices"))["devices"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import sounddevice
 
-from server.errors import Refusal
+from server.errors import RequestError
 from server.live.clock import FrameClock
 from server.live.player import Player
 from server.live.ring import Ring
@@ -42,7 +42,7 @@ class Stream:
     `_both` and `_heard` are the callback; the rest is for others.
 
     Input and output run in one callback, so one count of frames serves both: a sample that is put
-    out at frame n comes back in at n + `round_trip`. Raises Refusal(no_device).
+    out at frame n comes back in at n + `round_trip`. Raises RequestError(no_device).
     """
 
     def __init__(self, options: Options) -> None:
@@ -51,14 +51,14 @@ class Stream:
         self.rate_hz = options.rate or round(self.input["default_samplerate"])
         self.channels = min(options.channels, self.input["max_input_channels"] - options.first + 1)
         if self.channels < 1:
-            raise Refusal(
+            raise RequestError(
                 "no_device",
                 f"first: {self.input['name']} has {self.input['max_input_channels']} input "
                 f"channels, so there is no channel {options.first}",
             )
         ring_bytes = 4 * options.seconds * self.rate_hz * self.channels
         if ring_bytes > RING_BYTES_AT_MOST:
-            raise Refusal(
+            raise RequestError(
                 "bad_args",
                 f"seconds: {options.seconds:g} of {self.channels} channels at {self.rate_hz} Hz "
                 f"need {ring_bytes / 2**30:.1f} GB; at most {RING_BYTES_AT_MOST / 2**30:g} are "
@@ -119,7 +119,7 @@ class Stream:
     # For other threads
 
     def start(self) -> None:
-        """Begin, and wait until sound comes. Raises Refusal(no_device)."""
+        """Begin, and wait until sound comes. Raises RequestError(no_device)."""
         with foreign("cannot be started"):
             self._stream.start()
         ends_at = time.perf_counter() + FIRST_SECONDS
@@ -127,7 +127,7 @@ class Stream:
             time.sleep(0.005)
         if not self.clock.ticks:
             self.close()
-            raise Refusal(
+            raise RequestError(
                 "no_device",
                 f"{self.input['name']} was opened, but no sound came within "
                 f"{FIRST_SECONDS:g} s; is another program holding it?",
@@ -168,7 +168,7 @@ def foreign(what: str) -> Iterator[None]:
     try:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise Refusal(
+        raise RequestError(
             "no_device",
             f"the device {what}: {error}; /retimbre/live/devices lists what is there, "
             "with rates and channels",
@@ -178,19 +178,19 @@ def foreign(what: str) -> Iterator[None]:
 def device(name: str, kind: str) -> dict[str, Any]:
     """The device that a number, a part of a name or nothing (the default) means.
 
-    Raises Refusal(no_device).
+    Raises RequestError(no_device).
     """
     asked = int(name) if name.isdigit() else name or None
     try:
         found = sounddevice.query_devices(asked, kind)
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise Refusal(
+        raise RequestError(
             "no_device",
             f"{kind}: {name!r} is not there ({error}); /retimbre/live/devices lists what is, "
             "and `retimbre doctor` looks for sound systems",
         ) from error
     if not found[f"max_{kind}_channels"]:
-        raise Refusal(
+        raise RequestError(
             "no_device",
             f"{kind}: {found['name']} has no {kind} channels; choose another from "
             "/retimbre/live/devices",

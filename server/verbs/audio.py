@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from osc_protocol import Request
-from server.errors import Refusal
+from server.errors import RequestError
 from server.wire.sessions import Peer
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def open_upload(server: Server, peer: Peer, request: Request) -> None:
     """Begin an upload."""
     if not request.id:
-        raise Refusal(
+        raise RequestError(
             "bad_args", "id: an upload needs an id of yours, 0 and an empty string are none"
         )
     _send(peer, await server.uploads.on_open(peer.session.client, request, peer.link.is_stream))
@@ -33,14 +33,14 @@ async def close_upload(server: Server, peer: Peer, request: Request) -> None:
 
 async def get(server: Server, peer: Peer, request: Request) -> None:
     """Begin a download."""
-    file = await server.file_lane(server.sandbox.audio_file, request.values["audio"])
+    file = await server.file_threads(server.sandbox.audio_file, request.values["audio"])
     await server.downloads.begin(peer, request.id, file)
 
 
 async def about_download(server: Server, peer: Peer, request: Request) -> None:
     """What the client answers to a download."""
     if not await server.downloads.on_reply(peer, request):
-        raise Refusal(
+        raise RequestError(
             "unknown_upload",
             f"no download of yours is called {request.id!r}; begin with /retimbre/audio/get",
         )

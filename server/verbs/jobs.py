@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from osc_protocol import ROOT, Request
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import FileIdentity
 from server.jobs import spec as requests
 from server.jobs.job import ACCEPTING, ENDED, Job, fingerprint, new_name, region_name
@@ -37,7 +37,7 @@ async def say(server: Server, peer: Peer, request: Request) -> None:
             return
         region = peer.session.region
         if region is None:
-            raise Refusal(
+            raise RequestError(
                 "no_region", f"say {ROOT}/region id audio [start length] first, or use {ROOT}/edit"
             )
         keys = {
@@ -60,7 +60,7 @@ async def again(server: Server, peer: Peer, request: Request) -> None:
 async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
     old = await find(server, peer, request.values["old_id"])
     if old is None or old.op != "edit":
-        raise Refusal(
+        raise RequestError(
             "unknown_job",
             f"no job of yours is called {request.values['old_id']!r}; "
             f"{ROOT}/take/list shows what there is",
@@ -79,7 +79,7 @@ async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
 async def begin(server: Server, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
     """Make the recipe and take the job on."""
     server.dispatcher.check_room()
-    spec = await server.file_lane(recipe, *arguments)
+    spec = await server.file_threads(recipe, *arguments)
     requests.check_model(spec["model"], server.executor.info.models)
     name = new_name()
     spec["context"] = {
@@ -124,7 +124,7 @@ async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
     """
     if not request.id:
         return False
-    job = server.book.find(peer.session.client, request.id)
+    job = server.registry.find(peer.session.client, request.id)
     if job is None:
         job = await _recall(server, peer.session.client, request.id)
         if (
@@ -154,21 +154,21 @@ async def _has_changed(server: Server, job: Job) -> bool:
     """Whether the file of an old job is another one now; a file that is gone has not changed."""
     audio = job.spec["audio"]
     try:
-        return vars(await server.file_lane(FileIdentity.of, audio["path"])) != audio
+        return vars(await server.file_threads(FileIdentity.of, audio["path"])) != audio
     except OSError:
         return False
 
 
 async def find(server: Server, peer: Peer, identity: int | str) -> Job | None:
     """A job in memory or in the journal: the client's own id, or the server's name of it."""
-    return server.book.find(peer.session.client, identity) or await _recall(
+    return server.registry.find(peer.session.client, identity) or await _recall(
         server, peer.session.client, identity
     )
 
 
 async def _recall(server: Server, client: str, identity: int | str) -> Job | None:
     """A job that only the journal remembers, as it was when it ended."""
-    return await server.journal_lane(_from_journal, server.journal, client, identity)
+    return await server.journal_thread(_from_journal, server.journal, client, identity)
 
 
 def _from_journal(journal, client: str, identity: int | str) -> Job | None:
@@ -185,7 +185,7 @@ async def query(server: Server, peer: Peer, request: Request) -> None:
     """Where is it? After its end: what it made and how it ended."""
     job = await find(server, peer, request.id)
     if job is None:
-        raise Refusal("unknown_job", f"no job of yours is called {request.id!r}")
+        raise RequestError("unknown_job", f"no job of yours is called {request.id!r}")
     if job.end:
         server.delivery.answer(job, peer)
         return
@@ -203,14 +203,14 @@ async def query(server: Server, peer: Peer, request: Request) -> None:
 
 def got(server: Server, peer: Peer, request: Request) -> None:
     """The client has the end of this job."""
-    job = server.book.find(peer.session.client, request.id)
+    job = server.registry.find(peer.session.client, request.id)
     if job and job.end and request.values["serial"] in (0, job.end.serial):
         server.delivery.got(job)
 
 
 async def cancel(server: Server, peer: Peer, request: Request) -> None:
     """Stop one job, load or download."""
-    job = server.book.find(peer.session.client, request.id)
+    job = server.registry.find(peer.session.client, request.id)
     was_alive = job is not None and server.dispatcher.cancel(job)
     was_alive = await server.downloads.on_reply(peer, request) or was_alive
     server.delivery.send(peer, "done", request.address, request.id, int(was_alive))
@@ -219,7 +219,7 @@ async def cancel(server: Server, peer: Peer, request: Request) -> None:
 def cancel_all(server: Server, peer: Peer, request: Request) -> None:
     """Stop everything of this client."""
     cancelled = sum(
-        server.dispatcher.cancel(job) for job in server.book.living(peer.session.client)
+        server.dispatcher.cancel(job) for job in server.registry.living(peer.session.client)
     )
     server.delivery.send(peer, "done", request.address, 0, cancelled)
 
@@ -227,7 +227,7 @@ def cancel_all(server: Server, peer: Peer, request: Request) -> None:
 async def take_list(server: Server, peer: Peer, request: Request) -> None:
     """What was made of a region, newest first; without a current region, of all."""
     region = request.values["region"] or (peer.session.region.name if peer.session.region else "")
-    takes = await server.journal_lane(
+    takes = await server.journal_thread(
         server.journal.takes, peer.session.client, region, MAX_TAKES_LISTED
     )
     for record, end in takes:
@@ -252,11 +252,11 @@ async def take_use(server: Server, peer: Peer, request: Request) -> None:
     """Go back to a take."""
     job = await find(server, peer, request.id)
     if job is None or not job.results or job.end is None:
-        raise Refusal(
+        raise RequestError(
             "unknown_take",
             f"no take of yours is called {request.id!r}; {ROOT}/take/list shows them",
         )
-    await server.journal_lane(server.journal.use_take, job.record)
+    await server.journal_thread(server.journal.use_take, job.record)
     server.delivery.answer(job, peer, command=request.address)
 
 

@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from osc_protocol import ROOT, Request
-from server.errors import Refusal
+from server.errors import RequestError
 from server.jobs.job import Job, region_name
 from server.verbs import jobs as verbs_jobs
 from server.wire.sessions import Peer, Region
@@ -106,7 +106,7 @@ async def play(server: Server, peer: Peer, request: Request) -> None:
     job = await verbs_jobs.find(server, peer, request.id)
     index = request.values["index"]
     if job is None or index >= len(job.results):
-        raise Refusal(
+        raise RequestError(
             "unknown_take",
             f"no take of yours is called {request.id!r} and has a stem {index}; "
             f"{ROOT}/take/list shows them",
@@ -124,9 +124,9 @@ async def silence(server: Server, peer: Peer, request: Request) -> None:
 async def capture(server: Server, peer: Peer, request: Request) -> None:
     """Edit the last whole bars."""
     async with peer.session.turn:
-        # Only the book is asked, not the journal: an old id may come again, and the bars are others
+        # Only the registry is asked, not the journal: an old id may come again, and the bars are others
         # now.
-        if server.book.find(peer.session.client, request.id) and await verbs_jobs.is_repeat(
+        if server.registry.find(peer.session.client, request.id) and await verbs_jobs.is_repeat(
             server, peer, request
         ):
             return
@@ -152,7 +152,7 @@ async def capture(server: Server, peer: Peer, request: Request) -> None:
 
 async def _captured(server: Server, peer: Peer, bars: int) -> tuple[str, dict[str, Any]]:
     """The bars as a file where uploads lie: a region like any other, and forgotten like one. Raises
-    Refusal.
+    RequestError.
     """
     path = os.path.join(
         os.path.realpath(server.uploads.folder), f"live-{bars}-bars-{secrets.token_hex(8)}.wav"
@@ -195,7 +195,7 @@ async def _play_when_done(server: Server, peer: Peer, job: Job, times: int) -> N
         return
     try:
         await _play(server, peer, job, 0, times)
-    except Refusal as refusal:
+    except RequestError as refusal:
         _warn(
             server,
             peer,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from osc_protocol import Request
 from presets import PresetError, parameters
-from server.errors import Refusal
+from server.errors import RequestError
 from server.jobs import spec as requests
 from server.jobs.job import Job, new_name
 from server.jobs.journal import JobRecord
@@ -45,7 +45,7 @@ def preset_get(server: Server, peer: Peer, request: Request) -> None:
     try:
         preset = server.library.get(request.values["name"])
     except PresetError as error:
-        raise Refusal(error.code, error.message) from error
+        raise RequestError(error.code, error.message) from error
     knobs = parameters(preset)
     for knob in knobs:
         value = "" if knob.value is None else str(knob.value)
@@ -76,7 +76,7 @@ async def preset_reload(server: Server, peer: Peer, request: Request) -> None:
     """Read the files again."""
     report = await server.reload_presets()
     if report.errors:
-        raise Refusal("bad_preset", "; ".join(map(str, report.errors)))
+        raise RequestError("bad_preset", "; ".join(map(str, report.errors)))
     server.delivery.send(peer, "done", request.address, 0, len(report.loaded))
 
 
@@ -112,10 +112,10 @@ async def _run_on_model(server: Server, peer: Peer, request: Request, op: str) -
     """
     name, client = request.values["name"], peer.session.client
     requests.check_model(name, server.executor.info.models)
-    earlier = server.book.find(client, request.id)
+    earlier = server.registry.find(client, request.id)
     if earlier and earlier.is_alive:
         if (earlier.op, earlier.spec.get("model")) != (op, name):
-            raise Refusal(
+            raise RequestError(
                 "busy", f"id {request.id!r} stands for something that still runs; choose another"
             )
         earlier.peer = peer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from osc_protocol import EDIT_KEYS, PROTOCOL_VERSION, REQUIRED, Request
 from server import status as measured
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.settle import settled
 from server.jobs import spec as requests
 from server.jobs.job import region_name
@@ -59,7 +59,7 @@ def sync(server: Server, peer: Peer, request: Request) -> None:
     Messages of one peer run in order, so all of them have been answered by now but loads, which
     have no ack.
     """
-    loads = [job for job in server.book.living(peer.session.client) if job.op != "edit"]
+    loads = [job for job in server.registry.living(peer.session.client) if job.op != "edit"]
 
     async def answer() -> None:
         while any(job.is_alive for job in loads):
@@ -88,7 +88,7 @@ def dump(server: Server, peer: Peer, request: Request) -> None:
 async def auth(server: Server, peer: Peer, request: Request) -> None:
     """Let a client of another machine in."""
     if not peer.is_trusted:
-        await server.gate.check(peer.link.host, request.values["password"])
+        await server.authenticator.check(peer.link.host, request.values["password"])
         peer.is_trusted = True
         peer.link.welcome()
     server.delivery.send(peer, "done", request.address, 0)
@@ -121,8 +121,8 @@ def get_key(server: Server, peer: Peer, request: Request) -> None:
 async def region(server: Server, peer: Peer, request: Request) -> None:
     """Choose this client's current region."""
     values = request.values
-    file = await server.file_lane(server.sandbox.audio_file, values["audio"])
-    file, header = await settled(file.path, server.file_lane, server.quiet_seconds(file.path))
+    file = await server.file_threads(server.sandbox.audio_file, values["audio"])
+    file, header = await settled(file.path, server.file_threads, server.quiet_seconds(file.path))
     start, length = values["start"], values["length"]
     name = region_name(file.path, start, length)
     rate, channels, frames = _extent(header, start, length)
@@ -134,11 +134,13 @@ async def region(server: Server, peer: Peer, request: Request) -> None:
 
 
 def _extent(header, start: float, length: float) -> tuple[int, int, int]:
-    """Rate, channels and frames of the region. Raises Refusal."""
+    """Rate, channels and frames of the region. Raises RequestError."""
     if header is None:
-        raise Refusal("bad_audio", "expected a WAV, AIFF or FLAC file; convert it first")
+        raise RequestError("bad_audio", "expected a WAV, AIFF or FLAC file; convert it first")
     if start and start >= header.seconds:
-        raise Refusal("bad_args", f"start: the file has {header.seconds:.3f} s, came {start:g}")
+        raise RequestError(
+            "bad_args", f"start: the file has {header.seconds:.3f} s, came {start:g}"
+        )
     frames = header.frames - round(start * header.rate_hz)
     return (
         header.rate_hz,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
-from server.errors import Refusal, told
+from server.errors import RequestError, to_error
 from server.verbs import audio as verbs_audio
 from server.verbs import jobs as verbs_jobs
 from server.verbs import live as verbs_live
@@ -89,7 +89,9 @@ async def run(
         )
 
 
-async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) -> Refusal | None:
+async def _outcome(
+    server: Server, peer: Peer, message: Request | BadRequest
+) -> RequestError | None:
     try:
         _check_allowed(peer, message)
         for warning in message.warnings:
@@ -99,29 +101,31 @@ async def _outcome(server: Server, peer: Peer, message: Request | BadRequest) ->
         outcome = VERBS[message.address](server, peer, message)
         if inspect.isawaitable(outcome):
             await outcome
-    except Refusal as refusal:
+    except RequestError as refusal:
         return refusal
     except (OSError, sqlite3.Error) as error:
         log.warning(
             "a request failed", extra={"verb": message.address, "peer": peer.key, "reason": error}
         )
-        return told(error, "the server's disk does not do what it should")
+        return to_error(error, "the server's disk does not do what it should")
     except Exception as error:  # a mistake of ours: the client must hear of it all the same
         log.exception("a request failed", extra={"verb": message.address, "peer": peer.key})
-        return Refusal("internal", f"{type(error).__name__}: {error}; the log has more")
+        return RequestError("internal", f"{type(error).__name__}: {error}; the log has more")
     return None
 
 
 def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:
     if not peer.is_trusted and message.address not in WITHOUT_PASSWORD:
-        raise Refusal("auth", f"send {ROOT}/auth <password> first")
+        raise RequestError("auth", f"send {ROOT}/auth <password> first")
     if isinstance(message, BadRequest):
-        raise Refusal(message.code, message.message)
+        raise RequestError(message.code, message.message)
     if ADDRESSES[message.address].loopback_only and not peer.link.is_local:
-        raise Refusal("auth", f"{message.address} is taken from the server's own machine only")
+        raise RequestError("auth", f"{message.address} is taken from the server's own machine only")
 
 
-def _refuse(server: Server, peer: Peer, message: Request | BadRequest, refusal: Refusal) -> None:
+def _refuse(
+    server: Server, peer: Peer, message: Request | BadRequest, refusal: RequestError
+) -> None:
     may_storm = isinstance(message, BadRequest) or refusal.code in STORMS
     if may_storm and not peer.may_complain(time.monotonic()):
         return
@@ -149,5 +153,5 @@ def refuse_flood(server: Server, peer: Peer, message: Request | BadRequest) -> N
         server,
         peer,
         message,
-        Refusal("busy", "too many of your messages wait for their turn; send fewer at once"),
+        RequestError("busy", "too many of your messages wait for their turn; send fewer at once"),
     )

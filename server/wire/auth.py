@@ -14,7 +14,7 @@ import hmac
 import time
 from dataclasses import dataclass, field
 
-from server.errors import Refusal
+from server.errors import RequestError
 
 TRIES = 4
 LOCKED_SECONDS = 300.0
@@ -33,7 +33,7 @@ class _Attempts:
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Gate:
+class Authenticator:
     """Checks passwords.
 
     `delay_seconds`: before the answer to the first wrong one; the next ones take multiples.
@@ -46,7 +46,7 @@ class Gate:
         self._attempts: dict[str, _Attempts] = {}
 
     async def check(self, host: str, password: str) -> None:
-        """Returns when `host` may come in. Raises Refusal(auth)."""
+        """Returns when `host` may come in. Raises RequestError(auth)."""
         attempts = self._attempts.setdefault(host, _Attempts())
         self._make_room(host)
         async with attempts.line:
@@ -59,14 +59,14 @@ class Gate:
             if attempts.wrong >= TRIES:
                 attempts.wrong, attempts.locked_until = 0, time.monotonic() + LOCKED_SECONDS
             self._check_lock(attempts)
-            raise Refusal(
+            raise RequestError(
                 "auth", f"wrong password; {TRIES - attempts.wrong} of {TRIES} tries are left"
             )
 
     def _check_lock(self, attempts: _Attempts) -> None:
         left = attempts.locked_until - time.monotonic()
         if left > 0:
-            raise Refusal(
+            raise RequestError(
                 "auth",
                 f"{TRIES} wrong passwords came from this machine; it may try again in {left:.0f} s",
             )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.cache import Remembered
+from engine.cache import LRUCache
 
 
 class Maker:
@@ -14,14 +14,14 @@ class Maker:
 
 
 def test_the_same_content_is_made_once_and_another_anew():
-    remembered, make = Remembered(4), Maker()
+    remembered, make = LRUCache(4), Maker()
     first = remembered.get(np.arange(5.0), make)
     assert remembered.get(np.arange(5.0), make) is first and make.calls == 1
     assert remembered.get(np.arange(5.0)[::-1], make)[0] == 2
 
 
 def test_what_was_used_longest_ago_makes_room():
-    remembered, make = Remembered(2), Maker()
+    remembered, make = LRUCache(2), Maker()
     asked = [np.array([number]) for number in range(3)]
     for one in (asked[0], asked[1], asked[0], asked[2], asked[0]):
         remembered.get(one, make)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine import Cancelled, EditRequest, EngineError, Shelf, edit
+from engine import Cancelled, EditRequest, EngineError, ModelCache, edit
 from engine.audio.files import sha256_of
 from engine.families.nano import family as nano_family
 from engine.families.nano.family import DEFAULTS
@@ -18,7 +18,7 @@ KNOBS = {"steps": 1, "seed": 3}
 @pytest.fixture
 def shelf(tiny_weights, monkeypatch):
     monkeypatch.setattr(nano_family, "WEIGHTS", tiny_weights)
-    return Shelf(threads=1)
+    return ModelCache(threads=1)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(
 def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
     monkeypatch.setattr(nano_family, "WEIGHTS", tmp_path)
     with pytest.raises(EngineError, match="install") as caught:
-        edit(request(write(noise(24_000), 48_000), out), shelf=Shelf(1))
+        edit(request(write(noise(24_000), 48_000), out), shelf=ModelCache(1))
     assert caught.value.code == "not_ready"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.families.registry import Shelf
+from engine.families.registry import ModelCache
 from engine.worker import NICENESS, STUCK_SECONDS, EventPipe, Job, Worker
 from tests.engine.signals import noise
 
@@ -161,7 +161,7 @@ def events_of(stream):
 
 def test_memory_that_is_not_there_is_out_of_memory():
     stream = io.StringIO()
-    worker = Worker(EventPipe(stream), Shelf(1))
+    worker = Worker(EventPipe(stream), ModelCache(1))
 
     def greedy(request, job):
         raise MemoryError
@@ -176,7 +176,7 @@ def test_memory_that_is_not_there_is_out_of_memory():
 
 def test_memory_is_swept_when_nobody_waits_any_more(monkeypatch):
     stream, is_swept, told = io.StringIO(), threading.Event(), []
-    worker = Worker(EventPipe(stream), Shelf(1))
+    worker = Worker(EventPipe(stream), ModelCache(1))
     worker._operations["edit"] = lambda request, job: ("done", {})
     monkeypatch.setattr(
         "engine.worker.gc.collect", lambda: told.append(len(events_of(stream))) or is_swept.set()

@@ -8,7 +8,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families.registry import Family, Shelf, family_named
+from engine.families.registry import Family, ModelCache, family_named
 from export import manifest
 from tests.engine.signals import noise
 
@@ -32,7 +32,7 @@ def shelves(ldm_models, tmp_path_factory):
     for path in ldm_models.iterdir():
         if path.name != manifest.FOLDER:
             (bare / path.name).symlink_to(path)
-    return Shelf(1, ldm_models), Shelf(1, bare)
+    return ModelCache(1, ldm_models), ModelCache(1, bare)
 
 
 def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves, tmp_path):

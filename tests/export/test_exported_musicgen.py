@@ -8,7 +8,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families.registry import Shelf
+from engine.families.registry import ModelCache
 from engine.knobs import Knobs
 from export import manifest
 from presets import SHIPPED_FOLDER, Library, resolve
@@ -20,7 +20,7 @@ SIXTEEN_BITS = 1 / 2**15
 @pytest.fixture(scope="module")
 def shelves(musicgen_models, tmp_path_factory):
     """The same weights with and without their exports."""
-    return Shelf(1, musicgen_models), Shelf(
+    return ModelCache(1, musicgen_models), ModelCache(
         1, linked(musicgen_models, tmp_path_factory.mktemp("bare"))
     )
 
@@ -127,7 +127,7 @@ def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_
     for path in (musicgen_models / manifest.FOLDER).iterdir():
         if not manifest.read(path).settings["sizes"]["chroma_frames"]:
             (folder / manifest.FOLDER / path.name).symlink_to(path)
-    shelf, runtimes = Shelf(1, folder), []
+    shelf, runtimes = ModelCache(1, folder), []
     for task in ("generate", "accompaniment", "generate"):
         _, values = stem_of(shelf, tmp_path, f"{task} {len(runtimes)}", task)
         runtimes.append(values["runtime"])

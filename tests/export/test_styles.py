@@ -69,12 +69,14 @@ def test_the_unet_with_a_style_is_the_unet_with_it_merged(ldm_models):
     from engine.families.audioldm2 import audiomae, components, graphs
     from engine.families.audioldm2 import exporting as ldm
     from engine.families.audioldm2.ap_adapter import read_adapter
-    from engine.families.registry import Shelf
+    from engine.families.registry import ModelCache
 
     parts = components.load(ldm_models / "audioldm2")
     parts.unet.load_adapter(*read_adapter(ldm_models / "ap_adapter.safetensors"))
     heard = audiomae.read(ldm_models / "audiomae.safetensors")
-    family = Shelf(1, ldm_models).warm("audioldm2", lambda: False, lambda stage, fraction: None)
+    family = ModelCache(1, ldm_models).warm(
+        "audioldm2", lambda: False, lambda stage, fraction: None
+    )
     family._take(ldm_models / "ap_adapter.safetensors")
     unet = family._runners["unet"]
     blend = [(a_style(unet.row.lora, 1), 0.6), (a_style(unet.row.lora, 2), -0.3)]
@@ -96,10 +98,12 @@ def test_the_unet_with_a_style_is_the_unet_with_it_merged(ldm_models):
 def test_a_preset_puts_lora_files_on_and_takes_them_off(ldm_models, tmp_path):
     from safetensors.numpy import save_file
 
-    from engine.families.registry import Shelf
+    from engine.families.registry import ModelCache
     from engine.knobs import Knobs
 
-    family = Shelf(1, ldm_models).warm("audioldm2", lambda: False, lambda stage, fraction: None)
+    family = ModelCache(1, ldm_models).warm(
+        "audioldm2", lambda: False, lambda stage, fraction: None
+    )
     layer = family._runners["unet"].row.lora[0]
     name = layer.path.removeprefix("unet.unet.")
     draw = np.random.default_rng(0)

@@ -109,7 +109,7 @@ def in_memory(server: Server) -> dict[str, int]:
         **server.sessions.counts,
         "uploads": server.uploads.open,
         "repeats": server.delivery.repeating,
-        "jobs": len(list(server.book.living())),
+        "jobs": len(list(server.registry.living())),
         "tasks": len(asyncio.all_tasks()),
     }
 
@@ -131,7 +131,8 @@ async def vanish(
             await client.expect("ack", id=1, patience=30)
     amid = in_memory(server)
     await until(
-        lambda: not list(server.book.living()) and not server.delivery.repeating, PATIENCE_SECONDS
+        lambda: not list(server.registry.living()) and not server.delivery.repeating,
+        PATIENCE_SECONDS,
     )
     await server.uploads.expire([], time.monotonic() + 61.0)
     return before, amid, in_memory(server)

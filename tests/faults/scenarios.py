@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from presets import SHIPPED_FOLDER
-from server.compute.local import Patience
+from server.compute.local import Timeouts
 from server.paths import Paths
 from tests.faults.kills import check_journal
 from tests.faults.stage import REAL_SECONDS, Stage, until
@@ -230,7 +230,7 @@ async def disk_full_while_a_job_runs(stage):
     server.paths.takes.rmdir()
     (stage.folder / "takes").mkdir()
     server.paths.takes.symlink_to(stage.folder / "takes")
-    await server.journal_lane(server.journal.refill)
+    await server.journal_thread(server.journal.refill)
     client.say("edit", 1, str(stage.audio), "slow 10")
     await client.expect("progress", id=1, stage="generating", patience=30)
     stage.fill(server.paths.data)
@@ -519,7 +519,7 @@ async def _with_weights(stage, damage):
     folder = stage.folder / "weights"
     shutil.copytree(WEIGHTS, folder)
     damage(folder / "denoiser.onnx")
-    server, client = await stage.real_server(folder, Patience())
+    server, client = await stage.real_server(folder, Timeouts())
     client.say("edit", 1, str(stage.audio), "a violin", steps=1)
     end = await ended(client, 1, REAL_SECONDS)
     shutil.copy(WEIGHTS / "denoiser.onnx", folder)

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from server.app import Server
-from server.compute.local import LocalExecutor, Patience
+from server.compute.local import LocalExecutor, Timeouts
 from server.config import ServeConfig
 from tests.server.clients import UdpClient, executor, write_wav
 from tests.server.machine import ROOT, Machine
@@ -78,7 +78,7 @@ class Stage:
         if missing():
             pytest.skip(missing())
         command = [sys.executable, "-c", REAL_WORKER, str(weights or WEIGHTS), "--threads", "1"]
-        return await self.server(LocalExecutor(command, patience or Patience()))
+        return await self.server(LocalExecutor(command, patience or Timeouts()))
 
     def command(self, *arguments):
         """`retimbre ...` to its end. Returns what it said on standard error."""

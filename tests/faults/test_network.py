@@ -27,10 +27,10 @@ async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
         0,
     )
     assert after["tasks"] <= before["tasks"] + 1
-    server.book.drop(server.book.all()[0])
-    for job in server.book.all():
-        server.book.drop(job)  # as after ten minutes
-    server.book._ended.clear()
+    server.registry.drop(server.registry.all()[0])
+    for job in server.registry.all():
+        server.registry.drop(job)  # as after ten minutes
+    server.registry._ended.clear()
     assert in_memory(server)["sessions"] == 8
 
 

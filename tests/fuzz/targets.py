@@ -225,7 +225,7 @@ def query(data: bytes) -> None:
     from aiohttp import web
     from aiohttp.test_utils import make_mocked_request
 
-    from server.errors import Refusal
+    from server.errors import RequestError
     from server.http import clients, files, oscquery, security, websocket
 
     line, _, header = data.partition(b"\n")
@@ -248,7 +248,7 @@ def query(data: bytes) -> None:
                 names.get("frames", 0),
                 names.get("format", "wav"),
             ),
-            Refusal,
+            RequestError,
         ),
         (lambda: security.host_and_port(text), ValueError),
         (lambda: security._password(text), ()),
@@ -306,18 +306,18 @@ def file_of(data: bytes, name: str) -> Path:
 
 def path(data: bytes) -> None:
     """Whatever a client calls a file, what is let through is a regular file under the root."""
-    from server.errors import Refusal
+    from server.errors import RequestError
     from server.files.sandbox import normalise
 
     text = data.decode("utf-8", "surrogateescape")
     for is_windows in (False, True):
         try:
             normalise(text, is_windows)
-        except Refusal:
+        except RequestError:
             pass
     try:
         found = _sandbox().audio_file(text).path
-    except Refusal:
+    except RequestError:
         return
     root = _sandbox().roots[0]
     assert (

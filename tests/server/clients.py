@@ -7,7 +7,7 @@ import wave
 from pathlib import Path
 
 from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
-from server.compute.local import LocalExecutor, Patience
+from server.compute.local import LocalExecutor, Timeouts
 
 DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
 PATIENCE_SECONDS = 10.0
@@ -16,7 +16,7 @@ ENDS = (f"{ROOT}/done", f"{ROOT}/fail")
 
 def executor(*flags, **patience):
     """The real executor with the double worker."""
-    return LocalExecutor([*DOUBLE, *flags], Patience(**patience))
+    return LocalExecutor([*DOUBLE, *flags], Timeouts(**patience))
 
 
 def write_wav(path, frames=4800, channels=1, rate_hz=48000):

@@ -25,7 +25,7 @@ from engine.families.nano import features as F
 from engine.families.nano import synthesis
 from engine.families.nano.model import CodecEncoder, ConvNeXt, LatentDecoder, NanoConfig
 from training.loop import Schedule, load_average, run, steps_done
-from training.nano.critic import Critic, critic_loss, deceiving_losses
+from training.nano.critic import Critic, adversarial_loss, critic_loss
 from training.nano.data import from_bytes, shard_folders
 
 LATENT_NOISE = 0.2
@@ -330,7 +330,7 @@ def train_sharpened(options) -> None:
         part = slice(first, first + CRITIC_SAMPLES)
         with torch.autocast("cpu", torch.bfloat16):
             true = module.critic(wave[:, part])
-            losses |= deceiving_losses(module.critic, made[:, part], true)
+            losses |= adversarial_loss(module.critic, made[:, part], true)
             losses["critic"] = critic_loss(module.critic, made[:, part], true)
         return {**losses, "loss": sum(weight * losses[name] for name, weight in SHARPENING.items())}
 

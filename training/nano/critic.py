@@ -73,7 +73,7 @@ def critic_loss(critic: Critic, made: Tensor, true: Heard) -> Tensor:
     )
 
 
-def deceiving_losses(critic: Critic, made: Tensor, true: Heard) -> dict[str, Tensor]:
+def adversarial_loss(critic: Critic, made: Tensor, true: Heard) -> dict[str, Tensor]:
     """What the maker of `made` minimises, the critic held still: `deceiving`, and `maps`, the
     hidden maps' distance.
     """

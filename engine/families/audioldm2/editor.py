@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from engine.audio.region import reflected
-from engine.cache import Remembered
+from engine.cache import LRUCache
 from engine.errors import Cancelled
 from engine.families.audioldm2 import features as F
 from engine.families.audioldm2.sampler import (
@@ -90,7 +90,7 @@ class Editor:
     ) -> None:
         self.sizes, self.text = sizes, text
         self.runners, self.scheduler_config = runners, scheduler_config
-        self._listened = Remembered(MOST_HEARD)
+        self._listened = LRUCache(MOST_HEARD)
         self._null_audio: np.ndarray | None = None
         self._pooled_null: dict[int, np.ndarray] = {}  # by omega
 

@@ -25,7 +25,7 @@ import numpy as np
 from engine import knobs as knob_table
 from engine.arranging.wording import Wanted
 from engine.audio.region import ModelPort, reflected
-from engine.cache import Remembered
+from engine.cache import LRUCache
 from engine.errors import Cancelled, EngineError
 from engine.families.nano import features as F
 from engine.families.nano.attacks import sharpened
@@ -149,7 +149,7 @@ class NanoFamily:
         self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
         self._runners, self._tokenizer = runners, tokenizer
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._listened = Remembered(MOST_HEARD)
+        self._listened = LRUCache(MOST_HEARD)
         self._wardrobe = Wardrobe()
         self._wanted = Wanted("timbre")
 

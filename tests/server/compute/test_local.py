@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from server.compute import local as executor_module
-from server.compute.local import LocalExecutor, Patience
+from server.compute.local import LocalExecutor, Timeouts
 from tests.server.clients import PATIENCE_SECONDS, executor, write_wav
 
 
@@ -192,7 +192,7 @@ async def test_stopping_gently_ends_the_process(start):
 
 
 async def test_stopping_by_force_fails_what_runs(start, edit):
-    runner = LocalExecutor(executor().command, Patience())
+    runner = LocalExecutor(executor().command, Timeouts())
     heard = await start(runner)
     runner.submit(edit("hang"))
     await runner.stop(force=True)

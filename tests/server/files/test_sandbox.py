@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import Sandbox, normalise
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX file kinds")
@@ -25,7 +25,7 @@ def sandbox(root):
 
 
 def code(call, *arguments):
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RequestError) as refusal:
         call(*arguments)
     return refusal.value.code
 

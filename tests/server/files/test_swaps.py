@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import Sandbox, opened
 
 ROUNDS = 1000
@@ -46,6 +46,6 @@ def test_what_is_let_through_is_inside(flickering):
             with opened(sandbox.audio_file("song/a.wav")) as file:
                 assert file.read() == b"ours"
                 read += 1
-        except (Refusal, OSError):
+        except (RequestError, OSError):
             refused += 1
     assert read and refused

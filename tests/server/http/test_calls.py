@@ -89,7 +89,7 @@ async def test_every_verb_answers_as_it_does_over_osc(server, call, connect, aud
 
 async def settle(server):
     """Until no job lives, so that the next request meets the same state."""
-    while any(True for _ in server.book.living()):
+    while any(True for _ in server.registry.living()):
         await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""The book of jobs, recipes and names: what is remembered, and for how long."""
+"""The registry of jobs, recipes and names: what is remembered, and for how long."""
 
 import dataclasses
 import time
@@ -6,10 +6,10 @@ import time
 import pytest
 
 from presets import Library
-from server.errors import Refusal
+from server.errors import RequestError
 from server.files.sandbox import Sandbox
 from server.jobs import job as jobs
-from server.jobs.job import ENDED, MAX_SEED, Book, Job, fingerprint, new_seed, region_name
+from server.jobs.job import ENDED, MAX_SEED, Job, JobRegistry, fingerprint, new_seed, region_name
 from server.jobs.journal import End, JobRecord, Result
 from server.jobs.spec import Recipes, check_model
 from server.jobs.stems import delivered, prefix_of, worker_request
@@ -22,34 +22,34 @@ def job(name, client="here/max", client_id=1):
 
 def test_ended_jobs_are_remembered_for_a_while_and_not_too_many(monkeypatch):
     monkeypatch.setattr(jobs, "KEEP_AT_MOST", 2)
-    book = Book()
+    registry = JobRegistry()
     for number in range(4):
         each = job(f"job-{number}", client_id=number)
-        book.add(each)
-        book.close(each)
-    assert [book.find("here/max", number) is not None for number in range(4)] == [
+        registry.add(each)
+        registry.close(each)
+    assert [registry.find("here/max", number) is not None for number in range(4)] == [
         False,
         False,
         True,
         True,
     ]
     monkeypatch.setattr(jobs, "KEEP_SECONDS", -1.0)
-    assert book.find("here/max", 3) is None
+    assert registry.find("here/max", 3) is None
 
 
 def test_living_jobs_are_never_forgotten(monkeypatch):
     monkeypatch.setattr(jobs, "KEEP_SECONDS", -1.0)
-    book = Book()
-    book.add(job("job-1"))
-    assert book.find("here/max", 1) and book.find("anybody", "job-1")
+    registry = JobRegistry()
+    registry.add(job("job-1"))
+    assert registry.find("here/max", 1) and registry.find("anybody", "job-1")
 
 
 def test_jobs_follow_a_client_that_says_its_name():
-    book = Book()
-    book.add(job("job-1", client="udp:127.0.0.1:4000"))
-    assert book.rename("udp:127.0.0.1:4000", "here/max") == ["job-1"]
-    assert book.find("here/max", 1).record.client == "here/max"
-    assert book.find("udp:127.0.0.1:4000", 1) is None
+    registry = JobRegistry()
+    registry.add(job("job-1", client="udp:127.0.0.1:4000"))
+    assert registry.rename("udp:127.0.0.1:4000", "here/max") == ["job-1"]
+    assert registry.find("here/max", 1).record.client == "here/max"
+    assert registry.find("udp:127.0.0.1:4000", 1) is None
 
 
 def test_progress_is_kept_honest():
@@ -122,12 +122,12 @@ def test_again_keeps_what_is_not_changed(recipes):
 
 
 def test_a_preset_on_another_model_is_refused(recipes):
-    with pytest.raises(Refusal, match="plays on model nano"):
+    with pytest.raises(RequestError, match="plays on model nano"):
         recipes.edit("a.wav", "softly", {"preset": "harp", "model": "musicgen"})
 
 
 def test_unknown_models_name_the_nearest_unless_the_engine_has_said_nothing_yet():
-    with pytest.raises(Refusal, match="nano"):
+    with pytest.raises(RequestError, match="nano"):
         check_model("nanu", [{"name": "nano"}])
     check_model("nanu", [])
 

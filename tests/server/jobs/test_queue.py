@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from server.jobs.job import RUNNING, Book, Job
+from server.jobs.job import RUNNING, Job, JobRegistry
 from server.jobs.journal import JobRecord
-from server.jobs.queue import Line, in_turns
+from server.jobs.queue import FairQueue, in_turns
 
 
 def jobs(text):
@@ -54,51 +54,51 @@ def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
     """Found by an hour's soak: each newcomer went first, and one every few seconds kept all others
     waiting for ever.
     """
-    book, order = Book(), []
-    line = Line(book)
+    registry, order = JobRegistry(), []
+    line = FairQueue(registry)
     for number, job in enumerate(jobs("a1 a2 b1 c1 d1 e1 f1 g1 h1 i1")):
-        book.add(job)
+        registry.add(job)
         line.place(job)
         if number < 2:
             continue
         served = line.first()
         line.begin(served)
-        book.close(served)
+        registry.close(served)
         order.append(served)
     assert names(order) == "a1 b1 c1 a2 d1 e1 f1 g1"
 
 
 def test_the_order_that_was_told_is_the_order_of_service():
-    book = Book()
+    registry = JobRegistry()
     for job in jobs("a1 b1 b2 a2 c1+2 a3 c2 c3 b3+2 d1 a4+-3 d2"):
-        book.add(job)
-    line, order = Line(book), []
-    told = sorted(book.living(), key=line.place)
+        registry.add(job)
+    line, order = FairQueue(registry), []
+    told = sorted(registry.living(), key=line.place)
     while (job := line.first()) is not None:
         line.begin(job)
         job.state = RUNNING
         order.append(job)
-        book.close(job)
+        registry.close(job)
     assert names(order) == names(told)
 
 
 def test_a_job_that_comes_later_is_put_where_its_clients_turn_is():
-    book, line = Book(), None
+    registry, line = JobRegistry(), None
     first, second, other = jobs("a1 a2 b1")
-    book.add(first)
-    book.add(second)
-    line = Line(book)
+    registry.add(first)
+    registry.add(second)
+    line = FairQueue(registry)
     assert [line.place(job) for job in (first, second)] == [0, 1]
-    book.add(other)
+    registry.add(other)
     assert [line.place(job) for job in (first, other, second)] == [0, 1, 2]
 
 
 def test_a_job_that_is_ending_is_not_waited_for():
-    book = Book()
+    registry = JobRegistry()
     first, second = jobs("a1 a2")
-    book.add(first)
-    book.add(second)
-    line = Line(book)
+    registry.add(first)
+    registry.add(second)
+    line = FairQueue(registry)
     assert line.first() is first
     first.is_ending = True
     assert line.first() is second

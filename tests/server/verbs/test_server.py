@@ -8,8 +8,8 @@ import pytest
 from osc_protocol.wire import write_message
 from server.app import Server
 from server.compute.local import LocalExecutor
-from server.errors import Refusal
-from server.wire.auth import TRIES, Gate
+from server.errors import RequestError
+from server.wire.auth import TRIES, Authenticator
 from tests.server.clients import UdpClient, executor
 
 HARP = """\
@@ -224,17 +224,17 @@ async def test_a_full_queue_is_answered(config, audio):
 
 
 async def test_a_password_is_asked_for_slowly_and_four_times():
-    gate = Gate("open sesame", delay_seconds=0.001)
-    await gate.check("10.0.0.1", "open sesame")
+    authenticator = Authenticator("open sesame", delay_seconds=0.001)
+    await authenticator.check("10.0.0.1", "open sesame")
     for left in range(TRIES - 1, 0, -1):
-        with pytest.raises(Refusal, match=f"{left} of {TRIES}"):
-            await gate.check("10.0.0.2", "guess")
+        with pytest.raises(RequestError, match=f"{left} of {TRIES}"):
+            await authenticator.check("10.0.0.2", "guess")
     for _ in range(2):
-        with pytest.raises(Refusal, match="try again in"):
-            await gate.check("10.0.0.2", "guess")
-    with pytest.raises(Refusal, match="try again in"):
-        await gate.check("10.0.0.2", "open sesame")
-    await gate.check("10.0.0.1", "open sesame")
+        with pytest.raises(RequestError, match="try again in"):
+            await authenticator.check("10.0.0.2", "guess")
+    with pytest.raises(RequestError, match="try again in"):
+        await authenticator.check("10.0.0.2", "open sesame")
+    await authenticator.check("10.0.0.1", "open sesame")
 
 
 async def test_a_client_of_another_machine_must_send_the_password(config, tmp_path, monkeypatch):

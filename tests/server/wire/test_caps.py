@@ -14,9 +14,9 @@ import pytest
 from osc_protocol import Request, UploadSender, decode_packet, encode, encode_frame
 from server.app import Server
 from server.files.uploads import Uploads
-from server.threads import Lane
+from server.threads import SerialExecutor
 from server.wire import sessions, transports
-from server.wire.auth import Gate
+from server.wire.auth import Authenticator
 from tests.faults.stage import until
 from tests.server.clients import TcpClient, executor, write_wav
 from tests.server.machine import ROOT
@@ -141,8 +141,8 @@ async def test_finished_uploads_are_remembered_up_to_a_number_and_their_files_st
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("server.files.uploads.MAX_REMEMBERED", 5)
-    lane = Lane("files")
-    uploads = Uploads(tmp_path, 1000, lane)
+    executor = SerialExecutor("files")
+    uploads = Uploads(tmp_path, 1000, executor)
     await uploads.prepare([])
     for number in range(12):
         for packet in UploadSender(number, b"").start(0.0):
@@ -154,15 +154,15 @@ async def test_finished_uploads_are_remembered_up_to_a_number_and_their_files_st
             ),
         )
     assert len(uploads._uploads) == 5 and len(list(uploads.folder.glob("*.wav"))) == 12
-    lane.close()
+    executor.close()
 
 
 async def test_machines_that_guess_passwords_are_remembered_up_to_a_number(monkeypatch):
     monkeypatch.setattr("server.wire.auth.MAX_HOSTS", 5)
-    gate = Gate("open sesame")
+    authenticator = Authenticator("open sesame")
     for number in range(20):
-        await gate.check(f"10.0.0.{number}", "open sesame")
-    assert len(gate._attempts) == 5
+        await authenticator.check(f"10.0.0.{number}", "open sesame")
+    assert len(authenticator._attempts) == 5
 
 
 def test_every_cap_of_the_page_is_the_codes_own():

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.nano.critic import RESOLUTIONS, Critic, critic_loss, deceiving_losses
+from training.nano.critic import RESOLUTIONS, Critic, adversarial_loss, critic_loss
 
 
 def sharp_and_dull(count=4, samples=4096):
@@ -38,15 +38,15 @@ def test_it_learns_to_tell_sharp_from_dull_and_then_prefers_the_sharp():
     assert loss.item() < 0.6 * before
     true = critic(sharp)
     assert (
-        deceiving_losses(critic, sharp, true)["deceiving"]
-        < deceiving_losses(critic, dull, true)["deceiving"]
+        adversarial_loss(critic, sharp, true)["deceiving"]
+        < adversarial_loss(critic, dull, true)["deceiving"]
     )
 
 
 def test_deceiving_moves_the_sound_and_not_the_critic():
     critic, (sharp, dull) = Critic(), sharp_and_dull()
     dull.requires_grad_()
-    sum(deceiving_losses(critic, dull, critic(sharp)).values()).backward()
+    sum(adversarial_loss(critic, dull, critic(sharp)).values()).backward()
     assert dull.grad.abs().sum() > 0 and all(weight.grad is None for weight in critic.parameters())
     dull.grad = None
     critic_loss(critic, dull, critic(sharp)).backward()
@@ -56,5 +56,5 @@ def test_deceiving_moves_the_sound_and_not_the_critic():
 def test_the_same_sound_has_the_same_maps():
     sharp, dull = sharp_and_dull()
     critic = Critic()
-    assert deceiving_losses(critic, sharp, critic(sharp))["maps"] == 0
-    assert deceiving_losses(critic, dull, critic(sharp))["maps"] > 0.05
+    assert adversarial_loss(critic, sharp, critic(sharp))["maps"] == 0
+    assert adversarial_loss(critic, dull, critic(sharp))["maps"] > 0.05

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
 from engine.families.ace_step.weights import Places, kind_of
-from engine.families.registry import FAMILIES, Shelf
+from engine.families.registry import FAMILIES, ModelCache
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.signals import noise
 
@@ -18,12 +18,12 @@ STEPS = {"steps": 1, "seed": 5}
 
 @pytest.fixture(scope="module")
 def shelf(base_folder):
-    return Shelf(1, base_folder)
+    return ModelCache(1, base_folder)
 
 
 @pytest.fixture(scope="module")
 def turbo(turbo_folder):
-    return Shelf(1, turbo_folder)
+    return ModelCache(1, turbo_folder)
 
 
 @pytest.fixture

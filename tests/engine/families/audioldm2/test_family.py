@@ -9,7 +9,7 @@ import soundfile
 from engine.editing import EditRequest, edit
 from engine.errors import Cancelled, EngineError
 from engine.families.audioldm2.ap_adapter import read_adapter, write_adapter
-from engine.families.registry import FAMILIES, Shelf, family_named
+from engine.families.registry import FAMILIES, ModelCache, family_named
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.signals import noise
 
@@ -18,7 +18,7 @@ STEPS = {"steps": 2, "seed": 5}
 
 @pytest.fixture(scope="module")
 def shelf(models_folder):
-    return Shelf(1, models_folder)
+    return ModelCache(1, models_folder)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_an_adapter_for_another_size_is_a_bad_preset(make, models_folder, tmp_pa
 
 def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
     with pytest.raises(EngineError) as caught:
-        make(shelf=Shelf(1, tmp_path / "nothing"))
+        make(shelf=ModelCache(1, tmp_path / "nothing"))
     assert caught.value.code == "missing_weights"
     for part in (
         "hf download cvssp/audioldm2-large",
@@ -173,7 +173,7 @@ def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
 def test_a_missing_adapter_alone_is_named_alone(make, models_folder, tmp_path):
     folder = shutil.copytree(models_folder, tmp_path / "models")
     adapter = (folder / "ap_adapter.safetensors").rename(tmp_path / "own.safetensors")
-    shelf = Shelf(1, folder)
+    shelf = ModelCache(1, folder)
     with pytest.raises(EngineError, match="AP-Adapter") as caught:
         make(shelf=shelf)
     assert caught.value.code == "missing_weights" and "cvssp" not in caught.value.message
@@ -198,12 +198,12 @@ def test_a_cancel_is_heard_while_loading(models_folder):
 
 
 def test_a_licence_that_forbids_is_logged_at_load(models_folder, caplog):
-    Shelf(1, models_folder).warm("audioldm2", lambda: False, lambda stage, fraction: None)
+    ModelCache(1, models_folder).warm("audioldm2", lambda: False, lambda stage, fraction: None)
     assert "non-commercial" in caplog.text
 
 
 def test_an_unloaded_family_gives_its_parts_back(models_folder):
-    shelf = Shelf(1, models_folder)
+    shelf = ModelCache(1, models_folder)
     family = shelf.warm("audioldm2", lambda: False, lambda stage, fraction: None)
     shelf.drop("audioldm2")
     assert family._editor is None and not shelf.is_loaded("audioldm2")
@@ -223,7 +223,7 @@ def test_a_large_repository_plays_too(tmp_path, make):
     from tests.engine.families.audioldm2.tiny import write_models
 
     assert (
-        make(shelf=Shelf(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
+        make(shelf=ModelCache(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
         == 22_050
     )
 

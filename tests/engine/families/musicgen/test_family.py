@@ -9,7 +9,7 @@ import soundfile
 from engine.editing import EditRequest, edit
 from engine.errors import Cancelled, EngineError
 from engine.families.musicgen.weights import Places
-from engine.families.registry import Shelf, family_named
+from engine.families.registry import ModelCache, family_named
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.families.musicgen import tiny
 from tests.engine.signals import noise, sine
@@ -19,7 +19,7 @@ STYLES = ("musicgen_generate", "musicgen_continue", "musicgen_accompaniment")
 
 @pytest.fixture(scope="module")
 def shelf(musicgen_folder):
-    return Shelf(1, musicgen_folder)
+    return ModelCache(1, musicgen_folder)
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(
     (models / "musicgen-melody" / "config.json").write_text(
         '{"model_type": "musicgen_melody"}', encoding="utf-8"
     )
-    shelf = Shelf(1, models)
+    shelf = ModelCache(1, models)
     with pytest.raises(EngineError, match="fetch it again"):
         make(noise(60_000), shelf=shelf, preset=shipped("musicgen_accompaniment"))
     assert make(shelf=shelf).stems[0]["frames"] == 13_230
@@ -186,13 +186,13 @@ def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(
 
 def test_a_stereo_checkpoint_fills_left_and_right_apart(make, tmp_path):
     tiny.write(tmp_path / "models" / "musicgen", channels=2)
-    samples = heard(make(shelf=Shelf(1, tmp_path / "models")))
+    samples = heard(make(shelf=ModelCache(1, tmp_path / "models")))
     assert samples.shape == (13_230, 2) and np.abs(samples[:, 0] - samples[:, 1]).max() > 1e-4
 
 
 def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
     with pytest.raises(EngineError) as caught:
-        make(shelf=Shelf(1, tmp_path / "nothing"))
+        make(shelf=ModelCache(1, tmp_path / "nothing"))
     # as much as a /fail may say
     assert caught.value.code == "missing_weights" and len(caught.value.message) <= 900
     for part in (
@@ -215,7 +215,7 @@ def test_an_accompaniment_without_a_melody_checkpoint_names_the_one_to_fetch(
     with pytest.raises(EngineError, match="hf download facebook/musicgen-melody ") as caught:
         make(
             noise(60_000),
-            shelf=Shelf(1, tmp_path / "models"),
+            shelf=ModelCache(1, tmp_path / "models"),
             preset=shipped("musicgen_accompaniment"),
         )
     assert caught.value.code == "missing_weights"
@@ -257,7 +257,7 @@ def test_a_broken_checkpoint_is_not_filled_with_random_numbers(make, tmp_path):
     folder = tiny.write(tmp_path / "models" / "musicgen")
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(EngineError, match="fetch it again") as caught:
-        make(shelf=Shelf(1, tmp_path / "models"))
+        make(shelf=ModelCache(1, tmp_path / "models"))
     assert caught.value.code == "missing_weights"
 
 
@@ -271,7 +271,7 @@ def test_a_cancel_is_heard_while_loading_and_between_steps(musicgen_folder):
 
 
 def test_an_unloaded_family_gives_its_parts_back(musicgen_folder):
-    shelf = Shelf(1, musicgen_folder)
+    shelf = ModelCache(1, musicgen_folder)
     family = shelf.warm("musicgen", lambda: False, lambda stage, fraction: None)
     shelf.drop("musicgen")
     assert family._editor is None and not shelf.is_loaded("musicgen")

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families.registry import FAMILIES, Shelf
+from engine.families.registry import FAMILIES, ModelCache
 from engine.families.stable_audio_3.tasks import TASKS
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.signals import noise
@@ -19,7 +19,7 @@ STYLES = {"timbre": "timbre", "genre": "genre", "inpaint": "repaint", "continue"
 
 @pytest.fixture(scope="module")
 def shelf(distilled_folder):
-    return Shelf(1, distilled_folder)
+    return ModelCache(1, distilled_folder)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_small_checkpoint_takes_two_minutes_and_a_larger_file_is_told_so(make)
 
 
 def test_base_checkpoints_are_guided_and_say_how_many_steps_they_want(make, base_folder):
-    shelf = Shelf(1, base_folder)
+    shelf = ModelCache(1, base_folder)
     notes = make(shelf=shelf).values["notes"]
     assert any("about 50" in note for note in notes)
     guided, other = (
