@@ -12,18 +12,18 @@ from typing import Any
 from engine.audio.files import (
     Audio,
     FileInfo,
-    Identity,
     RegionAudio,
+    RegionBounds,
     StemFormat,
-    file_info,
+    locate_region,
     loudness,
     peak,
-    read_region,
-    region_bounds,
+    read_located,
     sha256_of,
     stem_format,
     write_audio,
 )
+from engine.audio.identity import FileIdentity
 from engine.audio.loudness import to_db
 from engine.audio.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
 from engine.audio.scene import ScenePort, run_scene
@@ -64,14 +64,14 @@ class EditRequest:
     level: str = "match"
     stem_prefix: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)  # copied into the manifest
-    # fields of Identity: the file that the server has checked
+    # fields of FileIdentity: the file that the server has checked
     audio_identity: Mapping[str, int] | None = None
 
     @property
-    def expected(self) -> Identity | None:
+    def expected(self) -> FileIdentity | None:
         """The file that `audio` must still be; None: any. EngineError bad_args."""
         try:
-            return Identity(**self.audio_identity) if self.audio_identity else None
+            return FileIdentity(**self.audio_identity) if self.audio_identity else None
         except TypeError as error:
             raise EngineError("bad_args", f"audio_identity: {error}") from error
 
@@ -114,14 +114,14 @@ def edit(
     clock = _StageClock(progress)
     shelf = shelf or default_shelf()
     family = family_named(request.model)
-    info, stem_kind = _checked(request, family)
+    bounds, stem_kind = _checked(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
     notes += _idle(request.knobs, family)
     loaded = _loaded(shelf, family, clock, cancelled)
     notes += loaded.prepare(request.preset or {}, knobs)
     port = loaded.port(knobs, clock, cancelled)
     clock.enter("reading")
-    region = _read(request, info, port)
+    region = _read(bounds, port)
     run = run_scene if isinstance(port, ScenePort) else run_region
     stems = run(region, _announcing(port, clock), request.level)
     if cancelled():
@@ -150,7 +150,7 @@ def edit(
     }
     try:
         for stem in stems:
-            rows.append(_written(request, stem, info, stem_kind))
+            rows.append(_written(request, stem, bounds.info, stem_kind))
         return write_manifest(Path(request.output_dir), {**values, "timings_seconds": clock.laps()})
     except EngineError:
         for row in rows:  # stems without their manifest are half a result
@@ -190,7 +190,7 @@ def default_shelf() -> ModelCache:
     return ModelCache(threads_for())
 
 
-def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat]:
+def _checked(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFormat]:
     """Everything that can be refused before a model is loaded."""
     _check_preset(request.preset or {}, family)
     if request.level not in LEVELS:
@@ -201,10 +201,11 @@ def _checked(request: EditRequest, family: Family) -> tuple[FileInfo, StemFormat
         raise EngineError(
             "write_failed", f"expected the folder {request.output_dir}, it is not there; create it"
         )
-    info = file_info(request.audio, request.expected)
-    first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
-    check_length(last - first, info.rate_hz, family.max_seconds)
-    return info, stem_format(info, request.format, request.bits)
+    bounds = locate_region(
+        request.audio, request.start_seconds, request.length_seconds, request.expected
+    )
+    check_length(bounds.frames, bounds.info.rate_hz, family.max_seconds)
+    return bounds, stem_format(bounds.info, request.format, request.bits)
 
 
 def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
@@ -240,15 +241,13 @@ def _loaded(
     return shelf.warm(family.name, cancelled, progress)
 
 
-def _read(request: EditRequest, info: FileInfo, port: ModelPort | ScenePort) -> RegionAudio:
-    first, last, _ = region_bounds(info, request.start_seconds, request.length_seconds)
-    is_scene = isinstance(port, ScenePort)
+def _read(bounds: RegionBounds, port: ModelPort | ScenePort) -> RegionAudio:
     context = (
-        port.context_seconds if is_scene else context_seconds(last - first, info.rate_hz, port)
+        port.context_seconds
+        if isinstance(port, ScenePort)
+        else context_seconds(bounds.frames, bounds.info.rate_hz, port)
     )
-    return read_region(
-        request.audio, request.start_seconds, request.length_seconds, context, info.identity
-    )
+    return read_located(bounds, context)
 
 
 def _announcing(

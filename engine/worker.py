@@ -295,13 +295,13 @@ class Worker:
         return "unloaded", {"model": str(request.get("model"))}
 
     def _inspect(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
-        from engine.audio.files import file_info, region_bounds
+        from engine.audio.files import locate_region
 
-        info = file_info(str(request.get("audio")))
-        bounds = [
+        start, length = (
             None if request.get(name) is None else float(request[name]) for name in REGION_FIELDS
-        ]
-        first, last, notes = region_bounds(info, *bounds)
+        )
+        bounds = locate_region(str(request.get("audio")), start, length)
+        info = bounds.info
         return "info", {
             "path": str(info.path),
             "rate_hz": info.rate_hz,
@@ -310,9 +310,9 @@ class Worker:
             "seconds": info.seconds,
             "container": info.container,
             "subtype": info.subtype,
-            "start_frame": first,
-            "region_frames": last - first,
-            "notes": notes,
+            "start_frame": bounds.start_frame,
+            "region_frames": bounds.frames,
+            "notes": list(bounds.notes),
         }
 
     def _warm(

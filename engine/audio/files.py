@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from engine.audio.identity import FileIdentity, open_without_waiting
 from engine.audio.loudness import loudness, peak
 from engine.errors import EngineError
 
@@ -29,17 +30,18 @@ if TYPE_CHECKING:
 __all__ = [
     "Audio",
     "FileInfo",
-    "Identity",
     "RegionAudio",
+    "RegionBounds",
     "StemFormat",
     "file_info",
+    "locate_region",
     "loudness",
     "not_written",
     "opened",
     "peak",
     "read_audio",
+    "read_located",
     "read_region",
-    "region_bounds",
     "resample",
     "sha256_of",
     "stem_format",
@@ -90,18 +92,6 @@ class Audio:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Which file it is, and in which state: its name may stand for another one by the time that it
-    is opened.
-    """
-
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
-
-
-@dataclass(frozen=True)
 class FileInfo:
     """What a file's header says."""
 
@@ -111,11 +101,25 @@ class FileInfo:
     frames: int
     container: str  # libsndfile's name, for example WAV
     subtype: str  # for example PCM_24
-    identity: Identity | None = None  # None: any file of that name will do
+    identity: FileIdentity | None = None  # None: any file of that name will do
 
     @property
     def seconds(self) -> float:
         return self.frames / self.rate_hz
+
+
+@dataclass(frozen=True)
+class RegionBounds:
+    """Where a region lies in its file: frames [start_frame, end_frame)."""
+
+    info: FileInfo
+    start_frame: int
+    end_frame: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        return self.end_frame - self.start_frame
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ class StemFormat:
         return CONTAINERS[self.container][1]
 
 
-def file_info(path: str | Path, expected: Identity | None = None) -> FileInfo:
+def file_info(path: str | Path, expected: FileIdentity | None = None) -> FileInfo:
     """Header of an audio file, which must be the `expected` one if that is given.
 
     EngineError: no_file, bad_audio.
@@ -165,7 +169,7 @@ def file_info(path: str | Path, expected: Identity | None = None) -> FileInfo:
             sound.frames,
             sound.format,
             sound.subtype,
-            _identity_of(stream),
+            FileIdentity.from_status(os.fstat(stream.fileno())),
         )
     if not MIN_RATE_HZ <= info.rate_hz <= MAX_RATE_HZ:
         raise EngineError(
@@ -179,38 +183,29 @@ def file_info(path: str | Path, expected: Identity | None = None) -> FileInfo:
 
 
 @contextmanager
-def opened(path: str | Path, expected: Identity | None = None) -> Iterator[BinaryIO]:
+def opened(path: str | Path, expected: FileIdentity | None = None) -> Iterator[BinaryIO]:
     """A regular file to read, compared after it was opened: then no swap of names can change it any
     more.
 
     EngineError: no_file; bad_audio where it is not the `expected` one.
     """
     try:
-        stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below, in every case
+        stream = open(path, "rb", opener=open_without_waiting)  # noqa: SIM115 - closed below, in every case
     except OSError as error:
         raise EngineError(
             "no_file", f"expected an audio file at {path}: {error.strerror or error}"
         ) from error
     with stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise EngineError("no_file", f"expected an audio file, found none at {path}")
-        if expected is not None and _identity_of(stream) != expected:
+        if expected is not None and FileIdentity.from_status(status) != expected:
             raise EngineError(
                 "bad_audio",
                 f"{path} is not the file that was asked for any more: it was written to or "
                 "swapped; render each region to a file of its own, and send the job again",
             )
         yield stream
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """A pipe in the file's place would be waited for, for ever."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _identity_of(stream: BinaryIO) -> Identity:
-    status = os.fstat(stream.fileno())
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager
@@ -240,30 +235,27 @@ def read_region(
     start_seconds: float | None = None,
     length_seconds: float | None = None,
     context_seconds: float = 0.0,
-    expected: Identity | None = None,
+    expected: FileIdentity | None = None,
 ) -> RegionAudio:
-    """The region that starts at the frame nearest to `start_seconds`, with up to `context_seconds`
-    on either side.
-
-    None: from the beginning, to the end. A region that runs past the end of the file ends there,
-    with a note. Samples that are not numbers become 0, with a note. EngineError: no_file, bad_audio
-    (also: not the `expected` file), bad_args, too_short, too_long.
-    """
-    info = file_info(path, expected)
-    start_frame, end_frame, notes = region_bounds(info, start_seconds, length_seconds)
-    context_frames = round(context_seconds * info.rate_hz)
-    first = max(0, start_frame - context_frames)
-    samples = _read_frames(info, first, min(info.frames, end_frame + context_frames))
-    notes += _clean(samples)
-    return RegionAudio(
-        info, start_frame, end_frame - start_frame, start_frame - first, samples, tuple(notes)
+    """`locate_region`, then `read_located`."""
+    return read_located(
+        locate_region(path, start_seconds, length_seconds, expected), context_seconds
     )
 
 
-def region_bounds(
-    info: FileInfo, start_seconds: float | None, length_seconds: float | None
-) -> tuple[int, int, list[str]]:
-    """First and last-plus-one frame of a region, and notes. EngineError bad_args, too_short."""
+def locate_region(
+    path: str | Path,
+    start_seconds: float | None = None,
+    length_seconds: float | None = None,
+    expected: FileIdentity | None = None,
+) -> RegionBounds:
+    """The region that starts at the frame nearest to `start_seconds`.
+
+    None: from the beginning, to the end. A region that runs past the end of the file ends there,
+    with a note. EngineError: no_file, bad_audio (also: not the `expected` file), bad_args,
+    too_short.
+    """
+    info = file_info(path, expected)
     start_seconds = start_seconds or 0.0
     if not np.isfinite(start_seconds) or start_seconds < 0:
         raise EngineError("bad_args", f"start: expected seconds from 0, got {start_seconds}")
@@ -271,18 +263,34 @@ def region_bounds(
         raise EngineError("bad_args", f"length: expected more than 0 seconds, got {length_seconds}")
     start = round(start_seconds * info.rate_hz)
     if start >= info.frames:
-        message = f"the region starts at {start_seconds:.3f} s, the file ends at {info.seconds:.3f} s: {info.path}"
-        raise EngineError("too_short", message)
+        raise EngineError(
+            "too_short",
+            f"the region starts at {start_seconds:.3f} s, the file ends at {info.seconds:.3f} s: "
+            f"{info.path}",
+        )
     if length_seconds is None:
-        return start, info.frames, []
+        return RegionBounds(info, start, info.frames)
     end = start + max(1, round(length_seconds * info.rate_hz))
     if end <= info.frames:
-        return start, end, []
+        return RegionBounds(info, start, end)
     beyond = (end - info.frames) / info.rate_hz
-    return (
-        start,
-        info.frames,
-        [f"region: ends {beyond:.3f} s after the file; the stem ends with the file"],
+    note = f"region: ends {beyond:.3f} s after the file; the stem ends with the file"
+    return RegionBounds(info, start, info.frames, (note,))
+
+
+def read_located(bounds: RegionBounds, context_seconds: float = 0.0) -> RegionAudio:
+    """The samples of a region, with up to `context_seconds` on either side.
+
+    Samples that are not numbers become 0, with a note. EngineError: no_file, bad_audio (also: the
+    file was written to or swapped since it was located), too_long.
+    """
+    info = bounds.info
+    context_frames = round(context_seconds * info.rate_hz)
+    first = max(0, bounds.start_frame - context_frames)
+    samples = _read_frames(info, first, min(info.frames, bounds.end_frame + context_frames))
+    notes = (*bounds.notes, *_clean(samples))
+    return RegionAudio(
+        info, bounds.start_frame, bounds.frames, bounds.start_frame - first, samples, notes
     )
 
 
@@ -390,7 +398,7 @@ def publish(temporary: Path, path: Path) -> Path:
     raise EngineError("write_failed", f"10,000 files named like {path} exist; empty the folder")
 
 
-def sha256_of(path: str | Path, expected: Identity | None = None) -> str:
+def sha256_of(path: str | Path, expected: FileIdentity | None = None) -> str:
     """Hex digest of a file's bytes.
 
     EngineError: no_file; bad_audio where it is not the `expected` file.

@@ -301,12 +301,13 @@ class RayExecutor:
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
 
-        from engine.audio.files import Identity, opened
+        from engine.audio.files import opened
+        from engine.audio.identity import FileIdentity
         from server.compute.ray_styles import tensor_files
 
         asked = run.request["request"]
         identity = asked.get("audio_identity")
-        with opened(asked["audio"], Identity(**identity) if identity else None) as file:
+        with opened(asked["audio"], FileIdentity(**identity) if identity else None) as file:
             audio = ray.put(file.read())
         tensors = {
             row["sha256"]: self._stored(row["path"], row["sha256"])

@@ -5,7 +5,8 @@ import os
 import pytest
 import soundfile
 
-from engine.audio.files import Identity, file_info, read_region, sha256_of
+from engine.audio.files import file_info, read_region, sha256_of
+from engine.audio.identity import FileIdentity
 from engine.errors import EngineError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="open files cannot be swapped there")
@@ -38,8 +39,7 @@ def files(tmp_path):
 
 
 def identity(path):
-    status = os.stat(path)
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return FileIdentity.from_status(os.stat(path))
 
 
 @pytest.mark.parametrize("swap", SWAPS)
