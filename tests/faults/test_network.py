@@ -3,11 +3,10 @@
 import pytest
 
 from tests.faults.network import WEATHERS, come_back, exchange, in_memory, vanish
-from tests.server.conftest import audio, config, server  # noqa: F401 - the fixtures of a running server
 
 
 @pytest.mark.parametrize("name", ["20 % overtaken", "all of it, 20 % lost"])
-async def test_uploads_arrive_whole_and_every_job_has_one_end(name, server, audio):  # noqa: F811
+async def test_uploads_arrive_whole_and_every_job_has_one_end(name, server, audio):
     figures = await exchange(server, audio.parent, WEATHERS[name], seed=3)
     assert figures.ends == {1: 6}
     assert "lost" not in name or figures.lost > 10
@@ -15,7 +14,7 @@ async def test_uploads_arrive_whole_and_every_job_has_one_end(name, server, audi
 
 async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
     server, audio, monkeypatch
-):  # noqa: F811
+):
     monkeypatch.setattr("server.wire.sessions.MAX_PEERS", 8)
     monkeypatch.setattr("server.wire.sessions.MAX_KEPT", 12)
     before, _, after = await vanish(server, audio.parent, clients=20)
@@ -34,5 +33,5 @@ async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
     assert in_memory(server)["sessions"] == 8
 
 
-async def test_a_client_that_comes_back_finds_its_results(server, audio):  # noqa: F811
+async def test_a_client_that_comes_back_finds_its_results(server, audio):
     await come_back(server, audio.parent)
