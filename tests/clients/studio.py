@@ -58,17 +58,19 @@ def retimbre(server_port, data_dir):
     return program
 
 
-def needed(name, package):
+def find_program(name, package):
     """The path of a program; without it the test is skipped."""
     return shutil.which(name) or pytest.skip(f"{name} is not installed; Debian has it in {package}")
 
 
-def script(path):
-    """A client's script as a module, under a name of its own."""
+def load_script(path):
+    """A client's script as a module; it may import what lies beside it, as when Python runs it."""
+    sys.path.insert(0, str(path.parent))
     specification = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # its dataclasses ask for it by name
     specification.loader.exec_module(module)
+    sys.path.remove(str(path.parent))
     return module
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.clients.studio import FRAMES, RATE_HZ, Listener, free_port, script
+from tests.clients.studio import FRAMES, RATE_HZ, Listener, free_port, load_script
 
-bridge = script(Path(__file__).parents[3] / "clients" / "ableton" / "retimbre_ableton.py")
+bridge = load_script(Path(__file__).parents[3] / "clients" / "ableton" / "retimbre_ableton.py")
 
 
 class AbletonOSC:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.clients.studio import PATIENCE_SECONDS, needed
+from tests.clients.studio import PATIENCE_SECONDS, find_program
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[2] / "clients" / "ardour" / "retimbre.lua"
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcomes(retimbre, folder):
     """What each part printed, by its name."""
-    tool = needed("ardour7-lua", "ardour")
+    tool = find_program("ardour7-lua", "ardour")
     words = []
     for facts in PARTS.values():
         words += [

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.clients.studio import FRAMES, Listener, free_port, needed, script
+from tests.clients.studio import FRAMES, Listener, find_program, free_port, load_script
 
-bridge = script(Path(__file__).parents[3] / "clients" / "bitwig" / "retimbre_bitwig.py")
+bridge = load_script(Path(__file__).parents[3] / "clients" / "bitwig" / "retimbre_bitwig.py")
 
 
 class DrivenByMoss:
@@ -69,7 +69,7 @@ def test_the_stem_is_loaded_into_the_slot(run, bitwig, capsys):
 def test_another_osc_library_reads_the_same_message(tmp_path):
     port = free_port()
     dump = subprocess.Popen(
-        [needed("oscdump", "liblo-tools"), "-L", str(port)], stdout=subprocess.PIPE, text=True
+        [find_program("oscdump", "liblo-tools"), "-L", str(port)], stdout=subprocess.PIPE, text=True
     )
     file = tmp_path / "a stem é.wav"
     with contextlib.closing(dump.stdout), bridge.Bitwig(port, free_port()) as bitwig:

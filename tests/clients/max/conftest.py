@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.studio import PATIENCE_SECONDS, data_dir, media, needed, script, server_port  # noqa: F401
+from tests.clients.studio import (  # noqa: F401
+    PATIENCE_SECONDS,
+    data_dir,
+    find_program,
+    load_script,
+    media,
+    server_port,
+)
 
 CLIENT = Path(__file__).parents[3] / "clients" / "max"
 
@@ -14,13 +21,18 @@ CLIENT = Path(__file__).parents[3] / "clients" / "max"
 @pytest.fixture(scope="session")
 def build():
     """The script that writes the patches."""
-    return script(CLIENT / "build.py")
+    return load_script(CLIENT / "build.py")
+
+
+@pytest.fixture
+def audio(media):  # noqa: F811
+    return str(media / "region.wav")
 
 
 @pytest.fixture
 def play(server_port, tmp_path):  # noqa: F811
     """play(patcher, steps, **scenario): every record that the double of Max printed."""
-    node = needed("node", "nodejs")
+    node = find_program("node", "nodejs")
 
     def play(patcher, steps, **scenario):
         path = tmp_path / "scenario.json"

@@ -1,6 +1,4 @@
-"""The generated patches: they are what the script writes, and every object and cord is one that Max
-documents.
-"""
+"""The generated patches are what the script writes, and Max documents every object and cord."""
 
 import json
 import re
@@ -9,6 +7,7 @@ import struct
 import pytest
 
 from tests.clients.max.conftest import CLIENT
+from tests.clients.studio import load_script
 
 # Where the reference does not list the ports: udpsend's only inlet; sfplay~ with two channels, and
 # a bang at the end.
@@ -171,8 +170,8 @@ def test_the_devices_parameters_have_names_of_their_own():
     assert device()["parameters"].keys() <= boxes_of(device()).keys()
 
 
-def test_knobs_span_what_the_protocol_allows(build):
+def test_knobs_span_what_the_protocol_allows():
     from osc_protocol import EDIT_KEYS
 
-    for name, low, high, start, _ in build.KNOBS:
+    for name, low, high, start, _ in load_script(CLIENT / "patches" / "knobs.py").KNOBS:
         assert (low, high) == (EDIT_KEYS[name].low, EDIT_KEYS[name].high) and low <= start <= high

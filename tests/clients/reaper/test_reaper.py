@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.clients.studio import FRAMES, PATIENCE_SECONDS, RATE_HZ, needed
+from tests.clients.studio import FRAMES, PATIENCE_SECONDS, RATE_HZ, find_program
 
 SCRIPT = Path(__file__).parents[3] / "clients" / "reaper" / "retimbre.lua"
 DOUBLE = Path(__file__).with_name("double.lua")
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 @pytest.fixture
 def run(media, retimbre, tmp_path):
     """run(text=…, …): the script in a project whose folder is tmp_path."""
-    lua = needed("lua5.4", "lua5.4")
+    lua = find_program("lua5.4", "lua5.4")
 
     def run(**given):
         facts = {

@@ -14,7 +14,7 @@ from tests.peers.servers import double_command, running
 FRAMES = 30_871  # 0.7 s, and a prime: not a multiple of anything of the model's
 
 
-def needed(program, package):
+def find_program(program, package):
     return shutil.which(program) or pytest.skip(
         f"{program} is not installed; Debian has it in {package}"
     )
@@ -24,7 +24,7 @@ def needed(program, package):
 def language(tmp_path_factory):
     """sclang with a booted scsynth: `s`."""
     commands = [
-        needed(*each)
+        find_program(*each)
         for each in (
             ("sclang", "supercollider-language"),
             ("scsynth", "supercollider-server"),
