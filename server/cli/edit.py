@@ -6,22 +6,21 @@ retimbre edit solo.wav "turn this into a violin" -o violin.wav
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from retimbre_client import Client, Outcome
+from retimbre_client import Client, Outcome, Progress
 
 from osc_protocol import EDIT_KEYS, Arg
 from osc_protocol.arguments import BadArgument, nearest, take
 from server import config
-from server.cli.main import EXIT_OK, EXIT_USAGE, CliError
+from server.cli.errors import EXIT_OK, EXIT_USAGE, CliError
 from server.cli.progress import progress_bar
 from server.cli.session import Session, session
 
 FORMATS = {".wav": "wav", ".flac": "flac", ".aiff": "aiff", ".aif": "aiff"}
-# OUT says where and in which format; a file has no beats
-NOT_FLAGS = ("out", "beats_start", "format")
+NOT_FLAGS = ("out", "beats_start", "format")  # OUT says where and in which format
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,21 +83,18 @@ def edit(
     target: Path,
     text: str,
     keys: dict[str, Any],
-    show: Any,
+    show: Callable[[Progress], None],
     force: bool = False,
 ) -> tuple[Outcome, str, list[Path]]:
-    """Run one job and put its stems at `target`.
-
-    Returns what came back, the manifest's text and the files.
-    """
+    """Run one job and put its stems at `target`: the outcome, the manifest's text, the files."""
     outcome = server.client.edit(source, text, on_progress=show, **keys)
     files = _collect(server.client, outcome, target, force)
     return outcome, server.client.read(outcome.manifest).decode("utf-8"), files
 
 
 def _collect(client: Client, outcome: Outcome, target: Path, force: bool) -> list[Path]:
-    """Put each stem where it belongs. The server keeps its own, as a take."""
-    files = _places(target, [stem.name for stem in outcome.stems])
+    """Copy each stem to its place. The server keeps its own, as a take."""
+    files = _stem_paths(target, [stem.name for stem in outcome.stems])
     if not files:
         raise CliError(
             "internal",
@@ -110,18 +106,16 @@ def _collect(client: Client, outcome: Outcome, target: Path, force: bool) -> lis
     return files
 
 
-def _places(target: Path, names: Sequence[str]) -> list[Path]:
-    """OUT.wav for one stem; OUT-bass.wav, OUT-drums.wav for several; further takes of a name as
-    OUT-2.wav.
-    """
+def _stem_paths(target: Path, names: Sequence[str]) -> list[Path]:
+    """OUT.wav for one stem, OUT-bass.wav and OUT-drums.wav for several, then OUT-bass-2.wav."""
     parts = names if len(set(names)) > 1 else [""] * len(names)
     seen: dict[str, int] = {}
-    places = []
+    paths = []
     for part in parts:
         seen[part] = seen.get(part, 0) + 1
         tail = "-".join(filter(None, (part, str(seen[part]) if seen[part] > 1 else "")))
-        places.append(target.with_name(f"{target.stem}-{tail}{target.suffix}") if tail else target)
-    return places
+        paths.append(target.with_name(f"{target.stem}-{tail}{target.suffix}") if tail else target)
+    return paths
 
 
 def _source(path: Path) -> Path:
@@ -150,7 +144,7 @@ def _refuse_overwrite(target: Path, force: bool) -> None:
 
 
 def _keys(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The knobs that were given, each checked against the protocol's table."""
+    """The knobs of the flags, each checked against the protocol's table. CliError bad_args."""
     flags = {name: getattr(arguments, f"key_{name}", None) for name in EDIT_KEYS}
     given = {name: text for name, text in flags.items() if text is not None}
     for pair in arguments.pairs:
@@ -171,23 +165,16 @@ def _keys(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _metavar(key: Arg) -> str:
-    return (
-        "{" + ",".join(key.choices) + "}"
-        if key.choices
-        else {"i": "N", "f": "X", "s": "TEXT"}[key.type]
-    )
+    if key.choices:
+        return "{" + ",".join(key.choices) + "}"
+    return {"i": "N", "f": "X", "s": "TEXT"}[key.type]
 
 
 def _help(key: Arg) -> str:
-    span = (
-        ""
-        if key.low is None or key.type == "s"
-        else f", {key.low:g} to {key.high:g}"
-        if key.high
-        else ""
-    )
-    unit = f" [{key.unit}{span}]" if key.unit else f" [{span[2:]}]" if span else ""
-    return f"{key.help}{unit}".replace("%", "%%")
+    is_number = key.type != "s" and key.low is not None and key.high
+    span = f"{key.low:g} to {key.high:g}" if is_number else ""
+    unit = ", ".join(filter(None, (key.unit, span)))
+    return (f"{key.help} [{unit}]" if unit else key.help).replace("%", "%%")
 
 
 def _summary(outcome: Outcome, files: Sequence[Path]) -> str:

@@ -1,6 +1,4 @@
-"""Turn a model into fast graphs, each compared with the model; the server then runs them instead of
-it.
-"""
+"""Turn a model into fast graphs, each compared with the model; the server then runs the graphs."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from server import config
-from server.cli.main import EXIT_OK, CliError
+from server.cli.errors import EXIT_OK, CliError
 from server.config import ServeConfig
 
 TARGETS = ("onnx", "tensorrt")
@@ -85,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = manifest.read(folder)
     print("\n".join(str(parity.Row(**row)) for row in found.parity))
     for name in arguments.preset:
-        print(_checked_preset(options, name, found))
+        print(_check_preset(options, name, found))
     size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     print(f"{folder}: {size_mb:.0f} MB; `retimbre serve` uses it from its next start on")
     return _engines(folder, found) if arguments.to == "tensorrt" else EXIT_OK
@@ -118,18 +116,16 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
 
 
 def _warn_of_memory(model: str, exporting: Any, models: Path) -> None:
-    """On stderr, where a family knows what its export takes and this machine has less: it would be
-    killed midway.
-    """
+    """Warn on stderr where this machine has less memory than the export is known to take."""
     from server.status import memory_gb
 
     needed_gb = getattr(exporting, "memory_bytes", lambda models: 0)(models) / 1e9
     used_gb, total_gb = memory_gb()
     if total_gb and needed_gb > total_gb - used_gb:
         print(
-            f"warning: the export of {model} holds about {needed_gb:.0f} GB at most, {total_gb - used_gb:.0f} of "
-            f"{total_gb:.0f} GB are free; close other programs, or export on a larger machine and copy the folder "
-            f"exports/",
+            f"warning: the export of {model} holds about {needed_gb:.0f} GB at most, "
+            f"{total_gb - used_gb:.0f} of {total_gb:.0f} GB are free; close other programs, "
+            f"or export on a larger machine and copy the folder exports/",
             file=sys.stderr,
         )
 
@@ -157,8 +153,8 @@ def _region(rate_hz: int, seconds: float) -> Any:
     return np.resize(mono, int(seconds * rate_hz)).astype(np.float32)
 
 
-def _checked_preset(options: ServeConfig, name: str, found: Any) -> str:
-    """What a style's LoRA files become in these graphs. Raises CliError where they do not fit."""
+def _check_preset(options: ServeConfig, name: str, found: Any) -> str:
+    """What a style's LoRA files become in these graphs. CliError where they do not fit."""
     from engine.adapters import packed
     from presets import SHIPPED_FOLDER, Library, PresetError, resolve
 
@@ -200,14 +196,12 @@ def _engines(folder: Path, found: Any) -> int:
                     )
         except tensorrt_engine.TensorRtError as error:
             raise CliError("not_ready", str(error)) from error
-        print(_compared(ExportedRunner(folder, row, 0, found.graphs, lengths), lengths))
+        print(_compare(ExportedRunner(folder, row, 0, found.graphs, lengths), lengths))
     return EXIT_OK
 
 
-def _compared(runner: Any, lengths: dict[str, int]) -> str:
-    """Engine against ONNX Runtime on the same random inputs: how far apart, how fast. CliError over
-    the bound.
-    """
+def _compare(runner: Any, lengths: dict[str, int]) -> str:
+    """How far engine and ONNX Runtime are apart, and how fast. CliError over the bound."""
     import time
 
     import numpy as np
@@ -237,4 +231,5 @@ def _compared(runner: Any, lengths: dict[str, int]) -> str:
         for _ in range(TIMED_RUNS):
             run(**feed)
         seconds.append((time.perf_counter() - began) / TIMED_RUNS)
-    return f"{row}\n{runner.row.stage}: {seconds[0] * 1e3:.2f} ms a step, ONNX Runtime {seconds[1] * 1e3:.0f} ms"
+    ours_ms, theirs_ms = (1e3 * each for each in seconds)
+    return f"{row}\n{runner.row.stage}: {ours_ms:.2f} ms a step, ONNX Runtime {theirs_ms:.0f} ms"

@@ -1,5 +1,4 @@
-"""Offer a running server to HARP, the free external editor of DAWs: HARP opens the region that the
-DAW hands it.
+"""Offer a running server to HARP, the free external editor to which a DAW hands a region.
 
 Needs the extra [harp] (gradio, about 500 MB). In HARP, open the address that this prints as a
 custom path. The contract is that of pyharp 0.3.0 (github.com/TEAMuP-dev/pyharp): three named Gradio
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from retimbre_client import AsyncClient, ClientError, Progress
 
 from server import config
-from server.cli.main import EXIT_OK, CliError
+from server.cli.errors import EXIT_OK, CliError
 from server.cli.session import session
 from server.config import ClientConfig
 
@@ -114,8 +113,8 @@ def build(connect: Connect, styles: list[str], folder: Path) -> gradio.Blocks:
         ]
         controls = {
             "card": CARD,
-            "inputs": [_described(each) for each in inputs],
-            "outputs": [_described(each) for each in outputs],
+            "inputs": [_describe(each) for each in inputs],
+            "outputs": [_describe(each) for each in outputs],
         }
 
         async def process(
@@ -124,8 +123,8 @@ def build(connect: Connect, styles: list[str], folder: Path) -> gradio.Blocks:
             style: str,
             strength: str,
             seed: str,
-            bar: Any = gradio.Progress(),
-        ) -> tuple[str, dict[str, Any]]:  # noqa: B008
+            bar: Any = gradio.Progress(),  # noqa: B008 (Gradio looks for it there)
+        ) -> tuple[str, dict[str, Any]]:
             try:
                 return await _edit(
                     connect,
@@ -145,7 +144,7 @@ def build(connect: Connect, styles: list[str], folder: Path) -> gradio.Blocks:
     return app.queue()
 
 
-def _described(component: Any) -> dict[str, Any]:
+def _describe(component: Any) -> dict[str, Any]:
     """What HARP builds its own control from."""
     kind, attributes = {
         "audio": ("audio_track", ()),
@@ -184,10 +183,7 @@ async def _edit(
     keys: dict[str, Any],
     on_progress: Callable[[Progress], None],
 ) -> tuple[str, dict[str, Any]]:
-    """One job on the server.
-
-    Who cancels this, cancels the job. Returns the stem's file and pyharp's label list.
-    """
+    """Run one job: the stem's file and pyharp's label list. Cancelling this cancels the job."""
     async with connect() as client:
         outcome = await client.edit(audio, text, on_progress=on_progress, **keys)
         stem = outcome.stems[0]

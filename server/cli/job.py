@@ -1,13 +1,10 @@
-"""Run one job for a program that can start another and read files, and little more: the scripts of
-REAPER and Ardour.
+"""`retimbre job NAME`: one job for scripts that start programs and read files (REAPER, Ardour).
 
-retimbre job NAME
-
-NAME.request  is read: a line is a word and its value. audio, text and output are needed; any key of the protocol's
-              table may follow. No shell sees the words, so nothing in them needs quoting.
-NAME.log      is written, a line at a time: `progress 0.4 generating`, `stem PATH`, `seed 3`, `manifest PATH`,
-              and last either `done` or `fail CODE MESSAGE`. Only lines that end count.
-NAME.cancel   stops the job once it is there.
+NAME.request  is read: a line is a word and its value. audio, text and output are needed; any key of
+              the protocol's table may follow. No shell sees the words, so nothing needs quoting.
+NAME.log      is written, a line at a time: `progress 0.4 generating`, `stem PATH`, `seed 3`,
+              `manifest PATH`, and last `done` or `fail CODE MESSAGE`. Only complete lines count.
+NAME.cancel   stops the job as soon as that file exists.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from osc_protocol import EDIT_KEYS
 from osc_protocol.arguments import BadArgument, take
 from server import config
 from server.cli.edit import edit
-from server.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CliError
+from server.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CliError
 from server.cli.session import session
 
 NEEDED = ("audio", "text", "output")
@@ -39,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """That one job. Whatever happens, the last line of the log says how it ended."""
+    """Run that one job. Whatever happens, the last line of the log says how it ended."""
     name = arguments.name.absolute()
     with open(f"{name}.log", "a", encoding="utf-8", buffering=1, newline="\n") as log:
 
@@ -56,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             say("fail", "cancelled", "stopped on request")
             return EXIT_INTERRUPTED
         except Exception as error:
-            # nobody reads our standard error: say it where it is read, then fall
+            # The calling script reads the log, not our standard error.
             say("fail", "internal", f"{type(error).__name__}: {error}")
             raise
     return EXIT_OK

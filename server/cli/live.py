@@ -9,18 +9,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from retimbre_client import Client
 
 from osc_protocol import ADDRESSES, ROOT
 from osc_protocol.arguments import BadArgument, take
 from server import config
-from server.cli.main import EXIT_OK, EXIT_USAGE, CliError
+from server.cli.errors import EXIT_OK, EXIT_USAGE, CliError
 from server.cli.session import session
 
 KEYS = ADDRESSES[f"{ROOT}/live/start"].keys
-PATIENCE_SECONDS = 45.0  # an operating system may ask its user whether we may listen
+ANSWER_SECONDS = 45.0  # an operating system may ask its user whether we may listen
 SHOW_SECONDS = 0.5
 METER_FROM_DBFS, METER_WIDTH = -60.0, 20
 
@@ -46,31 +46,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, show, stop. Live audio that runs already with the same settings goes on after us."""
+    """Start, show, stop. Live audio that ran before with the same settings goes on."""
     keys = _keys(arguments)
     with session(config.build(config.ClientConfig, vars(arguments)), may_start=False) as server:
         client = server.client
         if arguments.devices:
-            print(
-                "\n".join(
-                    map(
-                        _device,
-                        client.collect("live/devices", item="live/device", end="live/devices.end"),
-                    )
-                )
-            )
+            devices = client.collect("live/devices", item="live/device", end="live/devices.end")
+            print("\n".join(map(_device, devices)))
             return EXIT_OK
         was_running = _status(client)["state"] == "running"
         _ask(client, "live/start", arguments.input, arguments.output, *keys)
         try:
             if arguments.measure:
-                print(_measured(_ask(client, "live/measure")))
+                print(_measurement(_ask(client, "live/measure")))
             _show(client)
         except KeyboardInterrupt:
-            return EXIT_OK
+            pass
         finally:
             if not was_running:
                 _ask(client, "live/stop")
+    return EXIT_OK
 
 
 def _keys(arguments: argparse.Namespace) -> list[Any]:
@@ -86,15 +81,15 @@ def _keys(arguments: argparse.Namespace) -> list[Any]:
 
 
 def _ask(client: Client, verb: str, *values: Any) -> dict[str, Any]:
-    return client.ask(verb, *values, reply="done", seconds=PATIENCE_SECONDS)
+    return client.ask(verb, *values, reply="done", seconds=ANSWER_SECONDS)
 
 
 def _status(client: Client) -> dict[str, Any]:
     return client.ask("live/status", reply="live/status.reply")
 
 
-def _show(client: Client) -> None:
-    """One line that is written over and over, until ctrl-C or the end of live audio."""
+def _show(client: Client) -> NoReturn:
+    """Write one line over and over, until ctrl-C or the end of live audio (CliError not_live)."""
     end = "\r" if sys.stdout.isatty() else "\n"
     while (status := _status(client))["state"] == "running":
         print(_line(status), end=end, flush=True)
@@ -116,7 +111,7 @@ def _line(status: dict[str, Any]) -> str:
     )
 
 
-def _measured(found: dict[str, Any]) -> str:
+def _measurement(found: dict[str, Any]) -> str:
     return f"output to input: {found['round_trip']} frames measured, {found['reported']} reported"
 
 
@@ -125,6 +120,6 @@ def _device(device: dict[str, Any]) -> str:
         mark for mark, is_it in (("<", device["is_input"]), (">", device["is_output"])) if is_it
     )
     return (
-        f"{device['index']:3} {marks:2} {device['name']} ({device['system']}), {device['inputs']} in, "
-        f"{device['outputs']} out, {device['rate']} Hz"
+        f"{device['index']:3} {marks:2} {device['name']} ({device['system']}), "
+        f"{device['inputs']} in, {device['outputs']} out, {device['rate']} Hz"
     )

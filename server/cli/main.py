@@ -1,8 +1,7 @@
 """retimbre: send a region and a few words, get a stem that drops into the same place."""
 
-# Rule: nothing heavy is imported here. Each command lives in a module of its own with
-# `add_arguments(parser)` and `run(arguments) -> exit code`, imported only when that command was
-# asked for, so that --help answers at once.
+# Nothing heavy is imported here, so that --help answers at once. A command is a module with
+# `add_arguments(parser)` and `run(arguments) -> exit code`, imported when it is called.
 
 from __future__ import annotations
 
@@ -12,17 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CliError
 from server.config import ConfigError
-
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-
-class CliError(Exception):
-    """Something the user can mend; `code` is symbolic, the text says what to do."""
-
-    def __init__(self, code: str, message: str, exit_code: int = EXIT_FAILED) -> None:
-        super().__init__(f"{code}: {message}")
-        self.exit_code = exit_code
 
 
 class Command(NamedTuple):
@@ -44,10 +34,10 @@ COMMANDS = {
     ),
     "status": Command("server.cli.status", "say whether a server runs, and what it does"),
     "doctor": Command(
-        "server.cli.doctor.doctor", "say what works on this machine, and how to mend what does not"
+        "server.cli.doctor.command", "say what works on this machine, and how to mend what does not"
     ),
     "demo": Command(
-        "server.cli.demo.demo", "do the main job once and leave sound and a picture in a folder"
+        "server.cli.demo.command", "do the main job once and leave sound and a picture in a folder"
     ),
     "harp": Command(
         "server.cli.harp",
@@ -81,10 +71,10 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="retimbre", description=__doc__)
     parser.add_argument("--version", action=_ShowVersion)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    asked = next((word for word in argv if not word.startswith("-")), None)
+    called = next((word for word in argv if not word.startswith("-")), None)
     for name, command in COMMANDS.items():
         child = commands.add_parser(name, help=command.help, description=command.help)
-        if name == asked:
+        if name == called:
             module = importlib.import_module(command.module)
             module.add_arguments(child)
             child.set_defaults(run=module.run)
@@ -92,7 +82,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 class _ShowVersion(argparse.Action):
-    """Looks the version up only when asked for: that takes longer than all the rest of --help."""
+    """Looks the version up only when it is printed: that takes longer than the whole --help."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(option_strings, dest, nargs=0, help="print the version and exit")

@@ -1,6 +1,4 @@
-"""List the models with their licences and what they lack, or convert a checkpoint that you have
-fetched.
-"""
+"""List the models with their licences and what they lack, or convert a fetched checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import json
 from pathlib import Path
 
 from server import config
-from server.cli.main import EXIT_OK, CliError
+from server.cli.errors import EXIT_OK, CliError
 from server.config import ServeConfig
 
 
@@ -23,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     config.add_arguments(listing, ServeConfig, only=("data_dir", "models_dir"))
     converting = actions.add_parser(
         "convert",
-        help="write safetensors from AudioMAE's pretrained.pth, its timm port, or an AP-Adapter checkpoint",
+        help="write safetensors from AudioMAE's pretrained.pth, its timm port, "
+        "or an AP-Adapter checkpoint",
     )
     converting.add_argument(
         "source", type=Path, metavar="SRC", help="checkpoint file, or a folder with one"
@@ -43,25 +42,25 @@ def _list(arguments: argparse.Namespace) -> int:
 
     options = config.build(ServeConfig, vars(arguments))
     folder = options.paths().models(options.models_dir)
-    rows = [
-        {
-            "name": family.name,
-            "title": family.title,
-            "licence": family.licence,
-            "tasks": family.tasks,
-            "missing": family.missing(folder),
-        }
-        for family in FAMILIES.values()
-    ]
+    missing = {family.name: family.missing(folder) for family in FAMILIES.values()}
     if arguments.json:
+        rows = [
+            {
+                "name": family.name,
+                "title": family.title,
+                "licence": family.licence,
+                "tasks": family.tasks,
+                "missing": missing[family.name],
+            }
+            for family in FAMILIES.values()
+        ]
         print(json.dumps({"folder": str(folder), "models": rows}, indent=2))
         return EXIT_OK
     print(f"models folder: {folder}")
-    for row in rows:
-        print(
-            f"{row['name']}: {row['title']} ({', '.join(row['tasks'])}). Licence: {row['licence']}"
-        )
-        print("  " + (row["missing"] or "ready").replace("; ", "\n  "))
+    for family in FAMILIES.values():
+        tasks = ", ".join(family.tasks)
+        print(f"{family.name}: {family.title} ({tasks}). Licence: {family.licence}")
+        print("  " + (missing[family.name] or "ready").replace("; ", "\n  "))
     return EXIT_OK
 
 

@@ -1,6 +1,4 @@
-"""List the styles that are here, the shipped ones and your own; exit code 1 when one of them is
-broken.
-"""
+"""List the shipped styles and your own; exit code 1 when one of them is broken."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import json
 import sys
 
 from server import config
-from server.cli.main import EXIT_FAILED, EXIT_OK
+from server.cli.errors import EXIT_FAILED, EXIT_OK
 from server.config import ServeConfig
 
 

@@ -1,6 +1,4 @@
-"""A progress bar on a terminal, a line per stage elsewhere; always on stderr, so that stdout stays
-for results.
-"""
+"""A progress bar on a terminal, a line a stage elsewhere; on stderr, since stdout has results."""
 
 from __future__ import annotations
 

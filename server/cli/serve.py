@@ -1,6 +1,4 @@
-"""Listen for OSC until ctrl-C: the first one lets the running job finish, a second one does not
-wait.
-"""
+"""Listen for OSC until ctrl-C; the first one lets the running job finish, a second one does not."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from server import config
-from server.cli.main import EXIT_OK, CliError
+from server.cli.errors import EXIT_OK, CliError
 from server.config import ServeConfig
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve, and say what happens on standard output; the log goes to standard error."""
     options = config.build(ServeConfig, vars(arguments))
-    options.password()  # a file that cannot be read is reported here, not after the start
+    options.password()  # reports a file that cannot be read before the start
     from server.app import serve
     from server.errors import to_error
     from server.jobs.journal import JournalError
@@ -52,8 +50,8 @@ def _announce(server: Server, what: str) -> None:
 
 
 def _listening(server: Server) -> str:
-    asked = server.config.port
-    other = f" ({asked} is taken)" if asked and asked != server.port else ""
+    wanted = server.config.port
+    other = f" ({wanted} is taken)" if wanted and wanted != server.port else ""
     return (
         f"listening for OSC on {server.config.host} port {server.port}{other}, UDP and TCP\n"
         f"{_http(server)}\n"
@@ -63,19 +61,20 @@ def _listening(server: Server) -> str:
 
 
 def _http(server: Server) -> str:
-    asked = server.config.http_port
+    wanted = server.config.http_port
     if not server.http_port:
         return "no page, no HTTP: " + (
-            f"ports from {asked} on are taken" if asked else "--http-port is 0"
+            f"ports from {wanted} on are taken" if wanted else "--http-port is 0"
         )
-    other = f" ({asked} is taken)" if asked != server.http_port else ""
+    other = f" ({wanted} is taken)" if wanted != server.http_port else ""
     host = f"[{server.config.host}]" if ":" in server.config.host else server.config.host
     return f"page and HTTP on http://{host}:{server.http_port}/{other}"
 
 
 def _ready(server: Server) -> str:
     info = server.executor.info
-    return f"ready: {server.config.model} on {info.device}, {server.uptime_seconds:.1f} s after the start"
+    seconds = f"{server.uptime_seconds:.1f} s after the start"
+    return f"ready: {server.config.model} on {info.device}, {seconds}"
 
 
 def _stopping(server: Server) -> str:
@@ -89,6 +88,6 @@ _WORDS = {"listening": _listening, "ready": _ready, "stopping": _stopping}
 
 
 def _read_to_the_end() -> None:
-    """Block until whoever started us closes the pipe, or is gone."""
+    """Block until the program that started us closes the pipe, or ends."""
     while sys.stdin.buffer.read(4096):
         pass

@@ -1,4 +1,4 @@
-"""Find the server that runs on this data folder, or start one for as long as a command needs it."""
+"""Find the server that runs on a data folder, or start one for as long as a command needs it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from typing import IO, Any
 
 from retimbre_client import Client, ClientError, NoServer
 
-from server.cli.main import CliError
+from server.cli.errors import CliError
 from server.config import ClientConfig
 from server.paths import REPOSITORY, read_port_file
 
 START_SECONDS = 30.0  # a cold disk and a slow machine; a warm one needs about a second
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
-# where nobody listens the system says so at once; a server that is busy must not be taken for dead
-FIND_SECONDS = 5.0
+FIND_SECONDS = 5.0  # a busy server must not be taken for dead; a closed port answers at once
 LOG_TAIL_LINES = 8
-LOG_BYTES = 10**6  # then it begins anew; what matters is in the server's own log too
+LOG_BYTES = 10**6  # a longer log begins anew; the server's own log has what matters
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def session(
             with _client(config, *address) as client:
                 yield Session(client, False)
         elif may_start and (always_start or not _is_named(config)):
-            with _started(config, roots) as client:
+            with _start_own(config, roots) as client:
                 yield Session(client, True)
         else:
             raise CliError(
@@ -59,9 +58,7 @@ def session(
 
 
 def find(config: ClientConfig) -> tuple[str, int] | None:
-    """Host and port of a server that answers: the one that the options name, else the data folder's
-    own.
-    """
+    """Host and port of a server that answers: the options' one, else the data folder's own."""
     if _is_named(config):
         address = (config.host, config.port)
     else:
@@ -107,15 +104,15 @@ def _print_log(level: int, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _started(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
-    """A server of our own on a free port. It watches our end of a pipe, and stops when we are gone."""
+def _start_own(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
+    """A server of our own on a free port. It stops when our end of a pipe closes."""
     try:
         paths = config.paths().create()
     except OSError as error:
         raise CliError(
             "disk_full", f"the data folder cannot be made: {error}; name another: --data-dir DIR"
         ) from error
-    # nobody answered there: left behind by a server that was killed
+    # Nobody answered there: a server that was killed left it behind.
     paths.port_file.unlink(missing_ok=True)
     command = [
         sys.executable,
@@ -136,8 +133,7 @@ def _started(config: ClientConfig, roots: Sequence[Path]) -> Iterator[Client]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            # ctrl-C reaches us, and we cancel the job
-            start_new_session=True,
+            start_new_session=True,  # ctrl-C reaches us alone, and we cancel the job
         )
         try:
             with _connect(config, process, log) as client:

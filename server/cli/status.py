@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from server import config
-from server.cli.main import EXIT_OK
+from server.cli.errors import EXIT_OK
 from server.cli.session import session
 
 
@@ -20,24 +21,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask, and print one line for each answer."""
     with session(config.build(config.ClientConfig, vars(arguments)), may_start=False) as server:
         client = server.client
+        version = client.version()
         facts = {
             "address": f"{client.host}:{client.port}",
             **client.status(),
-            **_prefixed("version", client.version()),
+            "version": "{name} {major}.{minor}.{patch}".format(**version),
+            "protocol": version["protocol"],
             "models": client.models(),
         }
     print(json.dumps(facts, indent=2) if arguments.json else _text(facts))
     return EXIT_OK
 
 
-def _prefixed(name: str, values: dict) -> dict:
-    return {
-        name: f"{values['name']} {values['major']}.{values['minor']}.{values['patch']}",
-        "protocol": values["protocol"],
-    }
-
-
-def _text(facts: dict) -> str:
+def _text(facts: dict[str, Any]) -> str:
     models = ", ".join(
         f"{each['name']} ({'loaded' if each['loaded'] else 'not loaded'})"
         for each in facts["models"]
@@ -46,7 +42,8 @@ def _text(facts: dict) -> str:
         (
             f"{facts['version']} at {facts['address']}, up {facts['uptime'] / 60:.1f} min",
             f"state    {facts['state']}, {facts['running']} running, {facts['queued']} waiting",
-            f"device   {facts['device']}, {facts['memory_used']:.1f} of {facts['memory_total']:.1f} GB used",
+            f"device   {facts['device']}, "
+            f"{facts['memory_used']:.1f} of {facts['memory_total']:.1f} GB used",
             f"models   {models}",
         )
     )

@@ -8,7 +8,7 @@ import pytest
 from engine.families.registry import FAMILIES
 from export import manifest
 from server.cli import export as cli_export
-from server.cli.doctor import doctor
+from server.cli.doctor import checks
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def test_the_log_says_which_why_and_what_to_do(models, caplog):
 
 
 def test_doctor_says_it_too_and_says_nothing_where_all_is_well(models, nano_models):
-    found = list(doctor.passed_over(models))
+    found = list(checks.unused_exports(models))
     assert [finding.state for finding in found] == ["note", "note"] and all(
         finding.cure for finding in found
     )
     shutil.rmtree(models / manifest.FOLDER)
-    assert list(doctor.passed_over(models)) == []
+    assert list(checks.unused_exports(models)) == []
 
 
 def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(

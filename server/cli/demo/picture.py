@@ -60,7 +60,7 @@ def _draw_spectrogram(axes: Axes, mono: np.ndarray, rate_hz: int) -> None:
 
 
 def spectrogram_db(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """[BANDS, frames], 0 dB at the loudest, on a logarithmic frequency axis from LOW_HZ to HIGH_HZ."""
+    """Levels [BANDS, frames], 0 dB at the loudest; bands lie on a logarithmic frequency axis."""
     padded = np.pad(mono, (WINDOW // 2, WINDOW))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     magnitude = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), axis=1))

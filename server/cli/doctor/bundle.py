@@ -1,9 +1,9 @@
 """What a bug report needs, in one zip: `retimbre doctor --bundle FILE.zip`.
 
-Rule: nothing leaves this machine that its owner would not show. No audio, no password, no words of
-prompts, no names of clients, no addresses; home folders become `~`. `--with-texts` puts the words,
-names and addresses of the log back in. Each part is made by a function of its own; one that fails
-leaves its reason in its place.
+Nothing goes in that its owner would not show: no audio, no password, no words of prompts, no names
+of clients, no addresses; home folders become `~`. `--with-texts` puts the words, names and
+addresses of the log back in. Each part has a function of its own; one that fails leaves its reason
+in its place.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from server import logs, status
-from server.cli.doctor import doctor
-from server.cli.main import CliError
+from server.cli.doctor import checks
+from server.cli.errors import CliError
 from server.config import ClientConfig, ServeConfig
 from server.paths import read_port_file
 
@@ -37,7 +37,8 @@ OURS = ("server", "engine", "export", "presets", "osc_protocol", "retimbre_clien
 FRAME = re.compile(
     r'\s*(File ".*", line \d+|Traceback |Current thread |Thread 0x|Fatal Python error)'
 )
-ABOUT = """This is what `retimbre doctor --bundle` found, for a bug report. Look through it before you send it.
+ABOUT = """This is what `retimbre doctor --bundle` found, for a bug report.
+Look through it before you send it.
 
 {rows}
 
@@ -46,11 +47,11 @@ Not in it: audio, passwords, the server's data. {texts}
 
 
 def write(path: Path, options: ServeConfig, with_texts: bool = False) -> list[str]:
-    """Make the zip; returns the names in it. Raises CliError: there is a file of that name, or it
-    cannot be written.
-    """
+    """Write the zip and return the names in it. CliError: it is there, or cannot be written."""
     shorten = Shortener()
-    parts = {name: shorten(_made(make, options, with_texts)) for name, (_, make) in PARTS.items()}
+    parts = {
+        name: shorten(_text_of(part, options, with_texts)) for name, (_, part) in PARTS.items()
+    }
     parts["about.txt"] = ABOUT.format(
         rows="\n".join(f"{name:<14}{what}" for name, (what, _) in PARTS.items()),
         texts="The log's words, names and addresses are in it, as was asked for."
@@ -70,17 +71,17 @@ def write(path: Path, options: ServeConfig, with_texts: bool = False) -> list[st
     return sorted(parts)
 
 
-def _made(make: Callable[[ServeConfig, bool], Any], options: ServeConfig, with_texts: bool) -> str:
+def _text_of(
+    part: Callable[[ServeConfig, bool], Any], options: ServeConfig, with_texts: bool
+) -> str:
     try:
-        made = make(options, with_texts)
+        value = part(options, with_texts)
     except Exception as error:
-        # the report of a broken installation must not break on what is broken
-        made = f"not found: {type(error).__name__}: {error}"
-    return (
-        made
-        if isinstance(made, str)
-        else json.dumps(made, indent=1, ensure_ascii=False, default=str)
-    )
+        # The report of a broken installation must not break on what is broken.
+        return f"not found: {type(error).__name__}: {error}"
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)
 
 
 class Shortener:
@@ -123,7 +124,7 @@ def _packages() -> dict[str, str]:
     except metadata.PackageNotFoundError:
         required = []
     names = {match[0] for row in required if (match := re.match(r"[\w.-]+", row))}
-    return dict(sorted(doctor.installed(tuple(names)).items()))
+    return dict(sorted(checks.versions_of(tuple(names)).items()))
 
 
 def _options(options: ServeConfig, with_texts: bool) -> dict[str, Any]:
@@ -148,9 +149,9 @@ def _kind_of(host: str) -> str:
 
 
 def _findings(options: ServeConfig, with_texts: bool) -> list[dict[str, str]]:
-    findings = [asdict(finding) for finding in doctor.examine(options)]
+    findings = [asdict(finding) for finding in checks.examine(options)]
     for each in findings:
-        if each["subject"] == "styles" and each["state"] != doctor.OK and not with_texts:
+        if each["subject"] == "styles" and each["state"] != checks.OK and not with_texts:
             each["text"] = "some files have mistakes"  # which may quote the prompts in them
     return findings
 
@@ -204,7 +205,10 @@ def _journal(options: ServeConfig, with_texts: bool) -> dict[str, Any] | str:
                 "failures": dict(db.execute("select code, count(*) from ends group by code")),
             }
     except sqlite3.OperationalError as error:
-        return f"the running server holds it ({error}); retimbre_journal_jobs in metrics.txt has its counts"
+        return (
+            f"the running server holds it ({error}); "
+            "retimbre_journal_jobs in metrics.txt has its counts"
+        )
 
 
 def _log(options: ServeConfig, with_texts: bool) -> str:
@@ -224,7 +228,7 @@ def _crash(options: ServeConfig, with_texts: bool) -> str:
 
 
 def without_private(line: dict[str, Any]) -> dict[str, Any]:
-    """A log line that can be shown: of what others wrote only the frames of their traces stay."""
+    """A log line that can be shown. Of other libraries' lines only the frames of traces stay."""
     shown = {name: value for name, value in line.items() if name not in logs.PRIVATE}
     if str(line.get("from", "")).partition(".")[0] not in OURS:
         shown.pop("what", None)  # a library's sentence may hold anything

@@ -170,7 +170,10 @@ def test_a_windows_home_is_found_inside_json_too():
 
 
 def test_frames_keep_the_places_and_the_kind_of_error():
-    text = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    x("secret")\nmod.OddError: secret'
+    text = (
+        "Traceback (most recent call last):\n"
+        '  File "a.py", line 3, in f\n    x("secret")\nmod.OddError: secret'
+    )
     assert frames(text).splitlines() == [
         "Traceback (most recent call last):",
         '  File "a.py", line 3, in f',

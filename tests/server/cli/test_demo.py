@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from server.cli.demo import demo
+from server.cli.demo import command as demo
 from server.cli.demo.picture import BANDS, draw, spectrogram_db
-from server.cli.main import CliError
+from server.cli.errors import CliError
 
 
 def test_picture_shows_a_sine_as_one_line():

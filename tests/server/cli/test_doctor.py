@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from server.cli.doctor import doctor
+from server.cli.doctor import checks
 from server.cli.main import main
 from server.config import ServeConfig
 
@@ -13,21 +13,21 @@ from server.config import ServeConfig
     ("version", "state"), [((3, 9), "bad"), ((3, 10), "ok"), ((3, 13), "ok"), ((3, 14), "bad")]
 )
 def test_python_versions(version, state):
-    assert doctor.python_version(version).state == state
+    assert checks.python_version(version).state == state
 
 
 def test_two_runtimes_are_worse_than_one_and_none_is_bad_too():
     one, two = {"onnxruntime": "1"}, {"onnxruntime": "1", "onnxruntime-gpu": "1"}
-    assert [doctor.runtime_package(found).state for found in (one, two, {})] == ["ok", "bad", "bad"]
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in doctor.runtime_package(two).cure
+    assert [checks.runtime_package(found).state for found in (one, two, {})] == ["ok", "bad", "bad"]
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in checks.runtime_package(two).cure
 
 
 def release(folder):
-    for name in doctor.WEIGHT_FILES:
+    for name in checks.WEIGHT_FILES:
         (folder / name).write_text(name)
     hashes = {
         name: hashlib.sha256(name.encode()).hexdigest()
-        for name in doctor.WEIGHT_FILES
+        for name in checks.WEIGHT_FILES
         if ".onnx" in name
     }
     (folder / "config.json").write_text(json.dumps({"files": hashes}))
@@ -35,27 +35,27 @@ def release(folder):
 
 def test_weights_as_released_are_well(tmp_path):
     release(tmp_path)
-    assert doctor.weights(tmp_path).state == "ok"
+    assert checks.weights(tmp_path).state == "ok"
 
 
 def test_a_missing_and_a_changed_weight_file_are_named(tmp_path):
-    assert "config.json" in doctor.weights(tmp_path).text
+    assert "config.json" in checks.weights(tmp_path).text
     release(tmp_path)
     (tmp_path / "denoiser.onnx").write_text("half of it")
-    found = doctor.weights(tmp_path)
+    found = checks.weights(tmp_path)
     assert (found.state, found.text) == ("bad", "not as released: denoiser.onnx")
 
 
 def test_a_config_that_cannot_be_read_is_bad(tmp_path):
     release(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    assert doctor.weights(tmp_path).state == "bad"
+    assert checks.weights(tmp_path).state == "bad"
 
 
 def test_a_data_folder_that_cannot_be_is_bad(tmp_path):
     (tmp_path / "file").write_text("")
-    assert doctor.data_folder(tmp_path / "file").state == "bad"
-    assert doctor.data_folder(tmp_path / "new").state == "ok"
+    assert checks.data_folder(tmp_path / "file").state == "bad"
+    assert checks.data_folder(tmp_path / "new").state == "ok"
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -63,18 +63,18 @@ def test_a_taken_port_is_a_note_with_a_cure(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
-        found = doctor.ports(ServeConfig(data_dir=str(tmp_path), port=port))
+        found = checks.ports(ServeConfig(data_dir=str(tmp_path), port=port))
     assert (found.state, str(port) in found.text) == ("note", True)
 
 
 def test_a_broken_style_is_a_note(tmp_path):
     (tmp_path / "bad.yaml").write_text("name: [")
-    found = doctor.styles(ServeConfig(data_dir=str(tmp_path), presets_dir=(str(tmp_path),)))
+    found = checks.styles(ServeConfig(data_dir=str(tmp_path), presets_dir=(str(tmp_path),)))
     assert (found.state, "bad.yaml" in found.text) == ("note", True)
 
 
 def test_every_finding_that_is_not_well_has_a_cure(tmp_path):
-    for finding in doctor.examine(ServeConfig(data_dir=str(tmp_path))):
+    for finding in checks.examine(ServeConfig(data_dir=str(tmp_path))):
         assert finding.state == "ok" or finding.cure
 
 

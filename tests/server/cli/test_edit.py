@@ -99,4 +99,4 @@ def test_a_folder_that_is_not_there_is_refused(source, capsys):
     ],
 )
 def test_several_stems_are_called_by_their_names_and_takes_by_numbers(names, files):
-    assert [path.name for path in cli_edit._places(Path("out/s.wav"), names)] == files
+    assert [path.name for path in cli_edit._stem_paths(Path("out/s.wav"), names)] == files

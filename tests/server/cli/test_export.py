@@ -4,22 +4,23 @@ import pytest
 
 from server.cli import export as cli_export
 from server.cli import main as cli
+from server.cli.errors import EXIT_FAILED
 
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(capsys, tmp_path):
-    assert cli.main(["export", "nothing", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    assert cli.main(["export", "nothing", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "unknown_model" in capsys.readouterr().err
 
 
 def test_a_model_without_its_weights_says_how_to_get_them(capsys, tmp_path):
     pytest.importorskip("torch")
-    assert cli.main(["export", "audioldm2", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    assert cli.main(["export", "audioldm2", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "missing_weights" in capsys.readouterr().err
 
 
 def test_without_onnx_it_names_the_extra(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(cli_export, "PACKAGES", ("no_such_package",))
-    assert cli.main(["export", "nano", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
+    assert cli.main(["export", "nano", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "pip install" in capsys.readouterr().err
 
 
@@ -33,7 +34,5 @@ def test_tensorrt_is_refused_with_the_reason_before_anything_is_exported(capsys,
 
     if not tensorrt_engine.trouble():
         pytest.skip("here it can run")
-    assert (
-        cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == cli.EXIT_FAILED
-    )
+    assert cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "--to tensorrt" in capsys.readouterr().err and not list(tmp_path.rglob("*.onnx"))

@@ -37,8 +37,9 @@ def test_importing_the_command_line_pulls_nothing_heavy():
 def test_help_of_every_command_pulls_no_numpy():
     for command in cli.COMMANDS:
         code = (
-            f"import sys\nfrom server.cli.main import main\ntry:\n    main([{command!r}, '--help'])\n"
-            "except SystemExit:\n    print([name for name in ('numpy', 'onnxruntime') if name in sys.modules])"
+            "import sys\nfrom server.cli.main import main\n"
+            f"try:\n    main([{command!r}, '--help'])\nexcept SystemExit:\n"
+            "    print([name for name in ('numpy', 'onnxruntime') if name in sys.modules])"
         )
         assert subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True

@@ -1,10 +1,7 @@
-"""Say what works on this machine and what does not, each with its cure; exit code 1 when the main
-job cannot run.
-"""
+"""What works on this machine and what does not: one function a check, each with its cure."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.util
 import json
@@ -14,12 +11,10 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from server import config
-from server.cli.main import EXIT_FAILED, EXIT_OK
 from server.config import ClientConfig, ServeConfig
 from server.live import PORTAUDIO_CURES
 from server.paths import WEIGHTS
@@ -67,60 +62,18 @@ class Finding:
     cure: str = ""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The server's options: where it would listen, where its data would lie."""
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="FILE",
-        help="write what a bug report needs into a zip: "
-        "versions, options, findings, status, metrics, log; no audio, no password, no words of prompts",
-    )
-    parser.add_argument(
-        "--with-texts",
-        action="store_true",
-        help="with --bundle: also the words, names and addresses that are in the log",
-    )
-    config.add_arguments(parser, ServeConfig)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print every finding. Returns 1 when one of them stops the main job."""
-    options = config.build(ServeConfig, vars(arguments))
-    if arguments.bundle:
-        return _bundle(arguments.bundle, options, arguments.with_texts)
-    findings = list(examine(options))
-    if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        print("\n".join(_line(finding) for finding in findings))
-        print(_verdict(findings))
-    return EXIT_FAILED if any(finding.state == BAD for finding in findings) else EXIT_OK
-
-
-def _bundle(path: Path, options: ServeConfig, with_texts: bool) -> int:
-    from server.cli.doctor import bundle
-
-    names = bundle.write(path, options, with_texts)
-    print(
-        f"{path}: {', '.join(names)}\nLook through it before you send it; about.txt says what is what."
-    )
-    return EXIT_OK
-
-
 def examine(options: ServeConfig) -> Iterator[Finding]:
     """Every check, in the order in which a cure makes sense."""
     yield python_version(sys.version_info[:2])
     yield base_packages()
     if _missing(BASE_MODULES):
         return  # what follows imports them
-    yield runtime_package(installed(RUNTIMES))
+    yield runtime_package(versions_of(RUNTIMES))
     yield runtime_devices()
-    yield chosen_runtime(options)
+    yield runtime_choice(options)
     yield weights(WEIGHTS)
     yield from large_models(options.paths().models(options.models_dir))
-    yield from passed_over(options.paths().models(options.models_dir))
+    yield from unused_exports(options.paths().models(options.models_dir))
     yield data_folder(options.paths().data)
     yield disk(options.paths().data)
     yield styles(options)
@@ -132,7 +85,10 @@ def examine(options: ServeConfig) -> Iterator[Finding]:
 
 def python_version(version: tuple[int, int]) -> Finding:
     """The interpreter, among those that are tested."""
-    text = f"Python {version[0]}.{version[1]} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    text = (
+        f"Python {version[0]}.{version[1]} on {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores"
+    )
     if PYTHON_FROM <= version < PYTHON_BELOW:
         return Finding("python", OK, text)
     return Finding("python", BAD, text, "use Python 3.10 to 3.13: python3.12 -m venv .venv")
@@ -146,19 +102,17 @@ def base_packages() -> Finding:
     return Finding("packages", OK, "all that the main job needs")
 
 
-def runtime_package(installed: dict[str, str]) -> Finding:
-    """Exactly one ONNX Runtime: two would overwrite each other's files, and the last one wins by
-    chance.
-    """
-    named = ", ".join(f"{name} {version}" for name, version in installed.items())
-    if len(installed) == 1:
+def runtime_package(versions: dict[str, str]) -> Finding:
+    """Exactly one ONNX Runtime: two would overwrite each other's files."""
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if len(versions) == 1:
         return Finding("onnxruntime", OK, named)
-    if installed:
+    if versions:
         return Finding(
             "onnxruntime",
             BAD,
             f"{named} are both installed and own the same module",
-            f"pip uninstall -y {' '.join(installed)}, then {INSTALL} (or '.[gpu]')",
+            f"pip uninstall -y {' '.join(versions)}, then {INSTALL} (or '.[gpu]')",
         )
     return Finding(
         "onnxruntime",
@@ -182,7 +136,7 @@ def runtime_devices() -> Finding:
     providers = [
         name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
     ]
-    if "onnxruntime-gpu" in installed(RUNTIMES) and "CUDA" not in providers:
+    if "onnxruntime-gpu" in versions_of(RUNTIMES) and "CUDA" not in providers:
         return Finding(
             "devices",
             NOTE,
@@ -192,7 +146,7 @@ def runtime_devices() -> Finding:
     return Finding("devices", OK, ", ".join(providers))
 
 
-def chosen_runtime(options: ServeConfig) -> Finding:
+def runtime_choice(options: ServeConfig) -> Finding:
     """What the server would compute on, why, and why not on the others."""
     from engine.errors import EngineError
     from engine.runtimes import providers
@@ -230,17 +184,17 @@ def large_models(folder: Path) -> Iterator[Finding]:
 
     for family in FAMILIES.values():
         if family.is_restricted:
-            trouble = family.missing(folder)
+            reason = family.missing(folder)
             yield Finding(
                 family.name,
-                NOTE if trouble else OK,
+                NOTE if reason else OK,
                 f"{family.title}; licence {family.licence}",
-                trouble,
+                reason,
             )
 
 
-def passed_over(folder: Path) -> Iterator[Finding]:
-    """Exports that another version or other weights have left: the server does not take them."""
+def unused_exports(folder: Path) -> Iterator[Finding]:
+    """Exports of another version or of other weights, which the server does not take."""
     from engine.families.registry import FAMILIES
 
     for family in FAMILIES.values():
@@ -362,7 +316,7 @@ def _missing(modules: tuple[str, ...]) -> list[str]:
     return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
-def installed(distributions: tuple[str, ...]) -> dict[str, str]:
+def versions_of(distributions: tuple[str, ...]) -> dict[str, str]:
     """Distribution -> version, of those that are there."""
     found = {}
     for name in distributions:
@@ -396,14 +350,3 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
-def _line(finding: Finding) -> str:
-    mark = {OK: "  ok ", NOTE: " note", BAD: " BAD "}[finding.state]
-    cure = f"\n{'':20}cure: {finding.cure}" if finding.cure else ""
-    return f"{mark}  {finding.subject:<12} {finding.text}{cure}"
-
-
-def _verdict(findings: list[Finding]) -> str:
-    bad = [finding.subject for finding in findings if finding.state == BAD]
-    return f"The main job cannot run: see {', '.join(bad)}." if bad else "The main job can run."

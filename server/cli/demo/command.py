@@ -1,6 +1,4 @@
-"""The main job once, as any client would do it: a region and a few words over OSC, stems back, a
-picture of both.
-"""
+"""The main job once, as any client does it: a region and words over OSC, stems, a picture."""
 
 from __future__ import annotations
 
@@ -10,11 +8,12 @@ import json
 import shutil
 import time
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from server import config
 from server.cli.edit import edit
-from server.cli.main import EXIT_OK, EXIT_USAGE, CliError
+from server.cli.errors import EXIT_OK, EXIT_USAGE, CliError
 from server.cli.progress import progress_bar
 from server.cli.session import Session, session
 from server.paths import DEMO_REGION
@@ -56,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start a server (unless one runs), send the region, wait for the stems, draw, and say what
-    lies where.
-    """
+    """Start a server unless one runs, send the region, wait for the stems, draw them."""
     if importlib.util.find_spec("matplotlib") is None:
         raise CliError(
             "missing_extra",
@@ -94,20 +91,15 @@ def _take(server: Session, region: Path, text: str, folder: Path) -> Take:
     return Take(text, stem, json.loads(manifest), seconds)
 
 
-def _new_folder(asked: Path | None) -> Path:
-    """The folder that was asked for, which must not be there yet; else the first free of
-    retimbre-demo, -2, -3.
-    """
-    if asked is None:
-        number = 1
-        while (
-            asked := FOLDER if number == 1 else FOLDER.with_name(f"{FOLDER.name}-{number}")
-        ).exists():
-            number += 1
-    elif asked.exists():
-        raise CliError("file_exists", f"{asked} is there already; name a new folder", EXIT_USAGE)
-    asked.mkdir(parents=True)
-    return asked.resolve()
+def _new_folder(wanted: Path | None) -> Path:
+    """The wanted folder, which must be new; else the first free of retimbre-demo, -2, -3."""
+    if wanted is None:
+        numbered = (FOLDER.with_name(f"{FOLDER.name}-{number}") for number in count(2))
+        wanted = next(folder for folder in chain([FOLDER], numbered) if not folder.exists())
+    elif wanted.exists():
+        raise CliError("file_exists", f"{wanted} is there already; name a new folder", EXIT_USAGE)
+    wanted.mkdir(parents=True)
+    return wanted.resolve()
 
 
 def _region(source: Path, folder: Path) -> Path:
@@ -145,8 +137,8 @@ def _summary(region: Path, takes: list[Take], picture: Path) -> str:
     for take in takes:
         stem = take.manifest["stems"][0]
         lines += [
-            f'  {take.stem.name:<32} "{take.text}": {stem["frames"]} frames at {stem["rate_hz"]} Hz, '
-            f"as the region; {take.seconds:.1f} s",
+            f'  {take.stem.name:<32} "{take.text}": {stem["frames"]} frames at '
+            f"{stem['rate_hz']} Hz, as the region; {take.seconds:.1f} s",
             f"  {take.stem.with_suffix('.json').name:<32} its manifest: how to make it again",
         ]
     lines += [
