@@ -26,6 +26,7 @@ from osc_protocol.audio_transfer import (
     UploadSender,
 )
 from osc_protocol.framing import MAX_FRAME_BYTES, FramingError, StreamDecoder, encode_frame
+from osc_protocol.hosts import is_loopback
 from osc_protocol.messages import (
     MAX_DATAGRAM_BYTES,
     BadRequest,

@@ -37,6 +37,11 @@ class Request:
     warnings: tuple[str, ...] = ()
     id: int | str | None = None  # None: this address has no id
 
+    @property
+    def job_id(self) -> int | str:
+        """The id, or 0 where this address has none."""
+        return 0 if self.id is None else self.id
+
 
 @dataclass(frozen=True)
 class BadRequest:

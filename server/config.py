@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
-import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from osc_protocol import is_loopback
 from server import paths
 
 ENVIRONMENT_PREFIX = "RETIMBRE_"
@@ -242,14 +242,6 @@ class ClientConfig(CommonConfig):
 CONFIGS = (ServeConfig, ClientConfig)
 Parser = argparse._ActionsContainer  # a parser or a group of one: both take arguments
 Config = TypeVar("Config", bound=CommonConfig)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def add_arguments(parser: Parser, config: type[CommonConfig], only: Sequence[str] = ()) -> None:

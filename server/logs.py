@@ -129,7 +129,7 @@ class _Waiting(logging.handlers.QueueHandler):
 
 
 @contextlib.contextmanager
-def kept(path: Path, level: str, format: str, megabytes: int) -> Iterator[None]:
+def write_logs(path: Path, level: str, format: str, megabytes: int) -> Iterator[None]:
     """Log to standard error from `level` on, and to `path` from info on, at most so many MB; 0: no
     file.
 

@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve, and say what happens on standard output; the log goes to standard error."""
     options = config.build(ServeConfig, vars(arguments))
     options.password()  # reports a file that cannot be read before the start
-    from server.app import serve
     from server.errors import to_error
     from server.jobs.journal import JournalError
+    from server.serving import serve
 
     try:
         serve(
@@ -73,13 +73,15 @@ def _http(server: Server) -> str:
 
 def _ready(server: Server) -> str:
     info = server.executor.info
-    seconds = f"{server.uptime_seconds:.1f} s after the start"
+    seconds = f"{server.services.uptime_seconds:.1f} s after the start"
     return f"ready: {server.config.model} on {info.device}, {seconds}"
 
 
 def _stopping(server: Server) -> str:
     running = (
-        ", after the job that runs; ctrl-C again does not wait" if server.dispatcher.running else ""
+        ", after the job that runs; ctrl-C again does not wait"
+        if server.services.dispatcher.running
+        else ""
     )
     return f"stopping{running}"
 

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadReceiver
 from server.errors import RequestError, to_error
+from server.files.settle import QUIET_SECONDS
 from server.threads import SerialExecutor
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Uploads:
 
     def __init__(self, spool: Path, limit_bytes: int, file_threads: SerialExecutor) -> None:
         self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
+        self._real_folder = os.path.realpath(self.folder) + os.sep
         self._limit_bytes, self._file_lane = limit_bytes, file_threads
         self._uploads: dict[tuple[str, int | str], Upload] = {}
         self.begun = asyncio.Event()  # cleared by who waits for the next one
@@ -113,6 +115,10 @@ class Uploads:
     def limit_bytes(self) -> int:
         """Of one upload."""
         return self._limit_bytes
+
+    def quiet_seconds(self, path: str) -> float:
+        """How long a file must have been left alone before it is read; ours are closed."""
+        return 0.0 if path.startswith(self._real_folder) else QUIET_SECONDS
 
     @property
     def open(self) -> int:

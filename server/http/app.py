@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, hdrs, web
 
@@ -13,10 +12,10 @@ from osc_protocol import ROOT
 from server.errors import RequestError
 from server.http import calls, events, files, openapi, oscquery, security, websocket
 from server.http.clients import Client, Clients
+from server.http.gauges import Gauges
+from server.services import Services
+from server.verbs.inbox import Inbox
 from server.wire.transports import PORTS_TO_TRY
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +28,14 @@ EXPIRY_SECONDS = 60.0
 class HttpTwin:
     """The HTTP side of one server. Belongs to the loop's thread."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self.clients = Clients(server)
+    def __init__(self, services: Services, inbox: Inbox) -> None:
+        self._services, self._inbox = services, inbox
+        self.clients = Clients(services)
+        self._gauges = Gauges(
+            services, lambda: inbox.transports.connections, lambda: self.connections
+        )
         app = web.Application(
-            middlewares=[security.guard(server)], client_max_size=calls.MAX_BODY_BYTES
+            middlewares=[security.guard(services)], client_max_size=calls.MAX_BODY_BYTES
         )
         app.on_response_prepare.append(security.add_headers)
         app.add_routes(
@@ -68,7 +70,7 @@ class HttpTwin:
                     raise
                 log.info("HTTP port %d is taken (%s)", candidate, error.strerror)
             else:
-                self._server.spawn(self._watch(), "HTTP clients watch")
+                self._services.spawn(self._watch(), "HTTP clients watch")
                 return candidate
         raise OSError(errno.EADDRINUSE, f"ports {port} to {port + PORTS_TO_TRY - 1} are all taken")
 
@@ -104,7 +106,7 @@ class HttpTwin:
     async def _call(self, request: web.Request) -> web.Response:
         client = self._client(request)
         return calls.answer(
-            await calls.run(self._server, client, request.path, await request.read())
+            await calls.run(self._services, client, request.path, await request.read())
         )
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -125,34 +127,34 @@ class HttpTwin:
             self.clients.leave(client)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        return await files.upload(self._server, self._client(request), request)
+        return await files.upload(self._services, self._client(request), request)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        return await files.audio(self._server, request)
+        return await files.audio(self._services, request)
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return web.json_response(openapi.document())
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """For Prometheus."""
-        text, content_type = await self._server.metrics.text(request.headers.get(hdrs.ACCEPT, ""))
+        text, content_type = await self._gauges.text(request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return await files.page(self._server, request.match_info["name"])
+        return await files.page(self._services, request.match_info["name"])
 
     async def _node(self, request: web.Request) -> web.StreamResponse:
         """OSCQuery, but for a browser that was sent to our front door."""
         if web.WebSocketResponse().can_prepare(request):
-            return await websocket.serve(self._server, request, self._sockets)
+            return await websocket.serve(self._services, self._inbox, request, self._sockets)
         if (
             request.path == "/"
             and not request.query_string
             and "text/html" in request.headers.get(hdrs.ACCEPT, "")
         ):
             raise web.HTTPFound("/page/")
-        await self._server.look_at_styles()  # their names stand in the tree
-        return oscquery.answer(self._server, request)
+        await self._services.refresh_styles()  # their names stand in the tree
+        return oscquery.answer(self._services, request)
 
 
 class _Refused(asyncio.Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,14 +23,12 @@ from osc_protocol import (
 )
 from server.errors import RequestError
 from server.http import json_form
-from server.http.clients import Client
+from server.http.clients import Client, OpenCall
 from server.jobs import delivery
+from server.services import Services
 from server.verbs import table as verbs
 from server.wire.sessions import Peer
 from server.wire.transports import Link
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 MAX_BODY_BYTES = 2 * 2**20  # an /audio/data of 1 MiB as Base64
 
@@ -115,7 +112,7 @@ class Call(Link):
         for call in {self, *self._twins()}:
             call.take(message)
 
-    def _twins(self) -> list[Call]:
+    def _twins(self) -> list[OpenCall]:
         """The same request, sent again while it waits for the one answer that there will be."""
         if self.request.address not in _paths(ANSWERED_LATER):
             return []
@@ -155,7 +152,7 @@ def _paths(names: Iterable[str]) -> set[str]:
     return {f"{ROOT}/{name}" for name in names}
 
 
-async def run(server: Server, client: Client, address: str, body: bytes) -> list[ReplyMessage]:
+async def run(services: Services, client: Client, address: str, body: bytes) -> list[ReplyMessage]:
     """Run one request of a client. Returns the verb's immediate answers. Raises RequestError."""
     try:
         request = decode_message(json_form.message(address, json_form.parse(body)))
@@ -170,10 +167,10 @@ async def run(server: Server, client: Client, address: str, body: bytes) -> list
                 peer, "in", address, (*request.values.values(), *request.keys.items()), body
             )
         if address in verbs.AT_ONCE:
-            await verbs.run(server, peer, request)
+            await verbs.run(services, peer, request)
         else:
             async with client.turn:
-                await verbs.run(server, peer, request)
+                await verbs.run(services, peer, request)
         await call.wait_for(ANSWERED_LATER.get(address.removeprefix(f"{ROOT}/"), ()))
     finally:
         call.close()

@@ -9,22 +9,31 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from osc_protocol import ROOT, ReplyMessage, decode_reply
+from osc_protocol import ROOT, BadRequest, ReplyMessage, Request, decode_reply
 from server.errors import RequestError
 from server.http import json_form
 from server.http.events import EventLog
+from server.services import Services
 from server.wire.sessions import Peer, identity
 from server.wire.transports import Link
-
-if TYPE_CHECKING:
-    from server.app import Server
-    from server.http.calls import Call
 
 MAX_CLIENTS = 64  # each may cost the 2 MiB of its events
 KEEP_SECONDS = 3600.0  # after its last request
 NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,64}")
+
+
+class OpenCall(Protocol):
+    """A request of a client that is not answered yet."""
+
+    request: Request | BadRequest
+
+    def take(self, message: ReplyMessage) -> None:
+        """One more answer."""
+
+    def stir(self) -> None:
+        """Look again at what there is to wait for."""
 
 
 class HttpLink(Link):
@@ -55,13 +64,13 @@ class HttpLink(Link):
 class Client:
     """One named client of one host. `peer` hears pushes, and of jobs whose call is long answered."""
 
-    def __init__(self, server: Server, link: HttpLink) -> None:
+    def __init__(self, services: Services, link: HttpLink) -> None:
         self.link = link
         name = identity(link, link.name) if link.name else link.key
-        self.peer = Peer(link, server.sessions.session(name))
+        self.peer = Peer(link, services.sessions.session(name))
         self.used_at = time.monotonic()
         self.turn = asyncio.Lock()  # its requests run one after another, as those of a socket do
-        self.calls: set[Call] = set()  # under way
+        self.calls: set[OpenCall] = set()  # under way
 
     def close(self) -> None:
         """The server stops, or forgets it: streams and calls end."""
@@ -78,8 +87,8 @@ class Client:
 class Clients:
     """All HTTP clients. Belongs to the loop's thread."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._clients: dict[str, Client] = {}
 
     def client(self, host: str, name: str) -> Client:
@@ -92,7 +101,9 @@ class Clients:
         key = key_of(host, name)
         if key not in self._clients:
             self._make_room()
-            self._clients[key] = Client(self._server, HttpLink(host, name, self._server.http_port))
+            self._clients[key] = Client(
+                self._services, HttpLink(host, name, self._services.http_port)
+            )
         client = self._clients[key]
         client.used_at = time.monotonic()
         return client
@@ -101,15 +112,15 @@ class Clients:
         """It opens a stream: pushes come from now on, and jobs of an earlier life of the server
         speak to it.
         """
-        self._server.sessions.listen(client.peer, 1)
-        for job in self._server.registry.living(client.peer.session.client):
+        self._services.sessions.add_listener(client.peer, 1)
+        for job in self._services.registry.living(client.peer.session.client):
             job.peer = job.peer or client.peer
-        self._server.delivery.send(client.peer, "state", self._server.state)
+        self._services.delivery.send(client.peer, "state", self._services.state)
 
     def leave(self, client: Client) -> None:
         """A stream has ended: after the last one, pushes are not kept for it."""
         if not client.is_listening:
-            self._server.sessions.deafen(client.peer)
+            self._services.sessions.remove_listener(client.peer)
 
     def expire(self) -> None:
         """Forget those that have not been heard of for long."""
@@ -134,13 +145,13 @@ class Clients:
         self._forget(min(idle, key=lambda client: client.used_at))
 
     def _is_idle(self, client: Client) -> bool:
-        has_jobs = any(self._server.registry.living(client.peer.session.client))
+        has_jobs = any(self._services.registry.living(client.peer.session.client))
         return not (client.is_listening or client.calls or has_jobs)
 
     def _forget(self, client: Client) -> None:
         del self._clients[client.link.key]
         client.close()
-        self._server.sessions.deafen(client.peer)
+        self._services.sessions.remove_listener(client.peer)
 
 
 def key_of(host: str, name: str) -> str:

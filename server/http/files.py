@@ -6,7 +6,6 @@ import os
 import secrets
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,9 +23,7 @@ from server.files.sandbox import opened
 from server.http import calls
 from server.http.clients import Client
 from server.paths import PAGE
-
-if TYPE_CHECKING:
-    from server.app import Server
+from server.services import Services
 
 OCTETS = "application/octet-stream"
 AUDIO_TYPES = {
@@ -58,7 +55,7 @@ PAGE_TYPES = {
 }
 
 
-async def upload(server: Server, client: Client, request: web.Request) -> web.Response:
+async def upload(services: Services, client: Client, request: web.Request) -> web.Response:
     """The body into the spool, by the same state machine as an upload over OSC: same limits, same
     expiry.
     """
@@ -73,20 +70,20 @@ async def upload(server: Server, client: Client, request: web.Request) -> web.Re
         query.get("frames", 0),
         query.get("format", "wav"),
     )
-    _check_length(request, server)
-    _check(await server.uploads.on_open(owner, opening, True))
+    _check_length(request, services)
+    _check(await services.uploads.on_open(owner, opening, True))
     chunks = crc32 = size_bytes = 0
     try:
         async for data in _chunks(request):
-            _check(await server.uploads.on_data(owner, _request("data", identity, chunks, data)))
+            _check(await services.uploads.on_data(owner, _request("data", identity, chunks, data)))
             chunks, crc32, size_bytes = chunks + 1, zlib.crc32(data, crc32), size_bytes + len(data)
         done = _check(
-            await server.uploads.on_close(
+            await services.uploads.on_close(
                 owner, _request("close", identity, chunks, f"{crc32:08x}")
             )
         )
     finally:
-        await server.uploads.drop(owner, identity)
+        await services.uploads.drop(owner, identity)
     return web.json_response({"handle": done.values["handle"], "bytes": size_bytes})
 
 
@@ -113,13 +110,13 @@ def _request(name: str, *atoms) -> Request:
     return request
 
 
-def _check_length(request: web.Request, server: Server) -> None:
+def _check_length(request: web.Request, services: Services) -> None:
     """What is announced as too large need not be sent first."""
-    if (request.content_length or 0) > server.uploads.limit_bytes:
+    if (request.content_length or 0) > services.uploads.limit_bytes:
         raise RequestError(
             "too_large",
             f"{request.content_length / 1e6:.0f} MB are announced; at most "
-            f"{server.files.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
+            f"{services.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
         )
 
 
@@ -131,12 +128,12 @@ def _check(packets: list[bytes]) -> ReplyMessage:
     return message
 
 
-async def audio(server: Server, request: web.Request) -> web.StreamResponse:
+async def audio(services: Services, request: web.Request) -> web.StreamResponse:
     """A stem, a manifest, an upload or any other file that a client may name; ranges are aiohttp's."""
     named = request.query.get("path", "")
-    identity = await server.file_threads(server.sandbox.audio_file, named)
+    identity = await services.file_threads(services.sandbox.audio_file, named)
     headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
-    with await server.file_threads(opened, identity) as file:
+    with await services.file_threads(opened, identity) as file:
         # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an
         # open file.
         name = identity.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
@@ -145,9 +142,9 @@ async def audio(server: Server, request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def page(server: Server, name: str) -> web.StreamResponse:
+async def page(services: Services, name: str) -> web.StreamResponse:
     """One of the page's files. Raises HTTPNotFound for what is not one."""
-    path = await server.file_threads(_page_file, name or "index.html")
+    path = await services.file_threads(_page_file, name or "index.html")
     if path is None:
         raise web.HTTPNotFound(reason="no such file of the page")
     return web.FileResponse(path, headers={"Content-Type": PAGE_TYPES[path.suffix]})

@@ -12,14 +12,12 @@ with its value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from osc_protocol import ADDRESSES, REPLIES, REQUIRED, ROOT, Address, Arg, Reply
-
-if TYPE_CHECKING:
-    from server.app import Server
+from server.services import Services
 
 Node = dict[str, Any]
 
@@ -46,9 +44,9 @@ COMMANDS = ("LISTEN", "PATH_CHANGED")
 class Names:
     """What may be said where the table leaves it open: styles and models, as they are now."""
 
-    def __init__(self, server: Server) -> None:
-        self._presets = [preset.name for preset in server.library.presets()]
-        self._models = [model["name"] for model in server.executor.info.models]
+    def __init__(self, services: Services) -> None:
+        self._presets = [preset.name for preset in services.library.presets()]
+        self._models = [model["name"] for model in services.executor.info.models]
 
     def of(self, row: Address | Reply, arg: Arg) -> list[str]:
         """The choices for an argument of a row; empty where anything goes."""
@@ -59,14 +57,14 @@ class Names:
         return list(arg.choices)
 
 
-def answer(server: Server, request: web.Request) -> web.Response:
+def answer(services: Services, request: web.Request) -> web.Response:
     """A node, or attributes of one: 204 for what is not to be had, 400 for no attribute, 404 for no
     node.
     """
     asked = list(request.query)
     if "HOST_INFO" in asked:
-        return web.json_response(host_info(server, request))
-    node = find(tree(server), request.path)
+        return web.json_response(host_info(services, request))
+    node = find(tree(services), request.path)
     if node is None:
         raise web.HTTPNotFound(reason=f"no node {request.rel_url.raw_path}; GET / shows them all")
     unknown = [name for name in asked if name not in ATTRIBUTES + NOT_SUPPORTED]
@@ -82,19 +80,21 @@ def answer(server: Server, request: web.Request) -> web.Response:
     )
 
 
-def host_info(server: Server, request: web.Request) -> Node:
+def host_info(services: Services, request: web.Request) -> Node:
     """Where the servers are: the addresses are those that this client has reached."""
     own = (
-        request.transport.get_extra_info("sockname")[0] if request.transport else server.config.host
+        request.transport.get_extra_info("sockname")[0]
+        if request.transport
+        else services.config.host
     )
     optional = (*(name for name in ATTRIBUTES if name not in REQUIRED_ATTRIBUTES), *COMMANDS)
     return {
         "NAME": "retimbre",
         "OSC_IP": own,
-        "OSC_PORT": server.port,
+        "OSC_PORT": services.port,
         "OSC_TRANSPORT": "UDP",
         "WS_IP": own,
-        "WS_PORT": server.http_port,
+        "WS_PORT": services.http_port,
         "EXTENSIONS": dict.fromkeys(optional, True),
     }
 
@@ -107,14 +107,14 @@ def find(root: Node, path: str) -> Node | None:
     return node
 
 
-def tree(server: Server) -> Node:
+def tree(services: Services) -> Node:
     """The root node with everything in it."""
     root = _container("/")
-    names = Names(server)
+    names = Names(services)
     for path in sorted(ADDRESSES.keys() | REPLIES.keys()):
         _place(root, path).update(_method(path, names))
     state = find(root, f"{ROOT}/state")
-    state["VALUE"] = [server.state]
+    state["VALUE"] = [services.state]
     return root
 
 

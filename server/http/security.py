@@ -18,16 +18,13 @@ import base64
 import binascii
 import ipaddress
 import logging
-from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from osc_protocol import is_loopback
 from server.errors import RequestError
 from server.http import calls
-from server.wire.transports import is_loopback
-
-if TYPE_CHECKING:
-    from server.app import Server
+from server.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +53,16 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
     response.headers.setdefault("Cache-Control", "no-cache")
 
 
-def guard(server: Server):
+def guard(services: Services):
     """The middleware that lets requests in."""
 
     @web.middleware
     async def let_in(request: web.Request, handler) -> web.StreamResponse:
         try:
-            _check_host(request, server)
+            _check_host(request, services)
             _check_origin(request)
             _check_content_type(request)
-            await _check_password(request, server)
+            await _check_password(request, services)
             return await handler(request)
         except Forbidden as error:
             return calls.refusal(request.path, "auth", str(error), 403)
@@ -112,30 +109,30 @@ def host_and_port(text: str) -> tuple[str, int]:
     return host.rstrip(".").lower(), int(port or 80)
 
 
-def _check_host(request: web.Request, server: Server) -> None:
+def _check_host(request: web.Request, services: Services) -> None:
     try:
         host, port = host_and_port(request.headers.get(hdrs.HOST, ""))
     except ValueError:
         host, port = "", 0
     own = request.transport.get_extra_info("sockname") if request.transport else None
     is_ours = (
-        host in ("localhost", server.config.host.lower())
+        host in ("localhost", services.config.host.lower())
         or is_loopback(host)
         or _is_same(host, own)
-        or _is_announced(host, request, server)
+        or _is_announced(host, request, services)
     )
-    if not is_ours or port != server.http_port:
+    if not is_ours or port != services.http_port:
         raise Forbidden(
             f"Host {request.headers.get(hdrs.HOST, '')!r} is not this server; ask for "
-            f"http://127.0.0.1:{server.http_port}/, or start it with --host"
+            f"http://127.0.0.1:{services.http_port}/, or start it with --host"
         )
 
 
-def _is_announced(host: str, request: web.Request, server: Server) -> bool:
+def _is_announced(host: str, request: web.Request, services: Services) -> bool:
     """Our zeroconf name, for other machines: on its own machine a browser needs no password, and
     anybody on the network may answer for such a name.
     """
-    announced = server.announcement
+    announced = services.announcement
     return (
         announced is not None
         and host == announced.host.lower()
@@ -178,14 +175,14 @@ def _check_content_type(request: web.Request) -> None:
         raise web.HTTPUnsupportedMediaType(reason=f"Content-Type must be {' or '.join(wanted)}")
 
 
-async def _check_password(request: web.Request, server: Server) -> None:
+async def _check_password(request: web.Request, services: Services) -> None:
     host = request.remote or ""
-    if is_loopback(host) or not server.authenticator.has_password:
+    if is_loopback(host) or not services.authenticator.has_password:
         return
     password = _password(request.headers.get(hdrs.AUTHORIZATION, ""))
     if password is None:
         raise RequestError("auth", "send the password as `Authorization: Bearer ...`")
-    await server.authenticator.check(host, password)
+    await services.authenticator.check(host, password)
 
 
 def _password(header: str) -> str | None:

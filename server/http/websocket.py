@@ -12,17 +12,16 @@ import asyncio
 import contextlib
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from osc_protocol import REPLIES, ROOT, encode
 from server.http.oscquery import Node
+from server.services import Services
+from server.verbs.inbox import Inbox
 from server.wire.sessions import Peer
 from server.wire.transports import MAX_FRAME_BYTES, Link
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Subscriber(Link):
 
 
 async def serve(
-    server: Server, request: web.Request, sockets: set[web.WebSocketResponse]
+    services: Services, inbox: Inbox, request: web.Request, sockets: set[web.WebSocketResponse]
 ) -> web.WebSocketResponse:
     """One websocket from its beginning to its end."""
     socket = web.WebSocketResponse(
@@ -108,35 +107,35 @@ async def serve(
     )
     await socket.prepare(request)
     link = SocketLink(request)
-    peer = server.sessions.peer(link)
+    peer = services.sessions.peer(link)
     peer.is_trusted = True  # its request had the password
     ear = Peer(Subscriber(link), peer.session)
-    server.sessions.listen(ear, NEWS)
+    services.sessions.add_listener(ear, NEWS)
     writer = asyncio.create_task(link.write(socket), name=f"writes to {link.key}")
     sockets.add(socket)
     try:
         async for frame in socket:
             if frame.type == WSMsgType.BINARY:
-                server.receive(link, frame.data)
+                inbox.receive(link, frame.data)
             elif frame.type == WSMsgType.TEXT:
-                _obey(server, ear, frame.data)
+                _obey(services, ear, frame.data)
             await link.may_read.wait()
     finally:
         sockets.discard(socket)
         writer.cancel()
-        server.sessions.deafen(ear)
-        server.lost(link, "")
+        services.sessions.remove_listener(ear)
+        inbox.on_lost(link, "")
     return socket
 
 
-def _obey(server: Server, ear: Peer, text: str) -> None:
+def _obey(services: Services, ear: Peer, text: str) -> None:
     """A command. What is none is passed over, as the proposal has no answer for it."""
     command, path = _parse(text)
     if command == "LISTEN" and path in REPLIES:
         ear.link.paths.add(path)
-        server.sessions.listen(ear, JOBS)
+        services.sessions.add_listener(ear, JOBS)
         if path == f"{ROOT}/state":
-            ear.link.send(encode(path, server.state))
+            ear.link.send(encode(path, services.state))
     elif command == "IGNORE":
         ear.link.paths.discard(path)
     else:

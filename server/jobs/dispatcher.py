@@ -305,7 +305,7 @@ class Dispatcher:
                 self._waiting.remove(job)
                 job.state, self._running[job] = RUNNING, job.name
                 self._queue.begin(job)
-                self._metrics.began(job)
+                self._metrics.observe_start(job)
                 log.info("job begins", extra={**about(job), "model": job.spec.get("model", "")})
                 self._rests.clear()
                 return job
@@ -427,7 +427,7 @@ class Dispatcher:
         stage = event.get("stage", "generating")
         is_new_stage = stage != job.stage
         if is_new_stage:
-            self._metrics.entered(job, stage)
+            self._metrics.enter_stage(job, stage)
         job.advance(
             (take + fraction) / takes if fraction >= 0 else -1,
             stage,
@@ -463,7 +463,7 @@ class Dispatcher:
         job.end = end
         self._registry.close(job)
         self._wake.set()
-        self._metrics.ended(job, end.code, end.seconds)
+        self._metrics.observe_end(job, end.code, end.seconds)
         log.log(
             logging.INFO if end.code in ("", "cancelled") else logging.WARNING,
             f"job {job.public_state}",

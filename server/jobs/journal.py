@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.errors import to_error
+from server.wire.known import KnownClient, KnownSession
 
 T = TypeVar("T")
 
@@ -157,25 +158,6 @@ class End:
     seconds: float = 0.0
     results: int = 0
     serial: int = 0
-
-
-@dataclass(frozen=True)
-class KnownClient:
-    """A registration made with /notify."""
-
-    address: str
-    client: str
-    reply_port: int
-    level: int
-
-
-@dataclass(frozen=True)
-class KnownSession:
-    """What a client has set. `number`: of /notify's answer."""
-
-    client: str
-    number: int
-    state: dict[str, Any]
 
 
 _OLDEST_OUT = (

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from osc_protocol import Request
 from server.errors import RequestError
+from server.services import Services
 from server.wire.sessions import Peer
 
-if TYPE_CHECKING:
-    from server.app import Server
 
-
-async def open_upload(server: Server, peer: Peer, request: Request) -> None:
+async def open_upload(services: Services, peer: Peer, request: Request) -> None:
     """Begin an upload."""
     if not request.id:
         raise RequestError(
             "bad_args", "id: an upload needs an id of yours, 0 and an empty string are none"
         )
-    _send(peer, await server.uploads.on_open(peer.session.client, request, peer.link.is_stream))
+    _send(peer, await services.uploads.on_open(peer.session.client, request, peer.link.is_stream))
 
 
-async def data(server: Server, peer: Peer, request: Request) -> None:
+async def data(services: Services, peer: Peer, request: Request) -> None:
     """One chunk of an upload."""
-    _send(peer, await server.uploads.on_data(peer.session.client, request))
+    _send(peer, await services.uploads.on_data(peer.session.client, request))
 
 
-async def close_upload(server: Server, peer: Peer, request: Request) -> None:
+async def close_upload(services: Services, peer: Peer, request: Request) -> None:
     """All of an upload was sent."""
-    _send(peer, await server.uploads.on_close(peer.session.client, request))
+    _send(peer, await services.uploads.on_close(peer.session.client, request))
 
 
-async def get(server: Server, peer: Peer, request: Request) -> None:
+async def get(services: Services, peer: Peer, request: Request) -> None:
     """Begin a download."""
-    file = await server.file_threads(server.sandbox.audio_file, request.values["audio"])
-    await server.downloads.begin(peer, request.id, file)
+    file = await services.file_threads(services.sandbox.audio_file, request.values["audio"])
+    await services.downloads.begin(peer, request.id, file)
 
 
-async def about_download(server: Server, peer: Peer, request: Request) -> None:
+async def about_download(services: Services, peer: Peer, request: Request) -> None:
     """What the client answers to a download."""
-    if not await server.downloads.on_reply(peer, request):
+    if not await services.downloads.on_reply(peer, request):
         raise RequestError(
             "unknown_upload",
             f"no download of yours is called {request.id!r}; begin with /retimbre/audio/get",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osc_protocol import ROOT, Request
 from server.errors import RequestError
@@ -11,29 +11,33 @@ from server.files.sandbox import FileIdentity
 from server.jobs import spec as requests
 from server.jobs.job import ACCEPTING, ENDED, Job, fingerprint, new_name, region_name
 from server.jobs.journal import End, JobRecord
+from server.services import Services
 from server.wire.sessions import Peer
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 MAX_TAKES_LISTED = 100
 
 
-async def edit(server: Server, peer: Peer, request: Request) -> None:
+async def edit(services: Services, peer: Peer, request: Request) -> None:
     """Turn a region into stems."""
     values = request.values
     async with peer.session.turn:
-        if not await is_repeat(server, peer, request):
+        if not await is_repeat(services, peer, request):
             keys = _effective_keys(peer, request.keys)
             await begin(
-                server, peer, request, server.recipes.edit, values["audio"], values["text"], keys
+                services,
+                peer,
+                request,
+                services.recipes.edit,
+                values["audio"],
+                values["text"],
+                keys,
             )
 
 
-async def say(server: Server, peer: Peer, request: Request) -> None:
+async def say(services: Services, peer: Peer, request: Request) -> None:
     """Edit the current region."""
     async with peer.session.turn:
-        if await is_repeat(server, peer, request):
+        if await is_repeat(services, peer, request):
             return
         region = peer.session.region
         if region is None:
@@ -46,28 +50,34 @@ async def say(server: Server, peer: Peer, request: Request) -> None:
             "length": region.length_seconds,
         }
         await begin(
-            server, peer, request, server.recipes.edit, region.audio, request.values["text"], keys
+            services,
+            peer,
+            request,
+            services.recipes.edit,
+            region.audio,
+            request.values["text"],
+            keys,
         )
 
 
-async def again(server: Server, peer: Peer, request: Request) -> None:
+async def again(services: Services, peer: Peer, request: Request) -> None:
     """Run an earlier job again, with changes."""
     async with peer.session.turn:
-        if not await is_repeat(server, peer, request):
-            await _begin_again(server, peer, request)
+        if not await is_repeat(services, peer, request):
+            await _begin_again(services, peer, request)
 
 
-async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
-    old = await find(server, peer, request.values["old_id"])
+async def _begin_again(services: Services, peer: Peer, request: Request) -> None:
+    old = await find(services, peer, request.values["old_id"])
     if old is None or old.op != "edit":
         raise RequestError(
             "unknown_job",
             f"no job of yours is called {request.values['old_id']!r}; "
             f"{ROOT}/take/list shows what there is",
         )
-    job = await begin(server, peer, request, server.recipes.again, old.spec, request.keys)
+    job = await begin(services, peer, request, services.recipes.again, old.spec, request.keys)
     if job.spec["audio"] != old.spec["audio"]:
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "log",
             2,
@@ -76,11 +86,11 @@ async def _begin_again(server: Server, peer: Peer, request: Request) -> None:
         )
 
 
-async def begin(server: Server, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
+async def begin(services: Services, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
     """Make the recipe and take the job on."""
-    server.dispatcher.check_room()
-    spec = await server.file_threads(recipe, *arguments)
-    requests.check_model(spec["model"], server.executor.info.models)
+    services.dispatcher.check_room()
+    spec = await services.file_threads(recipe, *arguments)
+    requests.check_model(spec["model"], services.executor.info.models)
     name = new_name()
     spec["context"] = {
         "client": peer.session.client,
@@ -100,7 +110,7 @@ async def begin(server: Server, peer: Peer, request: Request, recipe, *arguments
         time.time(),
     )
     job = Job(record, peer)
-    await server.dispatcher.accept(job)
+    await services.dispatcher.accept(job)
     return job
 
 
@@ -114,7 +124,7 @@ def _fingerprint(request: Request) -> str:
     return fingerprint(request.address, {**request.values, "keys": request.keys})
 
 
-async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
+async def is_repeat(services: Services, peer: Peer, request: Request) -> bool:
     """Answer a request whose job exists: a lost packet sent again, or a client that comes back
     after a crash.
 
@@ -124,17 +134,17 @@ async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
     """
     if not request.id:
         return False
-    job = server.registry.find(peer.session.client, request.id)
+    job = services.registry.find(peer.session.client, request.id)
     if job is None:
-        job = await _recall(server, peer.session.client, request.id)
+        job = await _recall(services, peer.session.client, request.id)
         if (
             job is None
             or job.record.fingerprint != _fingerprint(request)
-            or await _has_changed(server, job)
+            or await _has_changed(services, job)
         ):
             return False
     elif job.record.fingerprint != _fingerprint(request):
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "log",
             2,
@@ -142,33 +152,33 @@ async def is_repeat(server: Server, peer: Peer, request: Request) -> bool:
             "one, which is ignored; give each job an id of its own, or 0",
         )
     if job.state == ENDED:
-        server.delivery.answer(job, peer)
+        services.delivery.answer(job, peer)
     else:
         job.peer = peer
         if job.state != ACCEPTING:  # its first ack is on its way
-            server.dispatcher.acknowledge(job)
+            services.dispatcher.acknowledge(job)
     return True
 
 
-async def _has_changed(server: Server, job: Job) -> bool:
+async def _has_changed(services: Services, job: Job) -> bool:
     """Whether the file of an old job is another one now; a file that is gone has not changed."""
     audio = job.spec["audio"]
     try:
-        return vars(await server.file_threads(FileIdentity.of, audio["path"])) != audio
+        return vars(await services.file_threads(FileIdentity.of, audio["path"])) != audio
     except OSError:
         return False
 
 
-async def find(server: Server, peer: Peer, identity: int | str) -> Job | None:
+async def find(services: Services, peer: Peer, identity: int | str) -> Job | None:
     """A job in memory or in the journal: the client's own id, or the server's name of it."""
-    return server.registry.find(peer.session.client, identity) or await _recall(
-        server, peer.session.client, identity
+    return services.registry.find(peer.session.client, identity) or await _recall(
+        services, peer.session.client, identity
     )
 
 
-async def _recall(server: Server, client: str, identity: int | str) -> Job | None:
+async def _recall(services: Services, client: str, identity: int | str) -> Job | None:
     """A job that only the journal remembers, as it was when it ended."""
-    return await server.journal_thread(_from_journal, server.journal, client, identity)
+    return await services.journal_thread(_from_journal, services.journal, client, identity)
 
 
 def _from_journal(journal, client: str, identity: int | str) -> Job | None:
@@ -181,58 +191,58 @@ def _from_journal(journal, client: str, identity: int | str) -> Job | None:
     return Job(record, None, state=ENDED, results=journal.results(record.job), end=end)
 
 
-async def query(server: Server, peer: Peer, request: Request) -> None:
+async def query(services: Services, peer: Peer, request: Request) -> None:
     """Where is it? After its end: what it made and how it ended."""
-    job = await find(server, peer, request.id)
+    job = await find(services, peer, request.id)
     if job is None:
         raise RequestError("unknown_job", f"no job of yours is called {request.id!r}")
     if job.end:
-        server.delivery.answer(job, peer)
+        services.delivery.answer(job, peer)
         return
     if job.record.client == peer.session.client:
         job.peer = peer
-    server.delivery.send(
+    services.delivery.send(
         peer,
         "job/info",
         job.client_id,
         job.public_state,
         float(job.fraction),
-        server.dispatcher.position(job),
+        services.dispatcher.position(job),
     )
 
 
-def got(server: Server, peer: Peer, request: Request) -> None:
+def got(services: Services, peer: Peer, request: Request) -> None:
     """The client has the end of this job."""
-    job = server.registry.find(peer.session.client, request.id)
+    job = services.registry.find(peer.session.client, request.id)
     if job and job.end and request.values["serial"] in (0, job.end.serial):
-        server.delivery.got(job)
+        services.delivery.got(job)
 
 
-async def cancel(server: Server, peer: Peer, request: Request) -> None:
+async def cancel(services: Services, peer: Peer, request: Request) -> None:
     """Stop one job, load or download."""
-    job = server.registry.find(peer.session.client, request.id)
-    was_alive = job is not None and server.dispatcher.cancel(job)
-    was_alive = await server.downloads.on_reply(peer, request) or was_alive
-    server.delivery.send(peer, "done", request.address, request.id, int(was_alive))
+    job = services.registry.find(peer.session.client, request.id)
+    was_alive = job is not None and services.dispatcher.cancel(job)
+    was_alive = await services.downloads.on_reply(peer, request) or was_alive
+    services.delivery.send(peer, "done", request.address, request.id, int(was_alive))
 
 
-def cancel_all(server: Server, peer: Peer, request: Request) -> None:
+def cancel_all(services: Services, peer: Peer, request: Request) -> None:
     """Stop everything of this client."""
     cancelled = sum(
-        server.dispatcher.cancel(job) for job in server.registry.living(peer.session.client)
+        services.dispatcher.cancel(job) for job in services.registry.living(peer.session.client)
     )
-    server.delivery.send(peer, "done", request.address, 0, cancelled)
+    services.delivery.send(peer, "done", request.address, 0, cancelled)
 
 
-async def take_list(server: Server, peer: Peer, request: Request) -> None:
+async def take_list(services: Services, peer: Peer, request: Request) -> None:
     """What was made of a region, newest first; without a current region, of all."""
     region = request.values["region"] or (peer.session.region.name if peer.session.region else "")
-    takes = await server.journal_thread(
-        server.journal.takes, peer.session.client, region, MAX_TAKES_LISTED
+    takes = await services.journal_thread(
+        services.journal.takes, peer.session.client, region, MAX_TAKES_LISTED
     )
     for record, end in takes:
         preset = record.spec["preset"]
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "take/item",
             record.client_id,
@@ -245,19 +255,19 @@ async def take_list(server: Server, peer: Peer, request: Request) -> None:
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
             int(record.in_use),
         )
-    server.delivery.send(peer, "take/list.end", len(takes))
+    services.delivery.send(peer, "take/list.end", len(takes))
 
 
-async def take_use(server: Server, peer: Peer, request: Request) -> None:
+async def take_use(services: Services, peer: Peer, request: Request) -> None:
     """Go back to a take."""
-    job = await find(server, peer, request.id)
+    job = await find(services, peer, request.id)
     if job is None or not job.results or job.end is None:
         raise RequestError(
             "unknown_take",
             f"no take of yours is called {request.id!r}; {ROOT}/take/list shows them",
         )
-    await server.journal_thread(server.journal.use_take, job.record)
-    server.delivery.answer(job, peer, command=request.address)
+    await services.journal_thread(services.journal.use_take, job.record)
+    services.delivery.answer(job, peer, command=request.address)
 
 
 VERBS = {

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osc_protocol import ROOT, Request
 from server.errors import RequestError
 from server.jobs.job import Job, region_name
+from server.services import Services
 from server.verbs import jobs as verbs_jobs
 from server.wire.sessions import Peer, Region
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 LATENCIES = ("input_latency", "output_latency")
 STATUS = (
@@ -36,18 +34,18 @@ STATUS = (
 NO_STATUS = {"input": "", "output": ""}
 
 
-async def start(server: Server, peer: Peer, request: Request) -> None:
+async def start(services: Services, peer: Peer, request: Request) -> None:
     """Listen to an input."""
     asked = {
         name: request.keys[name]
         for name in ("rate", "channels", "first", "blocksize", "seconds")
         if name in request.keys
     }
-    opened = await server.live.start(
+    opened = await services.live.start(
         {"input": request.values["input"], "output": request.values["output"], **asked}
     )
     _done(
-        server,
+        services,
         peer,
         request,
         opened["rate"],
@@ -56,33 +54,33 @@ async def start(server: Server, peer: Peer, request: Request) -> None:
     )
 
 
-async def stop(server: Server, peer: Peer, request: Request) -> None:
+async def stop(services: Services, peer: Peer, request: Request) -> None:
     """Stop listening."""
-    await server.live.stop()
-    _done(server, peer, request)
+    await services.live.stop()
+    _done(services, peer, request)
 
 
-async def devices(server: Server, peer: Peer, request: Request) -> None:
+async def devices(services: Services, peer: Peer, request: Request) -> None:
     """Which inputs and outputs are there now?"""
-    found = await server.live.devices()
+    found = await services.live.devices()
     for each in found:
-        server.delivery.send(peer, "live/device", *each.values())
-    server.delivery.send(peer, "live/devices.end", len(found))
+        services.delivery.send(peer, "live/device", *each.values())
+    services.delivery.send(peer, "live/devices.end", len(found))
 
 
-async def status(server: Server, peer: Peer, request: Request) -> None:
+async def status(services: Services, peer: Peer, request: Request) -> None:
     """How is live audio?"""
-    live = server.live
+    live = services.live
     values = await live.ask("status") if live.is_running else NO_STATUS
-    server.delivery.send(
+    services.delivery.send(
         peer, "live/status.reply", live.state, *(values.get(name, 0) for name in STATUS)
     )
 
 
-def transport(server: Server, peer: Peer, request: Request) -> None:
+def transport(services: Services, peer: Peer, request: Request) -> None:
     """Where is the DAW?"""
     values, keys = request.values, request.keys
-    server.live.transport(
+    services.live.transport(
         {
             "tempo_bpm": values["tempo"],
             "beat": values["beat"],
@@ -95,15 +93,15 @@ def transport(server: Server, peer: Peer, request: Request) -> None:
     )
 
 
-async def measure(server: Server, peer: Peer, request: Request) -> None:
+async def measure(services: Services, peer: Peer, request: Request) -> None:
     """How long is the way from output to input?"""
-    found = await server.live.ask("measure")
-    _done(server, peer, request, found["round_trip"], found["reported"])
+    found = await services.live.ask("measure")
+    _done(services, peer, request, found["round_trip"], found["reported"])
 
 
-async def play(server: Server, peer: Peer, request: Request) -> None:
+async def play(services: Services, peer: Peer, request: Request) -> None:
     """Play a stem of a take."""
-    job = await verbs_jobs.find(server, peer, request.id)
+    job = await verbs_jobs.find(services, peer, request.id)
     index = request.values["index"]
     if job is None or index >= len(job.results):
         raise RequestError(
@@ -111,58 +109,58 @@ async def play(server: Server, peer: Peer, request: Request) -> None:
             f"no take of yours is called {request.id!r} and has a stem {index}; "
             f"{ROOT}/take/list shows them",
         )
-    await _play(server, peer, job, index, request.values["times"])
+    await _play(services, peer, job, index, request.values["times"])
 
 
-async def silence(server: Server, peer: Peer, request: Request) -> None:
+async def silence(services: Services, peer: Peer, request: Request) -> None:
     """Stop what is played."""
-    if server.live.is_running:
-        await server.live.ask("silence")
-    _done(server, peer, request)
+    if services.live.is_running:
+        await services.live.ask("silence")
+    _done(services, peer, request)
 
 
-async def capture(server: Server, peer: Peer, request: Request) -> None:
+async def capture(services: Services, peer: Peer, request: Request) -> None:
     """Edit the last whole bars."""
     async with peer.session.turn:
         # Only the registry is asked, not the journal: an old id may come again, and the bars are others
         # now.
-        if server.registry.find(peer.session.client, request.id) and await verbs_jobs.is_repeat(
-            server, peer, request
+        if services.registry.find(peer.session.client, request.id) and await verbs_jobs.is_repeat(
+            services, peer, request
         ):
             return
-        server.dispatcher.check_room()
+        services.dispatcher.check_room()
         keys = {**peer.session.defaults, **request.keys}
         times = keys.pop("play", 1)
-        server.recipes.check_preset(keys.get("preset", ""))
-        path, bars = await _captured(server, peer, request.values["bars"])
+        services.recipes.check_preset(keys.get("preset", ""))
+        path, bars = await _captured(services, peer, request.values["bars"])
         known = {"tempo": bars["tempo"], "beats_start": bars["beat"], "start": 0.0, "length": 0.0}
         job = await verbs_jobs.begin(
-            server,
+            services,
             peer,
             request,
-            server.recipes.edit,
+            services.recipes.edit,
             path,
             request.values["text"],
             {**keys, **known},
         )
-        await _make_current(server, peer, request, path, bars)
+        await _make_current(services, peer, request, path, bars)
     if times:
-        server.spawn(_play_when_done(server, peer, job, times), f"play {job.name}")
+        services.spawn(_play_when_done(services, peer, job, times), f"play {job.name}")
 
 
-async def _captured(server: Server, peer: Peer, bars: int) -> tuple[str, dict[str, Any]]:
+async def _captured(services: Services, peer: Peer, bars: int) -> tuple[str, dict[str, Any]]:
     """The bars as a file where uploads lie: a region like any other, and forgotten like one. Raises
     RequestError.
     """
     path = os.path.join(
-        os.path.realpath(server.uploads.folder), f"live-{bars}-bars-{secrets.token_hex(8)}.wav"
+        os.path.realpath(services.uploads.folder), f"live-{bars}-bars-{secrets.token_hex(8)}.wav"
     )
-    captured = await server.live.ask("capture", bars=bars, path=path)
+    captured = await services.live.ask("capture", bars=bars, path=path)
     if captured["is_silent"]:
-        _warn(server, peer, "the captured bars are silent; does the DAW play into this input?")
+        _warn(services, peer, "the captured bars are silent; does the DAW play into this input?")
     if captured["xruns"]:
         _warn(
-            server,
+            services,
             peer,
             f"sound was lost {captured['xruns']} times within the captured bars, so they may be out of "
             "time; a larger blocksize helps",
@@ -171,13 +169,13 @@ async def _captured(server: Server, peer: Peer, bars: int) -> tuple[str, dict[st
 
 
 async def _make_current(
-    server: Server, peer: Peer, request: Request, path: str, bars: dict[str, Any]
+    services: Services, peer: Peer, request: Request, path: str, bars: dict[str, Any]
 ) -> None:
     keys = {"tempo": bars["tempo"], "beats_start": bars["beat"]}
     name = region_name(path, 0.0, 0.0)
     peer.session.region = Region(path, 0.0, 0.0, keys, name)
-    await server.remember(peer)
-    server.delivery.send(
+    await services.remember(peer)
+    services.delivery.send(
         peer,
         "region.reply",
         request.id,
@@ -189,33 +187,33 @@ async def _make_current(
     )
 
 
-async def _play_when_done(server: Server, peer: Peer, job: Job, times: int) -> None:
+async def _play_when_done(services: Services, peer: Peer, job: Job, times: int) -> None:
     await job.ended.wait()
     if job.end.code:
         return
     try:
-        await _play(server, peer, job, 0, times)
+        await _play(services, peer, job, 0, times)
     except RequestError as refusal:
         _warn(
-            server,
+            services,
             peer,
             f"job {job.client_id} is done, but its stem is not played: {refusal.message}",
         )
 
 
-async def _play(server: Server, peer: Peer, job: Job, index: int, times: int) -> None:
-    played = await server.live.ask("play", path=job.results[index].path, times=times)
-    server.delivery.send(
+async def _play(services: Services, peer: Peer, job: Job, index: int, times: int) -> None:
+    played = await services.live.ask("play", path=job.results[index].path, times=times)
+    services.delivery.send(
         peer, "live/playing", job.client_id, played["beat"], played["seconds"], times
     )
 
 
-def _warn(server: Server, peer: Peer, text: str) -> None:
-    server.delivery.send(peer, "log", 2, text)
+def _warn(services: Services, peer: Peer, text: str) -> None:
+    services.delivery.send(peer, "log", 2, text)
 
 
-def _done(server: Server, peer: Peer, request: Request, *values: Any) -> None:
-    server.delivery.send(peer, "done", request.address, 0, *values)
+def _done(services: Services, peer: Peer, request: Request, *values: Any) -> None:
+    services.delivery.send(peer, "done", request.address, 0, *values)
 
 
 VERBS = {

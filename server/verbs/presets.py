@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from osc_protocol import Request
 from presets import PresetError, parameters
@@ -11,22 +10,21 @@ from server.errors import RequestError
 from server.jobs import spec as requests
 from server.jobs.job import Job, new_name
 from server.jobs.journal import JobRecord
+from server.services import Services
 from server.wire.sessions import Peer
-
-if TYPE_CHECKING:
-    from server.app import Server
 
 WITHOUT_AUDIO = ("generate",)  # tasks that need no source
 
 
-def preset_list(server: Server, peer: Peer, request: Request) -> None:
+def preset_list(services: Services, peer: Peer, request: Request) -> None:
     """All styles."""
     longest = {
-        model["name"]: float(model.get("max_seconds") or 0) for model in server.executor.info.models
+        model["name"]: float(model.get("max_seconds") or 0)
+        for model in services.executor.info.models
     }
-    presets = server.library.presets()
+    presets = services.library.presets()
     for preset in presets:
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "preset/item",
             preset.name,
@@ -37,19 +35,19 @@ def preset_list(server: Server, peer: Peer, request: Request) -> None:
             longest.get(preset.model, 0.0),
             preset.description,
         )
-    server.delivery.send(peer, "preset/list.end", len(presets))
+    services.delivery.send(peer, "preset/list.end", len(presets))
 
 
-def preset_get(server: Server, peer: Peer, request: Request) -> None:
+def preset_get(services: Services, peer: Peer, request: Request) -> None:
     """One style's settings."""
     try:
-        preset = server.library.get(request.values["name"])
+        preset = services.library.get(request.values["name"])
     except PresetError as error:
         raise RequestError(error.code, error.message) from error
     knobs = parameters(preset)
     for knob in knobs:
         value = "" if knob.value is None else str(knob.value)
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "preset/param",
             preset.name,
@@ -60,31 +58,31 @@ def preset_get(server: Server, peer: Peer, request: Request) -> None:
             value,
             knob.help,
         )
-    server.delivery.send(peer, "preset/get.end", preset.name, len(knobs))
+    services.delivery.send(peer, "preset/get.end", preset.name, len(knobs))
 
 
-async def preset_blend(server: Server, peer: Peer, request: Request) -> None:
+async def preset_blend(services: Services, peer: Peer, request: Request) -> None:
     """A mixture of styles becomes the client's default."""
     mixture = request.values["mixture"]
-    server.recipes.check_preset(mixture)
+    services.recipes.check_preset(mixture)
     peer.session.defaults["preset"] = mixture
-    await server.remember(peer)
-    server.delivery.send(peer, "done", request.address, 0, max(1, len(mixture.split()) // 2))
+    await services.remember(peer)
+    services.delivery.send(peer, "done", request.address, 0, max(1, len(mixture.split()) // 2))
 
 
-async def preset_reload(server: Server, peer: Peer, request: Request) -> None:
+async def preset_reload(services: Services, peer: Peer, request: Request) -> None:
     """Read the files again."""
-    report = await server.reload_presets()
+    report = await services.reload_presets()
     if report.errors:
         raise RequestError("bad_preset", "; ".join(map(str, report.errors)))
-    server.delivery.send(peer, "done", request.address, 0, len(report.loaded))
+    services.delivery.send(peer, "done", request.address, 0, len(report.loaded))
 
 
-def model_list(server: Server, peer: Peer, request: Request) -> None:
+def model_list(services: Services, peer: Peer, request: Request) -> None:
     """All models."""
-    models = server.executor.info.models
+    models = services.executor.info.models
     for model in models:
-        server.delivery.send(
+        services.delivery.send(
             peer,
             "model/item",
             model["name"],
@@ -93,26 +91,26 @@ def model_list(server: Server, peer: Peer, request: Request) -> None:
             model.get("licence") or "",
             float(model.get("max_seconds") or 0),
         )
-    server.delivery.send(peer, "model/list.end", len(models))
+    services.delivery.send(peer, "model/list.end", len(models))
 
 
-async def model_load(server: Server, peer: Peer, request: Request) -> None:
+async def model_load(services: Services, peer: Peer, request: Request) -> None:
     """Load a model before it is needed."""
-    await _run_on_model(server, peer, request, "load")
+    await _run_on_model(services, peer, request, "load")
 
 
-async def model_unload(server: Server, peer: Peer, request: Request) -> None:
+async def model_unload(services: Services, peer: Peer, request: Request) -> None:
     """Give a model's memory back."""
-    await _run_on_model(server, peer, request, "unload")
+    await _run_on_model(services, peer, request, "unload")
 
 
-async def _run_on_model(server: Server, peer: Peer, request: Request, op: str) -> None:
+async def _run_on_model(services: Services, peer: Peer, request: Request, op: str) -> None:
     """Loads and unloads wait in the queue like edits, but they are not journalled: a restart undoes
     them anyway.
     """
     name, client = request.values["name"], peer.session.client
-    requests.check_model(name, server.executor.info.models)
-    earlier = server.registry.find(client, request.id)
+    requests.check_model(name, services.executor.info.models)
+    earlier = services.registry.find(client, request.id)
     if earlier and earlier.is_alive:
         if (earlier.op, earlier.spec.get("model")) != (op, name):
             raise RequestError(
@@ -120,11 +118,11 @@ async def _run_on_model(server: Server, peer: Peer, request: Request, op: str) -
             )
         earlier.peer = peer
         return
-    server.dispatcher.check_room()
+    services.dispatcher.check_room()
     record = JobRecord(
         new_name(), client, request.id, request.address, "", "", {"model": name}, time.time()
     )
-    await server.dispatcher.accept(Job(record, peer, op=op))
+    await services.dispatcher.accept(Job(record, peer, op=op))
 
 
 VERBS = {

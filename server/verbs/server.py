@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from osc_protocol import EDIT_KEYS, PROTOCOL_VERSION, REQUIRED, Request
 from server import status as measured
@@ -11,124 +10,124 @@ from server.errors import RequestError
 from server.files.settle import settled
 from server.jobs import spec as requests
 from server.jobs.job import region_name
+from server.services import Services
 from server.wire.sessions import Peer, Region
 
-if TYPE_CHECKING:
-    from server.app import Server
 
-
-def ping(server: Server, peer: Peer, request: Request) -> None:
+def ping(services: Services, peer: Peer, request: Request) -> None:
     """Is it there?"""
-    server.delivery.send(peer, "pong", *request.values["echo"])
+    services.delivery.send(peer, "pong", *request.values["echo"])
 
 
-def status(server: Server, peer: Peer, request: Request) -> None:
+def status(services: Services, peer: Peer, request: Request) -> None:
     """How is the server?"""
-    info = server.executor.info
+    info = services.executor.info
     used_gb, total_gb = measured.memory_gb()
-    server.delivery.send(
+    services.delivery.send(
         peer,
         "status.reply",
-        server.state,
-        server.dispatcher.waiting,
-        server.dispatcher.running,
+        services.state,
+        services.dispatcher.waiting,
+        services.dispatcher.running,
         used_gb,
         total_gb,
-        server.config.model,
+        services.config.model,
         info.device[:60],
-        server.uptime_seconds,
+        services.uptime_seconds,
     )
 
 
-def version(server: Server, peer: Peer, request: Request) -> None:
+def version(services: Services, peer: Peer, request: Request) -> None:
     """Which server is it?"""
     major, minor, patch, commit = measured.version()
-    server.delivery.send(
+    services.delivery.send(
         peer, "version.reply", "retimbre", major, minor, patch, PROTOCOL_VERSION, commit
     )
 
 
-def folder(server: Server, peer: Peer, request: Request) -> None:
+def folder(services: Services, peer: Peer, request: Request) -> None:
     """Where a client that sees this machine's files may write a region."""
-    server.delivery.send(peer, "folder.reply", server.uploads.regions.as_posix())
+    services.delivery.send(peer, "folder.reply", services.uploads.regions.as_posix())
 
 
-def sync(server: Server, peer: Peer, request: Request) -> None:
+def sync(services: Services, peer: Peer, request: Request) -> None:
     """Answer when everything before it was acknowledged or has ended.
 
     Messages of one peer run in order, so all of them have been answered by now but loads, which
     have no ack.
     """
-    loads = [job for job in server.registry.living(peer.session.client) if job.op != "edit"]
+    loads = [job for job in services.registry.living(peer.session.client) if job.op != "edit"]
 
     async def answer() -> None:
         while any(job.is_alive for job in loads):
             await asyncio.sleep(0.02)
-        server.delivery.send(peer, "synced", request.values["n"])
+        services.delivery.send(peer, "synced", request.values["n"])
 
-    server.spawn(answer(), "sync")
+    services.spawn(answer(), "sync")
 
 
-async def notify(server: Server, peer: Peer, request: Request) -> None:
+async def notify(services: Services, peer: Peer, request: Request) -> None:
     """Register or withdraw a return address."""
     values = request.values
-    session = await server.register(peer, values["on"], values["port"], values["name"])
+    session = await services.register(peer, values["on"], values["port"], values["name"])
     port = getattr(peer.link, "reply_port", 0) or int(peer.key.rpartition(":")[2])
-    server.delivery.send(peer, "done", request.address, 0, session.number, port)
+    services.delivery.send(peer, "done", request.address, 0, session.number, port)
     if values["on"]:
-        server.delivery.send(peer, "state", server.state)
+        services.delivery.send(peer, "state", services.state)
 
 
-def dump(server: Server, peer: Peer, request: Request) -> None:
+def dump(services: Services, peer: Peer, request: Request) -> None:
     """Trace this client's messages."""
     peer.session.dump_level = request.values["level"]
-    server.delivery.send(peer, "done", request.address, 0)
+    services.delivery.send(peer, "done", request.address, 0)
 
 
-async def auth(server: Server, peer: Peer, request: Request) -> None:
+async def auth(services: Services, peer: Peer, request: Request) -> None:
     """Let a client of another machine in."""
     if not peer.is_trusted:
-        await server.authenticator.check(peer.link.host, request.values["password"])
+        await services.authenticator.check(peer.link.host, request.values["password"])
         peer.is_trusted = True
         peer.link.welcome()
-    server.delivery.send(peer, "done", request.address, 0)
+    services.delivery.send(peer, "done", request.address, 0)
 
 
-def quit_server(server: Server, peer: Peer, request: Request) -> None:
+def quit_server(services: Services, peer: Peer, request: Request) -> None:
     """Finish the running job, then stop."""
-    server.delivery.send(peer, "done", request.address, 0)
-    server.request_stop()
+    services.delivery.send(peer, "done", request.address, 0)
+    services.request_stop()
 
 
-async def set_keys(server: Server, peer: Peer, request: Request) -> None:
+async def set_keys(services: Services, peer: Peer, request: Request) -> None:
     """Keys for all later jobs of this client."""
-    server.recipes.check_preset(request.keys.get("preset", ""))
-    requests.check_model(request.keys.get("model", ""), server.executor.info.models)
+    services.recipes.check_preset(request.keys.get("preset", ""))
+    requests.check_model(request.keys.get("model", ""), services.executor.info.models)
     peer.session.defaults.update(request.keys)
-    await server.remember(peer)
+    await services.remember(peer)
 
 
-def get_key(server: Server, peer: Peer, request: Request) -> None:
+def get_key(services: Services, peer: Peer, request: Request) -> None:
     """One of them."""
     key = request.values["key"]
     default = EDIT_KEYS[key].default
     value = peer.session.defaults.get(
         key, "" if default is REQUIRED or default is None else default
     )
-    server.delivery.send(peer, "get.reply", key, value)
+    services.delivery.send(peer, "get.reply", key, value)
 
 
-async def region(server: Server, peer: Peer, request: Request) -> None:
+async def region(services: Services, peer: Peer, request: Request) -> None:
     """Choose this client's current region."""
     values = request.values
-    file = await server.file_threads(server.sandbox.audio_file, values["audio"])
-    file, header = await settled(file.path, server.file_threads, server.quiet_seconds(file.path))
+    file = await services.file_threads(services.sandbox.audio_file, values["audio"])
+    file, header = await settled(
+        file.path, services.file_threads, services.uploads.quiet_seconds(file.path)
+    )
     start, length = values["start"], values["length"]
     name = region_name(file.path, start, length)
     rate, channels, frames = _extent(header, start, length)
     peer.session.region = Region(file.path, start, length, request.keys, name)
-    await server.remember(peer)
-    server.delivery.send(
+    await services.remember(peer)
+    services.delivery.send(
         peer, "region.reply", request.id, rate, channels, frames, frames / rate, name
     )
 

@@ -13,10 +13,11 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
 from server.errors import RequestError, to_error
+from server.services import Services
 from server.verbs import audio as verbs_audio
 from server.verbs import jobs as verbs_jobs
 from server.verbs import live as verbs_live
@@ -24,12 +25,9 @@ from server.verbs import presets as verbs_lists
 from server.verbs import server as verbs_server
 from server.wire.sessions import Peer
 
-if TYPE_CHECKING:
-    from server.app import Server
-
 log = logging.getLogger(__name__)
 
-Verb = Callable[["Server", Peer, Request], Any]
+Verb = Callable[[Services, Peer, Request], Any]
 
 VERBS: dict[str, Verb] = {
     f"{ROOT}/{name}": verb
@@ -64,18 +62,18 @@ WITHOUT_PASSWORD = frozenset((f"{ROOT}/auth",))
 
 
 async def run(
-    server: Server, peer: Peer, message: Request | BadRequest, came_at: float = 0.0
+    services: Services, peer: Peer, message: Request | BadRequest, came_at: float = 0.0
 ) -> None:
     """Run one message.
 
     Whatever goes wrong costs an answer, not the session. `came_at`: monotonic; 0: now.
     """
     came_at = came_at or time.monotonic()
-    refusal = await _outcome(server, peer, message)
+    refusal = await _outcome(services, peer, message)
     seconds = time.monotonic() - came_at
-    server.metrics.answered(message.address, refusal.code if refusal else "", seconds)
+    services.metrics.observe_answer(message.address, refusal.code if refusal else "", seconds)
     if refusal:
-        _refuse(server, peer, message, refusal)
+        _refuse(services, peer, message, refusal)
     elif message.address not in FREQUENT:
         log.info(
             "answered",
@@ -90,15 +88,15 @@ async def run(
 
 
 async def _outcome(
-    server: Server, peer: Peer, message: Request | BadRequest
+    services: Services, peer: Peer, message: Request | BadRequest
 ) -> RequestError | None:
     try:
         _check_allowed(peer, message)
         for warning in message.warnings:
-            server.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
+            services.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
         if message.address in NEED_STYLES:
-            await server.look_at_styles()
-        outcome = VERBS[message.address](server, peer, message)
+            await services.refresh_styles()
+        outcome = VERBS[message.address](services, peer, message)
         if inspect.isawaitable(outcome):
             await outcome
     except RequestError as refusal:
@@ -124,7 +122,7 @@ def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:
 
 
 def _refuse(
-    server: Server, peer: Peer, message: Request | BadRequest, refusal: RequestError
+    services: Services, peer: Peer, message: Request | BadRequest, refusal: RequestError
 ) -> None:
     may_storm = isinstance(message, BadRequest) or refusal.code in STORMS
     if may_storm and not peer.may_complain(time.monotonic()):
@@ -139,7 +137,7 @@ def _refuse(
         },
     )
     identity = 0 if message.id is None else message.id
-    server.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
+    services.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
 
 
 def _named(message: Request | BadRequest) -> str:
@@ -147,10 +145,10 @@ def _named(message: Request | BadRequest) -> str:
     return message.address if message.address in ADDRESSES else "unknown"
 
 
-def refuse_flood(server: Server, peer: Peer, message: Request | BadRequest) -> None:
+def refuse_flood(services: Services, peer: Peer, message: Request | BadRequest) -> None:
     """Too many messages of one peer wait: say so for this one, and drop it."""
     _refuse(
-        server,
+        services,
         peer,
         message,
         RequestError("busy", "too many of your messages wait for their turn; send fewer at once"),

@@ -15,13 +15,12 @@ import logging
 import socket
 from typing import TYPE_CHECKING
 
-from server.config import is_loopback
+from osc_protocol import is_loopback
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
     from zeroconf.asyncio import AsyncZeroconf
 
-    from server.app import Server
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +29,13 @@ MAX_NAME_CHARACTERS = 40  # of the machine's; a label of DNS has 63 bytes
 
 
 class Announcement:
-    """What a server says of itself on the network. Belongs to the loop's thread."""
+    """What a server says of itself on the network. Belongs to the loop's thread.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    `bind_host`: the address that it listens on; a port of 0 is not announced.
+    """
+
+    def __init__(self, bind_host: str, port: int, http_port: int) -> None:
+        self._bind_host, self._ports = bind_host, {OSCQUERY: http_port, OSC: port}
         self.services: list[str] = []  # that are announced
         self._zeroconf: AsyncZeroconf | None = None
         machine = socket.gethostname().partition(".")[0][:MAX_NAME_CHARACTERS] or "here"
@@ -51,7 +53,7 @@ class Announcement:
             )
             return
         try:
-            interfaces = await asyncio.to_thread(_interfaces, self._server.config.host)
+            interfaces = await asyncio.to_thread(_interfaces, self._bind_host)
             self._zeroconf = AsyncZeroconf(interfaces=interfaces)
             for service in self._services(interfaces):
                 await (await self._zeroconf.async_register_service(service, allow_name_change=True))
@@ -70,7 +72,6 @@ class Announcement:
     def _services(self, addresses: list[str]) -> list[ServiceInfo]:
         from zeroconf import ServiceInfo
 
-        ports = {OSCQUERY: self._server.http_port, OSC: self._server.port}
         return [
             ServiceInfo(
                 kind,
@@ -80,7 +81,7 @@ class Announcement:
                 properties={"txtvers": "1"},
                 parsed_addresses=addresses,
             )
-            for kind, port in ports.items()
+            for kind, port in self._ports.items()
             if port
         ]
 
@@ -101,9 +102,12 @@ def _interfaces(host: str) -> list[str]:
         return ["127.0.0.1"]
     if not _is_any(host):
         return sorted(
-            {each[4][0] for each in socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_DGRAM)}
+            {
+                str(each[4][0])
+                for each in socket.getaddrinfo(host, 0, socket.AF_INET, socket.SOCK_DGRAM)
+            }
         )
-    found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
+    found = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
     return [address for address in found if not is_loopback(address)] or ["127.0.0.1"]
 
 

@@ -5,7 +5,7 @@ Peers are sockets that messages come from; a session is one client, with its own
 A client that registers a name with /retimbre/notify is that name on its machine, from whatever port
 it speaks; one that does not is the address it sends from. Two sessions share nothing: not ids,
 defaults, region or takes. A session lives as long as a peer speaks for it; what a named one has set
-is kept for its return, see `kept`. All of it belongs to the event loop's thread.
+is kept for its return, see `keep`. All of it belongs to the event loop's thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from osc_protocol import BadRequest, Request
-from server.jobs.journal import KnownClient, KnownSession
+from server.wire.known import KnownClient, KnownSession
 from server.wire.transports import Link, UdpLink
 
 MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
@@ -140,7 +140,7 @@ class Sessions:
         self._numbers = 0
         self.waiting_bytes = 0  # of all peers' inboxes
         # somebody has asked for pushes; cleared by who waits for it
-        self.listened = asyncio.Event()
+        self.has_new_listener = asyncio.Event()
 
     def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
         """Believe registrations from the journal.
@@ -149,22 +149,22 @@ class Sessions:
         """
         self._known = {each.address: each for each in known}
         for each in kept:
-            self._keep(each)
+            self._store(each)
             self._numbers = max(self._numbers, each.number)
 
-    def kept(self, session: Session) -> KnownSession:
+    def keep(self, session: Session) -> KnownSession:
         """What a session has set, for the journal; here it outlives the session."""
         kept = KnownSession(session.client, session.number, session.state())
-        self._keep(kept)
+        self._store(kept)
         return kept
 
-    def _keep(self, kept: KnownSession) -> None:
+    def _store(self, kept: KnownSession) -> None:
         self._kept[kept.client] = kept
         self._kept.move_to_end(kept.client)
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
 
-    def known(self, client: str) -> KnownClient | None:
+    def find_known(self, client: str) -> KnownClient | None:
         """The restored registration of a client, the latest if it has several."""
         return next(
             (each for each in reversed(self._known.values()) if each.client == client), None
@@ -230,7 +230,7 @@ class Sessions:
             peer.link.reply_port = reply_port or self._reply_port
         if level:
             session.listeners[peer.key] = peer
-            self.listened.set()
+            self.has_new_listener.set()
 
     def listeners(self, level: int = 1) -> Iterator[Peer]:
         """Peers that asked for pushes of at least this level."""
@@ -243,15 +243,15 @@ class Sessions:
         if peer:
             peer.session.listeners.pop(key, None)
 
-    def listen(self, peer: Peer, level: int) -> None:
+    def add_listener(self, peer: Peer, level: int) -> None:
         """Pushes for a peer that asks for them by other means than /notify; never less than was
         asked for before.
         """
         peer.level = max(peer.level, level)
         peer.session.listeners[peer.key] = peer
-        self.listened.set()
+        self.has_new_listener.set()
 
-    def deafen(self, peer: Peer) -> None:
+    def remove_listener(self, peer: Peer) -> None:
         """No more of them."""
         peer.session.listeners.pop(peer.key, None)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import abc
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any, cast
 
-from osc_protocol import FramingError, StreamDecoder, encode_frame
+from osc_protocol import FramingError, StreamDecoder, encode_frame, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_
 PORTS_TO_TRY = 11  # the wanted one and the next ten
 
 Receive = Callable[["Link", bytes], None]
+UdpAddress = tuple[Any, ...]  # (host, port), and two more of IPv6
 Lost = Callable[["Link", str], None]  # with the reason when it is us who close, else empty
 
 
@@ -72,7 +73,7 @@ class UdpLink(Link):
     is_stream = False
 
     def __init__(
-        self, transport: asyncio.DatagramTransport, address: tuple, reply_port: int = 0
+        self, transport: asyncio.DatagramTransport, address: UdpAddress, reply_port: int = 0
     ) -> None:
         self._transport = transport
         self._address = address
@@ -101,12 +102,13 @@ class TcpLink(Link, asyncio.Protocol):
     def __init__(self, receive: Receive, lost: Lost, links: set[TcpLink]) -> None:
         self._receive, self._lost, self._links = receive, lost, links
         self._decoder = StreamDecoder(max_frame_bytes=MAX_FRAME_BYTES)
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # from `connection_made` on
         self._until_sent_away: asyncio.TimerHandle | None = None
         self.key = self.host = ""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # asyncio types the argument by its base class; a stream's protocol gets a Transport.
+        self._transport = stream = cast(asyncio.Transport, transport)
         self.host, port = transport.get_extra_info("peername")[:2]
         self.key = f"tcp:{self.host}:{port}"
         if len(self._links) >= MAX_CONNECTIONS:
@@ -114,7 +116,7 @@ class TcpLink(Link, asyncio.Protocol):
                 "a connection is refused: too many are open",
                 extra={"peer": self.key, "count": MAX_CONNECTIONS},
             )
-            transport.abort()
+            stream.abort()
             return
         self._links.add(self)
         _prepare(transport.get_extra_info("socket"))
@@ -182,13 +184,13 @@ class TcpLink(Link, asyncio.Protocol):
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, receive: Callable[[tuple, bytes], None]) -> None:
+    def __init__(self, receive: Callable[[UdpAddress, bytes], None]) -> None:
         self._receive = receive
 
-    def datagram_received(self, data: bytes, address: tuple) -> None:
+    def datagram_received(self, data: bytes, address: UdpAddress) -> None:
         self._receive(address, data)
 
-    def error_received(self, error: OSError) -> None:
+    def error_received(self, error: Exception) -> None:
         # A client that has gone: its machine says so for each packet. Its jobs go on; there is
         # nothing to do.
         log.debug("udp: %s", error)
@@ -197,11 +199,13 @@ class _Datagrams(asyncio.DatagramProtocol):
 class Transports:
     """Both sockets. `link_for` finds the Link of a UDP source address; TCP makes its own."""
 
-    def __init__(self, receive: Receive, lost: Lost, link_for: Callable[[tuple], Link]) -> None:
+    def __init__(
+        self, receive: Receive, lost: Lost, link_for: Callable[[UdpAddress], Link]
+    ) -> None:
         self._receive, self._lost, self._link_for = receive, lost, link_for
         self._links: set[TcpLink] = set()
         self._server: asyncio.AbstractServer | None = None
-        self.udp: asyncio.DatagramTransport | None = None
+        self._udp: asyncio.DatagramTransport | None = None
         self.port = 0
 
     async def open(self, host: str, port: int) -> int:
@@ -233,17 +237,24 @@ class Transports:
         )
         address = server.sockets[0].getsockname()
         try:
-            self.udp, _ = await loop.create_datagram_endpoint(
+            self._udp, _ = await loop.create_datagram_endpoint(
                 lambda: _Datagrams(self._datagram), local_addr=(address[0], address[1])
             )
         except OSError:
             server.close()
             raise
         self._server = server
-        sock = self.udp.get_extra_info("socket")
+        sock = self._udp.get_extra_info("socket")
         _ask_for_buffer(sock, socket.SO_RCVBUF, UDP_RECEIVE_BUFFER_BYTES)
         _ask_for_buffer(sock, socket.SO_SNDBUF, UDP_SEND_BUFFER_BYTES)
         return address[1]
+
+    @property
+    def udp(self) -> asyncio.DatagramTransport:
+        """The socket that datagrams leave by. Raises RuntimeError before `open`."""
+        if self._udp is None:
+            raise RuntimeError("the UDP socket is not open")
+        return self._udp
 
     @property
     def connections(self) -> int:
@@ -256,7 +267,7 @@ class Transports:
         host, _, port = rest.rpartition(":")
         return UdpLink(self.udp, (host, int(port))) if kind == "udp" and port.isdigit() else None
 
-    def _datagram(self, address: tuple, data: bytes) -> None:
+    def _datagram(self, address: UdpAddress, data: bytes) -> None:
         self._receive(self._link_for(address), data)
 
     async def close(self) -> None:
@@ -265,24 +276,14 @@ class Transports:
             self._server.close()
         for link in list(self._links):
             link.close()
-        if self.udp:
-            self.udp.close()
+        if self._udp:
+            self._udp.close()
         await asyncio.sleep(0)  # connection_lost of each
 
 
-def udp_key(address: tuple) -> str:
+def udp_key(address: UdpAddress) -> str:
     """The name of a UDP source address."""
     return f"udp:{address[0]}:{address[1]}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address (with or without an IPv6 zone) is this machine's own."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _prepare(sock: socket.socket) -> None:

@@ -106,10 +106,10 @@ def in_memory(server: Server) -> dict[str, int]:
     """What the server remembers of its clients."""
     gc.collect()
     return {
-        **server.sessions.counts,
-        "uploads": server.uploads.open,
-        "repeats": server.delivery.repeating,
-        "jobs": len(list(server.registry.living())),
+        **server.services.sessions.counts,
+        "uploads": server.services.uploads.open,
+        "repeats": server.services.delivery.repeating,
+        "jobs": len(list(server.services.registry.living())),
         "tasks": len(asyncio.all_tasks()),
     }
 
@@ -131,10 +131,12 @@ async def vanish(
             await client.expect("ack", id=1, patience=30)
     amid = in_memory(server)
     await until(
-        lambda: not list(server.registry.living()) and not server.delivery.repeating,
+        lambda: (
+            not list(server.services.registry.living()) and not server.services.delivery.repeating
+        ),
         PATIENCE_SECONDS,
     )
-    await server.uploads.expire([], time.monotonic() + 61.0)
+    await server.services.uploads.expire([], time.monotonic() + 61.0)
     return before, amid, in_memory(server)
 
 

@@ -230,7 +230,7 @@ async def disk_full_while_a_job_runs(stage):
     server.paths.takes.rmdir()
     (stage.folder / "takes").mkdir()
     server.paths.takes.symlink_to(stage.folder / "takes")
-    await server.journal_thread(server.journal.refill)
+    await server.services.journal_thread(server.services.journal.refill)
     client.say("edit", 1, str(stage.audio), "slow 10")
     await client.expect("progress", id=1, stage="generating", patience=30)
     stage.fill(server.paths.data)
@@ -411,11 +411,11 @@ async def clock_jumps(stage):
         client.say("edit", number, str(stage.audio), text, deadline=60.0)
         await client.expect("progress", id=number, stage="generating", patience=30)
         jump(YEAR_SECONDS if number == 1 else -2 * YEAR_SECONDS)
-        await server.uploads.expire([])
-        await server.retention.prune()
+        await server.services.uploads.expire([])
+        await server.services.retention.prune()
         assert await ended(client, number) == NOTHING
         assert 0 < client.ends(number)[0].values["seconds"] < 60
-    assert server.uploads.open == 1 and server.sessions.counts["kept"] == 1
+    assert server.services.uploads.open == 1 and server.services.sessions.counts["kept"] == 1
     client.say("take/list")
     assert (await client.expect("take/list.end"))["count"] == 2
     return NOTHING

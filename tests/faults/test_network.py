@@ -26,10 +26,10 @@ async def test_clients_that_vanish_leave_what_has_a_stated_bound_and_no_more(
         0,
     )
     assert after["tasks"] <= before["tasks"] + 1
-    server.registry.drop(server.registry.all()[0])
-    for job in server.registry.all():
-        server.registry.drop(job)  # as after ten minutes
-    server.registry._ended.clear()
+    server.services.registry.drop(server.services.registry.all()[0])
+    for job in server.services.registry.all():
+        server.services.registry.drop(job)  # as after ten minutes
+    server.services.registry._ended.clear()
     assert in_memory(server)["sessions"] == 8
 
 

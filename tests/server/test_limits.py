@@ -10,8 +10,8 @@ ASK = """
 import resource
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-from server.app import FILE_HANDLES, _allow_more_files
-_allow_more_files()
+from server.serving import FILE_HANDLES, allow_more_files
+allow_more_files()
 soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 assert soft == (FILE_HANDLES if hard == resource.RLIM_INFINITY else min(hard, FILE_HANDLES)), soft
 """

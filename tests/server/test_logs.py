@@ -8,7 +8,7 @@ import queue
 import pytest
 
 from server import logs
-from server.logs import JsonLines, TextLines, kept, tail
+from server.logs import JsonLines, TextLines, tail, write_logs
 
 log = logging.getLogger("server.somewhere")
 ABOUT = {
@@ -26,7 +26,7 @@ def path(tmp_path):
 
 
 def test_a_line_is_one_object_with_the_fields_that_were_given(path):
-    with kept(path, "warning", "text", 1):
+    with write_logs(path, "warning", "text", 1):
         log.info("job\nended", extra=ABOUT)
     (line,) = tail(path, 10)
     assert line.pop("at").endswith("Z")
@@ -55,7 +55,7 @@ def test_a_line_is_one_object_with_the_fields_that_were_given(path):
 def test_standard_error_has_the_format_and_level_that_were_asked_for(
     path, capsys, format, expected
 ):
-    with kept(path, "warning", format, 0):
+    with write_logs(path, "warning", format, 0):
         log.info("not this")
         log.warning("job ended", extra=ABOUT)
     told = capsys.readouterr().err
@@ -63,7 +63,7 @@ def test_standard_error_has_the_format_and_level_that_were_asked_for(
 
 
 def test_a_mistake_has_its_trace(path):
-    with kept(path, "error", "text", 1):
+    with write_logs(path, "error", "text", 1):
         try:
             raise ValueError("oh")
         except ValueError:
@@ -73,7 +73,7 @@ def test_a_mistake_has_its_trace(path):
 
 
 def test_the_files_never_grow_beyond_their_bound_and_the_tail_spans_them(path):
-    with kept(path, "error", "text", 1):
+    with write_logs(path, "error", "text", 1):
         for number in range(3000):
             log.info("x" * 900, extra={"count": number})
     files = [each for each in path.parent.iterdir() if each != logs.crash_file(path)]
@@ -102,14 +102,14 @@ def test_a_disk_that_stands_still_costs_lines_and_no_memory():
 
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_serving(tmp_path, capsys):
     (tmp_path / "log").write_text("a file where the folder should be")
-    with kept(tmp_path / "log" / "server.jsonl", "warning", "text", 1):
+    with write_logs(tmp_path / "log" / "server.jsonl", "warning", "text", 1):
         log.warning("still here")
     assert "no log file" in (told := capsys.readouterr().err) and "still here" in told
 
 
 def test_nothing_of_it_stays_after_the_block(path):
     before = logging.getLogger().handlers[:]
-    with contextlib.suppress(KeyError), kept(path, "info", "json", 1):
+    with contextlib.suppress(KeyError), write_logs(path, "info", "json", 1):
         raise KeyError
     assert logging.getLogger().handlers == before
 

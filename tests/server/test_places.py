@@ -55,7 +55,7 @@ async def test_two_jobs_run_at_once_and_the_third_waits_for_a_place(connect, ser
         client.say("edit", identity, str(audio), "slow 20" if identity != 2 else "slow 200")
     for identity in (1, 2):
         await client.expect("progress", id=identity, stage="generating")
-    assert (server.dispatcher.running, server.dispatcher.waiting) == (2, 1)
+    assert (server.services.dispatcher.running, server.services.dispatcher.waiting) == (2, 1)
     assert (await client.expect("ack", id=3))["queue_position"] <= 1
     await client.expect("done", id=1)
     await client.expect("done", id=3)

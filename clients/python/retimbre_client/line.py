@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import ipaddress
 import math
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from osc_protocol import FramingError, StreamDecoder, encode_frame
+from osc_protocol import FramingError, StreamDecoder, encode_frame, is_loopback
 from retimbre_client.conversation import Conversation
 from retimbre_client.exchanges import Exchange
 from retimbre_client.values import NoServer
@@ -237,10 +236,3 @@ class _TcpWire(_Wire, asyncio.Protocol):
 
 
 _WIRES: dict[str, type[_Wire]] = {"udp": _UdpWire, "tcp": _TcpWire}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address (with or without an IPv6 zone) is this machine's own."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

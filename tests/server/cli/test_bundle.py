@@ -48,7 +48,7 @@ async def live(options):
     region = Path(options.root[0]) / "planted-file.wav"
     region.parent.mkdir()
     write_wav(region)
-    with logs.kept(options.paths().log_lines, "error", "text", 1):
+    with logs.write_logs(options.paths().log_lines, "error", "text", 1):
         async with Server(options, executor()) as server:
             client = await UdpClient.open(server.port)
             client.say("notify", 1, 0, "planted-client")

@@ -91,13 +91,13 @@ async def test_cancelling_stops_the_job_itself(harp, server, audio):
     region = await harp.upload(audio)
     event_id = await harp.begin("process", region, "slow 100", NO_STYLE, NO_STRENGTH, "-1")
     stream = asyncio.create_task(harp.events("process", event_id))
-    while not server.dispatcher.running:
+    while not server.services.dispatcher.running:
         await asyncio.sleep(0.01)
     await harp("cancel")
-    while server.dispatcher.running:
+    while server.services.dispatcher.running:
         await asyncio.sleep(0.01)
     stream.cancel()
-    assert not list(server.registry.living())
+    assert not list(server.services.registry.living())
 
 
 async def test_what_goes_wrong_is_told(harp, audio):

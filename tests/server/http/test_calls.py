@@ -89,7 +89,7 @@ async def test_every_verb_answers_as_it_does_over_osc(server, call, connect, aud
 
 async def settle(server):
     """Until no job lives, so that the next request meets the same state."""
-    while any(True for _ in server.registry.living()):
+    while any(True for _ in server.services.registry.living()):
         await asyncio.sleep(0.01)
 
 
@@ -183,8 +183,8 @@ async def test_a_call_that_waits_is_answered_when_the_server_stops(server, http)
     slow = asyncio.create_task(http.post("/retimbre/sync", json={"n": 1}))
     load = asyncio.create_task(http.post("/retimbre/model/load", json={"name": "nano", "id": 5}))
     await asyncio.wait([slow], timeout=0.1)
-    server.request_stop()
-    server.request_stop()
+    server.services.request_stop()
+    server.services.request_stop()
     await server.stop()
     assert (await slow).status in (200, 503)
     assert (await load).status in (409, 503)
@@ -260,7 +260,7 @@ async def test_clients_that_nobody_uses_make_room(call, server, monkeypatch):
         assert (await call("ping", f"client {number}", echo=1))[0] == 200
     names = [client.link.name for client in server.http.clients._clients.values()]
     assert names == ["client 3", "client 4", "client 5"]
-    assert not any("client 0" in name for name in server.sessions._sessions)
+    assert not any("client 0" in name for name in server.services.sessions._sessions)
 
 
 async def test_clients_at_work_are_not_forgotten(call, server, audio, monkeypatch):

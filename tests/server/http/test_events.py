@@ -97,28 +97,28 @@ async def test_a_client_has_a_limited_number_of_streams(listen, server, monkeypa
     with pytest.raises(Exception):  # noqa: B017 - EOF or a reset, as the system has it
         while True:
             await streams[0].next()
-    server.delivery.push("preset/changed", 3)
+    server.services.delivery.push("preset/changed", 3)
     assert await streams[2].expect("preset/changed") == {"count": 3}
 
 
 async def test_pushes_come_while_a_stream_is_open_only(listen, server):
     events = await listen()
     client = next(iter(server.http.clients._clients.values()))
-    assert client.peer in server.sessions.listeners()
+    assert client.peer in server.services.sessions.listeners()
     events.response.close()
     number = client.link.events.number
     server.http.clients.leave(client)  # still listed until its end is noticed
     while client.link.events.streams:
         client.link.events.append("log", {})
         await asyncio.sleep(0.01)
-    assert client.peer not in server.sessions.listeners()
+    assert client.peer not in server.services.sessions.listeners()
     assert client.link.events.number > number
 
 
 async def test_streams_end_when_the_server_stops(listen, server):
     events = await listen()
-    server.request_stop()
-    server.request_stop()
+    server.services.request_stop()
+    server.services.request_stop()
     await server.stop()
     with pytest.raises(EOFError):
         while True:
@@ -133,5 +133,5 @@ async def test_a_number_that_is_none_is_refused(http, number):
 
 async def test_an_event_is_one_line_of_json_whatever_is_in_it(listen, server):
     events = await listen()
-    server.delivery.push("log", 1, "two\nlines\u2028and \N{GRINNING FACE}")
+    server.services.delivery.push("log", 1, "two\nlines\u2028and \N{GRINNING FACE}")
     assert (await events.expect("log"))["text"] == "two\nlines\u2028and \N{GRINNING FACE}"

@@ -64,18 +64,18 @@ async def test_raw_samples_get_a_header(http, server):
 @pytest.mark.parametrize("query", [{"format": "exe"}, {"format": "s16le"}, {"rate": "x"}])
 async def test_what_an_upload_says_of_itself_is_checked(http, server, query):
     await upload(http, b"x", 400, **query)
-    assert not list(server.uploads.folder.iterdir())
+    assert not list(server.services.uploads.folder.iterdir())
 
 
 async def test_too_many_bytes_are_refused_whether_announced_or_not(http, server):
-    server.uploads._limit_bytes = 1000
+    server.services.uploads._limit_bytes = 1000
 
     async def unannounced():
         yield b"x" * 1001
 
     for data in (b"x" * 1001, unannounced()):
         assert (await upload(http, data, 413))["replies"][0]["code"] == "too_large"
-    assert not list(server.uploads.folder.iterdir())
+    assert not list(server.services.uploads.folder.iterdir())
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(server):
@@ -86,12 +86,12 @@ async def test_an_upload_that_breaks_off_leaves_nothing(server):
         + b"x" * 5000
     )
     await writer.drain()
-    while not list(server.uploads.folder.iterdir()):
+    while not list(server.services.uploads.folder.iterdir()):
         await asyncio.sleep(0.01)
     writer.close()
-    while list(server.uploads.folder.iterdir()):
+    while list(server.services.uploads.folder.iterdir()):
         await asyncio.sleep(0.01)
-    assert not server.uploads._uploads
+    assert not server.services.uploads._uploads
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ async def test_what_is_ignored_comes_no_more(socket, server):
     await socket.command("IGNORE", "/retimbre/state")
     await socket.socket.send_bytes(encode("/retimbre/ping", 1))
     await socket.hear("/retimbre/pong")
-    server.delivery.push("state", "busy")
+    server.services.delivery.push("state", "busy")
     await socket.socket.send_bytes(encode("/retimbre/ping", 2))
     assert decode_reply(await socket.socket.receive_bytes()).address == "/retimbre/pong"
 
@@ -188,14 +188,15 @@ async def test_a_change_of_the_styles_changes_the_tree(socket, server, call):
     changed = json.loads(await asyncio.wait_for(socket.socket.receive_str(), 10))
     assert changed == {"COMMAND": "PATH_CHANGED", "DATA": "/retimbre"}
     assert (
-        "mine" in oscquery.find(oscquery.tree(server), "/retimbre/preset/get")["RANGE"][0]["VALS"]
+        "mine"
+        in oscquery.find(oscquery.tree(server.services), "/retimbre/preset/get")["RANGE"][0]["VALS"]
     )
 
 
 async def test_a_style_that_nobody_was_told_of_is_in_the_tree_all_the_same(
     get, server, monkeypatch
 ):
-    monkeypatch.setattr("server.app.PRESET_WATCH_SECONDS", 0)
+    monkeypatch.setattr("server.services.STYLES_FRESH_SECONDS", 0)
     (server.paths.presets / "mine.yaml").write_text(STYLE)
     assert "mine" in (await get("/retimbre/preset/get"))[1]["RANGE"][0]["VALS"]
 
@@ -229,19 +230,19 @@ async def test_a_websocket_that_is_not_read_is_cut_off(socket, server):
     await socket.command("LISTEN", "/retimbre/state")
     await socket.hear("/retimbre/state")
     while server.http._sockets:
-        server.delivery.push("log", 0, "x" * 900)
-        if not server.sessions._peers:
+        server.services.delivery.push("log", 0, "x" * 900)
+        if not server.services.sessions._peers:
             break
         await asyncio.sleep(0)
-    assert not any(key.startswith("ws:") for key in server.sessions._peers)
+    assert not any(key.startswith("ws:") for key in server.services.sessions._peers)
 
 
 async def test_a_closed_websocket_leaves_nothing(http, server):
     async with http.ws_connect("/") as opened:
         await opened.send_bytes(encode("/retimbre/ping", 1))
         await opened.receive_bytes()
-        assert [key for key in server.sessions._peers if key.startswith("ws:")]
+        assert [key for key in server.services.sessions._peers if key.startswith("ws:")]
     while server.http._sockets:
         await asyncio.sleep(0.01)
-    assert not any(key.startswith("ws:") for key in server.sessions._peers)
-    assert not list(server.sessions.listeners())
+    assert not any(key.startswith("ws:") for key in server.services.sessions._peers)
+    assert not list(server.services.sessions.listeners())

@@ -198,7 +198,7 @@ async def open_server(tmp_path, own_address):
         password_file=str(secret),
     )
     async with Server(config, executor()) as server:
-        server.authenticator._delay_seconds = 0
+        server.services.authenticator._delay_seconds = 0
         yield server
 
 

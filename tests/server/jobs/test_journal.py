@@ -6,15 +6,8 @@ import sqlite3
 import pytest
 
 from server.jobs import journal as module
-from server.jobs.journal import (
-    End,
-    JobRecord,
-    Journal,
-    JournalError,
-    KnownClient,
-    KnownSession,
-    Result,
-)
+from server.jobs.journal import End, JobRecord, Journal, JournalError, Result
+from server.wire.known import KnownClient, KnownSession
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ async def test_who_sends_one_job_is_not_behind_all_jobs_of_another(connect, audi
 async def test_a_job_that_is_not_accepted_keeps_nobody_waiting(server, connect, audio, monkeypatch):
     client = await connect("tcp")
     with monkeypatch.context() as patch:
-        patch.setattr(server.journal, "add_job", lambda record: [][0])
+        patch.setattr(server.services.journal, "add_job", lambda record: [][0])
         client.say("edit", 1, str(audio), "copy")
         assert (await client.expect("fail", id=1))["code"] == "internal"
     client.say("edit", 2, str(audio), "copy")

@@ -56,9 +56,9 @@ def test_the_calendar_is_believed_after_an_hour_without_a_jump():
 
 def retention(server, days=0, gigabytes=0, spared=frozenset(), clock=None):
     return Retention(
-        server.journal,
-        server.journal_thread,
-        server.file_threads,
+        server.services.journal,
+        server.services.journal_thread,
+        server.services.file_threads,
         server.paths.takes,
         days,
         gigabytes,
@@ -103,7 +103,7 @@ async def test_a_clock_that_jumps_forward_deletes_nothing(server, connect, audio
 
 async def test_a_crash_between_the_mark_and_the_files_is_made_good(server, connect, audio):
     (job,) = await made(await connect("udp"), audio, 1)
-    await server.journal_thread(server.journal.mark_pruned, [job])
+    await server.services.journal_thread(server.services.journal.mark_pruned, [job])
     assert await asyncio.wait_for(retention(server).prune(), 10) == 1
     assert not (server.paths.takes / job).exists()
 
@@ -113,5 +113,5 @@ async def test_what_was_just_made_or_is_a_region_is_spared(server, connect, audi
     (job,) = await made(client, audio, 1)
     client.say("region", 1, client.all("result", id=1)[0].values["path"])
     await client.expect("region.reply")
-    server.registry.drop(server.registry.all()[0])  # as after ten minutes
-    assert server._spared() == {job}
+    server.services.registry.drop(server.services.registry.all()[0])  # as after ten minutes
+    assert server.services.retention._spared() == {job}

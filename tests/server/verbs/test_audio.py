@@ -60,8 +60,13 @@ async def test_raw_samples_need_rate_and_channels(client):
 
 
 async def test_uploads_are_not_waited_for(server, audio):
-    assert server.quiet_seconds(os.path.realpath(server.uploads.folder / "a.wav")) == 0
-    assert server.quiet_seconds(str(audio)) == QUIET_SECONDS
+    assert (
+        server.services.uploads.quiet_seconds(
+            os.path.realpath(server.services.uploads.folder / "a.wav")
+        )
+        == 0
+    )
+    assert server.services.uploads.quiet_seconds(str(audio)) == QUIET_SECONDS
 
 
 async def test_a_damaged_upload_is_dropped(client, server):
@@ -71,7 +76,7 @@ async def test_a_damaged_upload_is_dropped(client, server):
     await client.expect("audio/ack", id=1)
     client.say("audio/close", 1, 1, "00000000")
     assert (await client.expect("fail", id=1))["code"] == "bad_audio"
-    assert not list(server.uploads.folder.iterdir())
+    assert not list(server.services.uploads.folder.iterdir())
     client.say("audio/data", 1, 1, b"abcd")
     await client.expect("fail", id=1, code="unknown_upload")
 
@@ -87,32 +92,32 @@ async def test_the_upload_of_another_client_is_unknown(connect):
 async def test_silent_uploads_expire_and_leave_nothing(client, server):
     client.say("audio/open", 1)
     await client.expect("audio/ready", id=1)
-    upload = next(iter(server.uploads._uploads.values()))
+    upload = next(iter(server.services.uploads._uploads.values()))
     upload.receiver._heard_at -= 61
-    await server.uploads.expire([])
-    assert not list(server.uploads.folder.iterdir())
+    await server.services.uploads.expire([])
+    assert not list(server.services.uploads.folder.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["folder", "regions"])
 async def test_old_files_go_but_not_those_that_jobs_need(server, kind, monkeypatch):
-    folder = getattr(server.uploads, kind)
+    folder = getattr(server.services.uploads, kind)
     for name in ("old.wav", "needed.wav", "new.wav"):
         (folder / name).write_bytes(b"x")
     for name in ("old.wav", "needed.wav"):
         os.utime(folder / name, (1, 1))
     needed = [os.path.realpath(folder / "needed.wav")]
-    await server.uploads.expire(needed)
+    await server.services.uploads.expire(needed)
     # the clock may have been set forward: an hour of our own time must pass, too
     assert (folder / "old.wav").exists()
     monkeypatch.setattr("server.files.uploads.SEEN_SECONDS", 0.0)
-    await server.uploads.expire(needed)
+    await server.services.uploads.expire(needed)
     assert sorted(path.name for path in folder.iterdir()) == ["needed.wav", "new.wav"]
 
 
 async def test_an_upload_that_is_finished_while_old_ones_are_looked_for_disturbs_nobody(
     server, monkeypatch
 ):
-    (server.uploads.folder / "one.wav").write_bytes(b"x")
+    (server.services.uploads.folder / "one.wav").write_bytes(b"x")
     real = Path.is_file
 
     def is_file(path):
@@ -122,8 +127,8 @@ async def test_an_upload_that_is_finished_while_old_ones_are_looked_for_disturbs
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Path, "is_file", is_file)
-        await server.uploads.expire([])
-    assert not list(server.uploads.folder.iterdir())
+        await server.services.uploads.expire([])
+    assert not list(server.services.uploads.folder.iterdir())
 
 
 async def test_a_region_in_the_folder_that_the_server_names_can_be_edited(client):
@@ -134,7 +139,7 @@ async def test_a_region_in_the_folder_that_the_server_names_can_be_edited(client
 
 
 async def test_too_many_bytes_are_refused(connect, server):
-    server.uploads._limit_bytes = 10
+    server.services.uploads._limit_bytes = 10
     client = await connect("tcp")
     client.say("audio/open", 1)
     await client.expect("audio/ready", id=1)

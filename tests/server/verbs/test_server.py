@@ -191,8 +191,8 @@ async def test_a_second_request_to_stop_does_not_wait(config, audio):
     client.say("edit", 1, str(audio), "slow 1000")
     await client.expect("progress", id=1, stage="generating")
     stopping = asyncio.create_task(server.serve_until_stopped())
-    server.request_stop()
-    server.request_stop()
+    server.services.request_stop()
+    server.services.request_stop()
     await stopping
     assert (await client.expect("fail", id=1))["code"] == "interrupted"
     client.close()

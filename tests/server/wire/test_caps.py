@@ -33,7 +33,7 @@ async def test_connections_are_counted_and_the_next_one_is_closed_while_the_othe
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     await asyncio.wait_for(refused(writer), 10)
     clients[0].close()
-    await until(lambda: server.transports.connections == 2)
+    await until(lambda: server.inbox.transports.connections == 2)
     again = await connect("tcp")
     again.say("ping", 3)
     await again.expect("pong")
@@ -50,8 +50,8 @@ async def refused(writer):
 
 async def test_a_machine_that_is_switched_off_is_noticed(server, connect):
     await connect("tcp")
-    await until(lambda: server.transports.connections == 1)
-    [link] = server.transports._links
+    await until(lambda: server.inbox.transports.connections == 1)
+    [link] = server.inbox.transports._links
     sock = link._transport.get_extra_info("socket")
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     name = getattr(socket, "TCP_KEEPIDLE", None) or socket.TCP_KEEPALIVE
@@ -66,15 +66,15 @@ async def test_who_does_not_send_the_password_keeps_no_connection(config, tmp_pa
         dataclasses.replace(config, password_file=str(tmp_path / "password")), executor()
     ) as server:
         friend = await TcpClient.open(server.port)
-        await until(lambda: server.transports.connections == 1)
-        [link] = server.transports._links
+        await until(lambda: server.inbox.transports.connections == 1)
+        [link] = server.inbox.transports._links
         stays = link._until_sent_away
         friend.say("auth", "open sesame")
         await friend.expect("done", command="/retimbre/auth")
         monkeypatch.setattr(transports, "STRANGER_SECONDS", 0.0)
         stranger = await TcpClient.open(server.port)
         await asyncio.wait_for(stranger.task, 10)
-        assert stays.cancelled() and server.transports.connections == 1
+        assert stays.cancelled() and server.inbox.transports.connections == 1
         friend.close()
 
 
@@ -85,15 +85,15 @@ async def test_who_does_not_read_is_closed(server, connect, monkeypatch):
     own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
     own.connect(("127.0.0.1", server.port))
     _, writer = await asyncio.open_connection(sock=own, limit=2**10)
-    await until(lambda: server.transports.connections == 1)
-    [link] = server.transports._links
+    await until(lambda: server.inbox.transports.connections == 1)
+    [link] = server.inbox.transports._links
     link._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**12)
     question = encode_frame(encode("/retimbre/preset/list"), "int32")  # a few kilobytes of answer
     with pytest.raises(ConnectionError):
         while True:  # answers fill the system's buffers, then ours
             writer.write(20 * question)
             await writer.drain()
-    await until(lambda: server.transports.connections == 0)
+    await until(lambda: server.inbox.transports.connections == 0)
     writer.close()
     other = await connect("tcp")
     other.say("ping", 1)
@@ -104,27 +104,27 @@ async def test_who_does_not_read_is_closed(server, connect, monkeypatch):
 async def test_what_waits_is_weighed_and_a_stream_is_read_no_further(
     server, connect, monkeypatch, cap
 ):
-    place = "server.app" if "ALL" in cap else "server.wire.sessions"
+    place = "server.verbs.inbox" if "ALL" in cap else "server.wire.sessions"
     monkeypatch.setattr(f"{place}.{cap}", 10_000)
-    server._has_resumed.clear()  # nothing is answered meanwhile
+    server.inbox.has_resumed.clear()  # nothing is answered meanwhile
     client = await connect("tcp")
     for _ in range(300):
         client.say("job/query", "x" * 60)
-    await until(lambda: any(peer.is_held for peer in server.sessions._peers.values()))
-    assert server.sessions.waiting_bytes < 10_000 + 2 * transports.MAX_FRAME_BYTES
-    server._has_resumed.set()
+    await until(lambda: any(peer.is_held for peer in server.services.sessions._peers.values()))
+    assert server.services.sessions.waiting_bytes < 10_000 + 2 * transports.MAX_FRAME_BYTES
+    server.inbox.has_resumed.set()
     await until(lambda: len(client.all("fail")) == 300)
-    assert server.sessions.waiting_bytes == 0
+    assert server.services.sessions.waiting_bytes == 0
 
 
 async def test_datagrams_that_would_wait_too_many_are_refused(server, connect, monkeypatch):
     monkeypatch.setattr(sessions, "MAX_WAITING", 8)
-    server._has_resumed.clear()
+    server.inbox.has_resumed.clear()
     client = await connect("udp")
     for number in range(12):
         client.say("edit", number + 1, "nowhere.wav", "copy")
     assert (await client.expect("fail"))["code"] == "busy"
-    server._has_resumed.set()
+    server.inbox.has_resumed.set()
     await until(lambda: len(client.all("fail")) == 12)
 
 

@@ -95,12 +95,12 @@ async def test_two_servers_of_one_machine_have_names_of_their_own(config, tmp_pa
         await all_announced(first)
         async with Server(other, executor()) as second:
             await all_announced(second)
-            names = {*first.announcement.services, *second.announcement.services}
+            names = {*first.services.announcement.services, *second.services.announcement.services}
     assert len(names) == 4
 
 
 async def all_announced(server):
-    while len(server.announcement.services) < 2:
+    while len(server.services.announcement.services) < 2:
         await asyncio.sleep(0.01)
 
 

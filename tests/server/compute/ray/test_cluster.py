@@ -68,7 +68,7 @@ async def test_two_jobs_run_at_once_tell_their_progress_and_obey_cancel(pair):
         client.say("edit", identity, pair.audio, "a flute", steps=MOST_STEPS)
     for identity in (10, 11):
         await client.expect("progress", id=identity, stage="generating", patience=SLOW_SECONDS)
-    assert pair.server.dispatcher.running == 2 == len(pair.processes(before))
+    assert pair.server.services.dispatcher.running == 2 == len(pair.processes(before))
     assert not client.all("progress", id=12, stage="generating")
     for identity in (12, 10, 11):
         client.say("cancel", identity)
@@ -111,7 +111,7 @@ async def test_a_load_that_waits_for_a_busy_replica_can_be_cancelled(pair):
     client.say("edit", 45, pair.audio, "a flute", steps=MOST_STEPS)
     await client.expect("progress", id=45, stage="generating", patience=SLOW_SECONDS)
     client.say("model/load", "nano", 46)
-    await pair.until(lambda: pair.server.dispatcher.running == 2)
+    await pair.until(lambda: pair.server.services.dispatcher.running == 2)
     client.say("cancel", 46)
     assert (await client.expect("fail", id=46, patience=SLOW_SECONDS))["code"] == "cancelled"
     client.say("cancel", 45)
