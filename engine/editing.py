@@ -33,6 +33,8 @@ from engine.hearing import tempo
 from engine.knobs import resolve
 from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
 from engine.runtimes.runner import threads_for
+from presets.errors import PresetError
+from presets.style import ResolvedStyle
 
 FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 
@@ -75,6 +77,14 @@ class EditRequest:
         except TypeError as error:
             raise EngineError("bad_args", f"audio_identity: {error}") from error
 
+    @property
+    def style(self) -> ResolvedStyle:
+        """The preset, typed; an empty style where there is none. EngineError bad_preset."""
+        try:
+            return ResolvedStyle.from_json(self.preset or {})
+        except PresetError as error:
+            raise EngineError(error.code, error.message) from error
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EditRequest:
         """From decoded JSON; null means not given. EngineError bad_args."""
@@ -115,10 +125,11 @@ def edit(
     shelf = shelf or default_shelf()
     family = family_named(request.model)
     bounds, stem_kind = _checked(request, family)
-    knobs, notes = resolve(request.text, request.knobs, request.preset, family.defaults)
+    style = request.style
+    knobs, notes = resolve(request.text, request.knobs, style, family.defaults)
     notes += _idle(request.knobs, family)
     loaded = _loaded(shelf, family, clock, cancelled)
-    notes += loaded.prepare(request.preset or {}, knobs)
+    notes += loaded.prepare(style, knobs)
     port = loaded.port(knobs, clock, cancelled)
     clock.enter("reading")
     region = _read(bounds, port)
@@ -192,7 +203,7 @@ def default_shelf() -> ModelCache:
 
 def _checked(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFormat]:
     """Everything that can be refused before a model is loaded."""
-    _check_preset(request.preset or {}, family)
+    family.check_style(request.style)
     if request.level not in LEVELS:
         raise EngineError(
             "bad_args", f"level: expected one of {', '.join(LEVELS)}, got {request.level!r}"
@@ -206,22 +217,6 @@ def _checked(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFo
     )
     check_length(bounds.frames, bounds.info.rate_hz, family.max_seconds)
     return bounds, stem_format(bounds.info, request.format, request.bits)
-
-
-def _check_preset(preset: Mapping[str, Any], family: Family) -> None:
-    """What this family cannot do is refused, never left out in silence."""
-    task = preset.get("task", family.tasks[0])
-    if task not in family.tasks:
-        raise EngineError(
-            "bad_preset",
-            f"the preset asks for {task}, {family.name} does {', '.join(family.tasks)}",
-        )
-    for part in ("adapters", "soft_prompt"):
-        if preset.get(part) and part not in family.takes:
-            raise EngineError(
-                "bad_preset",
-                f"the preset brings {part}, {family.name} takes none; choose another model",
-            )
 
 
 def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from presets.blend import blend
+from presets.blending import blend
 from presets.errors import PresetError, Problem
 from presets.loader import file_sha256, load_preset
 from presets.schema import Preset

@@ -46,6 +46,7 @@ _SAYINGS = {
     "tuple_type": "expected a list (lines that begin with '- ')",
     "model_type": "expected named fields (indented 'key: value' lines)",
     "string_too_long": "expected at most {max_length} characters",
+    "string_too_many_bytes": "expected at most {max_bytes} bytes",
     "literal_error": "expected one of {expected}",
 }
 _PATTERNS = {

@@ -7,29 +7,38 @@ the client's knob, then the preset, then the model family's own default decides.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-TASKS = (
-    "timbre",
-    "accompaniment",
-    "genre",
-    "continue",
-    "generate",
-    "repaint",
-    "cover",
-    "lego",
-    "complete",
-    "extract",  # as ACE-Step calls them
-)
-MAX_SEED = 2**31 - 1  # OSC integers are signed 32 bit
+from presets.knobs import KNOBS, PRESET_KNOBS, Knob, Value
+
+# fmt: off
+Task = Literal["timbre", "accompaniment", "genre", "continue", "generate", "repaint",
+               "cover", "lego", "complete", "extract"]  # the last four as ACE-Step calls them
+# fmt: on
 USER_TEXT = "{text}"  # stands for the user's words in a prompt
+
+
+def _knob(name: str) -> Any:
+    """A field for a number in the table of knobs: its range and help, and None for "not stated"."""
+    knob = KNOBS[name]
+    return Field(default=None, ge=knob.low, le=knob.high, description=knob.help)
+
+
+def _check_negative(text: str) -> str:
+    knob = KNOBS["negative"]
+    if knob.admits(text):
+        return text
+    raise PydanticCustomError("string_too_many_bytes", "too long", {"max_bytes": int(knob.high)})
+
 
 OneLine = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*\S[^\r\n]*$", max_length=300)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=128)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TensorPath = Annotated[str, StringConstraints(pattern=r"\.safetensors$", max_length=1000)]
+Negative = Annotated[str, AfterValidator(_check_negative)]
 
 
 class _Strict(BaseModel):
@@ -41,7 +50,7 @@ class Prompt(_Strict):
 
     text: OneLine = Field(description="words; {text} is replaced by the user's own")
     weight: float = Field(
-        1.0, gt=0, le=100, description="share among the prompts; only ratios count"
+        default=1.0, gt=0, le=100, description="share among the prompts; only ratios count"
     )
 
 
@@ -49,18 +58,16 @@ class TensorFile(_Strict):
     """Trained numbers beside the YAML file: safetensors only, with their hash."""
 
     path: TensorPath = Field(description="safetensors file, relative to the YAML file")
-    weight: float = Field(1.0, ge=-2, le=2, description="1 = as trained, 0 = off")
+    weight: float = Field(default=1.0, ge=-2, le=2, description="1 = as trained, 0 = off")
     sha256: Sha256 = Field(description="64 hex digits of the file's SHA-256")
 
 
 class AudioPrompt(_Strict):
     """How much of the source is heard through: coarser and weaker lets the style change more."""
 
-    pooling: int | None = Field(None, ge=1, le=8, description="frames per audio token (omega)")
-    scale: float | None = Field(None, ge=0, le=2, description="weight of the audio prompt (alpha)")
-    fidelity: float | None = Field(
-        None, ge=0, le=2, description="how strictly its notes and attacks are kept"
-    )
+    pooling: int | None = _knob("pooling")
+    scale: float | None = _knob("strength")
+    fidelity: float | None = _knob("fidelity")
 
 
 class Preset(_Strict):
@@ -69,41 +76,37 @@ class Preset(_Strict):
     name: Name = Field(description="what clients say; equals the file name without .yaml")
     title: OneLine = Field(description="what people read")
     description: OneLine = Field(description="one line: what it does to a region")
-    model: Name = Field("nano", description="model family that plays it")
-    task: Literal[TASKS] = Field("timbre", description="what is asked of the model")
+    model: Name = Field(default="nano", description="model family that plays it")
+    task: Task = Field(default="timbre", description="what is asked of the model")
     prompts: tuple[Prompt, ...] = Field(
         min_length=1, max_length=16, strict=False, description="mixed in embedding space by weight"
     )
-    negative_prompt: str = Field("", max_length=300, description="words to steer away from")
+    negative_prompt: Negative = Field(default="", description=KNOBS["negative"].help)
     adapters: tuple[TensorFile, ...] = Field(
-        (),
+        default=(),
         max_length=16,
         strict=False,
         description="LoRA files, added with their weights; or one AP-Adapter, for audioldm2",
     )
-    soft_prompt: TensorFile | None = Field(None, description="learned text tokens")
+    soft_prompt: TensorFile | None = Field(default=None, description="learned text tokens")
     soft_prompts: tuple[TensorFile, ...] = Field(
-        (),
+        default=(),
         max_length=16,
         strict=False,
         description="several of them, mixed by weight: what a blend makes",
     )
-    audio_prompt: AudioPrompt = Field(AudioPrompt(), description="how the source is listened to")
-    guidance: float | None = Field(None, ge=0, le=10, description="push towards the words (lambda)")
-    guidance_from: float | None = Field(
-        None, ge=0, le=1, description="guidance begins there: 0 noise, 1 sound"
+    audio_prompt: AudioPrompt = Field(
+        default=AudioPrompt(), description="how the source is listened to"
     )
-    guidance_to: float | None = Field(None, ge=0, le=1, description="guidance ends there")
-    steps: int | None = Field(None, ge=1, le=100, description="sampling steps")
-    temperature: float | None = Field(
-        None, ge=0, le=4, description="of a language model: more is bolder"
-    )
-    top_k: int | None = Field(
-        None, ge=1, le=2048, description="of a language model: the likeliest so many are drawn"
-    )
-    seed: int | None = Field(None, ge=-1, le=MAX_SEED, description="-1 = a new one each time")
+    guidance: float | None = _knob("guidance")
+    guidance_from: float | None = _knob("guidance_from")
+    guidance_to: float | None = _knob("guidance_to")
+    steps: int | None = _knob("steps")
+    temperature: float | None = _knob("temperature")
+    top_k: int | None = _knob("top_k")
+    seed: int | None = _knob("seed")
     licence: OneLine = Field(description="of this style and its tensors")
-    notes: str = Field("", max_length=4000, description="anything else, for people")
+    notes: str = Field(default="", max_length=4000, description="anything else, for people")
 
     @property
     def uses_text(self) -> bool:
@@ -113,53 +116,21 @@ class Preset(_Strict):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One knob of a preset as clients see it; None: not stated by the preset, or no limit."""
+    """One knob and its value in a preset; None: the preset does not state it."""
 
-    name: str
-    type: str
-    low: float | None
-    high: float | None
-    value: int | float | str | None
-    help: str
-
-
-# wire name -> (path in the preset, OSC type). Ranges and help come from the fields themselves.
-_KNOBS = {
-    "strength": (("audio_prompt", "scale"), "f"),
-    "pooling": (("audio_prompt", "pooling"), "i"),
-    "fidelity": (("audio_prompt", "fidelity"), "f"),
-    "guidance": (("guidance",), "f"),
-    "guidance_from": (("guidance_from",), "f"),
-    "guidance_to": (("guidance_to",), "f"),
-    "negative": (("negative_prompt",), "s"),
-    "steps": (("steps",), "i"),
-    "seed": (("seed",), "i"),
-    "temperature": (("temperature",), "f"),
-    "top_k": (("top_k",), "i"),
-}
+    knob: Knob
+    value: Value | None
 
 
 def parameters(preset: Preset) -> tuple[Parameter, ...]:
-    """The knobs a client may turn, under their names on the wire, with this preset's values."""
-    return tuple(_parameter(preset, knob, *row) for knob, row in _KNOBS.items())
+    """The knobs that a preset can state, with this preset's values."""
+    return tuple(Parameter(knob, knob_value(preset, knob)) for knob in PRESET_KNOBS.values())
 
 
-def _parameter(preset: Preset, knob: str, path: tuple[str, ...], kind: str) -> Parameter:
-    owner = preset
-    for part in path[:-1]:
-        owner = getattr(owner, part)
-    field = type(owner).model_fields[path[-1]]
-    limit = {
-        key: getattr(item, key)
-        for item in field.metadata
-        for key in ("ge", "le")
-        if hasattr(item, key)
-    }
-    return Parameter(
-        knob,
-        kind,
-        limit.get("ge"),
-        limit.get("le"),
-        getattr(owner, path[-1]),
-        field.description or "",
-    )
+def knob_value(preset: Preset, knob: Knob) -> Value | None:
+    """What the preset states for a knob of PRESET_KNOBS; None: nothing."""
+    owner: Any = preset
+    for name in knob.preset_path:
+        owner = getattr(owner, name)
+    value: Value | None = owner
+    return value

@@ -18,6 +18,7 @@ from benchmarks.figures import Figure
 from benchmarks.setting import Setting
 from benchmarks.tools import random_models
 from benchmarks.tools.ways import Run, Taken, Watch, exporting, matrix_rate, taken
+from presets.style import ResolvedStyle
 
 GOAL_TIMES = 3.0  # faster than diffusers
 WARM_UP = 1
@@ -126,7 +127,7 @@ def _exported(folder: Path, watch: Watch, guided: tuple[float, float] = (0.0, 1.
 
     family = load(torch.get_num_threads(), folder)
     family.warm_up()
-    family.prepare({}, _knobs(1, guided))
+    family.prepare(ResolvedStyle(), _knobs(1, guided))
     runners = family.editor.runners
     for stage, name in STAGES.items():
         runners[stage] = watch.on(name, runners[stage])

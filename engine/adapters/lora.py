@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
+from presets.style import StyleTensor
 
 if TYPE_CHECKING:
     import torch
@@ -54,21 +55,18 @@ class Wardrobe:
         """What is worn, for the manifest."""
         return {f"adapter {path.name}": path for path in self._paths}
 
-    def wear(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Exactly a preset's rows (path, weight, sha256) from now on; notes. EngineError
-        bad_preset.
-        """
-        rows = list(rows)
-        keys = [f"{row['path']} {row.get('sha256', '')}" for row in rows]
-        for key, row in zip(keys, rows, strict=True):
+    def wear(self, files: Sequence[StyleTensor]) -> list[str]:
+        """Exactly a style's adapters from now on; notes. EngineError bad_preset."""
+        keys = [f"{file.path} {file.sha256}" for file in files]
+        for key, file in zip(keys, files, strict=True):
             if key not in self._read:
-                self._read[key] = read(Path(row["path"]), self._modules, self._renames)
+                self._read[key] = read(Path(file.path), self._modules, self._renames)
         self._read = {key: self._read[key] for key in keys}
-        weights = [float(row.get("weight", 1.0)) for row in rows]
+        weights = [file.weight for file in files]
         self._rack.wear(
             [(key, self._read[key][0], weight) for key, weight in zip(keys, weights, strict=True)]
         )
-        self._paths = [Path(row["path"]) for row in rows]
+        self._paths = [Path(file.path) for file in files]
         notes = [
             f"adapter: {path.name}, weight {weight:g}"
             for path, weight in zip(self._paths, weights, strict=True)

@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.audio.region import ModelPort
-from engine.audio.scene import ScenePort
 from engine.errors import EngineError
 from export.manifest import FOLDER as EXPORTS
 from export.manifest import passed_over
+from presets.style import ResolvedStyle
+
+if TYPE_CHECKING:  # the server reads this table and has no use for numpy
+    from engine.audio.region import ModelPort
+    from engine.audio.scene import ScenePort
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +81,8 @@ class LoadedFamily(Protocol):
         Tells progress `loading` only while there is something to read.
         """
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Any) -> list[str]:
-        """Take what the preset brings; notes for the manifest. EngineError bad_preset,
+    def prepare(self, style: ResolvedStyle, knobs: Any) -> list[str]:
+        """Take what the style brings; notes for the manifest. EngineError bad_preset,
         missing_weights.
         """
 
@@ -110,6 +113,21 @@ class Family:
     def is_restricted(self) -> bool:
         """Whether the licence must be shown because it forbids what people commonly do."""
         return any(word in self.licence for word in ("non-commercial", "only below"))
+
+    def check_style(self, style: ResolvedStyle) -> None:
+        """EngineError bad_preset for what the family cannot do: it is never left out in silence."""
+        if (style.task or self.tasks[0]) not in self.tasks:
+            raise EngineError(
+                "bad_preset",
+                f"the preset asks for {style.task}, {self.name} does {', '.join(self.tasks)}",
+            )
+        for part, files in (("adapters", style.adapters), ("soft_prompt", style.soft_prompts)):
+            if files and part not in self.takes:
+                others = ", ".join(each.name for each in FAMILIES.values() if part in each.takes)
+                raise EngineError(
+                    "bad_preset",
+                    f"the preset brings {part}, {self.name} takes none; {others} take it",
+                )
 
     @property
     def stages(self) -> tuple[Stage, ...]:

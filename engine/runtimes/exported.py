@@ -28,6 +28,7 @@ from engine.runtimes.tensorrt import TensorRtRunner
 from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, ports
 from export.manifest import ExportManifest, Graph, StageRow
+from presets.style import StyleTensor
 
 MOST_STYLES = 16  # packed and kept, at rank 16 some 25 MB each for AudioLDM2's UNet, 3 for nano
 HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
@@ -122,16 +123,14 @@ class PackedWardrobe:
     def files(self) -> dict[str, Path]:
         return {f"style {path.name}": path for path in self._worn}
 
-    def wear(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Exactly a preset's rows (path, weight) from now on; notes for the manifest. EngineError
-        bad_preset.
-        """
-        self._worn = [Path(row["path"]) for row in rows]
-        if not rows:
+    def wear(self, adapters: Sequence[StyleTensor]) -> list[str]:
+        """Exactly a style's adapters from now on; notes for the manifest. EngineError bad_preset."""
+        self._worn = [Path(file.path) for file in adapters]
+        if not adapters:
             self._put_on([None] * len(self._runners))
             return []
-        key = json.dumps([(row["path"], row.get("sha256"), row.get("weight", 1.0)) for row in rows])
-        notes = [] if key in self._styles else self._pack(key, rows)
+        key = json.dumps([(file.path, file.sha256, file.weight) for file in adapters])
+        notes = [] if key in self._styles else self._pack(key, adapters)
         self._put_on(self._styles[key])
         return [*notes, f"style: LoRA of rank {self._styles[key][0].rank} in all"]
 
@@ -139,11 +138,13 @@ class PackedWardrobe:
         for runner, style in zip(self._runners, styles, strict=True):
             runner.take_style(style)
 
-    def _pack(self, key: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _pack(self, key: str, adapters: Sequence[StyleTensor]) -> list[str]:
         layers = [runner.row.lora for runner in self._runners]
         try:
-            files = [packed.read(Path(row["path"]), layers[0], self._base_weight) for row in rows]
-            weighted = list(zip(files, [row.get("weight", 1.0) for row in rows], strict=True))
+            files = [
+                packed.read(Path(each.path), layers[0], self._base_weight) for each in adapters
+            ]
+            weighted = list(zip(files, [each.weight for each in adapters], strict=True))
             self._styles[key] = [packed.pack(open_layers, weighted) for open_layers in layers]
         except packed.LoraError as error:
             raise EngineError("bad_preset", str(error)) from error

@@ -144,11 +144,12 @@ def _ap_adapter(
     folder.
     """
     from engine.knobs import resolve
+    from presets.style import ResolvedStyle
 
     family = _audioldm2(options)
     defaults = {**_defaults(), "seed": options.seed}
     resolve("words", settings, None, defaults)  # refuses what is unknown before hours are spent
-    family.prepare({}, resolve("words", settings, None, defaults)[0])
+    family.prepare(ResolvedStyle(), resolve("words", settings, None, defaults)[0])
 
     def edit(sound: Sound, wish: Wish) -> Sound:
         knobs, _ = resolve(wish.text, {"negative": wish.negative, **settings}, None, defaults)

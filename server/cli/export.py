@@ -160,12 +160,12 @@ def _check_preset(options: ServeConfig, name: str, found: Any) -> str:
 
     try:
         library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
-        rows = resolve(library.get(name), "").get("adapters") or ()
+        adapters = resolve(library.get(name)).adapters
         layers = next((row.lora for row in found.stages if row.lora), ())
         styles = [
-            (packed.read(Path(row["path"]), layers), row["weight"])
-            for row in rows
-            if packed.is_lora(Path(row["path"]))
+            (packed.read(Path(adapter.path), layers), adapter.weight)
+            for adapter in adapters
+            if packed.is_lora(Path(adapter.path))
         ]
         rank = packed.pack(layers, styles).rank
     except (PresetError, packed.LoraError) as error:

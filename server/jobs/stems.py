@@ -14,21 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from presets.knobs import stated
 from server.jobs.journal import JobRecord, Result
 
-KNOBS = (
-    "strength",
-    "pooling",
-    "fidelity",
-    "guidance",
-    "guidance_from",
-    "guidance_to",
-    "negative",
-    "steps",
-    "temperature",
-    "top_k",
-)
-HINTS = ("stems", "tempo")  # knobs that are empty or 0 where nothing was said
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
 SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name
@@ -65,8 +53,6 @@ def worker_request(
 ) -> dict[str, Any]:
     """The line that the worker gets for one take; takes differ by their seeds."""
     keys = spec["keys"]
-    knobs = {name: keys[name] for name in KNOBS if keys.get(name) is not None}
-    knobs |= {name: keys[name] for name in HINTS if keys.get(name)}
     identity = {name: value for name, value in spec["audio"].items() if name != "path"}
     return {
         "op": "edit",
@@ -79,7 +65,7 @@ def worker_request(
             "text": spec["text"],
             "model": spec["model"],
             "preset": spec["preset"],
-            "knobs": {**knobs, "seed": (spec["seed"] + take) % 2**31},
+            "knobs": {**stated(keys), "seed": (spec["seed"] + take) % 2**31},
             "format": keys.get("format", "wav"),
             "bits": keys.get("bits", "same"),
             "level": keys.get("level", "match"),

@@ -44,21 +44,21 @@ def preset_get(services: Services, peer: Peer, request: Request) -> None:
         preset = services.library.get(request.values["name"])
     except PresetError as error:
         raise RequestError(error.code, error.message) from error
-    knobs = parameters(preset)
-    for knob in knobs:
-        value = "" if knob.value is None else str(knob.value)
+    found = parameters(preset)
+    for each in found:
+        knob, has_range = each.knob, each.knob.type != "s"
         services.delivery.send(
             peer,
             "preset/param",
             preset.name,
             knob.name,
             knob.type,
-            float(knob.low or 0),
-            float(knob.high or 0),
-            value,
+            float(knob.low) if has_range else 0.0,
+            float(knob.high) if has_range else 0.0,
+            "" if each.value is None else str(each.value),
             knob.help,
         )
-    services.delivery.send(peer, "preset/get.end", preset.name, len(knobs))
+    services.delivery.send(peer, "preset/get.end", preset.name, len(found))
 
 
 async def preset_blend(services: Services, peer: Peer, request: Request) -> None:

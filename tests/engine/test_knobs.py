@@ -5,18 +5,21 @@ import pytest
 
 from engine.errors import EngineError
 from engine.knobs import MAX_DRAWN_SEED, resolve
+from presets.style import ResolvedStyle, WeightedText
 
 DEFAULTS = {"strength": 1.0, "pooling": 1, "guidance": 1.5, "negative": "", "steps": 8, "seed": -1}
-PRESET = {
-    "name": "strings",
-    "prompts": [{"text": "violin, soft ", "weight": 3.0}, {"text": "warm", "weight": 1.0}],
-    "uses_text": True,
-    "negative_prompt": "piano",
-    "audio_prompt": {"pooling": 2, "scale": None},
-    "guidance": 2.0,
-    "steps": None,
-    "seed": 7,
-}
+PRESET = ResolvedStyle.from_json(
+    {
+        "name": "strings",
+        "prompts": [{"text": "violin, soft ", "weight": 3.0}, {"text": "warm", "weight": 1.0}],
+        "uses_text": True,
+        "negative_prompt": "piano",
+        "audio_prompt": {"pooling": 2, "scale": None},
+        "guidance": 2.0,
+        "steps": None,
+        "seed": 7,
+    }
+)
 
 
 def test_the_knob_wins_over_the_preset_and_the_preset_over_the_default():
@@ -31,7 +34,7 @@ def test_the_weights_of_the_prompts_are_shares():
 
 
 def test_words_that_a_preset_does_not_use_are_noted():
-    preset = {"name": "organ", "prompts": [{"text": "church organ", "weight": 1.0}]}
+    preset = ResolvedStyle(name="organ", prompts=(WeightedText("church organ"),))
     knobs, notes = resolve("a flute", {}, preset, DEFAULTS)
     assert knobs.prompts == (("church organ", 1.0),) and "a flute" in notes[0]
 
@@ -90,5 +93,5 @@ def test_guidance_counts_in_its_interval_alone(changes, guided):
 def test_a_family_without_a_knob_gets_what_changes_nothing():
     knobs, _ = resolve("a violin", {}, None, {"guidance": 3.0})
     assert (knobs.guidance, knobs.temperature, knobs.top_k, knobs.strength) == (3.0, 1.0, 250, 1.0)
-    colder, _ = resolve("a violin", {"temperature": 0.5}, {"top_k": 50}, {})
+    colder, _ = resolve("a violin", {"temperature": 0.5}, ResolvedStyle(knobs={"top_k": 50}), {})
     assert (colder.temperature, colder.top_k) == (0.5, 50)

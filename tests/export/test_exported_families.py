@@ -10,6 +10,7 @@ from engine.editing import EditRequest, edit
 from engine.errors import EngineError
 from engine.families.registry import Family, ModelCache, family_named
 from export import manifest
+from presets.style import ResolvedStyle
 from tests.engine.signals import noise
 
 STEPS = {"steps": 2, "seed": 5}
@@ -192,7 +193,7 @@ def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
         settings = {**family.manifest.settings, "bfloat16": list(decoders.HALVED)}
         family.manifest = replace(family.manifest, precision="int8", settings=settings)
         family.warm_up()
-        family.prepare({}, knobs)
+        family.prepare(ResolvedStyle(), knobs)
         assert all(type(family.editor.runners[name]) is kind for name in decoders.HALVED)
         stems.append(family.editor.transferred(region, knobs, 0.5))
     assert 0 < np.abs(stems[0] - stems[1]).max() < 0.1 * np.abs(stems[1]).max()

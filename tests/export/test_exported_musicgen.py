@@ -12,6 +12,7 @@ from engine.families.registry import ModelCache
 from engine.knobs import Knobs
 from export import manifest
 from presets import SHIPPED_FOLDER, Library, resolve
+from presets.style import ResolvedStyle
 from tests.engine.signals import sine
 
 SIXTEEN_BITS = 1 / 2**15
@@ -79,7 +80,9 @@ def test_styles_go_on_and_off_as_peft_puts_them_on(shelves, tmp_path):
     ours, theirs = both(shelves, tmp_path, adapters=blend)
     family, _ = shelves[0].get("musicgen")
     # and never begun
-    family.prepare({"task": "accompaniment"}, Knobs(0.0, 1, 3.0, "", 1, 5, (("a flute", 1.0),)))
+    family.prepare(
+        ResolvedStyle(task="accompaniment"), Knobs(0.0, 1, 3.0, "", 1, 5, (("a flute", 1.0),))
+    )
     again, _ = stem_of(shelves[0], tmp_path, "again")
     assert np.abs(ours - theirs).max() <= 2 * SIXTEEN_BITS
     assert np.abs(ours - plain).max() > 1e-2

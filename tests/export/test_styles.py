@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 
 from engine.adapters.packed import Factors, Lora, pack
 from engine.families.nano import exporting
+from presets.style import ResolvedStyle, StyleTensor
 
 KNOBS = {"seed": 3, "guidance": 2.0, "steps": 2}
 
@@ -120,9 +121,9 @@ def test_a_preset_puts_lora_files_on_and_takes_them_off(ldm_models, tmp_path):
     )
     knobs = Knobs(0.5, 2, 7.5, "", 2, 5, (("a violin", 1.0),))
     notes = family.prepare(
-        {"adapters": [{"path": str(tmp_path / "style.safetensors"), "weight": 0.5}]}, knobs
+        ResolvedStyle(adapters=(StyleTensor(str(tmp_path / "style.safetensors"), 0.5),)), knobs
     )
     assert any("rank 4" in note for note in notes) and any("no alpha" in note for note in notes)
     assert family._runners["unet"]._style[layer.b][layer.b_index].any()
-    family.prepare({}, knobs)
+    family.prepare(ResolvedStyle(), knobs)
     assert all(values.shape.count(0) for values in family._runners["unet"]._style.values())

@@ -23,10 +23,11 @@ def test_the_smallest_style_leaves_every_knob_to_the_model_family():
 
 def test_parameters_carry_the_wire_names_with_range_and_help():
     preset = parse_preset(SMALLEST + "audio_prompt: {pooling: 4, scale: 0.5}\nsteps: 8\n")
-    knobs = {knob.name: knob for knob in parameters(preset)}
-    assert (knobs["pooling"].value, knobs["pooling"].low, knobs["pooling"].high) == (4, 1, 8)
-    assert (knobs["strength"].value, knobs["strength"].type) == (0.5, "f")
-    assert knobs["steps"].value == 8 and all(knob.help for knob in knobs.values())
+    values = {each.knob.name: each.value for each in parameters(preset)}
+    knobs = {each.knob.name: each.knob for each in parameters(preset)}
+    assert (values["pooling"], knobs["pooling"].low, knobs["pooling"].high) == (4, 1, 8)
+    assert (values["strength"], knobs["strength"].type) == (0.5, "f")
+    assert values["steps"] == 8 and all(knob.help for knob in knobs.values())
 
 
 def test_a_loaded_style_cannot_be_changed():

@@ -13,7 +13,8 @@ def test_every_shipped_style_loads_and_says_what_it_does_in_one_line():
 def test_no_two_shipped_styles_ask_for_the_same():
     keys = ("model", "task", "prompts", "negative_prompt", "audio_prompt", "guidance")
     asked = [
-        repr([resolve(preset, "words")[key] for key in keys]) for preset in Library().presets()
+        repr([resolve(preset, "words").to_json()[key] for key in keys])
+        for preset in Library().presets()
     ]
     assert len(set(asked)) == len(asked)
 

@@ -15,6 +15,7 @@ for module in ("transformers", "diffusers"):
 from engine.families.audioldm2 import audiomae, components, features
 from engine.families.audioldm2.ap_adapter import read_adapter
 from engine.families.audioldm2.weights import Places
+from presets.style import ResolvedStyle, StyleTensor
 from tests.engine.families.audioldm2 import tiny
 from training import ap_adapter, loop
 from training.ap_adapter import DataError, captioned
@@ -247,8 +248,8 @@ def test_a_resumed_run_is_the_uninterrupted_one_and_its_adapter_fits_the_family(
 
     family = load(1, models)
     family.warm_up()
-    preset = {"adapters": [{"path": str(tmp_path / "whole" / ap_adapter.RESULT)}]}
-    family.prepare(preset, resolve("words", {}, None, family_defaults())[0])
+    style = ResolvedStyle(adapters=(StyleTensor(str(tmp_path / "whole" / ap_adapter.RESULT)),))
+    family.prepare(style, resolve("words", {}, None, family_defaults())[0])
     loaded = family._components.unet.adapter_state()
     assert all(torch.equal(loaded[name], whole[name]) for name in whole)
 

@@ -33,6 +33,7 @@ from engine.families.registry import FAMILIES
 from engine.families.repository import TorchRunner
 from engine.knobs import resolve
 from engine.runtimes.runner import REINSTALL, threads_for
+from presets.style import ResolvedStyle, StyleTensor
 from training.adapt.families import Arrays
 from training.dataset.caption import without_heard
 from training.dataset.clips import Clip, samples_of
@@ -175,19 +176,13 @@ def _restored(stage: str, folder: Path) -> nn.Module:
         ) from error
 
 
-def _worn(words: LearnedWords | None, folder: Path) -> Mapping[str, Any]:
-    """A preset that brings these words: its hash is of their values, for they change from step to
-    step.
-    """
+def _worn(words: LearnedWords | None, folder: Path) -> ResolvedStyle:
+    """A style of these words; its hash is of their values, which change from step to step."""
     if words is None:
-        return {}
+        return ResolvedStyle()
     digest = hashlib.sha256(words.vectors.detach().cpu().numpy().tobytes()).hexdigest()
-    return {
-        "soft_prompt": {
-            "path": str(write_words(folder / "words.safetensors", words)),
-            "sha256": digest,
-        }
-    }
+    path = write_words(folder / "words.safetensors", words)
+    return ResolvedStyle(soft_prompts=(StyleTensor(str(path), sha256=digest),))
 
 
 def _recording(sound: Arrays) -> Recording:

@@ -24,9 +24,10 @@ from engine.families.nano.styles import Wardrobe
 from engine.knobs import Knobs
 from engine.knobs import resolve as resolve_knobs
 from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel_distance
-from presets.blend import blend, resolve
+from presets.blending import blend, resolve
 from presets.loader import load_preset
 from presets.schema import Preset, Prompt
+from presets.style import ResolvedStyle
 
 # flute, vibraphone, saxophone, harp, organ, electric piano, clarinet, banjo
 SOURCES = (73, 11, 65, 46, 19, 4, 71, 105)
@@ -76,7 +77,7 @@ class Served:
             found.append(1000 * (time.perf_counter() - began))
         return found
 
-    def _decided(self, preset: Preset) -> tuple[dict[str, Any], Knobs]:
+    def _decided(self, preset: Preset) -> tuple[ResolvedStyle, Knobs]:
         asked = resolve(preset)
         return asked, resolve_knobs("", {"seed": STEM_SEED}, asked, self.family.defaults)[0]
 

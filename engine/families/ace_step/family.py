@@ -17,6 +17,7 @@ from engine.families import repository as diffusion
 from engine.families.ace_step.tasks import TASKS, Task, instruction_for
 from engine.families.ace_step.weights import BASE, TURBO, Places, kind_of, missing_base
 from engine.knobs import Knobs
+from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
     from engine.adapters.lora import Wardrobe
@@ -92,18 +93,18 @@ class AceStepFamily:
         self._editor = editor_of(found, self.device, half, can_guide=self.kind != TURBO)
         self._worn = Wardrobe(found.transformer, RENAMES)
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """Take the preset's task and LoRA files; notes for the manifest. EngineError bad_preset,
         missing_weights.
         """
-        self._task = TASKS[preset.get("task") or next(iter(TASKS))]
+        self._task = TASKS[style.task or next(iter(TASKS))]
         self._check_kind(self._task)
         for text, _ in knobs.prompts:
             instruction_for(self._task, text)
         notes = [
             f"{self._task.name}: ACE-Step 1.5 {self.kind or 'of unknown kind'}, {knobs.steps} steps"
         ]
-        return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
+        return notes + self._worn.wear(style.adapters) + self._unused(knobs)
 
     def port(
         self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]

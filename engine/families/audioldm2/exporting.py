@@ -26,6 +26,7 @@ from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, PackedWardrobe, runners
 from export.build import Part, Plan
 from export.manifest import ExportManifest, find
+from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
     from engine.families.audioldm2.components import Components
@@ -167,14 +168,12 @@ class ExportedAudioLdm2(AudioLdm2Family):
         )
         self._wardrobe = PackedWardrobe([opened["unet"]], self._base_weight)
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become the style of its steps."""
-        rows = list(preset.get("adapters") or ())
-        styles = [row for row in rows if _is_lora(Path(row["path"]))]
-        notes = super().prepare(
-            {**preset, "adapters": [row for row in rows if row not in styles]}, knobs
-        )
-        return notes + self._wardrobe.wear(styles)
+        lora = [file for file in style.adapters if _is_lora(Path(file.path))]
+        others = tuple(file for file in style.adapters if file not in lora)
+        notes = super().prepare(replace(style, adapters=others), knobs)
+        return notes + self._wardrobe.wear(lora)
 
     def close(self) -> None:
         super().close()

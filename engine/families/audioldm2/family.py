@@ -7,7 +7,7 @@ can be cancelled and tells how far it is). One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from engine.families import repository as diffusion
 from engine.families.audioldm2 import weights
 from engine.families.audioldm2.weights import Places
 from engine.knobs import Knobs
+from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
     from engine.families.audioldm2.components import Components
@@ -105,7 +106,7 @@ class AudioLdm2Family:
         """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
         return self._editor
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes
         for the manifest.
 
@@ -113,7 +114,7 @@ class AudioLdm2Family:
         """
         from engine.families.audioldm2.sampler import scheduler_for
 
-        heard, learned = _sorted(preset.get("adapters") or ())
+        heard, learned = _sorted(style.adapters)
         path, self._weight = _adapter_of(heard)
         path = path or self.places.adapter()
         if path is None:
@@ -124,8 +125,8 @@ class AudioLdm2Family:
             f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
         ]
         notes += self._wardrobe.wear(learned)
-        self._learn(preset.get("soft_prompt"))
-        notes += [DUET] if preset.get("task") == "accompaniment" else []
+        self._learn(style.soft_prompts)
+        notes += [DUET] if style.task == "accompaniment" else []
         cut = [
             text
             for text, _ in (*knobs.prompts, (knobs.negative, 1.0))
@@ -152,19 +153,15 @@ class AudioLdm2Family:
         self._editor = self._components = self._adapter = self._wardrobe = None
         diffusion.free(self.device)
 
-    def _learn(self, given: Any) -> None:
-        """A preset's learned words, or a blend's several."""
+    def _learn(self, files: tuple[StyleTensor, ...]) -> None:
+        """The style's learned words, mixed where there are several."""
         from engine.adapters.soft_prompts import mixed, read_words
 
-        rows = tuple(given) if isinstance(given, (list, tuple)) else (given,) if given else ()
-        if rows != self._words:
+        if files != self._words:
             text = self._editor.text
-            parts = [
-                (read_words(Path(row["path"]), text.width), float(row.get("weight", 1.0)))
-                for row in rows
-            ]
+            parts = [(read_words(Path(file.path), text.width), file.weight) for file in files]
             text.learn(mixed(parts))
-            self._words = rows
+            self._words = files
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -181,27 +178,23 @@ class AudioLdm2Family:
         self._adapter = path
 
 
-def _sorted(rows: Any) -> tuple[list[Any], list[Any]]:
-    """A preset's rows: AP-Adapters, and what is learned on the UNet."""
+def _sorted(files: Iterable[StyleTensor]) -> tuple[list[StyleTensor], list[StyleTensor]]:
+    """A style's files: AP-Adapters, and what is learned on the UNet."""
     from engine.families.audioldm2.ap_adapter import is_adapter
 
-    kinds: tuple[list[Any], list[Any]] = ([], [])
-    for row in rows:
-        kinds[not is_adapter(Path(row["path"]))].append(row)
+    kinds: tuple[list[StyleTensor], list[StyleTensor]] = ([], [])
+    for file in files:
+        kinds[not is_adapter(Path(file.path))].append(file)
     return kinds
 
 
-def _adapter_of(rows: Any) -> tuple[Path | None, float]:
-    """The one adapter that a preset's rows name, and its weight; blended presets may name it
-    several times.
-    """
-    paths = {row["path"] for row in rows}
+def _adapter_of(files: Sequence[StyleTensor]) -> tuple[Path | None, float]:
+    """The one AP-Adapter that a style names, and its weight; a blend may name it several times."""
+    paths = {file.path for file in files}
     if len(paths) > 1:
         message = f"audioldm2 takes one AP-Adapter at a time, the preset brings {len(paths)}; blend the words instead"
         raise EngineError("bad_preset", message)
-    return (
-        (Path(paths.pop()), sum(row.get("weight", 1.0) for row in rows)) if paths else (None, 1.0)
-    )
+    return (Path(paths.pop()), sum(file.weight for file in files)) if paths else (None, 1.0)
 
 
 def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:

@@ -23,6 +23,7 @@ from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, PackedWardrobe, runners
 from export.build import Part, Plan
 from export.manifest import ExportManifest, find
+from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
     from engine.families.musicgen.on_graphs import GraphParts
@@ -168,11 +169,11 @@ class ExportedMusicGen(MusicGenFamily):
         found = self.export_of(self._wanted)
         return {**super().files(), **({"export": found[0] / "manifest.json"} if found else {})}
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """As the family's, and the preset's LoRA files become inputs of the graphs."""
-        notes = super().prepare(preset, knobs)
+        notes = super().prepare(style, knobs)
         graphs = self._graphs_of(self._wanted)
-        return notes + graphs.wardrobe.wear(self._rows) if graphs else notes
+        return notes + graphs.wardrobe.wear(self._adapters) if graphs else notes
 
     def close(self) -> None:
         super().close()

@@ -17,6 +17,7 @@ from engine.audio.scene import ScenePort
 from engine.families.musicgen import weights
 from engine.families.musicgen.weights import MELODY, TEXT, Places
 from engine.knobs import Knobs
+from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
     from engine.adapters import Rack, Style
@@ -67,12 +68,12 @@ class MusicGenFamily:
         self._rack: Rack | None = None
         self._styles: dict[tuple[str, str], Style] = {}  # of the last job, by file and hash
         self._wanted, self._task = places.needed((TEXT, MELODY)), "generate"
-        self._rows: tuple[Mapping[str, Any], ...] = ()
-        self._prompt_rows: tuple[Mapping[str, Any], ...] = ()
+        self._adapters: tuple[StyleTensor, ...] = ()
+        self._prompt_files: tuple[StyleTensor, ...] = ()
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        styles = [Path(row["path"]) for row in (*self._rows, *self._prompt_rows)]
+        styles = [Path(file.path) for file in (*self._adapters, *self._prompt_files)]
         # peft calls every file the same
         named = {f"{path.parent.name}/{path.name}": path for path in styles}
         return {**weights.files_of(self._wanted), **named}
@@ -86,14 +87,14 @@ class MusicGenFamily:
         if self._editor is None:
             self._take(self.places.needed((TEXT, MELODY)), cancelled, progress)
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """Choose the checkpoint for the preset's task and styles; notes for the manifest.
 
         EngineError missing_weights, bad_preset.
         """
-        self._task = preset.get("task", "generate")
-        self._rows = tuple(preset.get("adapters") or ())
-        self._prompt_rows = _rows(preset.get("soft_prompt"))
+        self._task = style.task or "generate"
+        self._adapters = style.adapters
+        self._prompt_files = style.soft_prompts
         bases = self._bases()
         self._wanted = self._chosen(KINDS[self._task], bases)
         own = self._wanted.parent == self.places.folder
@@ -139,11 +140,13 @@ class MusicGenFamily:
 
     def _bases(self) -> list[str]:
         """The checkpoints that the preset's LoRAs say they were trained on."""
-        if not self._rows:
+        if not self._adapters:
             return []
         from engine.families.musicgen.lora import base_of
 
-        return list(dict.fromkeys(filter(None, (base_of(Path(row["path"])) for row in self._rows))))
+        return list(
+            dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in self._adapters)))
+        )
 
     def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
         """The first of these that is there; else the best checkpoint."""
@@ -184,11 +187,11 @@ class MusicGenFamily:
         from engine.families.musicgen.lora import read_lora
 
         model = self._editor.parts.model
-        keys = [(row["path"], row.get("sha256", "")) for row in self._rows]
+        keys = [(file.path, file.sha256) for file in self._adapters]
         self._styles = {
             key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys
         }
-        shares = [float(row.get("weight", 1.0)) for row in self._rows]
+        shares = [file.weight for file in self._adapters]
         self._rack.wear(
             [
                 (" ".join(key), self._styles[key], share)
@@ -201,19 +204,9 @@ class MusicGenFamily:
         from engine.families.musicgen.soft_prompt import read_soft_prompt
 
         return [
-            (
-                read_soft_prompt(Path(row["path"]), width).to(self.device),
-                float(row.get("weight", 1.0)),
-            )
-            for row in self._prompt_rows
+            (read_soft_prompt(Path(file.path), width).to(self.device), file.weight)
+            for file in self._prompt_files
         ]
-
-
-def _rows(given: Any) -> tuple[Mapping[str, Any], ...]:
-    """A preset's soft prompt, or a blend's several."""
-    if not given:
-        return ()
-    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
 
 
 def _device() -> str:

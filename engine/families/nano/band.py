@@ -9,9 +9,8 @@ One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -45,9 +44,9 @@ Progress = Callable[[str, float], None]
 Play = Callable[[np.ndarray, Knobs, Progress], np.ndarray]
 
 
-def asked(text: str, preset: Mapping[str, Any]) -> Wanted:
-    """What the words and the preset's task ask for; a preset without a task leaves it to the words."""
-    return understood(text, preset.get("task"))
+def asked(text: str, task: str) -> Wanted:
+    """What the words and the preset's task ask for; without a task (""), the words alone decide."""
+    return understood(text, task or None)
 
 
 @dataclass

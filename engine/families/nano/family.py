@@ -47,6 +47,7 @@ from engine.families.nano.synthesis import Speaker
 from engine.knobs import Knobs
 from engine.runtimes import providers
 from engine.runtimes.runner import REINSTALL, OnnxRunner, Runner
+from presets.style import ResolvedStyle
 
 WEIGHTS = Path(__file__).parent / "weights"
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
@@ -204,15 +205,15 @@ class NanoFamily:
             if isinstance(runner, OnnxRunner):
                 runner.load()
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
-        """Put the preset's LoRA and learned words on, or take off what was worn; and read what task
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
+        """Put the style's LoRA and learned words on, or take off what was worn; and read what task
         the words ask for.
 
         EngineError bad_preset, not_ready.
         """
         by_weight = sorted(knobs.prompts, key=lambda prompt: -prompt[1])
-        self._wanted = asked(", ".join(words for words, _ in by_weight), preset)
-        return self._wardrobe.wear(preset, self._runners["denoiser"])
+        self._wanted = asked(", ".join(words for words, _ in by_weight), style.task)
+        return self._wardrobe.wear(style, self._runners["denoiser"])
 
     def close(self) -> None:
         """The sessions go with the object."""
@@ -248,7 +249,7 @@ class NanoFamily:
     ) -> dict[str, np.ndarray]:
         """The stems by name that a text asks for, mono at 32 kHz. EngineError bad_args."""
         decided, _ = knob_table.resolve(text, knobs or {}, None, self.defaults)
-        self.prepare({}, decided)
+        self.prepare(ResolvedStyle(), decided)
         port = self.port(decided, lambda stage, fraction: None, lambda: False)
         stems = np.atleast_2d(port.run(mono_32k))
         return {

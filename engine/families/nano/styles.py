@@ -10,7 +10,6 @@ thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.runtimes.runner import Runner
+from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
     from engine.runtimes.exported import PackedWardrobe
@@ -36,17 +36,14 @@ class Wardrobe:
         self._packed: PackedWardrobe | None = None
         self._learned: dict[str, np.ndarray] = {}
 
-    def wear(self, preset: Mapping[str, Any], denoiser: Runner) -> list[str]:
-        """Exactly what this preset brings; notes for the manifest. EngineError bad_preset,
+    def wear(self, style: ResolvedStyle, denoiser: Runner) -> list[str]:
+        """Exactly what this style brings; notes for the manifest. EngineError bad_preset,
         not_ready.
         """
-        learned = preset.get("soft_prompt") or ()
-        several = learned if isinstance(learned, (list, tuple)) else (learned,)  # of a blend
-        self.prompts = tuple(pair for row in several for pair in self._words(row))
-        rows = list(preset.get("adapters") or ())
+        self.prompts = tuple(pair for file in style.soft_prompts for pair in self._words(file))
         if hasattr(denoiser, "take_style"):
-            return self._packed_for(denoiser).wear(rows)
-        if rows:
+            return self._packed_for(denoiser).wear(style.adapters)
+        if style.adapters:
             raise EngineError("not_ready", EXPORT)
         return []
 
@@ -61,11 +58,11 @@ class Wardrobe:
         self._packed = self._packed or PackedWardrobe([denoiser])
         return self._packed
 
-    def _words(self, row: Mapping[str, Any]) -> Prompts:
+    def _words(self, file: StyleTensor) -> Prompts:
         """No text that people send begins with a zero byte, so a learned prompt is never mistaken
         for words.
         """
-        weight, name = row.get("weight", 1.0), f"\0{row['path']} {row.get('sha256')}"
+        weight, name = file.weight, f"\0{file.path} {file.sha256}"
         if weight < 0:
             raise EngineError(
                 "bad_preset", f"soft_prompt: expected a weight of 0 or more, got {weight:g}"
@@ -73,7 +70,7 @@ class Wardrobe:
         if not weight:
             return ()
         if name not in self._learned:
-            self._learned[name] = _read(Path(row["path"]))
+            self._learned[name] = _read(Path(file.path))
         return ((name, weight),)
 
 

@@ -16,6 +16,7 @@ from engine.families import repository as diffusion
 from engine.families.stable_audio_3.tasks import TASKS, Task
 from engine.families.stable_audio_3.weights import Places
 from engine.knobs import Knobs
+from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
     from engine.adapters.lora import Wardrobe
@@ -94,12 +95,12 @@ class StableAudio3Family:
         self._editor = editor_of(found, self.device, half)
         self._worn = Wardrobe(found.transformer)
 
-    def prepare(self, preset: Mapping[str, Any], knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """Take the preset's task and LoRA files; notes for the manifest. EngineError bad_preset."""
-        self._task = TASKS[preset.get("task") or next(iter(TASKS))]
+        self._task = TASKS[style.task or next(iter(TASKS))]
         kind = "distilled" if self._editor.is_distilled else "base"
         notes = [f"{self._task.name}: {self._base.name}, {kind}, {knobs.steps} steps"]
-        return notes + self._worn.wear(preset.get("adapters") or ()) + self._unused(knobs)
+        return notes + self._worn.wear(style.adapters) + self._unused(knobs)
 
     def port(
         self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from engine.adapters.lora import Wardrobe
 from engine.errors import EngineError
+from presets.style import StyleTensor
 
 RANK, ALPHA = 2, 6.0
 
@@ -106,7 +107,7 @@ def named(folder, down, up, more=None, metadata=None):
 
 
 def row(path, weight=1.0):
-    return {"path": str(path), "weight": weight, "sha256": "0" * 64}
+    return StyleTensor(str(path), weight, "0" * 64)
 
 
 @pytest.mark.parametrize("make", [peft, authors, diffusers, kohya, comfy])

@@ -11,6 +11,7 @@ from engine.adapters import Rack
 from engine.adapters.lora import Wardrobe
 from engine.errors import EngineError
 from engine.families.musicgen.lora import read_lora
+from presets.style import StyleTensor
 from training.adapt import cli, config, families, methods, preset, work
 from training.adapt.config import TrainError
 
@@ -64,7 +65,7 @@ def learnt(subject, method, path):
         preset.load_best(argparse.Namespace(learner=again, subject=subject), path)
         return again
     if subject.prefix:
-        Wardrobe(subject.module).wear([{"path": str(path)}])
+        Wardrobe(subject.module).wear([StyleTensor(str(path))])
     else:
         Rack(subject.module).wear([("x", read_lora(path, subject.module), 1.0)])
     return argparse.Namespace(words=None)

@@ -50,7 +50,7 @@ def make(shelf, tmp_path):
 
 
 def shipped(name, text="drums"):
-    return resolve(Library([SHIPPED_FOLDER]).get(name), text)
+    return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
 @pytest.mark.parametrize("task", FAMILIES["ace_step"].tasks)

@@ -46,7 +46,7 @@ def make(shelf, tmp_path):
 
 
 def shipped(name, text="a violin"):
-    return resolve(Library([SHIPPED_FOLDER]).get(name), text)
+    return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
 def test_a_stem_drops_into_the_place_of_its_region(make):

@@ -14,6 +14,7 @@ from engine.errors import EngineError
 from engine.families.audioldm2 import learned
 from engine.families.audioldm2.family import defaults, load
 from engine.knobs import resolve
+from presets.style import ResolvedStyle
 from tests.engine.families.audioldm2 import tiny
 
 
@@ -42,7 +43,7 @@ def words(path, placeholder="", seed=0):
 
 def stem(family, text="a tune", **preset):
     knobs, _ = resolve(text, {"steps": 2, "seed": 1}, None, defaults())
-    family.prepare(preset, knobs)
+    family.prepare(ResolvedStyle.from_json(preset), knobs)
     mono = np.sin(np.arange(16_000) / 20).astype(np.float32) * 0.3
     return family.port(knobs, lambda *_: None, lambda: False).run(mono)
 
@@ -58,7 +59,10 @@ def test_a_style_is_heard_beside_the_adapter_by_its_weight_and_leaves_no_trace(f
     assert np.allclose(stem(family, adapters=[row(lora, 0.0)]), base, atol=1e-5)
     assert np.allclose(stem(family, adapters=[row(lora, 0.4), row(lora, 0.6)]), worn, atol=1e-4)
     assert np.allclose(stem(family), base, atol=1e-5)
-    family.prepare({"adapters": [row(lora)]}, resolve("x", {"seed": 1}, None, defaults())[0])
+    family.prepare(
+        ResolvedStyle.from_json({"adapters": [row(lora)]}),
+        resolve("x", {"seed": 1}, None, defaults())[0],
+    )
     assert any(name.startswith("adapter lora") for name in family.files())
 
 

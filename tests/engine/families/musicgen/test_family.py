@@ -51,7 +51,7 @@ def make(shelf, tmp_path):
 
 
 def shipped(name, text="a violin"):
-    return resolve(Library([SHIPPED_FOLDER]).get(name), text)
+    return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
 def heard(manifest):

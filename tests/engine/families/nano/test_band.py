@@ -21,7 +21,7 @@ KNOBS, _ = resolve("add something", {"seed": 3}, None, DEFAULTS)
 
 
 def perform(text, task=None, only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0):
-    band, heard = Band(asked(text, {"task": task} if task else {}), only, tempo_bpm), []
+    band, heard = Band(asked(text, task or ""), only, tempo_bpm), []
 
     def play(mono, knobs, progress):
         heard.append(knobs)

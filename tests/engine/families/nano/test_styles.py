@@ -7,13 +7,15 @@ import pytest
 
 from engine.errors import EngineError
 from engine.knobs import resolve
+from presets.style import ResolvedStyle
 from tests.engine.signals import noise
 
 
 def heard(nano, preset):
     """The stem as a job with this preset gets it."""
-    knobs, _ = resolve("violin", {"seed": 1, "steps": 2}, preset, nano.defaults)
-    nano.prepare(preset, knobs)
+    style = ResolvedStyle.from_json(preset)
+    knobs, _ = resolve("violin", {"seed": 1, "steps": 2}, style, nano.defaults)
+    nano.prepare(style, knobs)
     return nano.port(knobs, lambda stage, fraction: None, lambda: False).run(noise(60_000)[:, 0])
 
 
@@ -40,9 +42,9 @@ def test_learned_words_change_the_sound_by_their_weight_and_come_off_again(tiny_
 
 def test_the_negative_words_wear_no_style(tiny_nano, learned):
     knobs, _ = resolve("violin", {"guidance": 2.0}, None, tiny_nano.defaults)
-    tiny_nano.prepare(learned(1.0), knobs)
+    tiny_nano.prepare(ResolvedStyle.from_json(learned(1.0)), knobs)
     assert len(tiny_nano.words(((knobs.negative, 1.0),)).bias) == 2
-    tiny_nano.prepare({}, knobs)
+    tiny_nano.prepare(ResolvedStyle(), knobs)
 
 
 def test_a_file_of_another_model_is_refused_with_what_it_holds(tiny_nano, tmp_path):

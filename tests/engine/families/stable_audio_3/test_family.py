@@ -48,7 +48,7 @@ def make(shelf, tmp_path):
 
 
 def shipped(name, text="warm pad"):
-    return resolve(Library([SHIPPED_FOLDER]).get(f"stable_audio_{name}"), text)
+    return resolve(Library([SHIPPED_FOLDER]).get(f"stable_audio_{name}"), text).to_json()
 
 
 @pytest.mark.parametrize("name", STYLES)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from presets import PresetError, blend, parse_preset, resolve
 from presets.schema import TensorFile
+from presets.style import WeightedText
 
 
 def preset(name, **fields):
@@ -45,10 +46,8 @@ def test_only_the_ratio_of_the_weights_counts():
 
 
 def test_a_style_blended_with_nothing_plays_as_itself():
-    alone = resolve(blend([(ORGAN, 1.0), (FLUTE, 0.0)]))
-    assert {key: alone[key] for key in ("prompts", "guidance", "steps")} == {
-        key: resolve(ORGAN)[key] for key in ("prompts", "guidance", "steps")
-    }
+    alone, organ = resolve(blend([(ORGAN, 1.0), (FLUTE, 0.0)])), resolve(ORGAN)
+    assert (alone.prompts, alone.knobs) == (organ.prompts, organ.knobs)
 
 
 def test_a_knob_that_only_one_style_states_keeps_its_value():
@@ -104,30 +103,26 @@ def test_soft_prompts_are_scaled_and_different_ones_stand_side_by_side():
     assert blend([(a, 0.25), (FLUTE, 0.75)]).soft_prompt.weight == 0.25
     both = blend([(a, 3), (b, 1)])
     assert [each.weight for each in both.soft_prompts] == [0.75, 0.25]
-    assert [row["weight"] for row in resolve(both)["soft_prompt"]] == [0.75, 0.25]
+    assert [file.weight for file in resolve(both).soft_prompts] == [0.75, 0.25]
     assert blend([(both, 1), (a, 1)]).soft_prompts[0].weight == 0.875
-    assert resolve(FLUTE)["soft_prompt"] is None and resolve(a)["soft_prompt"]["weight"] == 1.0
+    assert resolve(FLUTE).soft_prompts == () and resolve(a).soft_prompts[0].weight == 1.0
 
 
 def test_the_users_words_take_their_place_and_the_rest_is_plain_json():
-    request = resolve(
+    style = resolve(
         preset("own", prompts=[{"text": "{text}, softly", "weight": 2.0}]), " a \n fiddle "
     )
-    assert request["prompts"] == [{"text": "a fiddle, softly", "weight": 2.0}]
-    assert request["uses_text"] and json.loads(json.dumps(request)) == request
+    plain = style.to_json()
+    assert plain["prompts"] == [{"text": "a fiddle, softly", "weight": 2.0}]
+    assert plain["uses_text"] and json.loads(json.dumps(plain)) == plain
 
 
 def test_a_prompt_that_is_empty_without_words_is_dropped_and_unused_words_are_told():
-    assert resolve(preset("own", prompts=[{"text": "{text}"}, {"text": "strings"}]))["prompts"] == [
-        {"text": "strings", "weight": 1.0}
-    ]
-    assert resolve(ORGAN, "a fiddle")["uses_text"] is False
+    alone = resolve(preset("own", prompts=[{"text": "{text}"}, {"text": "strings"}]))
+    assert alone.prompts == (WeightedText("strings"),)
+    assert resolve(ORGAN, "a fiddle").uses_text is False
 
 
 def test_words_that_look_like_a_placeholder_stay_words():
-    assert (
-        resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")["prompts"][0][
-            "text"
-        ]
-        == "{text} and {other}"
-    )
+    style = resolve(preset("own", prompts=[{"text": "{text} and {other}"}]), "{text}")
+    assert style.prompts[0].text == "{text} and {other}"
