@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.errors import Cancelled, EngineError
+from engine.event_pipe import EventPipe, EventSink, take_stdout
 from engine.families.registry import FAMILIES, ModelCache
 from engine.manifest import versions
 from engine.runtimes import providers
@@ -47,31 +48,13 @@ NICENESS = 10  # a DAW and the acks of the server go first; 15 would leave nothi
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
 
 
-class EventPipe:
-    """Writes events as lines. Any thread may call `send`."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    def send(self, event: str, **values: Any) -> None:
-        """One event. If nobody reads any more there is nobody to work for: the process ends."""
-        line = json.dumps({"event": event, **values}, ensure_ascii=False)
-        try:
-            with self._lock:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            os._exit(0)
-
-
 class Job:
     """One request while it runs: its cancel flag and its progress. `report` belongs to the main
     thread.
     """
 
     def __init__(
-        self, name: str, pipe: EventPipe, clock: Callable[[], float] = time.monotonic
+        self, name: str, pipe: EventSink, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.name = name
         self.is_cancelled = threading.Event()
@@ -126,7 +109,7 @@ class Job:
 class Worker:
     """Takes requests from `submit` (any thread) and answers them in `run` (main thread)."""
 
-    def __init__(self, pipe: EventPipe, shelf: ModelCache, runtime: str = "auto") -> None:
+    def __init__(self, pipe: EventSink, shelf: ModelCache, runtime: str = "auto") -> None:
         self._pipe, self._shelf, self._runtime = pipe, shelf, runtime
         # with the runtime that was asked for: every edit tells it
         self._trouble: EngineError | None = None
@@ -383,16 +366,6 @@ def _tick_for_ever(worker: Worker) -> None:
         worker.tick()
 
 
-def _private_stdout() -> TextIO:
-    """The real stdout for events; file descriptor 1 itself then goes where the log goes, for
-    libraries that print.
-    """
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return events
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the end of stdin or a shutdown."""
     parser = argparse.ArgumentParser(
@@ -420,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faulthandler.enable()  # a crash in a driver says where it was, in the server's log
     # ctrl-C in a terminal is for the server, which drains us
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = EventPipe(_private_stdout())
+    pipe = EventPipe(take_stdout())
     tell = lambda family: pipe.send("loaded", model=family.name, licence=family.licence)  # noqa: E731
     worker = Worker(
         pipe, ModelCache(threads_for(options.threads), options.models_dir, tell), options.runtime

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from osc_protocol import ROOT
 from presets import SHIPPED_FOLDER, Library
 from server import housekeeping, status
-from server.compute.local import Event, Executor, LocalExecutor, worker_command
+from server.compute.executor import Event, Executor
+from server.compute.local import LocalExecutor, worker_command
 from server.config import ServeConfig
 from server.files.downloads import Downloads
 from server.files.sandbox import Sandbox
@@ -310,7 +311,8 @@ def _make_executor(config: ServeConfig) -> Executor:
     if config.executor == "local":
         models = config.paths().models(config.models_dir)
         return LocalExecutor(worker_command(config.model, config.threads, models, config.runtime))
-    from server.compute.ray import Cluster, RayExecutor
+    from server.compute.ray import RayExecutor
+    from server.compute.ray_cluster import Cluster
 
     return RayExecutor(Cluster.of(config))
 

@@ -25,11 +25,11 @@ from ray import serve
 from engine.families.registry import Family, ModelCache, show_licence
 from engine.runtimes.runner import threads_for
 from engine.worker import MIN_GAP_SECONDS, Worker
+from server.compute.executor import CLOSING_EVENTS, Event
 from server.compute.ray_styles import Style
 
 STYLES_HELD = 16  # per replica; the least used makes room
-CLOSING = ("ready", "done", "fail", "info", "unloaded")
-Event = dict[str, Any]
+LAST_EVENTS = ("ready", *CLOSING_EVENTS)
 
 
 class Replica:
@@ -134,17 +134,18 @@ class Replica:
         """Submit a request; its events to the closing one. Left early, it is cancelled, and its end
         is awaited.
         """
-        job, events = request["job"], asyncio.Queue()
+        job = request["job"]
+        events: asyncio.Queue[Event] = asyncio.Queue()
         self._jobs[job] = asyncio.get_running_loop(), events
         event: Event = {"event": ""}
         self._worker.submit(request)
         try:
-            while event["event"] not in CLOSING:
+            while event["event"] not in LAST_EVENTS:
                 event = await events.get()
                 yield event
         finally:
             self._worker.submit({"op": "cancel", "job": job})
-            while event["event"] not in CLOSING:
+            while event["event"] not in LAST_EVENTS:
                 event = await events.get()
             del self._jobs[job]
 

@@ -46,8 +46,8 @@ class Style:
             moved["adapters"] = [
                 {**row, "path": str(self._path(row))} for row in preset["adapters"]
             ]
-        if row := preset.get("soft_prompt"):
-            moved["soft_prompt"] = {**row, "path": str(self._path(row))}
+        if soft_prompt := preset.get("soft_prompt"):
+            moved["soft_prompt"] = {**soft_prompt, "path": str(self._path(soft_prompt))}
         return moved
 
     def _path(self, row: Mapping[str, Any]) -> Path:
@@ -63,8 +63,8 @@ def tensor_files(preset: Preset | None) -> Iterator[Mapping[str, Any]]:
     """The rows of a preset that name files: path, weight, sha256."""
     if preset:
         yield from preset.get("adapters") or ()
-        if row := preset.get("soft_prompt"):
-            yield row
+        if soft_prompt := preset.get("soft_prompt"):
+            yield soft_prompt
 
 
 def tensor_bytes(path: str, sha256: str) -> bytes:

@@ -9,22 +9,20 @@ from typing import Any
 from engine.audio.files import not_written, publish
 from engine.manifest import write_manifest
 from engine.worker import result_row
+from server.compute.executor import Event
 
-Event = dict[str, Any]
 
+def write_take(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
+    """Write stems, then the manifest, with the paths of this machine. Blocks.
 
-def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
-    """Write stems, then the manifest, with the paths of this machine.
-
-    Returns the worker's `result` events and `done`.
-
-    Blocks. EngineError disk_full, write_failed; then nothing is left.
+    Returns the worker's `result` events and `done`. EngineError disk_full, write_failed; then
+    nothing is left.
     """
     folder, values = Path(request["output_dir"]).resolve(), done["manifest"]
     written: list[Path] = []
     try:
         for stem, data in zip(values["stems"], done["stems"], strict=True):
-            written.append(_written(folder / Path(stem["path"]).name, data))
+            written.append(_write_whole(folder / Path(stem["path"]).name, data))
             stem["path"] = str(written[-1])
         values["input"]["path"], values["preset"] = str(Path(request["audio"])), request["preset"]
         manifest = write_manifest(folder, values)
@@ -45,7 +43,7 @@ def landed(done: Event, request: dict[str, Any]) -> tuple[list[Event], Event]:
     }
 
 
-def _written(path: Path, data: bytes) -> Path:
+def _write_whole(path: Path, data: bytes) -> Path:
     """Whole or not at all, under a name that was free."""
     # short: a name that is too long fails where it is told as such
     temporary = path.with_name(f".{os.getpid()}.part")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from server.compute.local import CLOSING, Event, Executor
+from server.compute.executor import CLOSING_EVENTS, Event, Executor
 from server.errors import RequestError, to_error, unreadable
 from server.files.sandbox import FileIdentity
 from server.files.settle import settled
@@ -223,7 +223,7 @@ class Dispatcher:
                 self.cancel(job, "engine_died", self._hopeless())
 
     def _hopeless(self) -> str:
-        return f"the engine does not start: {self._executor.info.trouble}; run `retimbre doctor`"
+        return f"the engine does not start: {self._executor.info.unavailable_reason}; run `retimbre doctor`"
 
     # Settled -> queued
 
@@ -362,7 +362,7 @@ class Dispatcher:
                             job.spec["beats_start"],
                         ),
                     )
-                elif event["event"] in CLOSING:
+                elif event["event"] in CLOSING_EVENTS:
                     return (
                         await self._saved(job, folder, first) if _died(event) else None
                     ) or event
@@ -400,7 +400,7 @@ class Dispatcher:
                 elif event["event"] == "fail":
                     await self._end(job, *self._cause(job, event))
                     return
-                elif event["event"] in (*CLOSING, "ready"):
+                elif event["event"] in (*CLOSING_EVENTS, "ready"):
                     job.warm_seconds = float(event.get("seconds", 0.0))
                     await self._end(job)
                     return

@@ -22,6 +22,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from engine.event_pipe import EventPipe, EventSink, take_stdout
 from server.errors import RequestError
 from server.live import PORTAUDIO_CURES
 from server.live.transport import Position, Transport
@@ -45,8 +46,8 @@ NO_TRANSPORT = (
 class Process:
     """The requests, one method each. They belong to the main thread; `watch` to the watch thread."""
 
-    def __init__(self, pipe: Any) -> None:
-        self._pipe, self._lock = pipe, threading.Lock()
+    def __init__(self, pipe: EventSink) -> None:
+        self._pipe = pipe
         self._stream: Any = None
         self._transport: Transport | None = None
         self._told_xruns = 0
@@ -58,21 +59,17 @@ class Process:
             request = json.loads(line)
             number = request.pop("n")
             try:
-                self.say("reply", n=number, **(OPS[request.pop("op")](self, **request) or {}))
+                self._pipe.send(
+                    "reply", n=number, **(OPS[request.pop("op")](self, **request) or {})
+                )
             except RequestError as refusal:
-                self.say("refused", n=number, code=refusal.code, message=refusal.message)
+                self._pipe.send("refused", n=number, code=refusal.code, message=refusal.message)
             except Exception as error:
                 # a mistake of ours, or a driver's; the server's client must hear of it
                 traceback.print_exc()
-                self.say(
+                self._pipe.send(
                     "refused", n=number, code="internal", message=f"{type(error).__name__}: {error}"
                 )
-
-    def say(self, event: str, **values: Any) -> None:
-        """One event. For any thread but the callback."""
-        with self._lock:
-            self._pipe.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
-            self._pipe.flush()
 
     def watch(self) -> None:
         """Say when sound was lost, and end the process when the device is gone."""
@@ -82,7 +79,7 @@ class Process:
             if stream is None:
                 continue
             if stream.silent_seconds() > LOST_SECONDS:
-                self.say(
+                self._pipe.send(
                     "lost",
                     code="no_device",
                     message=f"{stream.input['name']} is gone or its driver has stopped; "
@@ -91,7 +88,7 @@ class Process:
                 os._exit(1)  # closing a stream whose device is gone may block for ever
             if stream.xruns != self._told_xruns:
                 self._told_xruns = stream.xruns
-                self.say("xruns", count=self._told_xruns)
+                self._pipe.send("xruns", count=self._told_xruns)
 
     def close(self) -> None:
         """Give the devices back, and end with the interpreter's exit; a driver that hangs is not
@@ -316,18 +313,11 @@ def _dbfs(peak: float) -> float:
 
 
 def main() -> None:
-    """Serve stdin.
-
-    PortAudio's libraries print to stdout as they please, so events go to a copy of it.
-    """
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    process = Process(pipe)
+    """Serve stdin. PortAudio's libraries print to stdout as they please, so events have their own."""
+    # without a reader the server is gone, and the end of stdin comes next
+    process = Process(EventPipe(take_stdout(), on_closed=lambda: None))
     threading.Thread(target=process.watch, name="watch", daemon=True).start()
-    try:
-        process.serve(sys.stdin)
-    except BrokenPipeError:
-        pass  # the server is gone
+    process.serve(sys.stdin)
     process.close()
 
 

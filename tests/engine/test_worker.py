@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.event_pipe import EventPipe
 from engine.families.registry import ModelCache
-from engine.worker import NICENESS, STUCK_SECONDS, EventPipe, Job, Worker
+from engine.worker import NICENESS, STUCK_SECONDS, Job, Worker
 from tests.engine.signals import noise
 
 ROOT = Path(__file__).parents[2]

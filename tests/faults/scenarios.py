@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from presets import SHIPPED_FOLDER
-from server.compute.local import Timeouts
+from server.compute.executor import Timeouts
 from server.paths import Paths
 from tests.faults.kills import check_journal
 from tests.faults.stage import REAL_SECONDS, Stage, until
@@ -526,7 +526,7 @@ async def _with_weights(stage, damage):
     client.say("edit", 2, str(stage.audio), "a violin", steps=1)
     again = await ended(client, 2, REAL_SECONDS)
     assert again == NOTHING, again
-    assert not server.executor.info.trouble
+    assert not server.executor.info.unavailable_reason
     return end
 
 

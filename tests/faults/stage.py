@@ -13,7 +13,8 @@ import time
 import pytest
 
 from server.app import Server
-from server.compute.local import LocalExecutor, Timeouts
+from server.compute.executor import Timeouts
+from server.compute.local import LocalExecutor
 from server.config import ServeConfig
 from tests.server.clients import UdpClient, executor, write_wav
 from tests.server.machine import ROOT, Machine

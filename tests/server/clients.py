@@ -7,7 +7,8 @@ import wave
 from pathlib import Path
 
 from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
-from server.compute.local import LocalExecutor, Timeouts
+from server.compute.executor import Timeouts
+from server.compute.local import LocalExecutor
 
 DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
 PATIENCE_SECONDS = 10.0

@@ -3,7 +3,7 @@
 import pytest
 
 from server.app import Server
-from server.compute.local import EngineInfo
+from server.compute.executor import EngineInfo
 from tests.server.clients import executor
 
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from server.compute import local as executor_module
-from server.compute.local import LocalExecutor, Timeouts
+from server.compute.executor import Timeouts
+from server.compute.local import LocalExecutor
 from tests.server.clients import PATIENCE_SECONDS, executor, write_wav
 
 
@@ -153,7 +154,7 @@ async def test_a_program_that_is_not_there_is_an_error_with_its_name(start, monk
     while runner.info.state != "error":
         await heard.expect("state")
         await asyncio.sleep(0.01)
-    assert "no-such-program" in runner.info.trouble
+    assert "no-such-program" in runner.info.unavailable_reason
 
 
 async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_tried(
@@ -167,7 +168,7 @@ async def test_a_worker_that_never_becomes_ready_ends_in_error_and_is_still_trie
     while runner.info.state != "error":
         heard.news.clear()
         await asyncio.wait_for(heard.news.wait(), PATIENCE_SECONDS)
-    assert "no runtime is installed" in runner.info.trouble
+    assert "no runtime is installed" in runner.info.unavailable_reason
 
 
 async def test_noise_on_the_pipe_is_stepped_over(start):

@@ -220,7 +220,7 @@ async def test_a_device_that_cannot_be_had_is_refused_with_the_reason(studio, de
 
 async def test_a_driver_that_crashes_costs_live_audio_and_not_the_server(own_jack, studio):
     await studio.start()
-    os.kill(studio.server.services.live._child.pid, 9)
+    os.kill(studio.server.services.live._process.pid, 9)
     assert "SIGKILL" in (await studio.client.expect("live/state", state="lost"))["reason"]
     studio.client.say("capture", 1, 1, "copy")
     assert "live/start" in (await studio.client.expect("fail", id=1, code="not_live"))["message"]
@@ -230,7 +230,7 @@ async def test_a_driver_that_crashes_costs_live_audio_and_not_the_server(own_jac
 async def test_lost_sound_is_counted_and_captures_say_so(own_jack, studio):
     await studio.start()
     await play_bars(studio, 1)
-    child = studio.server.services.live._child.pid
+    child = studio.server.services.live._process.pid
     os.kill(child, signal.SIGSTOP)  # a machine that is too busy
     await asyncio.sleep(0.3)
     os.kill(child, signal.SIGCONT)

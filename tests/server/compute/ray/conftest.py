@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from server.app import Server
-from server.compute.ray import Cluster, RayExecutor, connection, prepare_environment
+from server.compute.ray import RayExecutor
+from server.compute.ray_cluster import Cluster, connection, prepare_environment
 from server.config import ServeConfig
 from tests.server.clients import UdpClient, write_wav
 

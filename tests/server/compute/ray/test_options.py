@@ -6,8 +6,8 @@ import pytest
 
 from engine.errors import EngineError
 from server.app import Server
-from server.compute.ray import Cluster
-from server.compute.ray_takes import landed
+from server.compute.ray_cluster import Cluster
+from server.compute.ray_takes import write_take
 from server.config import ConfigError, ServeConfig
 
 
@@ -59,7 +59,7 @@ def done():
 
 
 def test_what_a_replica_made_lands_in_the_servers_folder(tmp_path, done):
-    (result,), closing = landed(
+    (result,), closing = write_take(
         done, {"audio": "/music/in.wav", "preset": None, "output_dir": str(tmp_path)}
     )
     assert (tmp_path / "x.wav").read_bytes() == b"RIFF" and (tmp_path / "manifest.json").is_file()
@@ -74,5 +74,5 @@ def test_a_take_that_cannot_be_written_leaves_nothing(tmp_path, done):
     )
     done["stems"].append(b"RIFF")
     with pytest.raises(EngineError, match="write_failed"):
-        landed(done, {"audio": "/music/in.wav", "preset": None, "output_dir": str(tmp_path)})
+        write_take(done, {"audio": "/music/in.wav", "preset": None, "output_dir": str(tmp_path)})
     assert not list(tmp_path.iterdir())
