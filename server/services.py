@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from presets import Library, ReloadReport
-from server.compute.local import Executor
+from server.compute.executor import Executor
 from server.config import ServeConfig
 from server.files.downloads import Downloads
 from server.files.sandbox import Sandbox
@@ -84,7 +84,7 @@ class Services:
         """One of osc_protocol.STATES."""
         if self.stop_requested.is_set():
             return "draining"
-        if self.executor.info.trouble:
+        if self.executor.info.unavailable_reason:
             return "error"
         if self.executor.info.state == "ready":
             return "busy" if self.dispatcher.running else "ready"
