@@ -274,7 +274,7 @@ SEPARATORS = re.compile(r"\s*(?:,|;|\+|&|/|\band\b|\bplus\b|\bwith\b)\s*", re.IG
 
 
 @dataclass(frozen=True)
-class Part:
+class RequestedPart:
     """One stem that is asked for: its role in the arranger, and what it should sound like."""
 
     role: str
@@ -282,7 +282,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Intent:
     """What a text asks for.
 
     `genre` is empty where it names none; `parts` where it leaves them to the genre.
@@ -290,17 +290,20 @@ class Wanted:
 
     task: str
     genre: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RequestedPart, ...] = ()
     is_mix: bool = False
 
 
-def understood(text: str, task: str | None = None) -> Wanted:
-    """`task`: what a preset says; None: the words decide, and in doubt they name a sound (timbre)."""
+def parse_intent(text: str, task: str = "") -> Intent:
+    """What a text asks for.
+
+    `task`: the preset's; empty: the words decide, and in doubt they name a sound (timbre).
+    """
     genre = genre_in(text)
     task = task or _task(text, genre)
     if task == "accompaniment":
-        return Wanted(task, genre, parts_in(text, genre) or (Part("chords"),))
-    return Wanted(task, genre, (), bool(AS_A_MIX.search(text))) if task == "genre" else Wanted(task)
+        return Intent(task, genre, parts_in(text, genre) or (RequestedPart("chords"),))
+    return Intent(task, genre, (), bool(AS_A_MIX.search(text))) if task == "genre" else Intent(task)
 
 
 def genre_in(text: str) -> str:
@@ -309,20 +312,20 @@ def genre_in(text: str) -> str:
     return by_word[found.group().lower()] if (found := pattern.search(text)) else ""
 
 
-def parts_in(text: str, genre: str = "") -> tuple[Part, ...]:
+def parts_in(text: str, genre: str = "") -> tuple[RequestedPart, ...]:
     """The parts that a text asks for, in its order; a phrase without a role says more about the one
     before.
     """
-    parts: list[Part] = []
+    parts: list[RequestedPart] = []
     own = _names_of(genre)
     for phrase in filter(None, SEPARATORS.split(text)):
         role, sound = _role(phrase), _sound(phrase, own)
         if role is None and sound and parts:
-            parts[-1] = Part(
+            parts[-1] = RequestedPart(
                 parts[-1].role, " ".join(filter(None, (sound, parts[-1].sound or parts[-1].role)))
             )
         elif role or sound:
-            parts.append(Part(role or "counter", sound))
+            parts.append(RequestedPart(role or "counter", sound))
     return tuple(_once(parts))
 
 
@@ -382,7 +385,7 @@ def _sound(phrase: str, genre_words: Collection[str]) -> str:
     return " ".join(word for word in left if word not in UNHEARD)
 
 
-def _once(parts: Sequence[Part]) -> list[Part]:
+def _once(parts: Sequence[RequestedPart]) -> list[RequestedPart]:
     """One part for each role: the first."""
     return list({part.role: part for part in reversed(parts)}.values())[::-1]
 

@@ -1,10 +1,10 @@
 """Which of the pulses that were found are beats, and which beats begin a bar?
 
-Beats as found may be half or twice what people count, dotted, or lie between. So every reading is
-tried: tempi in simple ratios to the one found, three beats or four, a bar's start on each half,
-quarter or third of a beat. A reading folds the music at its bar and looks at what begins in each
-half beat of it: deep strokes, high ones, notes, another harmony. WEIGHTS says what speaks for a
-bar; `python -m evaluation.exams.hearing --fit` learned them.
+The beats as found may be half or twice what people count, dotted, or lie between. So every metrical
+hypothesis is tried: tempi in simple ratios to the one found, three beats or four, a bar's start on
+each half, quarter or third of a beat. Each folds the music at its bar and collects features of what
+begins in each half beat: low onsets, high ones, notes, another harmony. The learned weights say how
+much each feature counts for a bar.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.hearing import beats, tempo
+from engine.hearing import beats, learned, tempo
 from engine.hearing.pitches import FRAMES_PER_SECOND, NOTES
 
 METRES = (4, 3)
@@ -27,56 +27,37 @@ RATIOS = {
     **dict.fromkeys((2 / 3, 3 / 2, 3 / 4, 4 / 3, 4 / 5, 5 / 4), EVEN),
 }  # of a beat as people count to the beat as found -> places
 SAME_TEMPO = {1.0: SHUFFLED}
-# with so much of all strokes on the beats as found, no dotted reading of them is tried
+# With this share of all onset strength on the beats as found, dotted tempi are not tried.
 PLAIN_SHARE = 0.8
 SHORTEST_SECONDS, LONGEST_SECONDS = 60 / 190, 60 / 50
 # below about 150 Hz, above about 4 kHz, at 32 kHz
 LOW_BANDS, HIGH_BANDS = slice(0, 5), slice(-6, None)
-REACH_FRAMES = 3  # a stroke may be so early or late
+REACH_FRAMES = 3  # how early or late an onset may be
 BASS_BELOW = 53  # MIDI
-CLUES = ("stroke", "low", "high", "notes", "bass", "harmony", "bass line", "slow harmony")
-# Columns are CLUES, rows the half beats of a bar from its line on.
-WEIGHTS = {
-    4: (
-        (0.86, 0.08, 0.32, 0.73, -0.39, 0.24, 0.16, 0.38),
-        (0.44, -0.35, 0.38, -0.05, -0.04, -0.31, 0.16, -0.05),
-        (0.12, 0.13, 0.33, -0.22, 0.03, -0.51, -0.16, 0.18),
-        (-0.18, 0.49, 0.10, 0.53, 0.33, -0.44, -0.11, -0.55),
-        (-0.36, 0.58, 0.15, -0.35, -0.20, 0.26, 0.40, -0.27),
-        (-0.16, -0.17, 0.47, 0.29, 0.25, -0.32, -0.02, -0.60),
-        (0.58, -0.19, -0.12, -0.51, 0.29, -0.40, 0.28, -0.02),
-        (0.18, -0.12, 0.02, -0.36, 0.45, -0.12, 0.06, 0.40),
-    ),
-    3: (
-        (0.79, 0.26, 0.30, 0.16, 0.05, 0.53, 0.29, 0.20),
-        (-0.50, 0.03, -0.15, -0.49, 0.08, 0.00, 0.19, -0.31),
-        (0.31, -0.26, 0.12, 0.11, -0.19, -0.36, 0.00, -0.20),
-        (-0.16, 0.04, 0.16, 0.27, -0.06, -0.41, -0.25, -0.46),
-        (0.41, 0.28, 0.65, -0.27, -0.24, -0.05, -0.10, -0.02),
-        (-0.19, 0.11, 0.14, -0.09, 0.32, -0.20, -0.12, 0.39),
-    ),
-}
-GENERAL_WEIGHTS = (
-    -1.10,  # three beats a bar
-    1.70,  # octaves above LIKELY_BPM
-    -1.93,  # the same squared
-    1.12,  # how well the period explains the music
-    1.15,  # the tempo is the one found
-    0.37,  # the place is
-    -5.0,  # strokes fall between the beats alone: by far
+FEATURES = ("onset", "low", "high", "notes", "bass", "harmony", "bass line", "slow harmony")
+# What speaks for a hypothesis as a whole, whichever of its half beats begins the bar.
+GENERAL_FEATURES = (
+    "three beats a bar",
+    "octaves above LIKELY_BPM",
+    "the same squared",
+    "how well the period explains the music",
+    "the tempo is the one found",
+    "the place is the one found",
+    "onsets fall between the beats alone",
 )
-EMPTY = 0.8  # deviations that half beats may be struck harder than beats, as off-beat chords are
+# Deviations by which off-beat onsets may be stronger than those on beats, as off-beat chords are.
+EMPTY = 0.8
 
 
-class Reading(NamedTuple):
-    """Ways to count that differ in the half beat where a bar begins."""
+class MetricalHypothesis(NamedTuple):
+    """A way to count beats and bars, before it is said which half beat begins a bar."""
 
     ratio: float  # of its beat to the beat as found
     shift: float  # of its first half beat from the first beat as found, in its beats
     beats_per_bar: int
     period_seconds: float
     halves_seconds: np.ndarray  # its half beats, from the first on that the beats as found cover
-    folded: np.ndarray  # [half beats of a bar, CLUES]: means over the bars
+    folded: np.ndarray  # [half beats of a bar, FEATURES]: means over the bars
 
 
 class Bars(NamedTuple):
@@ -87,21 +68,23 @@ class Bars(NamedTuple):
 
 
 class Onsets:
-    """What begins when: curves that can be asked for any times."""
+    """How much begins at any moment: onset strength by bands, and changes of the notes."""
 
-    def __init__(self, rises: np.ndarray, notes: np.ndarray, seconds: float):
-        """`rises` of tempo.rises; `notes` [frames, NOTES] of pitches.find_pitches."""
-        bands = (rises, rises[:, LOW_BANDS], rises[:, HIGH_BANDS])
-        strokes = [tempo.standing_out(band.mean(axis=1)) for band in bands]
-        self._strokes, self._curves = strokes[0], [_widened(curve) for curve in strokes]
-        loud = np.sqrt(notes)
+    def __init__(
+        self, band_strength: np.ndarray, pitch_activations: np.ndarray, seconds: float
+    ) -> None:
+        """`band_strength` of tempo.band_onset_strength, `pitch_activations` of find_pitches."""
+        bands = (band_strength, band_strength[:, LOW_BANDS], band_strength[:, HIGH_BANDS])
+        curves = [tempo.above_local_mean(band.mean(axis=1)) for band in bands]
+        self._strength, self._curves = curves[0], [_spread_maximum(curve) for curve in curves]
+        loud = np.sqrt(pitch_activations)
         self._sums = np.concatenate([np.zeros((1, loud.shape[1])), np.cumsum(loud, axis=0)])
         self._seconds = seconds
 
     def at(self, times: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:
-        """(CLUES at each time [n, CLUES], is it inside the region?
+        """Features at each time [n, FEATURES], and whether it is inside the region [n].
 
-        [n]); `period` is that of a beat.
+        `period`: seconds of a beat.
         """
         places = np.round((times + beats.ONSET_LAG_SECONDS) * tempo.FRAMES_PER_SECOND).astype(int)
         columns = [curve[places.clip(0, len(curve) - 1)] for curve in self._curves]
@@ -117,15 +100,16 @@ class Onsets:
         return np.stack(columns, axis=1), inside
 
     def share_on(self, times: np.ndarray) -> float:
-        """How much of all strokes falls on these times, 0..1."""
+        """The share of all onset strength that falls on these times, 0..1."""
         places = np.round((times + beats.ONSET_LAG_SECONDS) * tempo.FRAMES_PER_SECOND).astype(int)
         near = np.unique(places[:, None] + np.arange(-REACH_FRAMES, REACH_FRAMES + 1))
-        near = near[(near >= 0) & (near < len(self._strokes))]
-        return float(self._strokes[near].sum() / max(float(self._strokes.sum()), 1e-9))
+        near = near[(near >= 0) & (near < len(self._strength))]
+        return float(self._strength[near].sum() / max(float(self._strength.sum()), 1e-9))
 
     def _mean(self, times: np.ndarray, span: float) -> np.ndarray:
-        """Mean loudness of each note in the `span` after (before, where negative) each time,
-        attacks apart.
+        """Mean loudness of each note in the `span` after each time, less its attack.
+
+        A negative span lies before the time.
         """
         gap = np.copysign(min(0.03, 0.2 * abs(span)), span)
         edges = np.sort([times + gap, times + span], axis=0)
@@ -141,7 +125,7 @@ class Onsets:
     def _change(
         self, times: np.ndarray, span: float, which: np.ndarray | slice = slice(None)
     ) -> np.ndarray:
-        """How unlike the pitch classes before and after are, 0..1."""
+        """How unlike the pitch classes before and after each time are, 0..1."""
         fold = np.eye(12)[NOTES % 12][which]
         before, after = (self._mean(times, way * span)[:, which] @ fold for way in (-1, 1))
         lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
@@ -156,27 +140,30 @@ def find_bars(
     seconds: float,
     ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS,
 ) -> Bars:
-    """The most convincing way to count beats as found, as beats and bars of its own."""
+    """The most likely way to count the beats as found, with beats and bars of its own."""
     if onsets.share_on(found.seconds) > PLAIN_SHARE:
         ratios = {ratio: ratios[ratio] for ratio in ratios if ratio in SIMPLE}
-    read = list(readings(found.seconds, onsets, ratios))
-    scores = [clues(reading, found.scores) @ _weights(reading.beats_per_bar) for reading in read]
+    tried = list(metrical_hypotheses(found.seconds, onsets, ratios))
+    scores = [
+        features(hypothesis, found.scores) @ _weights(hypothesis.beats_per_bar)
+        for hypothesis in tried
+    ]
     chances = np.exp(np.concatenate(scores) - max(float(part.max()) for part in scores))
-    chosen = max(range(len(read)), key=lambda index: scores[index].max())
-    reading, first = read[chosen], int(scores[chosen].argmax())
-    times = reading.halves_seconds[first % 2 :: 2]
-    covering = beats.covering(times, reading.period_seconds, seconds)
-    bar = reading.halves_seconds[first] if first < len(reading.halves_seconds) else times[0]
-    place = int(np.abs(covering - bar).argmin()) % reading.beats_per_bar
-    return Bars(covering, place, reading.beats_per_bar, float(chances.max() / chances.sum()))
+    chosen = max(range(len(tried)), key=lambda index: scores[index].max())
+    hypothesis, first = tried[chosen], int(scores[chosen].argmax())
+    times = hypothesis.halves_seconds[first % 2 :: 2]
+    covering = beats.covering(times, hypothesis.period_seconds, seconds)
+    bar = hypothesis.halves_seconds[first] if first < len(hypothesis.halves_seconds) else times[0]
+    place = int(np.abs(covering - bar).argmin()) % hypothesis.beats_per_bar
+    return Bars(covering, place, hypothesis.beats_per_bar, float(chances.max() / chances.sum()))
 
 
-def readings(
+def metrical_hypotheses(
     found: np.ndarray,
     onsets: Onsets,
     ratios: Mapping[float, tuple[tuple[float, float], ...]] = RATIOS,
-) -> Iterator[Reading]:
-    """Every way to count the beats as found [n + 1]."""
+) -> Iterator[MetricalHypothesis]:
+    """Every way to count the beats as found: `found`, seconds [n + 1]."""
     places, period = np.arange(len(found)), float(np.median(np.diff(found)))
     usual, inside = onsets.at(np.interp(np.arange(0, len(found) - 1, 0.25), places, found), period)
     mean, spread = _spread(usual[inside])
@@ -190,37 +177,36 @@ def readings(
             values, inside = onsets.at(halves, ratio * period)
             values = np.where(inside[:, None], (values - mean) / spread, 0.0)
             for metre in METRES:
-                yield Reading(
-                    ratio, shift, metre, ratio * period, halves, _folded(values, inside, 2 * metre)
+                yield MetricalHypothesis(
+                    ratio, shift, metre, ratio * period, halves, _fold(values, inside, 2 * metre)
                 )
 
 
-def clues(reading: Reading, scores: np.ndarray) -> np.ndarray:
-    """What there is to weigh for each half beat as a bar's first: [half beats, half beats * CLUES +
-    GENERAL].
+def features(hypothesis: MetricalHypothesis, scores: np.ndarray) -> np.ndarray:
+    """Features of each half beat as a bar's first: [half beats, half beats * FEATURES + GENERAL].
 
     `scores`: how well each of beats.PERIODS explains the music.
     """
-    length = len(reading.folded)
-    turned = reading.folded[(np.arange(length)[:, None] + np.arange(length)) % length]
-    strokes = turned[:, :, 0]
-    empty = np.maximum(strokes[:, 1::2].mean(axis=1) - strokes[:, ::2].mean(axis=1) - EMPTY, 0)
-    octaves = np.log2(60 / reading.period_seconds / beats.LIKELY_BPM)
-    explained = np.interp(reading.period_seconds, beats.PERIODS, scores)
+    length = len(hypothesis.folded)
+    turned = hypothesis.folded[(np.arange(length)[:, None] + np.arange(length)) % length]
+    strength = turned[:, :, 0]
+    empty = np.maximum(strength[:, 1::2].mean(axis=1) - strength[:, ::2].mean(axis=1) - EMPTY, 0)
+    octaves = np.log2(60 / hypothesis.period_seconds / beats.LIKELY_BPM)
+    explained = np.interp(hypothesis.period_seconds, beats.PERIODS, scores)
     general = (
-        reading.beats_per_bar == 3,
+        hypothesis.beats_per_bar == 3,
         octaves,
         octaves**2,
         explained,
-        reading.ratio == 1,
-        reading.shift == 0,
+        hypothesis.ratio == 1,
+        hypothesis.shift == 0,
     )
     same = np.broadcast_to(np.array(general, float), (length, len(general)))
     return np.concatenate([turned.reshape(length, -1), same, empty[:, None]], axis=1)
 
 
-def _folded(values: np.ndarray, inside: np.ndarray, length: int) -> np.ndarray:
-    """Means over all rows a multiple of `length` apart: [length, CLUES]."""
+def _fold(values: np.ndarray, inside: np.ndarray, length: int) -> np.ndarray:
+    """Means over the rows that lie a multiple of `length` apart: [length, FEATURES]."""
     missing = -len(values) % length
     values, inside = np.pad(values, ((0, missing), (0, 0))), np.pad(inside, (0, missing))
     counts = inside.reshape(-1, length).sum(axis=0)
@@ -228,15 +214,15 @@ def _folded(values: np.ndarray, inside: np.ndarray, length: int) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, deviation) of each column; what does not vary counts as equal."""
+    """Mean and deviation of each column; a column that does not vary gets a small deviation."""
     if not len(values):
-        return np.zeros(len(CLUES)), np.ones(len(CLUES))
+        return np.zeros(len(FEATURES)), np.ones(len(FEATURES))
     mean = values.mean(axis=0)
     return mean, np.maximum(values.std(axis=0), 1e-6 + 0.02 * np.abs(mean))
 
 
-def _widened(curve: np.ndarray) -> np.ndarray:
-    """At each frame the most within REACH_FRAMES either way."""
+def _spread_maximum(curve: np.ndarray) -> np.ndarray:
+    """At each frame the maximum within REACH_FRAMES either way."""
     if not len(curve):
         return np.zeros(1)
     padded = np.pad(curve, REACH_FRAMES)
@@ -244,4 +230,5 @@ def _widened(curve: np.ndarray) -> np.ndarray:
 
 
 def _weights(metre: int) -> np.ndarray:
-    return np.concatenate([np.array(WEIGHTS[metre]).ravel(), GENERAL_WEIGHTS])
+    tables = learned.tables()
+    return np.concatenate([tables.bars[metre].ravel(), tables.bars_general])

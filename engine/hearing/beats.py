@@ -1,11 +1,12 @@
 """When do the beats fall? Tempo, phase and drift from the onsets of a region.
 
-    onset strength, 100 a second -> how well each period explains each 8 s -> one smooth course of the period
+    onset strength, 100 a second -> how well each period explains each 8 s
+    -> one smooth course of the period
     -> beats by dynamic programming (Ellis 2007, "Beat Tracking by Dynamic Programming")
-    -> one straight line through them where the music is steady, else a parabola through each beat's neighbours
+    -> one straight line where the music is steady, else a parabola through each beat's neighbours
 
-A straight line is worth having: five seconds hold ten beats, and only together they tell the tempo
-within 1 BPM.
+The straight line matters: five seconds hold ten beats, and only together they tell the tempo within
+1 BPM.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TIGHTNESS = 150.0
 MIN_SECONDS = 1.2  # shorter regions hold no two beats to measure
 MIN_PERIODICITY = 0.08
 MIN_STRENGTH = 0.2  # of the strongest onset; a note that only sounds on stays far below
-ONSET_LAG_SECONDS = 0.01  # the flux peaks that long after a stroke
+ONSET_LAG_SECONDS = 0.01  # onset strength peaks that long after a note begins
 SNAP_SECONDS = 0.045
 STEADY_SECONDS, STEADY_SHARE = 0.02, 0.8  # so near to the line must so many beats be
 LOCAL_BEATS = 6
@@ -43,10 +44,11 @@ class Beats(NamedTuple):
 
 
 def find_beats(strength: np.ndarray, seconds: float, tempo_bpm: float = 0.0) -> Beats:
-    """The beats of a region of `seconds` with onset `strength` [100 a second]; at this tempo, if it
-    is known.
+    """The beats of a region of `seconds` with onset `strength` [100 a second].
+
+    `tempo_bpm`: if it is known; 0: not.
     """
-    smooth = _smoothed(strength)
+    smooth = _smooth(strength)
     if tempo_bpm > 0:
         return Beats(
             covering(np.array([_phase(smooth, 60 / tempo_bpm)]), 60 / tempo_bpm, seconds), 1.0
@@ -88,7 +90,7 @@ def _phase(smooth: np.ndarray, period: float) -> float:
     return max(0.0, float(starts[met.sum(axis=1).argmax()]) - ONSET_LAG_SECONDS)
 
 
-def _smoothed(strength: np.ndarray) -> np.ndarray:
+def _smooth(strength: np.ndarray) -> np.ndarray:
     reach = np.arange(-8, 9) / FRAMES_PER_SECOND
     bell = np.exp(-0.5 * (reach / SMOOTH_SECONDS) ** 2)
     return (
@@ -109,8 +111,9 @@ def _first_onset(smooth: np.ndarray) -> float:
 
 
 def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """(frames from each frame to its next beat [frames], how periodic the music is 0..1, mean score
-    of PERIODS).
+    """How the beat's period runs on: (frames to the next beat, periodicity, score of PERIODS).
+
+    The first is [frames], the second 0..1, the third [PERIODS], a mean over the windows.
     """
     size, step = (
         round(WINDOW_SECONDS * FRAMES_PER_SECOND),
@@ -135,7 +138,7 @@ def _course_of_period(smooth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray
 
 
 def _likeness(windows: np.ndarray) -> np.ndarray:
-    """Autocorrelation of each window, 1 at lag 0, each lag over the time that it really overlaps."""
+    """Autocorrelation of each window, 1 at lag 0, each lag divided by its overlap."""
     centred = windows - windows.mean(axis=1, keepdims=True)
     size = centred.shape[1]
     power = np.abs(np.fft.rfft(centred, 2 * size, axis=1)) ** 2
@@ -145,7 +148,7 @@ def _likeness(windows: np.ndarray) -> np.ndarray:
 
 
 def _period_scores(likeness: np.ndarray) -> np.ndarray:
-    """[windows, periods]: mean likeness over the multiples of each period that fit."""
+    """Mean likeness over the multiples of each period that fit: [windows, periods]."""
     lags = np.arange(likeness.shape[1])
     total, weights = np.zeros((len(likeness), len(PERIODS))), np.zeros(len(PERIODS))
     for multiple, weight in MULTIPLES:
@@ -157,8 +160,9 @@ def _period_scores(likeness: np.ndarray) -> np.ndarray:
 
 
 def viterbi(emission: np.ndarray, start: np.ndarray, transition: np.ndarray) -> np.ndarray:
-    """The best path [T] through scores [T, S]; transition [S, S] or [T, S, S], from -> to, added on
-    entering t.
+    """The best path [T] through scores [T, S].
+
+    `transition` [S, S] or [T, S, S], from -> to, is added on entering t.
     """
     moves = np.broadcast_to(transition, (len(emission), *transition.shape[-2:]))
     score, back = emission[0] + start, np.zeros(emission.shape, int)
@@ -176,7 +180,7 @@ def viterbi(emission: np.ndarray, start: np.ndarray, transition: np.ndarray) -> 
 def _track(strength: np.ndarray, periods: np.ndarray) -> np.ndarray:
     """Frames of the beats.
 
-    The beat before lies at least half a period back, so blocks of that length go at once.
+    The beat before lies at least half a period back, so a block of that length is done at once.
     """
     count, block = len(strength), max(1, int(periods.min() / 2))
     score, back = strength.copy(), np.full(count, -1)
@@ -200,9 +204,7 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> np.ndarray:
 
 
 def _line(smooth: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """(first beat, period) in seconds of the straight line that suits the onsets best near these
-    beats.
-    """
+    """First beat and period, in seconds, of the straight line that suits the onsets best."""
     start, period = _strongest_comb(smooth, float(np.median(np.diff(times))))
     for reach in (SNAP_SECONDS, SNAP_SECONDS / 2):
         start, period = _refit(smooth, start, period, reach)
@@ -216,9 +218,7 @@ def _on_line(times: np.ndarray, start: float, period: float) -> float:
 
 
 def _strongest_comb(smooth: np.ndarray, near: float) -> tuple[float, float]:
-    """(start, period) of the even row of teeth that meets most onset strength, within 4 % of a
-    period.
-    """
+    """Start and period of the even comb that meets most onset strength, within 4 % of `near`."""
     count = len(smooth)
     size = 2 ** int(np.ceil(np.log2(8 * count)))
     spectrum = np.fft.rfft(smooth - smooth.mean(), size)
@@ -275,9 +275,7 @@ def _summits(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _local(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Each beat on the weighted parabola through its LOCAL_BEATS neighbours either way: tempi grow
-    and fall.
-    """
+    """Each beat on the weighted parabola through its neighbours, where the tempo grows or falls."""
     frames = np.round(times * FRAMES_PER_SECOND).astype(int).clip(1, len(smooth) - 2)
     times, weights = (
         _summits(smooth, frames) / FRAMES_PER_SECOND,
@@ -292,9 +290,7 @@ def _local(smooth: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def covering(times: np.ndarray, period: float, seconds: float) -> np.ndarray:
-    """The beats continued at their ends with `period`, from at or before 0 to at or after
-    `seconds`.
-    """
+    """The beats continued at both ends with `period`, so that they cover 0 to `seconds`."""
     before = np.arange(np.ceil(max(0.0, times[0]) / period) + 1, 0, -1)
     after = np.arange(1, np.ceil(max(0.0, seconds - times[-1]) / period) + 2)
     whole = np.concatenate([times[0] - before * period, times, times[-1] + after * period])

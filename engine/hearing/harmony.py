@@ -1,8 +1,9 @@
 """Which key, which chords? From the notes that sound in each beat.
 
-Chords are a path through QUALITIES on twelve roots (Viterbi): each beat's notes speak for some, the
-key for its own degrees, and a change is cheap on a bar line and dear within a bar. So a tune alone
-gets the chords that its notes and its key allow, and one passing note changes nothing.
+The key is the one whose learned profile suits the shares of the pitch classes best (Krumhansl).
+Chords are a path through QUALITIES on twelve roots (Viterbi). The notes of each beat speak for some
+chords, the key for its own degrees, and a change costs little on a bar line and much within a bar.
+So a tune alone gets chords that its notes and its key allow, and a passing note changes nothing.
 """
 
 from __future__ import annotations
@@ -11,39 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.hearing import beats
+from engine.hearing import beats, learned
 from engine.hearing.music import Chord, Key
 from engine.hearing.pitches import FRAMES_PER_SECOND, NOTES
 
-# What each degree's share of all notes, and of the bass, says for a mode on this tonic. Learned
-# from the arranger's music by `python -m evaluation.exams.hearing --fit`, as Krumhansl's were from
-# listeners.
-PROFILES = {
-    "major": (
-        (10.3, -6.8, 0.8, -11.4, 8.2, 7.9, -10.9, 9.7, -5.9, 3.6, -15.1, 6.8),
-        (2.1, 0.1, -0.3, -0.0, 0.4, 0.4, 0.6, 3.3, -0.3, 0.4, -3.0, -1.8),
-    ),
-    "minor": (
-        (9.3, -14.3, 5.5, 10.9, -10.6, 3.6, -8.6, 8.7, 4.0, -8.5, 2.1, -1.9),
-        (4.0, 1.3, -0.6, 0.0, 0.2, -0.1, -1.2, 1.8, -0.7, -3.3, -0.6, 1.5),
-    ),
-    "dorian": (
-        (7.3, -9.2, -7.2, 12.7, -8.1, 5.0, -5.7, 5.2, -9.9, 6.4, 5.8, -6.4),
-        (2.4, -0.7, -1.3, 0.2, -1.3, 0.0, -0.6, 2.3, -1.2, -0.3, -0.8, 0.8),
-    ),
-    "mixolydian": (
-        (10.1, -6.3, -3.6, -2.4, 8.6, 4.3, -8.2, 7.1, -9.7, -0.2, 6.8, -3.1),
-        (2.3, -1.2, -1.3, -1.2, 0.1, 0.6, -0.2, 0.7, 1.0, -0.6, 0.1, 1.1),
-    ),
-    "lydian": (
-        (5.6, -3.9, 5.5, -5.6, 3.2, -6.8, 4.8, 2.8, -5.2, -0.2, -4.5, 2.1),
-        (1.8, -0.5, 1.6, -0.6, -0.2, -0.6, -0.6, -0.2, -0.3, 0.3, -0.5, -0.4),
-    ),
-    "harmonic minor": (
-        (8.5, -6.4, 2.5, 7.5, -8.6, -3.6, -6.2, 8.3, 2.4, -7.0, -7.1, 8.3),
-        (1.7, -0.7, -0.2, -0.4, -0.7, -0.4, -1.5, 3.6, 0.8, -1.8, -1.0, 0.6),
-    ),
-}
 HEARD_QUALITIES = {  # quality -> what it costs to claim it
     "major": 0.0,
     "minor": 0.0,
@@ -60,7 +32,7 @@ BASS_BELOW, TREBLE_ABOVE = 53, 45  # MIDI notes; between them they cross over
 CHANGE_COST = {"bar": 0.25, "half": 0.5, "beat": 0.9}
 OUTSIDE_COST = 0.35  # of each chord tone outside the key
 BASS_WEIGHT, QUIETEST = 0.5, 0.2
-# tunes and chords have 0.95 and more, most drums 0.7 and 0.1, noise 0.3
+# Tunes and chords lie above these, most drums at them, noise below.
 CLEAR_CONTRAST, CLEAR_KEY = 0.7, 0.12
 DEGREE_BONUS = {0: 0.15, 7: 0.08, 5: 0.08}
 
@@ -71,8 +43,9 @@ class Harmony(NamedTuple):
 
 
 def beat_chroma(strength: np.ndarray, beats_seconds: np.ndarray) -> Harmony:
-    """What sounds between each beat and the next, by pitch class; beats outside the region are
-    silent.
+    """What sounds between each beat and the next, by pitch class.
+
+    Beats outside the region are silent.
     """
     root = np.sqrt(strength)
     edges = np.round(beats_seconds * FRAMES_PER_SECOND)
@@ -90,27 +63,28 @@ def beat_chroma(strength: np.ndarray, beats_seconds: np.ndarray) -> Harmony:
 
 
 def find_key(harmony: Harmony) -> tuple[Key, float]:
-    """(key, 0..1 its chance among all keys)."""
-    shares = key_clues(harmony)
+    """The likeliest key, and its probability among all keys, 0..1."""
+    shares = key_features(harmony)
     if not shares.any():
         return Key(0, "major"), 0.0
-    keys = [Key(tonic, mode) for mode in PROFILES for tonic in range(12)]
+    profiles = learned.tables().keys
+    keys = [Key(tonic, mode) for mode in profiles for tonic in range(12)]
     turned = np.array([np.roll(shares, -key.tonic, axis=1).ravel() for key in keys])
-    scores = (turned * np.array([np.ravel(PROFILES[key.mode]) for key in keys])).sum(axis=1)
+    scores = (turned * np.array([profiles[key.mode].ravel() for key in keys])).sum(axis=1)
     chances = np.exp(scores - scores.max())
     return keys[int(scores.argmax())], float(1 / chances.sum())
 
 
-def key_clues(harmony: Harmony) -> np.ndarray:
-    """[2, 12]: each pitch class's share of all notes, and of the bass."""
+def key_features(harmony: Harmony) -> np.ndarray:
+    """Each pitch class's share of all notes, and of the bass: [2, 12]."""
     sums = np.stack([harmony.treble.sum(axis=0), harmony.bass.sum(axis=0)])
     return sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-9)
 
 
 def is_pitched(harmony: Harmony) -> bool:
-    """Do some pitch classes stand out?
+    """Whether some pitch classes stand out.
 
-    In noise none does, in drums only by chance and none that makes a key.
+    In noise none does. In drums one may by chance, but they make no key.
     """
     chroma = harmony.treble + harmony.bass
     mean = chroma.mean(axis=1)
@@ -123,8 +97,9 @@ def is_pitched(harmony: Harmony) -> bool:
 def find_chords(
     harmony: Harmony, key: Key, places: np.ndarray, beats_per_bar: int
 ) -> tuple[Chord | None, ...]:
-    """One chord a beat; None for all where no notes are heard. `places` [beats]: each beat's place
-    in its bar.
+    """One chord a beat; None for all where no notes are heard.
+
+    `places` [beats]: each beat's place in its bar.
     """
     if not is_pitched(harmony):
         return (None,) * len(places)
@@ -135,8 +110,8 @@ def find_chords(
 
 
 def chord_fit(harmony: Harmony, key: Key) -> np.ndarray:
-    """[beats, chords]: how well each chord suits each beat's notes and the key."""
-    treble, bass = _levelled(harmony.treble), _levelled(harmony.bass)
+    """How well each chord suits each beat's notes and the key: [beats, chords]."""
+    treble, bass = _scale_to_unit(harmony.treble), _scale_to_unit(harmony.bass)
     templates = np.array(
         [[float(tone in chord.pitch_classes) for tone in range(12)] for chord in CHORDS]
     )
@@ -162,7 +137,7 @@ def _change_cost(place: int, beats_per_bar: int) -> float:
     return CHANGE_COST["half" if 2 * place == beats_per_bar else "beat"]
 
 
-def _levelled(chroma: np.ndarray) -> np.ndarray:
-    """Each beat to unit length, quiet beats to less."""
+def _scale_to_unit(chroma: np.ndarray) -> np.ndarray:
+    """Each beat scaled to unit length, quiet beats to less."""
     length = np.linalg.norm(chroma, axis=1, keepdims=True)
     return chroma / np.maximum(length, max(QUIETEST * float(length.max()), 1e-9))

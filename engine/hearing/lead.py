@@ -1,11 +1,10 @@
 """The tune of a region, as far as it can be taken out of a mix.
 
-    region -> pitches -> the likeliest line through them -> a mask around its partials -> the region less what is beside
+    region -> pitches -> the likeliest line -> a mask around its partials -> the region behind it
 
-The line is a path of notes and rests that is loud, high rather than low and seldom leaps (Viterbi;
-the idea of Salamon and Gomez 2012, "Melody Extraction"). Measured on 30 mixes of the arranger's,
-truly played: right in 0.7 of the tune's moments, and the tune 8 dB above what is left of the
-chords, 6 dB above what is left of a full mix.
+The line is a path of notes and rests that is loud, high rather than low, and seldom leaps (Viterbi;
+the idea of Salamon and Gomez 2012, "Melody Extraction"). docs/accompaniment.md says how often it is
+right.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from engine.hearing.pitches import NOTES
 
 ALONE = 0.85  # of the energy: a line that holds so much is all there is
 REST = 0.3  # how loud a note must be, where 1 is the loudest of most moments
-# what another note costs, more a semitone, and beginning or ending one
+# costs of another note, of each semitone on the way to it, and of beginning or ending one
 CHANGE, LEAP, ENTRY = 0.3, 0.015, 0.18
-# what a semitone up earns, and what one below a low G costs
+# what each semitone up earns, and what each below a low G costs
 HIGHER, LOWEST_LEAD, LOWER = 0.003, 55, 0.06
 PARTIALS, HALF_WIDTH_SEMITONES, NARROWEST_BINS = 16, 0.6, 1.5
 BESIDE_DB = -20.0
 
 
-def lead(mono: np.ndarray, rate_hz: int, sounding: np.ndarray) -> tuple[np.ndarray, float]:
-    """The tune [N] of float samples [N], and its share of the energy; a region of one voice, or of
-    none, as it is.
+def lead(mono: np.ndarray, rate_hz: int, pitch_activations: np.ndarray) -> tuple[np.ndarray, float]:
+    """The tune [N] of float samples [N], and its share of the energy.
 
-    `sounding`: what `pitches.find_pitches` found in it.
+    `pitch_activations`: what `pitches.find_pitches` found in it. A region of one voice, or of none,
+    comes back as it is.
     """
-    path = line(sounding)
+    path = line(pitch_activations)
     frames = spectra.middles(spectra.frame_count(len(mono))) * (pitches.FRAMES_PER_SECOND / rate_hz)
     chosen = path[np.clip(np.round(frames).astype(int), 0, len(path) - 1)]
     weights = np.eye(len(NOTES) + 1, dtype=np.float32)[chosen]
@@ -46,12 +45,12 @@ def lead(mono: np.ndarray, rate_hz: int, sounding: np.ndarray) -> tuple[np.ndarr
     return (tune if 0 < share < ALONE and (path < len(NOTES)).any() else mono), share
 
 
-def line(sounding: np.ndarray) -> np.ndarray:
+def line(pitch_activations: np.ndarray) -> np.ndarray:
     """Index into NOTES for each row of [frames, NOTES], or len(NOTES) for a rest."""
-    loudest = np.percentile(sounding.max(axis=1), 90)
+    loudest = np.percentile(pitch_activations.max(axis=1), 90)
     if loudest <= 0:
-        return np.full(len(sounding), len(NOTES))
-    merit = np.sqrt(np.minimum(sounding / loudest, 1.4))
+        return np.full(len(pitch_activations), len(NOTES))
+    merit = np.sqrt(np.minimum(pitch_activations / loudest, 1.4))
     merit = merit + HIGHER * (NOTES - 64) - LOWER * np.maximum(LOWEST_LEAD - NOTES, 0)
     merit = np.pad(merit, ((0, 0), (0, 1)), constant_values=REST)
     return viterbi(merit, np.zeros(merit.shape[1]), -_costs())

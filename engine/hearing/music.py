@@ -1,6 +1,4 @@
-"""The words in which music is talked about here: notes, chords, keys, and the grid of beats that
-they lie on.
-"""
+"""Notes, chords, keys, and the grid of beats that they lie on."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Which notes sound? A rough transcription of any audio, good enough to tell chords and keys.
 
-    spectrum (280 ms windows) -> three bins a semitone, in the region's own tuning -> less its background (drums, air)
+    spectrum (280 ms windows) -> three bins a semitone, in the region's own tuning
+    -> less its background (drums, air)
     -> nonnegative least squares over notes with decaying harmonics
 
 After Mauch and Dixon 2010, "Approximate Note Transcription for the Improved Identification of
-Difficult Chords": explained as harmonics of what is below, a fifth or a third that nobody plays
-goes away.
+Difficult Chords": a fifth or third that nobody plays goes away, because it is explained as a
+harmonic of the note below.
 """
 
 from __future__ import annotations
@@ -29,21 +30,17 @@ NOTES = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
 
 
 def find_pitches(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """How loud each of NOTES sounds in [samples]: [frames, NOTES], frame k at k / FRAMES_PER_SECOND
-    seconds.
-    """
-    mono, rate_hz = _slower(np.asarray(mono, np.float32), rate_hz)
-    size = 256 * max(1, round(WINDOW_SECONDS * rate_hz / 256))
-    level = _log_frequency(mono, rate_hz, size)
-    level = _shifted(level, _tuning(level) * BINS_PER_SEMITONE)
+    """How loud each of NOTES sounds in [samples]: [frames, NOTES], FRAMES_PER_SECOND of them."""
+    slow, slow_hz = _slow_down(np.asarray(mono, np.float32), rate_hz)
+    size = 256 * max(1, round(WINDOW_SECONDS * slow_hz / 256))
+    level = _log_frequency(slow, slow_hz, size)
+    level = _shift(level, _tuning(level) * BINS_PER_SEMITONE)
     level = np.maximum(level - _background(level), 0)
-    return _explained(level, _notes(size, rate_hz))
+    return _explain(level, _notes(size, slow_hz))
 
 
-def _slower(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
-    """Every n-th sample of what is left below half the new rate, at least ENOUGH_HZ: the spectra
-    cost a third.
-    """
+def _slow_down(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
+    """The samples at an n-th of their rate, at least ENOUGH_HZ: their spectra cost less."""
     factor = max(1, int(rate_hz // ENOUGH_HZ))
     if factor == 1:
         return mono, rate_hz
@@ -78,9 +75,7 @@ def _log_frequency(mono: np.ndarray, rate_hz: float, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _filters(size: int, rate_hz: float) -> np.ndarray:
-    """Triangles a third of a semitone apart, at least as wide as one bin of the spectrum: [BINS,
-    spectrum bins].
-    """
+    """Triangles a third of a semitone apart, no narrower than a bin: [BINS, spectrum bins]."""
     bin_hz = rate_hz / size
     centres = _bin_hz(np.arange(-1, BINS + 1))
     count = min(size // 2 + 1, int(centres[-1] / bin_hz) + 2)
@@ -97,17 +92,15 @@ def _bin_hz(bins: np.ndarray) -> np.ndarray:
 
 
 def _tuning(level: np.ndarray) -> float:
-    """Semitones: the phase at which the three bins of a semitone come round, over all frames (Mauch
-    and Dixon).
-    """
+    """How far the region is from 440 Hz, in semitones (Mauch and Dixon)."""
     profile = level.sum(axis=0)[12 * BINS_PER_SEMITONE :]
     profile = np.maximum(profile - np.convolve(profile, np.ones(7) / 7, "same"), 0)
     wave = np.exp(2j * np.pi * np.arange(len(profile)) / BINS_PER_SEMITONE)
     return float(np.angle(profile @ wave) / (2 * np.pi)) if profile.any() else 0.0
 
 
-def _shifted(level: np.ndarray, bins: float) -> np.ndarray:
-    """The spectrum moved down by a part of a bin or more, by straight interpolation."""
+def _shift(level: np.ndarray, bins: float) -> np.ndarray:
+    """The spectrum moved down by so many bins, with linear interpolation."""
     whole = int(np.floor(bins))
     part = np.float32(bins - whole)
     padded = np.pad(level, ((0, 0), (2, 3)), mode="edge")
@@ -118,7 +111,7 @@ def _shifted(level: np.ndarray, bins: float) -> np.ndarray:
 
 
 def _background(level: np.ndarray) -> np.ndarray:
-    """The mean over BACKGROUND_BINS either way: noise is even there, notes stand out."""
+    """The mean over BACKGROUND_BINS either way: noise is even there, and notes stand out."""
     reach = BACKGROUND_BINS
     sums = np.cumsum(
         np.pad(level, ((0, 0), (reach + 1, reach)), mode="edge"), axis=1, dtype=np.float64
@@ -130,7 +123,7 @@ def _background(level: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _notes(size: int, rate_hz: float) -> np.ndarray:
-    """What one note of each pitch looks like in our spectrum: [notes, BINS], each of unit length."""
+    """What a note of each pitch looks like in our spectrum, at unit length: [notes, BINS]."""
     filters = _filters(size, rate_hz)
     bins = np.arange(filters.shape[1])
     shapes = np.zeros((len(NOTES), filters.shape[1]))
@@ -144,10 +137,8 @@ def _notes(size: int, rate_hz: float) -> np.ndarray:
     return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _explained(level: np.ndarray, notes: np.ndarray) -> np.ndarray:
-    """Nonnegative weights [frames, notes] whose notes add up to the spectrum (Lee and Seung's
-    updates).
-    """
+def _explain(level: np.ndarray, notes: np.ndarray) -> np.ndarray:
+    """Nonnegative weights [frames, notes] whose notes add up to the spectrum (Lee and Seung)."""
     level = level / max(float(np.linalg.norm(level, axis=1).max()), 1e-9)
     target, mixing = level @ notes.T, notes @ notes.T
     weights = target.copy()

@@ -1,10 +1,8 @@
 """How fast is it, and is the stem in time with its source?
 
-Cheap measurements for the manifest, numpy alone.
-
-Onsets are jumps of the spectrum (log spectral flux at 100 frames a second); the tempo is the lag at
-which the flux resembles itself most, with a gentle preference for 120. Measured values, no
-promises: rubato has no tempo.
+Onset strength is the log spectral flux at 100 frames a second. The tempo is the lag at which it
+resembles itself most, with a gentle preference for 120. These are cheap measurements for the
+manifest and no promises: rubato has no tempo. Numpy alone.
 """
 
 from __future__ import annotations
@@ -16,25 +14,25 @@ WINDOW_SECONDS = 0.016
 SLOWEST_BPM, FASTEST_BPM, LIKELY_BPM = 40.0, 240.0, 120.0
 LIKELY_OCTAVES = 1.0
 MIN_TEMPO_SECONDS = 3.0
-MIN_PERIODICITY = 0.1  # of the flux's own power; below, there is no beat to speak of
+MIN_PERIODICITY = 0.1  # of the onset strength's own power; below, there is no beat to speak of
 MATCH_SECONDS = 0.07
 MIN_MATCHES = 3
 BANDS = 24
 BLOCK_FRAMES = 2048
 
 
-def flux(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Onset strength of [samples], 100 values a second, each over its own moment's mean."""
-    return standing_out(rises(mono, rate_hz).mean(axis=1))
+def onset_strength(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Onset strength of [samples], 100 values a second, above its mean of the moment."""
+    return above_local_mean(band_onset_strength(mono, rate_hz).mean(axis=1))
 
 
-def standing_out(rise: np.ndarray) -> np.ndarray:
-    """What of a curve at 100 a second is above its mean over half a second either way."""
+def above_local_mean(rise: np.ndarray) -> np.ndarray:
+    """The part of a curve at 100 a second above its mean over half a second either way."""
     return np.maximum(rise - _local_mean(rise, FRAMES_PER_SECOND // 2), 0)
 
 
-def rises(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """By how much each band's log level grows within 20 ms: [100 a second, BANDS], low bands first."""
+def band_onset_strength(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """How much each band's log level grows within 20 ms: [100 a second, BANDS], low bands first."""
     size = 2 ** round(np.log2(WINDOW_SECONDS * rate_hz))
     count = len(mono) * FRAMES_PER_SECOND // rate_hz
     if count < 3:
@@ -83,12 +81,13 @@ def onsets(strength: np.ndarray) -> np.ndarray:
     peaks = (
         np.flatnonzero((inner > strength[:-2]) & (inner >= strength[2:]) & (inner > threshold)) + 1
     )
-    return np.array([_summit(strength, peak) for peak in peaks]) / FRAMES_PER_SECOND
+    return np.array([_summit(strength, int(peak)) for peak in peaks]) / FRAMES_PER_SECOND
 
 
 def onset_deviation_ms(source: np.ndarray, stem: np.ndarray) -> float | None:
-    """Mean distance of the source's onsets to the stem's nearest, where there is one within 70 ms;
-    None: too few.
+    """Mean distance of the source's onsets to the stem's nearest, of those within 70 ms.
+
+    None: there are too few.
     """
     if not len(source) or not len(stem):
         return None
@@ -103,8 +102,8 @@ def onset_deviation_ms(source: np.ndarray, stem: np.ndarray) -> float | None:
 def compare(
     source_mono: np.ndarray, stem_mono: np.ndarray, rate_hz: int
 ) -> dict[str, float | None]:
-    """What the manifest says about time: both tempi and the deviation, rounded."""
-    source, stem = flux(source_mono, rate_hz), flux(stem_mono, rate_hz)
+    """The manifest's row about time: both tempi and the deviation, rounded."""
+    source, stem = onset_strength(source_mono, rate_hz), onset_strength(stem_mono, rate_hz)
     values = {
         "tempo_bpm": tempo_bpm(stem),
         "tempo_bpm_source": tempo_bpm(source),

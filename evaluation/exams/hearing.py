@@ -4,7 +4,7 @@ The arranger's pieces, whose beats, bars, key and chords are known, heard again.
 
     python -m evaluation.exams.hearing --count 20            a table: mix, chords alone, tune alone; 5, 10 and 30 seconds
     python -m evaluation.exams.hearing --count 20 --librosa  librosa's beat tracker beside ours
-    python -m evaluation.exams.hearing --fit 100             the tables of engine/hearing/bars.py and harmony.py, learned
+    python -m evaluation.exams.hearing --fit 100             learn engine/hearing/learned.json
 
 Figures are on unseen seeds and the unseen soundfont. F of beats and bar lines as
 mir_eval.beat.f_measure's definition; the key's weighted score as in MIREX (fifth 0.5, relative 0.3,
@@ -23,7 +23,8 @@ from engine.arranging.compose import Arrangement, compose, cut_grid
 from engine.arranging.genres import GENRES
 from engine.arranging.parts import write
 from engine.families.nano.features import SAMPLE_RATE_HZ
-from engine.hearing import bars, beats, harmony, pitches, tempo
+from engine.hearing import bars, beats, harmony, learned, pitches, tempo
+from engine.hearing.learned import LearnedTables
 from engine.hearing.listen import hear
 from engine.hearing.music import MODES, Grid, Key
 
@@ -47,7 +48,7 @@ MINOR_MODES = tuple(mode for mode, steps in MODES.items() if steps[2] == 3)
 SAME_BEAT_SECONDS = 0.06
 STEPS, RATE = 200, 0.04
 # shares of notes, of the bass
-KEY_SCALE = np.tile(np.repeat((6.0, 3.0), 12), len(harmony.PROFILES))
+KEY_SCALE = np.repeat((6.0, 3.0), 12)
 HEADINGS = {
     "f50": "beat F ±50 ms",
     "f70": "±70 ms",
@@ -240,52 +241,53 @@ def table(seeds: range, soundfont: str, with_librosa: bool) -> str:
     return "\n".join(lines)
 
 
-def learned(seeds: range, soundfont: str) -> str:
-    """The tables of bars.py and harmony.py as Python, by maximum likelihood over these pieces."""
-    readings, bar_targets, key_rows, key_targets = [], [], [], []
-    modes = tuple(harmony.PROFILES)
+def learn(seeds: range, soundfont: str) -> LearnedTables:
+    """The tables of hearing, by maximum likelihood over these pieces."""
+    groups, bar_targets, key_rows, key_targets = [], [], [], []
+    modes = tuple(learned.tables().keys)
     for excerpt in excerpts(seeds, soundfont):
-        rises = tempo.rises(excerpt.mono, SAMPLE_RATE_HZ)
-        found = beats.find_beats(tempo.standing_out(rises.mean(axis=1)), excerpt.seconds)
+        strength = tempo.band_onset_strength(excerpt.mono, SAMPLE_RATE_HZ)
+        overall = tempo.above_local_mean(strength.mean(axis=1))
+        found = beats.find_beats(overall, excerpt.seconds)
         notes = pitches.find_pitches(excerpt.mono, SAMPLE_RATE_HZ)
-        read = list(bars.readings(found.seconds, bars.Onsets(rises, notes, excerpt.seconds)))
-        target = _true_reading(read, excerpt.truth)
+        onsets = bars.Onsets(strength, notes, excerpt.seconds)
+        tried = list(bars.metrical_hypotheses(found.seconds, onsets))
+        target = _true_hypothesis(tried, excerpt.truth)
         if target is not None:
-            readings.append(np.concatenate([_placed(reading, found.scores) for reading in read]))
+            groups.append(np.concatenate([_place_features(one, found.scores) for one in tried]))
             bar_targets.append(target)
         if excerpt.truth.key.mode in modes:
-            shares = harmony.key_clues(harmony.beat_chroma(notes, excerpt.truth.beats_seconds))
+            shares = harmony.key_features(harmony.beat_chroma(notes, excerpt.truth.beats_seconds))
             key_rows.append(_key_rows(shares, modes))
             key_targets.append(modes.index(excerpt.truth.key.mode) * 12 + excerpt.truth.key.tonic)
-    weights = _most_likely(readings, bar_targets, _bar_prior(), 0.02)
-    lines, size = [], len(bars.CLUES)
-    for metre, rows in zip(
-        bars.METRES, np.split(weights[: 14 * size].reshape(14, size), [8]), strict=True
-    ):
-        lines += [f"WEIGHTS[{metre}]:", *(_row(row, 2) for row in rows)]
-    lines += ["GENERAL_WEIGHTS:", _row(weights[14 * size :], 2)]
+    weights = _most_likely(groups, bar_targets, _bar_prior(), 0.02).astype(float).round(2)
+    size = len(bars.FEATURES)
+    metres = np.split(weights[: 14 * size].reshape(14, size), [8])
     profiles = (
-        _most_likely(key_rows, key_targets, np.zeros(key_rows[0].shape[1]), 0.001) * KEY_SCALE
+        _most_likely(key_rows, key_targets, np.zeros(key_rows[0].shape[1]), 0.001)
+        * np.tile(KEY_SCALE, len(modes))
+    ).round(1)
+    return LearnedTables(
+        dict(zip(bars.METRES, metres, strict=True)),
+        weights[14 * size :],
+        dict(zip(modes, profiles.reshape(len(modes), 2, 12), strict=True)),
     )
-    for mode, pair in zip(modes, profiles.reshape(len(modes), 2, 12), strict=True):
-        lines += [f"PROFILES[{mode!r}]:", *(_row(row, 1) for row in pair)]
-    return "\n".join(lines)
 
 
-def _true_reading(read: list[bars.Reading], truth: Grid) -> int | None:
-    """The place, among all readings with all their first half beats, of the one that is right."""
+def _true_hypothesis(read: list[bars.MetricalHypothesis], truth: Grid) -> int | None:
+    """The place of the right one, among all hypotheses with all their first half beats."""
     metre = 3 if truth.beats_per_bar == 6 else truth.beats_per_bar
     lines = truth.beats_seconds[truth.first_bar % metre :: metre]
     if not len(lines):
         return None
     errors = []
-    for reading in read:
+    for hypothesis in read:
         right = (
-            reading.beats_per_bar == metre
-            and abs(reading.period_seconds * truth.tempo_bpm / 60 - 1) < 0.06
+            hypothesis.beats_per_bar == metre
+            and abs(hypothesis.period_seconds * truth.tempo_bpm / 60 - 1) < 0.06
         )
-        for first in range(2 * reading.beats_per_bar):
-            times = reading.halves_seconds[first :: 2 * metre] if right else np.zeros(0)
+        for first in range(2 * hypothesis.beats_per_bar):
+            times = hypothesis.halves_seconds[first :: 2 * metre] if right else np.zeros(0)
             errors.append(
                 np.abs(times[:, None] - lines).min(axis=1).mean() if len(times) else np.inf
             )
@@ -293,24 +295,25 @@ def _true_reading(read: list[bars.Reading], truth: Grid) -> int | None:
     return best if errors[best] < SAME_BEAT_SECONDS else None
 
 
-def _placed(reading: bars.Reading, scores: np.ndarray) -> np.ndarray:
-    """The clues of a reading where its metre's weights stand: four, three, general."""
-    four, three = 8 * len(bars.CLUES), 6 * len(bars.CLUES)
-    clues = bars.clues(reading, scores)
-    before, after = (0, three) if reading.beats_per_bar == 4 else (four, 0)
-    own = clues[:, : four + three - before - after]
-    return np.hstack([np.pad(own, ((0, 0), (before, after))), clues[:, own.shape[1] :]]).astype(
+def _place_features(hypothesis: bars.MetricalHypothesis, scores: np.ndarray) -> np.ndarray:
+    """The features of a hypothesis in the columns of its metre: four, three, general."""
+    four, three = 8 * len(bars.FEATURES), 6 * len(bars.FEATURES)
+    features = bars.features(hypothesis, scores)
+    before, after = (0, three) if hypothesis.beats_per_bar == 4 else (four, 0)
+    own = features[:, : four + three - before - after]
+    return np.hstack([np.pad(own, ((0, 0), (before, after))), features[:, own.shape[1] :]]).astype(
         np.float32
     )
 
 
 def _bar_prior() -> np.ndarray:
-    """Where the music is silent on it: strokes and notes fall on beats rather than between."""
-    rows = np.zeros((14, len(bars.CLUES)))
-    rows[::2, bars.CLUES.index("stroke")], rows[1::2, bars.CLUES.index("stroke")] = 0.4, -0.4
-    rows[::2, bars.CLUES.index("notes")], rows[1::2, bars.CLUES.index("notes")] = 0.2, -0.2
-    general = np.zeros(len(bars.GENERAL_WEIGHTS))
-    general[-1] = bars.GENERAL_WEIGHTS[-1]
+    """For what the music does not say: onsets and notes fall on beats rather than between them."""
+    rows = np.zeros((14, len(bars.FEATURES)))
+    for name, weight in (("onset", 0.4), ("notes", 0.2)):
+        column = bars.FEATURES.index(name)
+        rows[::2, column], rows[1::2, column] = weight, -weight
+    general = np.zeros(len(bars.GENERAL_FEATURES))
+    general[-1] = learned.tables().bars_general[-1]
     return np.concatenate([rows.ravel(), general])
 
 
@@ -343,10 +346,6 @@ def _most_likely(
     return weights
 
 
-def _row(values: np.ndarray, digits: int) -> str:
-    return "    (" + ", ".join(f"{value:.{digits}f}" for value in values) + "),"
-
-
 def main() -> None:
     from evaluation.corpus.render import TRAINING_SOUNDFONTS, UNSEEN_SOUNDFONT
     from evaluation.corpus.scores import JUDGE_SEEDS, TEST_SEEDS
@@ -360,11 +359,12 @@ def main() -> None:
         "--fit",
         type=int,
         metavar="PIECES",
-        help="learn the tables from so many pieces, and print them",
+        help="learn the tables from so many pieces, and write them",
     )
     options = parser.parse_args()
     if options.fit:
-        print(learned(JUDGE_SEEDS[: options.fit], TRAINING_SOUNDFONTS[0]))
+        learned.write(learn(JUDGE_SEEDS[: options.fit], TRAINING_SOUNDFONTS[0]))
+        print(f"written: {learned.PATH}")
     else:
         print(table(TEST_SEEDS[: options.count], UNSEEN_SOUNDFONT, options.librosa))
 

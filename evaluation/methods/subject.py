@@ -46,7 +46,7 @@ class Nano:
 
     def perform(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> dict[str, Sound]:
         """The stems that the words ask for: accompaniment, or a genre."""
-        stems = self._family.perform(sound.at(RATE_HZ), text, knobs)
+        stems = self._family.edit(sound.at(RATE_HZ), text, knobs)
         return {name: Sound(stem, RATE_HZ) for name, stem in stems.items()}
 
     def codec(self, sound: Sound) -> Sound:

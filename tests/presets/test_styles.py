@@ -33,14 +33,14 @@ def test_shipped_styles_use_words_that_the_model_was_trained_on():
 
 def test_shipped_arrangements_are_understood_and_there_is_one_for_each_genre():
     from engine.arranging.genres import GENRES
-    from engine.arranging.wording import ROLE_WORDS, understood
+    from engine.arranging.wording import ROLE_WORDS, parse_intent
 
     mine = [
         p
         for p in Library().presets()
         if p.model == "nano" and p.task != "timbre" and "{" not in p.prompts[0].text
     ]
-    wanted = [understood(preset.prompts[0].text, preset.task) for preset in mine]
+    wanted = [parse_intent(preset.prompts[0].text, preset.task) for preset in mine]
     assert {each.genre for each in wanted if each.task == "genre"} == set(GENRES)
     roles = [part.role for each in wanted for part in each.parts if each.task == "accompaniment"]
     assert set(roles) <= set(ROLE_WORDS) and {"bass", "drums", "chords", "pad", "counter"} <= set(

@@ -35,7 +35,7 @@ PITCHED_BINS = spectra.N_FFT // 8  # heard up to 4 kHz; above, nothing tells a p
 WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0
 
 
-def balanced(
+def match_note_balance(
     stem: np.ndarray,
     region: np.ndarray,
     fidelity: float,

@@ -2,12 +2,12 @@
 
     words  -> text_encoder -> tokens ------------------------------+
     region -> features -> audio_encoder -> pool(omega) -> tokens --+-> denoiser x steps -> latent_decoder -> samples
-    seed   -> noise -----------------------------------------------+                            -> balanced -> sharpened
+    seed   -> noise -----------------------------------------------+                            -> match_note_balance -> match_transients
 
 Rule: this file only joins the stages; what a graph is stands in stages.py, what is heard in
 features.py, what is spoken in synthesis.py, how loud each note is in balance.py, how sharply it
-begins in attacks.py, how the flow is walked in sampler.py, what further stems are asked for in
-band.py. One thread at a time may call a family.
+begins in transients.py, how the flow is walked in sampler.py, what further stems are asked for in
+arranged_edit.py. One thread at a time may call a family.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 
 from engine import knobs as knob_table
-from engine.arranging.wording import Wanted
+from engine.arranging.wording import Intent, parse_intent
 from engine.audio.region import ModelPort, reflected
 from engine.cache import LRUCache
 from engine.errors import Cancelled, EngineError
 from engine.families.nano import features as F
-from engine.families.nano.attacks import sharpened
-from engine.families.nano.balance import balanced
-from engine.families.nano.band import Band, asked
+from engine.families.nano.arranged_edit import ArrangedEdit
+from engine.families.nano.balance import match_note_balance
 from engine.families.nano.pooling import pool
 from engine.families.nano.sampler import (
     BATCH_WINDOWS,
@@ -43,7 +42,8 @@ from engine.families.nano.sampler import (
 )
 from engine.families.nano.stages import STAGES
 from engine.families.nano.styles import Wardrobe
-from engine.families.nano.synthesis import Speaker
+from engine.families.nano.synthesis import OverlapAddSynthesizer
+from engine.families.nano.transients import match_transients
 from engine.knobs import Knobs
 from engine.runtimes import providers
 from engine.runtimes.runner import REINSTALL, OnnxRunner, Runner
@@ -114,7 +114,7 @@ def load(threads: int, models: Path | None = None) -> NanoFamily:
 
 
 @dataclass(frozen=True)
-class Words:
+class TextCondition:
     """A text condition: tokens [L, 384] and what is added to the attention scores [L]."""
 
     tokens: np.ndarray
@@ -122,10 +122,10 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Branch:
+class GuidanceBranch:
     """A condition of the denoiser, and what its velocity counts."""
 
-    words: Words
+    words: TextCondition
     audio_scale: float
     factor: float
 
@@ -152,7 +152,7 @@ class NanoFamily:
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._listened = LRUCache(MOST_HEARD)
         self._wardrobe = Wardrobe()
-        self._wanted = Wanted("timbre")
+        self._intent = Intent("timbre")
 
     @classmethod
     def load(cls, folder: Path | str | None = None, threads: int = 1) -> NanoFamily:
@@ -212,7 +212,7 @@ class NanoFamily:
         EngineError bad_preset, not_ready.
         """
         by_weight = sorted(knobs.prompts, key=lambda prompt: -prompt[1])
-        self._wanted = asked(", ".join(words for words, _ in by_weight), style.task)
+        self._intent = parse_intent(", ".join(words for words, _ in by_weight), style.task)
         return self._wardrobe.wear(style, self._runners["denoiser"])
 
     def close(self) -> None:
@@ -238,13 +238,13 @@ class NanoFamily:
             window_samples=lambda count: planned_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
             max_seconds=MAX_SECONDS,
         )
-        if self._wanted.task == "timbre":
+        if self._intent.task == "timbre":
             return port
-        band = Band(self._wanted, knobs.stems, knobs.tempo)
-        run = lambda mono: band.perform(mono, knobs, play, progress)  # noqa: E731
-        return replace(port, run=run, voices=band.voices, notes=band.notes)
+        arranged = ArrangedEdit(self._intent, knobs.stems, knobs.tempo)
+        run = lambda mono: arranged.run(mono, knobs, play, progress)  # noqa: E731
+        return replace(port, run=run, voices=arranged.voices, notes=arranged.notes)
 
-    def perform(
+    def edit(
         self, mono_32k: np.ndarray, text: str, knobs: Mapping[str, Any] | None = None
     ) -> dict[str, np.ndarray]:
         """The stems by name that a text asks for, mono at 32 kHz. EngineError bad_args."""
@@ -253,7 +253,7 @@ class NanoFamily:
         port = self.port(decided, lambda stage, fraction: None, lambda: False)
         stems = np.atleast_2d(port.run(mono_32k))
         return {
-            voice.name or self._wanted.task: stem
+            voice.name or self._intent.task: stem
             for voice, stem in zip(port.voices, stems, strict=True)
         }
 
@@ -308,8 +308,10 @@ class NanoFamily:
         stem = self._decoded(latent, advance, cancelled)[: len(mono)]
         # who does not listen is not held to what was played
         fidelity = knobs.fidelity * min(1.0, knobs.strength)
-        stem = balanced(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled)
-        return sharpened(stem, window[: len(mono)], fidelity / knobs.pooling, cancelled) / gain
+        stem = match_note_balance(stem, window[: len(mono)], fidelity, knobs.pooling, cancelled)
+        return (
+            match_transients(stem, window[: len(mono)], fidelity / knobs.pooling, cancelled) / gain
+        )
 
     def _heard(self, window: np.ndarray, frames: int, cancelled: Callable[[], bool]) -> np.ndarray:
         """Audio tokens of every window: [W, 128, 384]."""
@@ -353,7 +355,7 @@ class NanoFamily:
 
         return velocity
 
-    def _branches(self, knobs: Knobs, guidance: float) -> list[Branch]:
+    def _branches(self, knobs: Knobs, guidance: float) -> list[GuidanceBranch]:
         """v = lambda v_positive + (1 - lambda) v_negative, and a branch that counts 0 is not run.
 
         The negative one does not hear the region (as in AP-Adapter, where it hears silence): so
@@ -364,10 +366,12 @@ class NanoFamily:
             (((knobs.negative, 1.0),), 0.0, 1 - guidance),
         ]
         return [
-            Branch(self.words(prompts), scale, factor) for prompts, scale, factor in rows if factor
+            GuidanceBranch(self.words(prompts), scale, factor)
+            for prompts, scale, factor in rows
+            if factor
         ]
 
-    def words(self, prompts: tuple[tuple[str, float], ...]) -> Words:
+    def words(self, prompts: tuple[tuple[str, float], ...]) -> TextCondition:
         """Several prompts as one condition: their tokens in a row, each with log(weight) on its
         attention scores.
         """
@@ -376,7 +380,7 @@ class NanoFamily:
             np.full(len(own), np.log(weight), np.float32)
             for own, (_, weight) in zip(tokens, prompts, strict=True)
         ]
-        return Words(np.concatenate(tokens), np.concatenate(bias))
+        return TextCondition(np.concatenate(tokens), np.concatenate(bias))
 
     def _tokens(self, text: str) -> np.ndarray:
         """Token vectors [L, 384] of a text, from the cache if it was asked before."""
@@ -399,7 +403,7 @@ class NanoFamily:
         """Samples [T * 1280] of latents [T, 48]; chunks overlap by the decoder's reach, so they
         equal the whole.
         """
-        frames, chunks, speaker = len(latent), [], Speaker()
+        frames, chunks, synthesizer = len(latent), [], OverlapAddSynthesizer()
         for first in range(0, frames, CHUNK_FRAMES):
             if cancelled():
                 raise Cancelled
@@ -410,7 +414,9 @@ class NanoFamily:
             )
             own = slice((first - begin) * F.MEL_PER_FRAME, (last - begin) * F.MEL_PER_FRAME)
             parts = self._runners["latent_decoder"](latent=latent[None, begin:end])
-            chunks.append(speaker.speak(*(part[0, own] for part in parts), is_last=last == frames))
+            chunks.append(
+                synthesizer.process(*(part[0, own] for part in parts), is_last=last == frames)
+            )
             advance(last / frames)
         return np.concatenate(chunks)
 
@@ -431,7 +437,7 @@ def features_of(samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarra
     return np.concatenate(chunks)
 
 
-def stacked(conditions: list[Words]) -> tuple[np.ndarray, np.ndarray]:
+def stacked(conditions: list[TextCondition]) -> tuple[np.ndarray, np.ndarray]:
     """Conditions of different lengths as one batch: tokens [B, L, 384], bias [B, L] with -1e4 on
     the padding.
     """

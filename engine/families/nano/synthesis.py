@@ -37,7 +37,7 @@ BLOCK_FRAMES = 128  # of partials that are written at once: they stay in the pro
 LOBE_REACH = 3
 
 
-class Speaker:
+class OverlapAddSynthesizer:
     """Frames in, samples out, piece by piece: the pieces put together equal the whole. One sound,
     one thread.
     """
@@ -45,18 +45,18 @@ class Speaker:
     def __init__(self) -> None:
         self._phases = first_phases()
         self._held = np.zeros((0, BINS), np.complex64)  # frames that still sound in what comes next
-        self._spoken = 0  # hops of the held frames that were given out
+        self._given_out = 0  # hops of the held frames that were given out
 
-    def speak(self, log_magnitude, phase, log_amplitude, offset, is_last: bool) -> np.ndarray:
+    def process(self, log_magnitude, phase, log_amplitude, offset, is_last: bool) -> np.ndarray:
         """Samples of frames [F, 641] twice and [F, 478] twice; two hops behind them, until the last
         piece.
         """
         partials, self._phases = partials_spectrum(log_amplitude, offset, self._phases)
         spectrum = np.concatenate([self._held, partials + residual_spectrum(log_magnitude, phase)])
-        end = len(spectrum) if is_last else max(self._spoken, len(spectrum) - FRAMES_HELD // 2)
-        samples = inverse_stft(spectrum)[self._spoken * HOP : end * HOP]
+        end = len(spectrum) if is_last else max(self._given_out, len(spectrum) - FRAMES_HELD // 2)
+        samples = inverse_stft(spectrum)[self._given_out * HOP : end * HOP]
         first_held = max(0, len(spectrum) - FRAMES_HELD)
-        self._held, self._spoken = spectrum[first_held:], end - first_held
+        self._held, self._given_out = spectrum[first_held:], end - first_held
         return samples
 
 

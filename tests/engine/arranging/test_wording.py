@@ -1,7 +1,7 @@
 import pytest
 
 from engine.arranging.genres import GENRES
-from engine.arranging.wording import understood
+from engine.arranging.wording import parse_intent
 from evaluation.corpus.instruments import INSTRUMENTS, TEMPLATES
 from training.nano.phrases import with_article
 
@@ -32,14 +32,14 @@ GENRE_OF = {
 
 @pytest.mark.parametrize("text", PARTS)
 def test_what_is_added_is_a_stem_for_each_role(text):
-    wanted = understood(text)
+    wanted = parse_intent(text)
     assert wanted.task == "accompaniment"
     assert {part.role: part.sound for part in wanted.parts} == PARTS[text]
 
 
 @pytest.mark.parametrize("text", GENRE_OF)
 def test_a_genre_alone_asks_for_an_arrangement(text):
-    wanted = understood(text)
+    wanted = parse_intent(text)
     assert (wanted.task, wanted.genre, wanted.is_mix) == ("genre", GENRE_OF[text], "mix" in text)
 
 
@@ -49,13 +49,13 @@ def test_every_way_of_asking_for_a_sound_is_still_timbre_transfer():
         for word in instrument.words:
             for template in TEMPLATES:
                 text = with_article(template, word)
-                assert understood(text).task == "timbre", text
+                assert parse_intent(text).task == "timbre", text
 
 
 def test_a_preset_that_states_its_task_is_obeyed():
-    assert understood("turn this into a violin", "accompaniment").parts[0].sound == "violin"
-    assert understood("add a bass line", "timbre").task == "timbre"
-    assert understood("soft string pad", "accompaniment").parts[0].role == "pad"
+    assert parse_intent("turn this into a violin", "accompaniment").parts[0].sound == "violin"
+    assert parse_intent("add a bass line", "timbre").task == "timbre"
+    assert parse_intent("soft string pad", "accompaniment").parts[0].role == "pad"
 
 
 def test_the_words_of_a_genre_belong_to_it_alone():

@@ -50,7 +50,7 @@ def test_the_inverse_stft_gives_back_what_was_analysed():
 
 @pytest.mark.parametrize("hz", [55.0, 61.7, 441.3, 1999.0, 2011.0, 9800.0])
 def test_a_partial_is_one_steady_sine_of_its_pitch_and_level(hz):
-    sound = S.Speaker().speak(*rest(300), *one_partial(hz, 300), is_last=True)
+    sound = S.OverlapAddSynthesizer().process(*rest(300), *one_partial(hz, 300), is_last=True)
     inner = sound[F.SAMPLE_RATE_HZ // 4 : -F.SAMPLE_RATE_HZ // 4]
     time = np.arange(len(inner)) / F.SAMPLE_RATE_HZ
     waves = np.stack([np.sin(2 * np.pi * hz * time), np.cos(2 * np.pi * hz * time)], axis=1)
@@ -62,10 +62,10 @@ def test_a_partial_is_one_steady_sine_of_its_pitch_and_level(hz):
 @pytest.mark.parametrize("pieces", [(40,), (1, 39), (3, 1, 1, 35), (20, 20), (2,) * 20])
 def test_pieces_put_together_equal_the_whole(pieces):
     frames = random_frames(40)
-    whole = S.Speaker().speak(*frames, is_last=True)
-    speaker, ends = S.Speaker(), np.cumsum(pieces)
+    whole = S.OverlapAddSynthesizer().process(*frames, is_last=True)
+    synthesizer, ends = S.OverlapAddSynthesizer(), np.cumsum(pieces)
     spoken = [
-        speaker.speak(*(part[end - size : end] for part in frames), is_last=end == 40)
+        synthesizer.process(*(part[end - size : end] for part in frames), is_last=end == 40)
         for size, end in zip(pieces, ends, strict=True)
     ]
     assert len(whole) == 40 * F.HOP

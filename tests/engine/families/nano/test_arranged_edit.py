@@ -7,8 +7,9 @@ import pytest
 
 from engine.arranging import guide
 from engine.arranging.compose import compose
+from engine.arranging.wording import parse_intent
 from engine.errors import EngineError
-from engine.families.nano.band import Band, asked
+from engine.families.nano.arranged_edit import ArrangedEdit
 from engine.families.nano.family import DEFAULTS
 from engine.hearing.lead import lead
 from engine.hearing.pitches import find_pitches
@@ -20,20 +21,20 @@ REGION = guide.tones(PIECE.parts["chords"], SECONDS) + guide.drums(PIECE.parts["
 KNOBS, _ = resolve("add something", {"seed": 3}, None, DEFAULTS)
 
 
-def perform(text, task=None, only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0):
-    band, heard = Band(asked(text, task or ""), only, tempo_bpm), []
+def arrange(text, task="", only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0):
+    arranged, heard = ArrangedEdit(parse_intent(text, task), only, tempo_bpm), []
 
     def play(mono, knobs, progress):
         heard.append(knobs)
         progress("generating", 1.0)
         return mono
 
-    stems = band.perform(region, knobs, play, lambda stage, done: None)
-    return dict(zip([voice.name for voice in band.voices], stems, strict=True)), heard, band
+    stems = arranged.run(region, knobs, play, lambda stage, done: None)
+    return dict(zip([voice.name for voice in arranged.voices], stems, strict=True)), heard, arranged
 
 
 def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
-    stems, asked_for, band = perform("add a walking upright bass and brushed drums")
+    stems, asked_for, arranged = arrange("add a walking upright bass and brushed drums")
     assert list(stems) == ["bass", "drums"] and all(
         stem.shape == REGION.shape for stem in stems.values()
     )
@@ -41,11 +42,11 @@ def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
         (("walking upright bass", 1.0),),
         (("brushed drums", 1.0),),
     ]
-    assert "BPM" in band.notes[0] and "chords" in band.notes[1]
+    assert "BPM" in arranged.notes[0] and "chords" in arranged.notes[1]
 
 
 def test_the_bass_is_in_the_harmony_of_the_region():
-    bass = perform("add a bass line")[0]["bass"]
+    bass = arrange("add a bass line")[0]["bass"]
     power = np.abs(np.fft.rfft(bass)) ** 2
     pitch = 69 + 12 * np.log2(np.maximum(np.fft.rfftfreq(len(bass), 1 / 32_000), 20) / 440)
     lowest = (pitch > 27) & (pitch < 53)
@@ -56,7 +57,7 @@ def test_the_bass_is_in_the_harmony_of_the_region():
 
 def test_only_a_genre_that_is_asked_for_counts_a_slow_region_in_its_own_tempo():
     def strokes(text):
-        drums = perform(text, tempo_bpm=60.0)[0]["drums"]
+        drums = arrange(text, tempo_bpm=60.0)[0]["drums"]
         level = np.abs(drums[: len(drums) // 320 * 320]).reshape(-1, 320).max(axis=1)  # 10 ms
         return int((level[1:] > 2 * level[:-1] + 0.02 * level.max()).sum())
 
@@ -66,28 +67,28 @@ def test_only_a_genre_that_is_asked_for_counts_a_slow_region_in_its_own_tempo():
 
 
 def test_a_genre_is_the_tune_and_its_band_or_their_mix():
-    stems, _, band = perform("as a bossa nova")
+    stems, _, arranged = arrange("as a bossa nova")
     assert list(stems) == ["tune", "drums", "bass", "chords"]
     tune, _ = lead(REGION, 32_000, find_pitches(REGION, 32_000))
     assert np.array_equal(stems["tune"], tune), "what the genre's lead plays is the tune alone"
-    assert band.notes[2].startswith("tune: ")
-    assert [voice.is_new for voice in band.voices] == [False, True, True, True]
-    assert list(perform("as a bossa nova, in one mix")[0]) == ["mix"]
-    assert list(perform("as a bossa nova", only="bass, drums")[0]) == ["drums", "bass"]
+    assert arranged.notes[2].startswith("tune: ")
+    assert [voice.is_new for voice in arranged.voices] == [False, True, True, True]
+    assert list(arrange("as a bossa nova, in one mix")[0]) == ["mix"]
+    assert list(arrange("as a bossa nova", only="bass, drums")[0]) == ["drums", "bass"]
 
 
 def test_the_same_seed_writes_the_same_part_and_another_seed_another():
-    one, two = (perform("add a bass line")[0]["bass"] for _ in range(2))
+    one, two = (arrange("add a bass line")[0]["bass"] for _ in range(2))
     other, _ = resolve("add something", {"seed": 4}, None, DEFAULTS)
     assert np.array_equal(one, two)
-    assert not np.array_equal(one, perform("add a bass line", knobs=other)[0]["bass"])
+    assert not np.array_equal(one, arrange("add a bass line", knobs=other)[0]["bass"])
 
 
 @pytest.mark.parametrize(
     ("text", "task", "only", "says"),
-    [("a violin", "genre", "", "bossa nova"), ("add a bass line", None, "drums", "bass")],
+    [("a violin", "genre", "", "bossa nova"), ("add a bass line", "", "drums", "bass")],
 )
 def test_what_is_missing_is_named(text, task, only, says):
     with pytest.raises(EngineError, match=says) as caught:
-        perform(text, task, only)
+        arrange(text, task, only)
     assert caught.value.code == "bad_args"

@@ -1,10 +1,9 @@
-"""Accompaniment and genre: the arranger writes what nano plays.
+"""Several stems of one job: the arranger writes further parts or another genre, and nano plays them.
 
-    region -> hear -> grid -> write(role) -> notes -> guide -> nano, asked for the part's sound -> a stem of its own
-    region -> lead -> nano, asked for the genre's lead --------------------------------------> the tune (genre only)
+    region -> hear -> grid -> write(role) -> notes -> guide -> nano, with the part's sound -> a stem
+    region -> lead -> nano, with the sound of the genre's lead -> the tune (genre only)
 
-Nothing of the region's sound is in the new stems. The words decide the task where no preset does.
-One thread at a time.
+Nothing of the region's sound is in the new stems.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import numpy as np
 
 from engine.arranging import guide, parts
 from engine.arranging.genres import GENRES
-from engine.arranging.wording import MIX, TUNE, Part, Wanted, understood
+from engine.arranging.wording import MIX, TUNE, Intent, RequestedPart
 from engine.audio.region import Voice
 from engine.errors import EngineError
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.hearing.lead import lead
-from engine.hearing.listen import Heard, hear
+from engine.hearing.listen import HeardMusic, hear
 from engine.knobs import Knobs
 
 HEARD = 0.05  # fraction of the job
@@ -44,61 +43,53 @@ Progress = Callable[[str, float], None]
 Play = Callable[[np.ndarray, Knobs, Progress], np.ndarray]
 
 
-def asked(text: str, task: str) -> Wanted:
-    """What the words and the preset's task ask for; without a task (""), the words alone decide."""
-    return understood(text, task or None)
-
-
 @dataclass
-class Band:
-    """The stems of one job.
+class ArrangedEdit:
+    """The stems of one job. EngineError bad_args where `only` or the intent names none of them."""
 
-    `notes` says what was heard, once `perform` has run. EngineError bad_args.
-    """
-
-    wanted: Wanted
+    intent: Intent
     only: str = ""  # names of stems, comma separated; empty: all
     tempo_bpm: float = 0.0  # 0: as heard
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was heard, once `run` has run
 
     def __post_init__(self) -> None:
-        self._parts = self._chosen(self._all_parts())
+        self._parts = self._choose(self._all_parts())
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The stems that `perform` makes, in its order."""
-        names = (MIX,) if self.wanted.is_mix else tuple(part.role for part in self._parts)
+        """The stems that `run` makes, in its order."""
+        names = (MIX,) if self.intent.is_mix else tuple(part.role for part in self._parts)
         return tuple(Voice(name, name not in (TUNE, MIX), LEVELS_DB[name]) for name in names)
 
-    def perform(self, mono: np.ndarray, knobs: Knobs, play: Play, progress: Progress) -> np.ndarray:
+    def run(self, mono: np.ndarray, knobs: Knobs, play: Play, progress: Progress) -> np.ndarray:
         """[voices, N] at 32 kHz of a region [N]. EngineError, among them Cancelled, from `play`."""
         progress("hearing", 0.0)
         heard = hear(mono, SAMPLE_RATE_HZ, self.tempo_bpm)
-        genre = self.wanted.genre or DEFAULT_GENRES.get(heard.grid.beats_per_bar, DEFAULT_GENRE)
-        self.notes[:] = said(heard, genre)
+        genre = self.intent.genre or DEFAULT_GENRES.get(heard.grid.beats_per_bar, DEFAULT_GENRE)
+        self.notes[:] = describe(heard, genre)
         stems = [
             self._stem(index, part, mono, heard, genre, knobs, play, progress)
             for index, part in enumerate(self._parts)
         ]
-        return np.stack([mixed(stems, self._parts)] if self.wanted.is_mix else stems)
+        return np.stack([mix_down(stems, self._parts)] if self.intent.is_mix else stems)
 
-    def _all_parts(self) -> tuple[Part, ...]:
-        if self.wanted.task != "genre":
-            return self.wanted.parts
-        if not self.wanted.genre:
+    def _all_parts(self) -> tuple[RequestedPart, ...]:
+        if self.intent.task != "genre":
+            return self.intent.parts
+        if not self.intent.genre:
             raise EngineError(
                 "bad_args", f"text: expected a genre: {', '.join(GENRES)}; name one of them"
             )
         return (
-            Part(TUNE),
+            RequestedPart(TUNE),
             *(
-                Part(role)
+                RequestedPart(role)
                 for role in GENRE_ROLES
-                if GENRES[self.wanted.genre].instruments.get(role)
+                if GENRES[self.intent.genre].instruments.get(role)
             ),
         )
 
-    def _chosen(self, every: tuple[Part, ...]) -> tuple[Part, ...]:
+    def _choose(self, every: tuple[RequestedPart, ...]) -> tuple[RequestedPart, ...]:
         names = [name.strip() for name in self.only.split(",") if name.strip()]
         there = [part.role for part in every]
         if unknown := [name for name in names if name not in there]:
@@ -110,9 +101,9 @@ class Band:
     def _stem(
         self,
         index: int,
-        part: Part,
+        part: RequestedPart,
         mono: np.ndarray,
-        heard: Heard,
+        heard: HeardMusic,
         genre: str,
         knobs: Knobs,
         play: Play,
@@ -137,28 +128,28 @@ class Band:
             lambda stage, done: progress(stage, HEARD + share * (index + max(done, 0.0))),
         )
 
-    def _tune(self, mono: np.ndarray, heard: Heard) -> np.ndarray:
-        tune, share = lead(mono, SAMPLE_RATE_HZ, heard.sounding)
+    def _tune(self, mono: np.ndarray, heard: HeardMusic) -> np.ndarray:
+        tune, share = lead(mono, SAMPLE_RATE_HZ, heard.pitch_activations)
         self.notes.append(f"tune: {share:.0%} of the region's energy")
         return tune
 
-    def _guide(self, part: Part, heard: Heard, genre: str, seed: int) -> np.ndarray:
+    def _guide(self, part: RequestedPart, heard: HeardMusic, genre: str, seed: int) -> np.ndarray:
         random = np.random.default_rng([0xBA2D, seed])
         style = GENRES[genre]
-        if not self.wanted.genre:  # nobody asked for its tempi either
+        if not self.intent.genre:  # nobody asked for its tempi either
             style = replace(style, tempo_bpm=(heard.grid.tempo_bpm, heard.grid.tempo_bpm))
         written = parts.write(part.role, heard.grid, style, random)
         return guide.sound(part.role, written, heard.grid.seconds)
 
     @staticmethod
-    def _sound(part: Part, genre: str, knobs: Knobs) -> str:
+    def _sound(part: RequestedPart, genre: str, knobs: Knobs) -> str:
         if part.sound:
             return part.sound
         choices = GENRES[genre].instruments["lead" if part.role == TUNE else part.role]
         return choices[np.random.default_rng([0x50, knobs.seed]).integers(len(choices))]
 
 
-def said(heard: Heard, genre: str) -> list[str]:
+def describe(heard: HeardMusic, genre: str) -> list[str]:
     """What was heard and assumed, for the manifest."""
     grid = heard.grid
     trust = f"beats {heard.beat_confidence:.0%}, bars {heard.bar_confidence:.0%}, key {heard.key_confidence:.0%} sure"
@@ -172,7 +163,7 @@ def said(heard: Heard, genre: str) -> list[str]:
     ]
 
 
-def mixed(stems: list[np.ndarray], parts_: tuple[Part, ...]) -> np.ndarray:
+def mix_down(stems: list[np.ndarray], parts_: tuple[RequestedPart, ...]) -> np.ndarray:
     """The sum [N] of stems that are brought to one loudness and then to LEVELS_DB."""
     powers = [float(np.mean(np.square(stem))) for stem in stems]
     gains = [

@@ -31,7 +31,7 @@ SPREAD = np.convolve([-0.5, 0, 0, 0, 0, 1], np.array([1, 4, 6, 4, 1]) / 16)
 AHEAD_FRAMES = 5 + 2
 
 
-def sharpened(
+def match_transients(
     stem: np.ndarray, region: np.ndarray, fidelity: float, cancelled: Callable[[], bool]
 ) -> np.ndarray:
     """The stem [N] with attacks nearer to the region's [N], both mono at 32 kHz; `fidelity`: how

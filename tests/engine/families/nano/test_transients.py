@@ -5,8 +5,8 @@ import pytest
 
 from engine.audio import spectra
 from engine.errors import Cancelled
-from engine.families.nano.attacks import sharpened
 from engine.families.nano.features import SAMPLE_RATE_HZ
+from engine.families.nano.transients import match_transients
 
 ONSETS_SECONDS = (0.5, 1.0, 1.5)
 
@@ -36,7 +36,7 @@ def rise_db(sound, onset):
 
 def test_a_soft_attack_becomes_sharper():
     soft, sharp = notes(0.12), notes(0.002)
-    made = sharpened(soft, sharp, 1.0, never)
+    made = match_transients(soft, sharp, 1.0, never)
     for onset in ONSETS_SECONDS[1:]:
         assert rise_db(made, onset) > rise_db(soft, onset) + 2
         assert rise_db(made, onset) < rise_db(sharp, onset) + 2
@@ -44,7 +44,7 @@ def test_a_soft_attack_becomes_sharper():
 
 def test_how_a_note_goes_on_is_left_alone():
     soft = notes(0.12)
-    made = sharpened(soft, notes(0.002), 1.0, never)
+    made = match_transients(soft, notes(0.002), 1.0, never)
     for onset in ONSETS_SECONDS:
         later = slice(int((onset + 0.2) * SAMPLE_RATE_HZ), int((onset + 0.4) * SAMPLE_RATE_HZ))
         assert np.allclose(made[later], soft[later], atol=1e-3)
@@ -57,13 +57,15 @@ def test_how_a_note_goes_on_is_left_alone():
 )
 def test_nothing_is_lacking(region):
     stem = notes(0.002)
-    assert np.allclose(sharpened(stem, region, 1.0, never), stem, atol=1e-4)
+    assert np.allclose(match_transients(stem, region, 1.0, never), stem, atol=1e-4)
 
 
 def test_fidelity_is_how_far_it_goes():
     soft, sharp = notes(0.12), notes(0.002)
-    assert sharpened(soft, sharp, 0.0, never) is soft
-    rises = [rise_db(sharpened(soft, sharp, fidelity, never), 1.0) for fidelity in (0.0, 0.5, 1.0)]
+    assert match_transients(soft, sharp, 0.0, never) is soft
+    rises = [
+        rise_db(match_transients(soft, sharp, fidelity, never), 1.0) for fidelity in (0.0, 0.5, 1.0)
+    ]
     assert rises == sorted(rises) and rises[2] > rises[0] + 2
 
 
@@ -71,7 +73,7 @@ def test_an_attack_in_the_treble_leaves_the_bass_alone():
     stem = notes(0.12, hz=80.0)
     tick = np.zeros_like(stem)
     tick[32_000:32_100] = 0.5 * (-1.0) ** np.arange(100)  # all of it near 16 kHz
-    made = sharpened(stem, tick, 1.0, never)
+    made = match_transients(stem, tick, 1.0, never)
     low = (
         np.abs(np.fft.rfft(made - stem)[: 2 * 400]).max()
         / np.abs(np.fft.rfft(stem)[: 2 * 400]).max()
@@ -82,17 +84,17 @@ def test_an_attack_in_the_treble_leaves_the_bass_alone():
 @pytest.mark.parametrize("count", [1, 300, 32_000, 50_001])
 def test_any_length(count):
     stem, region = np.random.default_rng(0).standard_normal((2, count)).astype(np.float32)
-    found = sharpened(stem, region, 1.0, never)
+    found = match_transients(stem, region, 1.0, never)
     assert found.shape == (count,) and found.dtype == np.float32 and np.isfinite(found).all()
 
 
 def test_in_blocks_as_in_one(monkeypatch):
     stem, region = notes(0.12), notes(0.002)
-    whole = sharpened(stem, region, 1.0, never)
+    whole = match_transients(stem, region, 1.0, never)
     monkeypatch.setattr(spectra, "BLOCK_FRAMES", 7)
-    assert np.allclose(sharpened(stem, region, 1.0, never), whole, atol=1e-5)
+    assert np.allclose(match_transients(stem, region, 1.0, never), whole, atol=1e-5)
 
 
 def test_it_can_be_cancelled():
     with pytest.raises(Cancelled):
-        sharpened(notes(0.1), notes(0.002), 1.0, lambda: True)
+        match_transients(notes(0.1), notes(0.002), 1.0, lambda: True)
