@@ -91,9 +91,9 @@ def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
 
     class Family:
         def words(self, prompts):
-            from engine.families.nano.family import Words
+            from engine.families.nano.family import TextCondition
 
-            return Words(np.full((3, 384), len(prompts[0][0]), np.float32), np.zeros(3, np.float32))
+            return TextCondition(np.full((3, 384), len(prompts[0][0]), np.float32), np.zeros(3, np.float32))
 
     batches, checkpoint = fused.Batches(rows, Family(), 2), tmp_path / "last.pt"
     start = {name: value.clone() for name, value in denoiser.state_dict().items()}

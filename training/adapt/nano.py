@@ -26,7 +26,7 @@ from engine.adapters.soft_prompts import LearnedWords, write_words
 from engine.audio.files import resample
 from engine.errors import EngineError
 from engine.families.nano.exporting import LORA_LAYERS
-from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily, Words
+from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily, TextCondition
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.families.nano.stages import STAGES, TOKEN_WIDTH
 from engine.families.registry import FAMILIES
@@ -159,11 +159,11 @@ class NanoSubject:
     def _encoder(self) -> nn.Module:
         return _restored("audio_encoder", self._folder)
 
-    def _words(self, text: str) -> Words:
+    def _words(self, text: str) -> TextCondition:
         return self._family.words(((without_heard(text), 1.0),))
 
-    def _read(self, text: Arrays | str) -> Words:
-        return self._words(text) if isinstance(text, str) else Words(text["tokens"], text["bias"])
+    def _read(self, text: Arrays | str) -> TextCondition:
+        return self._words(text) if isinstance(text, str) else TextCondition(text["tokens"], text["bias"])
 
 
 def _restored(stage: str, folder: Path) -> nn.Module:

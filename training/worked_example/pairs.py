@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.audio.region import reflected
 from engine.families.nano import features as F
-from engine.families.nano.family import PADDING_BIAS, NanoFamily, Words, stacked
+from engine.families.nano.family import PADDING_BIAS, NanoFamily, TextCondition, stacked
 from engine.families.nano.model import AudioEncoder
 from engine.families.nano.sampler import WINDOW_FRAMES
 from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, SAME_INSTRUMENT
@@ -77,7 +77,7 @@ class Pairs:
         self, recordings: Sequence[Recording], family: NanoFamily, phrase: str, seed: int
     ) -> None:
         self.recordings, self.random = recordings, np.random.default_rng(seed)
-        self.words: Mapping[int, Words] = {
+        self.words: Mapping[int, TextCondition] = {
             version: family.words(((text, 1.0),)) for version, text in enumerate((phrase, *HELPERS))
         }
         self.silence = family.words((("", 1.0),))
@@ -125,7 +125,7 @@ def crop(found: Recording, target: int, random: np.random.Generator) -> tuple[Te
 
 
 def told(
-    said: Sequence[Words], learned: Tensor | None, hears_learned: np.ndarray
+    said: Sequence[TextCondition], learned: Tensor | None, hears_learned: np.ndarray
 ) -> tuple[Tensor, Tensor]:
     """Words of a batch [B, L, 384] and their bias [B, L]; learned words [n, 384] go before those of
     some rows.
@@ -138,7 +138,7 @@ def told(
     return text, bias
 
 
-def first_words(words: Words, count: int) -> Tensor:
+def first_words(words: TextCondition, count: int) -> Tensor:
     """What learned words begin with [count, 384]: those tokens again and again, none quite the
     same.
     """
