@@ -39,6 +39,7 @@ MAY_IMPORT = {  # a top-level import; an import inside a function may need an ex
     "engine.families.musicgen": BASE | EXTRAS["torch"],
     "engine.families.ace_step": BASE | EXTRAS["torch"],
     "engine.families.stable_audio_3": BASE | EXTRAS["torch"],
+    "engine.families.shared": BASE | EXTRAS["torch"],
     "engine.adapters": BASE | EXTRAS["torch"],
     # only its family.py is imported before somebody asks for it
     "engine.families.audioldm2": BASE | EXTRAS["torch"],

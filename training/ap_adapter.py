@@ -339,19 +339,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     from engine.families.audioldm2 import audiomae, components
-    from engine.families.audioldm2.weights import Places
+    from engine.families.audioldm2.weights import AudioLdm2Weights
 
     clips = [] if options.export else captioned(options.data)
-    places = Places(options.models)
-    places.check(brings_adapter=True)
+    weights = AudioLdm2Weights(options.models)
+    weights.check(brings_adapter=True)
     print(f"{len(clips)} clips; the result is {LICENCE}", file=sys.stderr)
-    found = components.load(places.base(), rotary=options.rotary)
+    found = components.load(weights.base(), rotary=options.rotary)
     if options.adapter:
         found.unet.load_adapter(read_adapter(options.adapter)[0], options.rotary)
-    notes = {"base": places.base().name, "steps": str(options.steps)}
+    notes = {"base": weights.base().name, "steps": str(options.steps)}
     if not options.export:
         torch.manual_seed(options.seed)
-        objective = Objective(found, audiomae.read(places.audiomae()), options.device, options.half)
+        objective = Objective(
+            found, audiomae.read(weights.audiomae()), options.device, options.half
+        )
         if options.checkpointing:
             checkpoint_layers(found.unet)
         train(objective, clips, options)

@@ -125,10 +125,10 @@ def _torch(folder: Path, watch: Watch) -> Run:
 def _exported(folder: Path, watch: Watch) -> Run:
     from engine.families.musicgen.editor import Editor
     from engine.families.musicgen.exporting import Graphs, load
-    from engine.families.musicgen.weights import Places
+    from engine.families.musicgen.weights import MusicGenWeights
 
     family = load(1, folder)
-    checkpoint = Places(folder).named(CHECKPOINT)
+    checkpoint = MusicGenWeights(folder).find_named(CHECKPOINT)
     parts = Graphs(checkpoint, *family.export_of(checkpoint), 1).load(lambda: False)
     for stage, runner in list(parts.runners.items()):
         parts.runners[stage] = watch.on(stage, runner)

@@ -183,7 +183,7 @@ def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
     from dataclasses import replace
 
     from engine.families.audioldm2 import decoders, exporting
-    from engine.families.repository import TorchRunner
+    from engine.families.shared.torch_runner import TorchRunner
     from engine.knobs import Knobs
 
     knobs, stems = Knobs(0.5, 2, 3.0, "", 2, 7, (("a violin", 1.0),)), []

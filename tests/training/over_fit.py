@@ -29,7 +29,7 @@ from transformers import GPT2Config, GPT2Model
 from engine.families.audioldm2 import components, features
 from engine.families.audioldm2.ap_adapter import AdaptedUNet, pooled
 from engine.families.audioldm2.audiomae import PATCH, AudioMae
-from engine.families.audioldm2.weights import Places
+from engine.families.audioldm2.weights import AudioLdm2Weights
 from tests.engine.families.audioldm2 import tiny
 from training.ap_adapter import OMEGAS, Batch, Objective, adamw, pictures_of
 
@@ -96,7 +96,7 @@ class Trial:
 
     def __init__(self, others: int = OTHERS) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            places = Places(tiny.write_models(Path(folder)))
+            places = AudioLdm2Weights(tiny.write_models(Path(folder)))
             parts = components.load(places.base())
         torch.manual_seed(0)
         parts.projection, parts.language_model = _wider_words()

@@ -14,7 +14,7 @@ for module in ("transformers", "diffusers"):
 
 from engine.families.audioldm2 import audiomae, components, features
 from engine.families.audioldm2.ap_adapter import read_adapter
-from engine.families.audioldm2.weights import Places
+from engine.families.audioldm2.weights import AudioLdm2Weights
 from presets.style import ResolvedStyle, StyleTensor
 from tests.engine.families.audioldm2 import tiny
 from training import ap_adapter, loop
@@ -40,7 +40,7 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture
 def objective(models):
-    places = Places(models)
+    places = AudioLdm2Weights(models)
     torch.manual_seed(0)
     return ap_adapter.Objective(components.load(places.base()), audiomae.read(places.audiomae()))
 

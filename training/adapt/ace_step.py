@@ -20,7 +20,7 @@ from engine.families.ace_step import components
 from engine.families.ace_step.editor import LEAST_SECONDS
 from engine.families.ace_step.family import DEFAULTS, MAX_SECONDS, editor_of
 from engine.families.ace_step.tasks import TASKS, WORDS_ALONE
-from engine.families.ace_step.weights import LICENCE, TURBO, Places, kind_of
+from engine.families.ace_step.weights import LICENCE, TURBO, AceStepWeights, kind_of
 from engine.knobs import Knobs
 from training.adapt.families import Arrays
 from training.adapt.flow import FlowSubject
@@ -33,9 +33,9 @@ FILL = replace(TASKS["repaint"], name="words", instruction=WORDS_ALONE)
 
 def load(models: Path | None) -> AceStepSubject:
     """The checkpoint that plays: base before sft and turbo. EngineError missing_weights, not_ready."""
-    places = Places(models)
-    places.check()
-    return AceStepSubject(places.base())
+    weights = AceStepWeights(models)
+    weights.check()
+    return AceStepSubject(weights.base())
 
 
 class AceStepSubject(FlowSubject):

@@ -30,7 +30,7 @@ from engine.families.audioldm2.sampler import (
     time_embedding,
 )
 from engine.families.audioldm2.text import Words, stacked
-from engine.families.audioldm2.weights import Places
+from engine.families.audioldm2.weights import AudioLdm2Weights
 from training.adapt.families import Arrays
 from training.adapt.methods import first_words
 from training.ap_adapter import checkpoint_layers, pictures_of, window_of
@@ -49,14 +49,9 @@ SITES = {
 
 def load(models: Path | None) -> AudioLdm2Subject:
     """EngineError missing_weights."""
-    from engine.errors import EngineError
     from engine.families.audioldm2 import components
 
-    places = Places(models)
-    base = places.base()
-    if base is None:
-        row = next(places.missing())
-        raise EngineError("missing_weights", f"training needs {row}")
+    base = AudioLdm2Weights(models).base()
     return AudioLdm2Subject(components.load(base), base)
 
 
@@ -98,7 +93,7 @@ class AudioLdm2Subject:
             getattr(self._parts, part).to(device)
 
     def files(self) -> Mapping[str, Path]:
-        from engine.families.repository import files_of
+        from engine.families.shared.weights import files_of
 
         return files_of(self._folder)
 

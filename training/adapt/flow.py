@@ -24,7 +24,8 @@ from torch.utils.checkpoint import checkpoint
 from engine.adapters.soft_prompts import LearnedWords
 from engine.audio.files import resample
 from engine.audio.scene import Scene
-from engine.families.repository import files_of, window_of
+from engine.families.shared.weights import files_of
+from engine.families.shared.window import window_of
 from engine.knobs import Knobs, resolve
 from training.adapt.families import Arrays
 from training.dataset.clips import Clip, samples_of

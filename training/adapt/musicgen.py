@@ -24,7 +24,7 @@ from engine.families.musicgen.editor import WINDOW_SECONDS, Editor
 from engine.families.musicgen.family import defaults
 from engine.families.musicgen.labels import labels
 from engine.families.musicgen.soft_prompt import SoftPrompt
-from engine.families.musicgen.weights import MELODY, TEXT, Places, files_of
+from engine.families.musicgen.weights import MusicGenWeights, files_of
 from engine.knobs import resolve
 from training.adapt.families import Arrays
 from training.adapt.methods import first_words
@@ -42,9 +42,9 @@ SITES = {
 
 def load(models: Path | None) -> MusicGenSubject:
     """The best checkpoint that is there. EngineError missing_weights, not_ready."""
-    places = Places(models)
-    places.check()
-    folder = places.needed((TEXT, MELODY))
+    weights = MusicGenWeights(models)
+    weights.check()
+    folder = weights.base()
     return MusicGenSubject(components.load(folder), folder)
 
 

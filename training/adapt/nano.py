@@ -30,7 +30,7 @@ from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily, TextConditi
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.families.nano.stages import STAGES, TOKEN_WIDTH
 from engine.families.registry import FAMILIES
-from engine.families.repository import TorchRunner
+from engine.families.shared.torch_runner import TorchRunner
 from engine.knobs import resolve
 from engine.runtimes.runner import REINSTALL, threads_for
 from presets.style import ResolvedStyle, StyleTensor

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.audio.scene import Scene
-from engine.families.repository import check_packages
+from engine.families.shared.weights import check_packages
 from engine.families.stable_audio_3 import components
 from engine.families.stable_audio_3.editor import LEAST_SECONDS
 from engine.families.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, editor_of
 from engine.families.stable_audio_3.tasks import TASKS
-from engine.families.stable_audio_3.weights import LICENCE, PACKAGES, Places
+from engine.families.stable_audio_3.weights import LICENCE, StableAudio3Weights
 from engine.knobs import Knobs
 from training.adapt.families import Arrays
 from training.adapt.flow import FlowSubject
@@ -36,8 +36,9 @@ HOLES = 0.1  # share of clips with a hole, and share of those that go on
 
 def load(models: Path | None) -> StableAudio3Subject:
     """EngineError missing_weights, not_ready."""
-    check_packages("stable_audio_3", PACKAGES)
-    return StableAudio3Subject(Places(models).to_learn())
+    weights = StableAudio3Weights(models)
+    check_packages(weights.family, weights.packages)
+    return StableAudio3Subject(weights.training_base())
 
 
 class StableAudio3Subject(FlowSubject):

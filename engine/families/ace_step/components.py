@@ -18,33 +18,41 @@ from torch import Tensor, nn
 
 from engine.errors import EngineError
 from engine.families.ace_step.stages import STAGES
-from engine.families.repository import Part, model, read_parts, scheduler_config, tokenizer
+from engine.families.shared.pretrained import (
+    PretrainedPart,
+    model,
+    read_parts,
+    scheduler_config,
+    tokenizer,
+)
 
 PIPELINE = "diffusers.pipelines.ace_step"
 PARTS = (
-    Part("tokenizer", "tokenizer", tokenizer("AutoTokenizer")),
-    Part("scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")),
-    Part("vae", "vae", model("diffusers", "AutoencoderOobleck")),
-    Part("text_encoder", "text_encoder", model("transformers", "AutoModel"), halves=True),
-    Part(
+    PretrainedPart("tokenizer", "tokenizer", tokenizer("AutoTokenizer")),
+    PretrainedPart(
+        "scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")
+    ),
+    PretrainedPart("vae", "vae", model("diffusers", "AutoencoderOobleck")),
+    PretrainedPart("text_encoder", "text_encoder", model("transformers", "AutoModel"), half=True),
+    PretrainedPart(
         "condition_encoder",
         "condition_encoder",
         model(PIPELINE, "AceStepConditionEncoder"),
-        halves=True,
+        half=True,
     ),
-    Part(
-        "transformer", "transformer", model("diffusers", "AceStepTransformer1DModel"), halves=True
+    PretrainedPart(
+        "transformer", "transformer", model("diffusers", "AceStepTransformer1DModel"), half=True
     ),
 )
 CODES = (  # for covers; a repository may come without them
-    Part(
-        "audio_tokenizer", "audio_tokenizer", model(PIPELINE, "AceStepAudioTokenizer"), halves=True
+    PretrainedPart(
+        "audio_tokenizer", "audio_tokenizer", model(PIPELINE, "AceStepAudioTokenizer"), half=True
     ),
-    Part(
+    PretrainedPart(
         "detokenizer",
         "audio_token_detokenizer",
         model(PIPELINE, "AceStepAudioTokenDetokenizer"),
-        halves=True,
+        half=True,
     ),
 )
 IN_HALF = ("text_encoder", "word_embedding", "condition_encoder", "semantic_codes", "transformer")

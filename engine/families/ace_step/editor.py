@@ -21,8 +21,10 @@ import numpy as np
 from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.ace_step.tasks import WORDS_ALONE, Task, instruction_for
-from engine.families.repository import Progress, flow, noise_for, part_of, window_of
+from engine.families.shared.flow import noise_for, sample_flow
+from engine.families.shared.window import window_of
 from engine.knobs import Knobs
+from engine.progress import Progress, stage_progress
 from engine.runtimes.runner import Runner
 
 PROMPT = "# Instruction\n{}\n\n# Caption\n{}\n\n# Metas\n{}<|endoftext|>\n"
@@ -96,8 +98,10 @@ class Editor:
         if cancelled():
             raise Cancelled
         noise = noise_for(knobs.seed, self.sizes.latent_channels, len(source))[None]
-        advance = part_of(progress, "generating", ENCODED, GENERATED)
-        latent = flow(predict, noise, self._scheduler(knobs.steps), knobs.seed, advance, cancelled)
+        advance = stage_progress(progress, "generating", ENCODED, GENERATED)
+        latent = sample_flow(
+            predict, noise, self._scheduler(knobs.steps), knobs.seed, advance, cancelled
+        )
         progress("decoding", GENERATED)
         (samples,) = self.runners["vae_decoder"](latent=latent)
         return np.ascontiguousarray(samples[0].T[window.region])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.audio.scene import Scene, ScenePort
 from engine.errors import EngineError
-from engine.families import repository as diffusion
 from engine.families.ace_step.tasks import TASKS, Task, instruction_for
-from engine.families.ace_step.weights import BASE, TURBO, Places, kind_of, missing_base
+from engine.families.ace_step.weights import BASE, TURBO, AceStepWeights, kind_of
+from engine.families.shared.torch_runner import build_runners, free_memory, pick_device
+from engine.families.shared.weights import files_of
 from engine.knobs import Knobs
 from presets.style import ResolvedStyle
 
@@ -41,7 +42,7 @@ RENAMES = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "o_proj": "to_o
 
 def missing(models: Path | None = None) -> str:
     """Why ace_step cannot serve, in words with the command that mends it; empty when it can."""
-    return Places(models).trouble()
+    return AceStepWeights(models).unavailable_reason()
 
 
 def defaults() -> Mapping[str, Any]:
@@ -51,8 +52,8 @@ def defaults() -> Mapping[str, Any]:
 
 def load(threads: int, models: Path | None = None) -> AceStepFamily:
     """The family on its files, which `warm_up` reads. EngineError not_ready, missing_weights."""
-    Places(models).check()
-    return AceStepFamily(Places(models), threads)
+    AceStepWeights(models).check()
+    return AceStepFamily(AceStepWeights(models), threads)
 
 
 class AceStepFamily:
@@ -60,10 +61,10 @@ class AceStepFamily:
 
     runtime = "torch"
 
-    def __init__(self, places: Places, threads: int) -> None:
-        self.places, self.threads = places, threads
-        self.device = diffusion.device()
-        self._base = places.base()
+    def __init__(self, weights: AceStepWeights, threads: int) -> None:
+        self.weights, self.threads = weights, threads
+        self.device = pick_device()
+        self._base = weights.base()
         self.kind = kind_of(self._base)
         self._editor: Editor | None = None
         self._worn: Wardrobe | None = None
@@ -71,7 +72,7 @@ class AceStepFamily:
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        return {**diffusion.files_of(self._base), **(self._worn.files() if self._worn else {})}
+        return {**files_of(self._base), **(self._worn.files() if self._worn else {})}
 
     def warm_up(
         self,
@@ -125,7 +126,7 @@ class AceStepFamily:
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
         self._editor = self._worn = None
-        diffusion.free(self.device)
+        free_memory(self.device)
 
     def _check_kind(self, task: Task) -> None:
         if not task.is_base_only or self.kind == BASE:
@@ -138,7 +139,7 @@ class AceStepFamily:
         raise EngineError(
             "missing_weights",
             f"{task.name} is done by the base checkpoint alone, {found}: turbo and sft were never taught it and answer "
-            f"with noise or a copy; {missing_base(self.places.folder)}",
+            f"with noise or a copy; {AceStepWeights.download.describe(self.weights.folder)}",
         )
 
     def _unused(self, knobs: Knobs) -> list[str]:
@@ -187,7 +188,7 @@ def editor_of(found: Any, device: str, half: Any, can_guide: bool) -> Editor:
         latent_channels=int(found.transformer.config.audio_acoustic_hidden_dim),
     )
     constants = found.silence, found.no_words
-    runners = diffusion.runners(
+    runners = build_runners(
         STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half)
     )
     return Editor(runners, found.tokenizer, found.scheduler_config, sizes, *constants, can_guide)

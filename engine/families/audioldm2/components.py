@@ -16,7 +16,13 @@ from typing import Any
 import torch
 
 from engine.families.audioldm2.ap_adapter import AdaptedUNet
-from engine.families.repository import Part, model, read_parts, scheduler_config, tokenizer
+from engine.families.shared.pretrained import (
+    PretrainedPart,
+    model,
+    read_parts,
+    scheduler_config,
+    tokenizer,
+)
 
 
 @dataclass
@@ -56,16 +62,18 @@ class Components:
 
 
 PARTS = (
-    Part("clap_tokenizer", "tokenizer", tokenizer("RobertaTokenizerFast")),
-    Part("t5_tokenizer", "tokenizer_2", tokenizer("T5TokenizerFast")),
-    Part("scheduler_config", "scheduler", scheduler_config("DDIMScheduler")),
-    Part("unet", "unet", model("diffusers", "AudioLDM2UNet2DConditionModel")),
-    Part("vae", "vae", model("diffusers", "AutoencoderKL")),
-    Part("vocoder", "vocoder", model("transformers", "SpeechT5HifiGan")),
-    Part("clap", "text_encoder", model("transformers", "ClapTextModelWithProjection")),
-    Part("t5", "text_encoder_2", model("transformers", "T5EncoderModel")),
-    Part("projection", "projection_model", model("diffusers", "AudioLDM2ProjectionModel")),
-    Part("language_model", "language_model", model("transformers", "GPT2Model")),
+    PretrainedPart("clap_tokenizer", "tokenizer", tokenizer("RobertaTokenizerFast")),
+    PretrainedPart("t5_tokenizer", "tokenizer_2", tokenizer("T5TokenizerFast")),
+    PretrainedPart("scheduler_config", "scheduler", scheduler_config("DDIMScheduler")),
+    PretrainedPart("unet", "unet", model("diffusers", "AudioLDM2UNet2DConditionModel")),
+    PretrainedPart("vae", "vae", model("diffusers", "AutoencoderKL")),
+    PretrainedPart("vocoder", "vocoder", model("transformers", "SpeechT5HifiGan")),
+    PretrainedPart("clap", "text_encoder", model("transformers", "ClapTextModelWithProjection")),
+    PretrainedPart("t5", "text_encoder_2", model("transformers", "T5EncoderModel")),
+    PretrainedPart(
+        "projection", "projection_model", model("diffusers", "AudioLDM2ProjectionModel")
+    ),
+    PretrainedPart("language_model", "language_model", model("transformers", "GPT2Model")),
 )
 
 

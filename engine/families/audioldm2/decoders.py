@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.families.audioldm2.stages import STAGES
 
 if TYPE_CHECKING:
-    from engine.families.repository import TorchRunner
+    from engine.families.shared.torch_runner import TorchRunner
 
 HALVED = ("vae_decoder", "vocoder")
 INSTRUCTIONS = ("avx512_bf16", "amx_bf16")  # without them, bfloat16 is slower than float32
@@ -33,7 +33,7 @@ def runners(modules: Mapping[str, Any]) -> dict[str, TorchRunner]:
     """Runners of `graphs`' modules by stage; the modules themselves stay as they are."""
     import torch
 
-    from engine.families.repository import TorchRunner
+    from engine.families.shared.torch_runner import TorchRunner
 
     rows = {stage.name: stage for stage in STAGES}
     return {
@@ -47,7 +47,7 @@ def read(base: Path, threads: int) -> dict[str, TorchRunner]:
     import torch
 
     from engine.families.audioldm2 import components, graphs
-    from engine.families.repository import read_parts
+    from engine.families.shared.pretrained import read_parts
 
     torch.set_num_threads(threads)
     wanted = [part for part in components.PARTS if part.field in ("vae", "vocoder")]

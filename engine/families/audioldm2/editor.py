@@ -35,8 +35,8 @@ from engine.families.audioldm2.sampler import (
     time_embedding,
 )
 from engine.families.audioldm2.text import TextConditioner, Words, stacked
-from engine.families.repository import Progress, part_of
 from engine.knobs import Knobs
+from engine.progress import Progress, stage_progress
 from engine.runtimes.runner import Runner
 
 # regions that are remembered for the next take, other words, another style; 1.6 MB a window
@@ -125,10 +125,10 @@ class Editor:
             self.sizes.windows,
             scheduler,
             knobs.steps,
-            part_of(progress, "generating", ENCODED, GENERATED),
+            stage_progress(progress, "generating", ENCODED, GENERATED),
             cancelled,
         )
-        advance = part_of(progress, "decoding", GENERATED, DECODED)
+        advance = stage_progress(progress, "decoding", GENERATED, DECODED)
         return self.spoken(self.decoded(latent, cancelled), advance, cancelled)[: len(mono)]
 
     def heard(self, samples: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from engine.errors import Cancelled, EngineError
 from engine.families.audioldm2 import decoders
 from engine.families.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
 from engine.families.audioldm2.stages import STAGES
-from engine.families.audioldm2.weights import Places
+from engine.families.audioldm2.weights import ADAPTER, AudioLdm2Weights
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
@@ -55,12 +55,12 @@ def plan(
     from engine.families.audioldm2 import audiomae, components, family, graphs
     from engine.families.audioldm2.ap_adapter import read_adapter
 
-    places = Places(models)
-    places.check(brings_adapter=True)
-    parts = components.load(places.base(), advance=advance)
-    heard = audiomae.read(places.audiomae())
-    if places.adapter():
-        parts.unet.load_adapter(*read_adapter(places.adapter()))
+    weights = AudioLdm2Weights(models)
+    weights.check(brings_adapter=True)
+    parts = components.load(weights.base(), advance=advance)
+    heard = audiomae.read(weights.audiomae())
+    if adapter := weights.find(ADAPTER):
+        parts.unet.load_adapter(*read_adapter(adapter))
     modules = graphs.modules(parts, heard)
     halved = decoders.runners(modules) if decoders.is_quick() else {}
     torch_runners = graphs.runners(modules, "cpu")
@@ -71,7 +71,7 @@ def plan(
             f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
             f"{sizes.latent[1]}; this model cannot be exported",
         )
-    files = AudioLdm2Family(places, 1).files()
+    files = AudioLdm2Family(weights, 1).files()
     settings = {
         "sizes": asdict(sizes),
         "scheduler": dict(parts.scheduler_config),
@@ -89,7 +89,7 @@ def plan(
             for stage in STAGES
         ],
         pipeline=lambda own: _stem(
-            _editor({**torch_runners, **own}, places.base(), settings), region
+            _editor({**torch_runners, **own}, weights.base(), settings), region
         ),
         files=files,
         hashes=file_hashes(files),
@@ -103,17 +103,17 @@ def load(threads: int, models: Path | None) -> ExportedAudioLdm2 | None:
     found = next(
         (each for files in weight_files(models) for each in find(models, "audioldm2", files)), None
     )
-    return ExportedAudioLdm2(Places(models), threads, *found) if found else None
+    return ExportedAudioLdm2(AudioLdm2Weights(models), threads, *found) if found else None
 
 
 def weight_files(models: Path | None) -> list[dict[str, Path]]:
     """The files that an export has to be of, by name; nothing where they are not there."""
-    places = Places(models)
+    weights = AudioLdm2Weights(models)
     try:
-        places.check(brings_adapter=True)
+        weights.check(brings_adapter=True)
     except EngineError:
         return []
-    return [AudioLdm2Family(places, 1).files()]
+    return [AudioLdm2Family(weights, 1).files()]
 
 
 def memory_bytes(models: Path | None) -> int:
@@ -130,9 +130,9 @@ class ExportedAudioLdm2(AudioLdm2Family):
     """
 
     def __init__(
-        self, places: Places, threads: int, folder: Path, manifest: ExportManifest
+        self, weights: AudioLdm2Weights, threads: int, folder: Path, manifest: ExportManifest
     ) -> None:
-        super().__init__(places, threads)
+        super().__init__(weights, threads)
         self.device = "cpu"
         self.folder, self.manifest = folder, manifest
         self.runtime = f"{providers.used().title}, exported in {manifest.precision}"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from engine.adapters.lora import Wardrobe
 from engine.audio.region import ModelPort
 from engine.errors import EngineError
-from engine.families import repository as diffusion
-from engine.families.audioldm2 import weights
-from engine.families.audioldm2.weights import Places
+from engine.families.audioldm2.weights import AUDIOMAE, AudioLdm2Weights
+from engine.families.shared.torch_runner import free_memory, pick_device
+from engine.families.shared.weights import files_of
 from engine.knobs import Knobs
 from presets.style import ResolvedStyle, StyleTensor
 
@@ -45,7 +45,7 @@ READ_PARTS = 0.9  # of the time that loading takes; AudioMAE and the adapter are
 
 def missing(models: Path | None = None) -> str:
     """Why audioldm2 cannot serve, in words with the commands that mend it; empty when it can."""
-    return Places(models).trouble()
+    return AudioLdm2Weights(models).unavailable_reason()
 
 
 def defaults() -> Mapping[str, Any]:
@@ -55,8 +55,8 @@ def defaults() -> Mapping[str, Any]:
 
 def load(threads: int, models: Path | None = None) -> AudioLdm2Family:
     """The family on its files, which `warm_up` reads. EngineError not_ready, missing_weights."""
-    Places(models).check(brings_adapter=True)
-    return AudioLdm2Family(Places(models), threads)
+    AudioLdm2Weights(models).check(brings_adapter=True)
+    return AudioLdm2Family(AudioLdm2Weights(models), threads)
 
 
 class AudioLdm2Family:
@@ -64,10 +64,10 @@ class AudioLdm2Family:
 
     runtime = "torch"
 
-    def __init__(self, places: Places, threads: int) -> None:
-        self.places, self.threads = places, threads
-        self.device = diffusion.device()
-        self._base = places.base()
+    def __init__(self, weights: AudioLdm2Weights, threads: int) -> None:
+        self.weights, self.threads = weights, threads
+        self.device = pick_device()
+        self._base = weights.base()
         self._editor: Editor | None = None
         self._components: Components | None = None
         self._adapter: Path | None = None  # the one that is in the UNet
@@ -77,11 +77,11 @@ class AudioLdm2Family:
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        parts = {weights.AUDIOMAE: self.places.audiomae(), "adapter": self._adapter}
+        parts = {AUDIOMAE: self.weights.find(AUDIOMAE), "adapter": self._adapter}
         styles = self._wardrobe.files() if self._wardrobe else {}
         words = {f"words {Path(row['path']).name}": Path(row["path"]) for row in self._words}
         found = {name: path for name, path in parts.items() if path}
-        return {**diffusion.files_of(self._base), **found, **styles, **words}
+        return {**files_of(self._base), **found, **styles, **words}
 
     def warm_up(
         self,
@@ -98,7 +98,7 @@ class AudioLdm2Family:
         progress("loading", -1.0)
         torch.set_num_threads(self.threads)
         found = components.load(self._base, cancelled=cancelled)
-        self._editor = _editor(found, audiomae.read(self.places.audiomae()), self.device)
+        self._editor = _editor(found, audiomae.read(self.weights.audiomae()), self.device)
         self._components, self._wardrobe = found, Wardrobe(found.unet.unet)
 
     @property
@@ -116,9 +116,7 @@ class AudioLdm2Family:
 
         heard, learned = _sorted(style.adapters)
         path, self._weight = _adapter_of(heard)
-        path = path or self.places.adapter()
-        if path is None:
-            self.places.check()
+        path = path or self.weights.adapter()
         if path != self._adapter:
             self._take(path)
         notes = [
@@ -151,7 +149,7 @@ class AudioLdm2Family:
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
         self._editor = self._components = self._adapter = self._wardrobe = None
-        diffusion.free(self.device)
+        free_memory(self.device)
 
     def _learn(self, files: tuple[StyleTensor, ...]) -> None:
         """The style's learned words, mixed where there are several."""

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from engine.families import repository as diffusion
 from engine.families.audioldm2.ap_adapter import AdaptedUNet
 from engine.families.audioldm2.audiomae import AudioMae
 from engine.families.audioldm2.components import Components
 from engine.families.audioldm2.stages import STAGES
+from engine.families.shared.torch_runner import TorchRunner, build_runners
 
 
 class ClapText(nn.Module):
@@ -174,6 +174,6 @@ def modules(components: Components, audiomae: AudioMae) -> dict[str, nn.Module]:
 
 def runners(
     modules_by_stage: Mapping[str, nn.Module], device: str, dtypes: Mapping[str, torch.dtype] = {}
-) -> dict:
+) -> dict[str, TorchRunner]:
     """A TorchRunner per stage; `dtypes` names stages that do not run in float32."""
-    return diffusion.runners(STAGES, modules_by_stage, device, dtypes)
+    return build_runners(STAGES, modules_by_stage, device, dtypes)

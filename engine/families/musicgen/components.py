@@ -8,8 +8,7 @@ modules are transformers'; the tests compare what is said token by token.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.families.musicgen.delay import delays_of
 from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.families.musicgen.speaker import Decoder
 from engine.families.musicgen.weights import MELODY, kind_of
+from engine.families.shared.pretrained import quiet_libraries, read_model
 
 
 @dataclass
@@ -150,14 +150,9 @@ def load(
     kind = getattr(transformers, names[kind_of(folder) == MELODY])
     _check(cancelled)
     try:
-        with _quiet():
+        with quiet_libraries():
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model, info = kind.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-            )
-        # the library would fill them with random numbers
-        if missing := sorted(info["missing_keys"]):
-            raise ValueError(f"{len(missing)} tensors are not in the files, {missing[0]} for one")
+            model = read_model(kind, folder, dtype=torch.float32)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         message = f"expected a MusicGen checkpoint in {folder}: {error}; fetch it again"
         raise EngineError("missing_weights", message) from error
@@ -171,21 +166,3 @@ def load(
 def _check(cancelled: Callable[[], bool]) -> None:
     if cancelled():
         raise Cancelled
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bars, and its warning that 2048 is not below 2048 (the padding has its
-    own row).
-    """
-    from transformers.utils import logging
-
-    before, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if had_bar:
-            logging.enable_progress_bar()

@@ -16,7 +16,7 @@ from engine.audio.scene import Scene
 from engine.errors import Cancelled, EngineError
 from engine.families.musicgen.family import DEFAULTS, MusicGenFamily
 from engine.families.musicgen.stages import table
-from engine.families.musicgen.weights import CHECKPOINTS, MELODY, OWN, TEXT, Places, files_of
+from engine.families.musicgen.weights import NAMES, MusicGenWeights, files_of
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
@@ -54,18 +54,18 @@ def plan(
     another one than plays first. EngineError.
     """
     from engine.families.musicgen import components, graphs
-    from engine.families.repository import runners as torch_runners
+    from engine.families.shared.torch_runner import build_runners
 
-    places = Places(models)
-    places.check()
-    folder = places.named(checkpoint) if checkpoint else places.needed((TEXT, MELODY))
+    weights = MusicGenWeights(models)
+    weights.check()
+    folder = weights.find_named(checkpoint) if checkpoint else weights.base()
     if folder is None:
         raise EngineError("missing_weights", f"expected {checkpoint} in {models}; it is not there")
     parts = components.load(folder)
     advance(1.0)
     files, sizes = files_of(folder), graphs.sizes_of(parts)
     modules, stages = graphs.modules(parts), table(**sizes)
-    own = torch_runners(stages, modules, "cpu")
+    own = build_runners(stages, modules, "cpu")
     lead: list[np.ndarray] = []
     settings = {"sizes": sizes, **{name: getattr(parts, name) for name in SAVED}, "lengths": {}}
     return Plan(
@@ -85,25 +85,17 @@ def load(threads: int, models: Path | None) -> ExportedMusicGen | None:
     """The family with graphs for at least one of its checkpoints; None where the weights in
     `models` have none.
     """
-    places = Places(models)
-    try:
-        places.check()
-    except EngineError:
+    weights = MusicGenWeights(models)
+    if weights.unavailable_reason():
         return None
-    family = ExportedMusicGen(places, threads)
-    names = (OWN, *(row.name for row in CHECKPOINTS))
-    return (
-        family
-        if any(family.export_of(folder) for folder in map(places.named, names) if folder)
-        else None
-    )
+    family = ExportedMusicGen(weights, threads)
+    folders = filter(None, map(weights.find_named, NAMES))
+    return family if any(map(family.export_of, folders)) else None
 
 
 def weight_files(models: Path | None) -> list[dict[str, Path]]:
     """The files of every checkpoint that is there: an export is of one."""
-    places = Places(models)
-    found = map(places.named, (OWN, *(row.name for row in CHECKPOINTS)))
-    return [files_of(folder) for folder in found if folder]
+    return [files_of(folder) for folder in map(MusicGenWeights(models).find_named, NAMES) if folder]
 
 
 class Graphs:
@@ -142,8 +134,8 @@ class ExportedMusicGen(MusicGenFamily):
     not.
     """
 
-    def __init__(self, places: Places, threads: int) -> None:
-        super().__init__(places, threads)
+    def __init__(self, weights: MusicGenWeights, threads: int) -> None:
+        super().__init__(weights, threads)
         # of the checkpoint in memory, and of one that is wanted next
         self._graphs: dict[Path, Graphs] = {}
         self._exports: dict[Path, tuple[Path, ExportManifest] | None] = {}
@@ -161,7 +153,7 @@ class ExportedMusicGen(MusicGenFamily):
         """Folder and manifest of a checkpoint's latest export; looked for once."""
         if checkpoint not in self._exports:
             self._exports[checkpoint] = next(
-                find(self.places.folder, "musicgen", files_of(checkpoint)), None
+                find(self.weights.folder, "musicgen", files_of(checkpoint)), None
             )
         return self._exports[checkpoint]
 

@@ -8,14 +8,13 @@ One thread at a time.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.audio.scene import ScenePort
-from engine.families.musicgen import weights
-from engine.families.musicgen.weights import MELODY, TEXT, Places
+from engine.families.musicgen.weights import MELODY, TEXT, MusicGenWeights, files_of, kind_of
+from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.knobs import Knobs
 from presets.style import ResolvedStyle, StyleTensor
 
@@ -39,7 +38,7 @@ KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment"
 
 def missing(models: Path | None = None) -> str:
     """Why musicgen cannot serve, in words with the command that mends it; empty when it can."""
-    return Places(models).trouble()
+    return MusicGenWeights(models).unavailable_reason()
 
 
 def defaults() -> Mapping[str, Any]:
@@ -51,8 +50,8 @@ def load(threads: int, models: Path | None = None) -> MusicGenFamily:
     """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError
     not_ready, missing_weights.
     """
-    Places(models).check()
-    return MusicGenFamily(Places(models), threads)
+    MusicGenWeights(models).check()
+    return MusicGenFamily(MusicGenWeights(models), threads)
 
 
 class MusicGenFamily:
@@ -60,14 +59,14 @@ class MusicGenFamily:
 
     runtime = "torch"
 
-    def __init__(self, places: Places, threads: int) -> None:
-        self.places, self.threads = places, threads
-        self.device = _device()
+    def __init__(self, weights: MusicGenWeights, threads: int) -> None:
+        self.weights, self.threads = weights, threads
+        self.device = pick_device()
         self._folder: Path | None = None  # of what is in memory
         self._editor: Editor | None = None
         self._rack: Rack | None = None
         self._styles: dict[tuple[str, str], Style] = {}  # of the last job, by file and hash
-        self._wanted, self._task = places.needed((TEXT, MELODY)), "generate"
+        self._wanted, self._task = weights.base(), "generate"
         self._adapters: tuple[StyleTensor, ...] = ()
         self._prompt_files: tuple[StyleTensor, ...] = ()
 
@@ -76,7 +75,7 @@ class MusicGenFamily:
         styles = [Path(file.path) for file in (*self._adapters, *self._prompt_files)]
         # peft calls every file the same
         named = {f"{path.parent.name}/{path.name}": path for path in styles}
-        return {**weights.files_of(self._wanted), **named}
+        return {**files_of(self._wanted), **named}
 
     def warm_up(
         self,
@@ -85,7 +84,7 @@ class MusicGenFamily:
     ) -> None:
         """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
         if self._editor is None:
-            self._take(self.places.needed((TEXT, MELODY)), cancelled, progress)
+            self._take(self.weights.base(), cancelled, progress)
 
     def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
         """Choose the checkpoint for the preset's task and styles; notes for the manifest.
@@ -97,12 +96,12 @@ class MusicGenFamily:
         self._prompt_files = style.soft_prompts
         bases = self._bases()
         self._wanted = self._chosen(KINDS[self._task], bases)
-        own = self._wanted.parent == self.places.folder
+        own = self._wanted.parent == self.weights.folder
         notes = [f"model: {self._wanted.name if own else self._wanted}"]
         notes += [
             f"adapters: trained on {base}, played on {self._wanted.name}"
             for base in bases
-            if self.places.named(base) != self._wanted
+            if self.weights.find_named(base) != self._wanted
         ]
         return notes + [
             f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)
@@ -132,11 +131,7 @@ class MusicGenFamily:
         """Give the memory back, the graphics card's too."""
         self._editor = self._rack = self._folder = None
         self._styles = {}
-        gc.collect()
-        if self.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.empty_cache()
+        free_memory(self.device)
 
     def _bases(self) -> list[str]:
         """The checkpoints that the preset's LoRAs say they were trained on."""
@@ -151,11 +146,9 @@ class MusicGenFamily:
     def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
         """The first of these that is there; else the best checkpoint."""
         found = (
-            path
-            for path in map(self.places.named, bases)
-            if path and weights.kind_of(path) in kinds
+            path for path in map(self.weights.find_named, bases) if path and kind_of(path) in kinds
         )
-        return next(found, None) or self.places.needed(kinds)
+        return next(found, None) or self.weights.best(kinds)
 
     def _cut(self, knobs: Knobs) -> list[str]:
         """Texts that are longer than T5 reads."""
@@ -207,9 +200,3 @@ class MusicGenFamily:
             (read_soft_prompt(Path(file.path), width).to(self.device), file.weight)
             for file in self._prompt_files
         ]
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -14,18 +14,30 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine.families.repository import Part, model, read_parts, scheduler_config, tokenizer
+from engine.families.shared.pretrained import (
+    PretrainedPart,
+    model,
+    read_parts,
+    scheduler_config,
+    tokenizer,
+)
 from engine.families.stable_audio_3.stages import STAGES
 
 PARTS = (
-    Part("tokenizer", "tokenizer", tokenizer("AutoTokenizer")),
-    Part("scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")),
-    Part("vae", "vae", model("diffusers", "AutoencoderSAME")),
-    Part("text_encoder", "text_encoder", model("transformers", "T5GemmaEncoderModel"), halves=True),
-    Part(
+    PretrainedPart("tokenizer", "tokenizer", tokenizer("AutoTokenizer")),
+    PretrainedPart(
+        "scheduler_config", "scheduler", scheduler_config("FlowMatchEulerDiscreteScheduler")
+    ),
+    PretrainedPart("vae", "vae", model("diffusers", "AutoencoderSAME")),
+    PretrainedPart(
+        "text_encoder", "text_encoder", model("transformers", "T5GemmaEncoderModel"), half=True
+    ),
+    PretrainedPart(
         "duration_embedder", "duration_embedder", model("diffusers", "StableAudio3DurationEmbedder")
     ),
-    Part("transformer", "transformer", model("diffusers", "StableAudio3DiTModel"), halves=True),
+    PretrainedPart(
+        "transformer", "transformer", model("diffusers", "StableAudio3DiTModel"), half=True
+    ),
 )
 IN_HALF = ("text_encoder", "transformer")
 

@@ -23,10 +23,12 @@ import numpy as np
 
 from engine.audio.scene import Scene
 from engine.errors import Cancelled
-from engine.families.repository import Progress, flow, noise_for, part_of, window_of
+from engine.families.shared.flow import noise_for, sample_flow
+from engine.families.shared.window import window_of
 from engine.families.stable_audio_3.stages import MAX_WORDS
 from engine.families.stable_audio_3.tasks import Task
 from engine.knobs import Knobs
+from engine.progress import Progress, stage_progress
 from engine.runtimes.runner import Runner
 
 LOG_SNR = (-6.2, 2.0)  # of the schedule's ends, noise first
@@ -100,12 +102,12 @@ class Editor:
         else:
             start = np.float32(1 - level) * source + np.float32(level) * noise
         predict = self._predictor(knobs, len(window.samples) / rate_hz, kept)
-        advance = part_of(progress, "generating", ENCODED, GENERATED)
-        latent = flow(
+        advance = stage_progress(progress, "generating", ENCODED, GENERATED)
+        latent = sample_flow(
             predict, start, self._scheduler(knobs.steps, level), knobs.seed, advance, cancelled
         )
         samples = self.decoded(
-            latent[0], part_of(progress, "decoding", GENERATED, DECODED), cancelled
+            latent[0], stage_progress(progress, "decoding", GENERATED, DECODED), cancelled
         )
         return np.ascontiguousarray(samples.T[window.region])
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.audio.scene import Scene, ScenePort
 from engine.errors import EngineError
-from engine.families import repository as diffusion
+from engine.families.shared.torch_runner import build_runners, free_memory, pick_device
+from engine.families.shared.weights import files_of
 from engine.families.stable_audio_3.tasks import TASKS, Task
-from engine.families.stable_audio_3.weights import Places
+from engine.families.stable_audio_3.weights import StableAudio3Weights
 from engine.knobs import Knobs
 from presets.style import ResolvedStyle
 
@@ -40,7 +41,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 def missing(models: Path | None = None) -> str:
     """Why stable_audio_3 cannot serve, in words with the commands that mend it; empty when it can."""
-    return Places(models).trouble()
+    return StableAudio3Weights(models).unavailable_reason()
 
 
 def defaults() -> Mapping[str, Any]:
@@ -50,8 +51,8 @@ def defaults() -> Mapping[str, Any]:
 
 def load(threads: int, models: Path | None = None) -> StableAudio3Family:
     """The family on its files, which `warm_up` reads. EngineError not_ready, missing_weights."""
-    Places(models).check()
-    return StableAudio3Family(Places(models), threads)
+    StableAudio3Weights(models).check()
+    return StableAudio3Family(StableAudio3Weights(models), threads)
 
 
 class StableAudio3Family:
@@ -59,10 +60,10 @@ class StableAudio3Family:
 
     runtime = "torch"
 
-    def __init__(self, places: Places, threads: int) -> None:
-        self.places, self.threads = places, threads
-        self.device = diffusion.device()
-        self._base = places.base()
+    def __init__(self, weights: StableAudio3Weights, threads: int) -> None:
+        self.weights, self.threads = weights, threads
+        self.device = pick_device()
+        self._base = weights.base()
         self._editor: Editor | None = None
         self._worn: Wardrobe | None = None
         self._max_seconds = MAX_SECONDS
@@ -70,7 +71,7 @@ class StableAudio3Family:
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        return {**diffusion.files_of(self._base), **(self._worn.files() if self._worn else {})}
+        return {**files_of(self._base), **(self._worn.files() if self._worn else {})}
 
     def warm_up(
         self,
@@ -121,7 +122,7 @@ class StableAudio3Family:
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
         self._editor = self._worn = None
-        diffusion.free(self.device)
+        free_memory(self.device)
 
     def _unused(self, knobs: Knobs) -> list[str]:
         """What was asked for and has no effect here, or not the one that is hoped for."""
@@ -167,7 +168,7 @@ def editor_of(found: Any, device: str, half: Any) -> Editor:
         latent_channels=int(found.vae.config.latent_dim),
         vae_reach=found.vae_reach,
     )
-    runners = diffusion.runners(
+    runners = build_runners(
         STAGES, components.modules(found), device, dict.fromkeys(components.IN_HALF, half)
     )
     return Editor(runners, found.tokenizer, found.scheduler_config, sizes)

@@ -1,88 +1,75 @@
-"""Where the checkpoints lie, and how one gets those that are missing.
+"""Which Stable Audio 3 checkpoint plays, and which one are styles trained on?
 
-Nothing here downloads, and nothing needs torch.
+models/stable_audio_3/          any checkpoint in diffusers' layout: it plays before others
+models/stable-audio-3-medium/   a checkpoint of Stability's under its own name, in that layout
 
-models/stable_audio_3/             any checkpoint in diffusers' layout: it plays before all others
-models/stable-audio-3-medium/      Stability's checkpoints under their own names, converted to that layout
-
-Stability publishes its own layout behind a gate: diffusers' script fetches a checkpoint and
+Stability publishes another layout behind a gate; a script of diffusers fetches a checkpoint and
 converts it in one go.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import EngineError
-from engine.families.repository import Missing, check_packages, repository
+from engine.families.shared.weights import PACKAGES, Download, FamilyWeights, find_repository
 
-OWNER, OWN = "stabilityai", "stable_audio_3"
-REPOSITORIES = tuple(
-    f"stable-audio-3-{name}"
-    for name in (
-        "medium",
-        "small-music",
-        "medium-base",
-        "small-music-base",
-        "small-sfx",
-        "small-sfx-base",
-    )
+OWNER, OWN = "stabilityai", ("stable_audio_3",)
+KINDS = ("medium", "small-music", "medium-base", "small-music-base", "small-sfx", "small-sfx-base")
+SCRIPT = (
+    "https://raw.githubusercontent.com/huggingface/diffusers/v0.42.1/scripts/"
+    "convert_stable_audio_3_to_diffusers.py"
 )
-TO_FETCH = "stable-audio-3-small-music"  # the one for a computer without a graphics card
-TO_LEARN = f"{TO_FETCH}-base"
-SCRIPT = "https://raw.githubusercontent.com/huggingface/diffusers/v0.42.1/scripts/convert_stable_audio_3_to_diffusers.py"
 LICENCE = (
-    "Stability AI Community License: free below US $1,000,000 of yearly revenue, commercial use wants registration at "
-    "stability.ai/community-license; the text encoder is under Google's Gemma Terms of Use"
+    "Stability AI Community License: free below US $1,000,000 of yearly revenue, commercial use "
+    "wants registration at stability.ai/community-license; the text encoder is under Google's "
+    "Gemma Terms of Use"
 )
-PACKAGES = ("torch", "transformers", "diffusers", "safetensors", "peft")
 
 
-@dataclass(frozen=True)
-class Places:
-    """The checkpoints in one models folder. `folder` None: only the hub's cache is looked at."""
+def _download(kind: str) -> Download:
+    """A small checkpoint, which needs no graphics card."""
+    name = f"stable-audio-3-{kind}"
+    larger = name.replace("small-music", "medium")
+    return Download(
+        f"Stable Audio 3 {kind}",
+        "about 3.6 GB",
+        LICENCE,
+        f"accept the terms on huggingface.co/{OWNER}/{name} and "
+        f"huggingface.co/google/t5gemma-b-b-ul2, then hf auth login && curl -LO {SCRIPT} && "
+        f"python convert_stable_audio_3_to_diffusers.py --checkpoint_path {OWNER}/{name} "
+        f'--output_dir "{{folder}}/{name}" '
+        f"(medium, about 10 GB, for a graphics card: {larger} in both places)",
+    )
 
-    folder: Path | None
 
-    def base(self) -> Path | None:
-        """The checkpoint that plays."""
-        own = repository(self.folder, OWNER, (OWN,)) if self.folder else None
-        return own or repository(self.folder, OWNER, REPOSITORIES)
+class StableAudio3Weights(FamilyWeights):
+    """The Stable Audio 3 checkpoints on this machine."""
 
-    def to_learn(self) -> Path:
-        """The checkpoint that styles are trained on: a base one, as its authors do. EngineError
-        missing_weights.
+    family, owner, own = "stable_audio_3", OWNER, OWN
+    packages = (*PACKAGES, "peft")
+    repositories = tuple(f"stable-audio-3-{kind}" for kind in KINDS)
+    download = _download("small-music")
+    trainable = tuple(name for name in repositories if name.endswith("-base"))
+    to_train = _download("small-music-base")
+
+    def training_base(self) -> Path:
+        """The checkpoint that styles are trained on. EngineError missing_weights.
+
+        It has to be a base checkpoint, as its authors train on these.
         """
-        own = repository(self.folder, OWNER, (OWN,)) if self.folder else None
+        own = find_repository(self.folder, OWNER, OWN) if self.folder else None
         if own and not is_distilled(own):
             return own
-        if found := repository(
-            self.folder, OWNER, (name for name in REPOSITORIES if name.endswith("-base"))
-        ):
+        if found := find_repository(self.folder, OWNER, self.trainable):
             return found
         why = "styles are trained on a base checkpoint and play on both kinds"
-        raise EngineError("missing_weights", f"{why}; {missing_base(self.folder, TO_LEARN)}")
-
-    def trouble(self) -> str:
-        """Why the family cannot serve, in words; empty when it can."""
-        try:
-            self.check()
-        except EngineError as error:
-            return error.message
-        return ""
-
-    def check(self) -> None:
-        """EngineError not_ready (packages) or missing_weights."""
-        check_packages("stable_audio_3", PACKAGES)
-        if self.base() is None:
-            message = f"stable_audio_3 lacks weights, nothing is fetched by itself; {missing_base(self.folder)}"
-            raise EngineError("missing_weights", message)
+        raise EngineError("missing_weights", f"{why}; {self.to_train.describe(self.folder)}")
 
 
 def is_distilled(folder: Path) -> bool:
-    """Whether a checkpoint has its guidance within; its scheduler says so."""
+    """Whether a checkpoint has its guidance built in, as its scheduler tells."""
     try:
         config = json.loads(
             (folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
@@ -90,16 +77,3 @@ def is_distilled(folder: Path) -> bool:
     except (OSError, ValueError):  # reading the checkpoint says what is wrong with it
         return False
     return bool(config.get("stochastic_sampling"))
-
-
-def missing_base(folder: Path | None, name: str = TO_FETCH) -> Missing:
-    """A small checkpoint, and the commands that fetch and convert it."""
-    target, larger = (folder or Path("MODELS_DIR")) / name, name.replace("small-music", "medium")
-    command = (
-        f"accept the terms on huggingface.co/{OWNER}/{name} and huggingface.co/google/t5gemma-b-b-ul2, then "
-        f"hf auth login && curl -LO {SCRIPT} && python convert_stable_audio_3_to_diffusers.py "
-        f'--checkpoint_path {OWNER}/{name} --output_dir "{target}" '
-        f"(medium, about 10 GB, for a graphics card: {larger} in both places)"
-    )
-    title = f"Stable Audio 3 {name.removeprefix('stable-audio-3-')}"
-    return Missing(title, "about 3.6 GB", LICENCE, command)

@@ -14,7 +14,7 @@ from engine.families.ace_step import components
 from engine.families.ace_step.editor import NO_LYRICS, Editor
 from engine.families.ace_step.family import editor_of
 from engine.families.ace_step.tasks import TASKS
-from engine.families.repository import noise_for
+from engine.families.shared.flow import noise_for
 from engine.knobs import Knobs
 from tests.engine.signals import noise
 

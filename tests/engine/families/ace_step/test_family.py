@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families.ace_step.weights import Places, kind_of
+from engine.families.ace_step.weights import AceStepWeights, kind_of
 from engine.families.registry import FAMILIES, ModelCache
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.signals import noise
@@ -160,4 +160,4 @@ def test_a_folder_of_ones_own_plays_before_all_others(tmp_path):
     for name in ("acestep-v15-xl-base-diffusers", "ace_step"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model_index.json").write_text("{}")
-    assert Places(tmp_path).base().name == "ace_step"
+    assert AceStepWeights(tmp_path).base().name == "ace_step"

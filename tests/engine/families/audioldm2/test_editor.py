@@ -14,7 +14,7 @@ from engine.families.audioldm2 import features as F
 from engine.families.audioldm2.editor import Editor, vocoder_reach
 from engine.families.audioldm2.family import _editor
 from engine.families.audioldm2.stages import STAGES
-from engine.families.repository import TorchRunner
+from engine.families.shared.torch_runner import TorchRunner
 from engine.knobs import Knobs
 from tests.engine.families.audioldm2 import tiny
 

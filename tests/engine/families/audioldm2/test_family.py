@@ -210,13 +210,13 @@ def test_an_unloaded_family_gives_its_parts_back(models_folder):
 
 
 def test_large_and_base_are_both_found(tmp_path):
-    from engine.families.audioldm2.weights import Places
+    from engine.families.audioldm2.weights import AudioLdm2Weights
 
     for name in ("audioldm2", "audioldm2-large"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model_index.json").write_text("{}")
-        assert Places(tmp_path).base() == tmp_path / name
-    assert Places(Path("nowhere")).audiomae() is None
+        assert AudioLdm2Weights(tmp_path).base() == tmp_path / name
+    assert AudioLdm2Weights(Path("nowhere")).find("audiomae.safetensors") is None
 
 
 def test_a_large_repository_plays_too(tmp_path, make):
@@ -231,7 +231,7 @@ def test_a_large_repository_plays_too(tmp_path, make):
 def test_a_repository_in_the_hub_cache_is_found_without_a_network(tmp_path, monkeypatch):
     from huggingface_hub import constants
 
-    from engine.families.audioldm2.weights import Places
+    from engine.families.audioldm2.weights import AudioLdm2Weights
 
     repository = tmp_path / "models--cvssp--audioldm2-music"
     snapshot = repository / "snapshots" / "0123"
@@ -240,4 +240,4 @@ def test_a_repository_in_the_hub_cache_is_found_without_a_network(tmp_path, monk
     (repository / "refs" / "main").write_text("0123")
     (snapshot / "model_index.json").write_text("{}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert Places(None).base() == snapshot
+    assert AudioLdm2Weights(None).base() == snapshot

@@ -90,9 +90,9 @@ def test_a_text_is_read_once_with_each_learned_words(family, tmp_path, monkeypat
 
 def test_words_read_with_gradients_are_the_words_that_play(family, models_folder):
     from engine.families.audioldm2 import components
-    from engine.families.audioldm2.weights import Places
+    from engine.families.audioldm2.weights import AudioLdm2Weights
 
-    parts = components.load(Places(models_folder).base())
+    parts = components.load(AudioLdm2Weights(models_folder).base())
     generated, tokens = learned.states(parts, "a tune")
     played = family.editor.text.words("a tune")
     assert np.allclose(generated.detach(), played.generated, atol=1e-5)

@@ -4,7 +4,7 @@ import torch
 
 from engine.families.audioldm2 import components, graphs
 from engine.families.audioldm2.text import TextConditioner, generated, stacked
-from engine.families.repository import TorchRunner
+from engine.families.shared.torch_runner import TorchRunner
 from tests.engine.families.audioldm2 import tiny
 
 

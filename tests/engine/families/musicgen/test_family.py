@@ -8,7 +8,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import Cancelled, EngineError
-from engine.families.musicgen.weights import Places
+from engine.families.musicgen.weights import MusicGenWeights
 from engine.families.registry import ModelCache, family_named
 from presets import SHIPPED_FOLDER, Library, resolve
 from tests.engine.families.musicgen import tiny
@@ -232,12 +232,12 @@ def test_the_users_own_checkpoint_goes_before_the_published_ones(tmp_path):
         (tmp_path / name / "config.json").write_text(
             json.dumps({"model_type": kind}), encoding="utf-8"
         )
-    places = Places(tmp_path)
+    weights = MusicGenWeights(tmp_path)
     assert (
-        places.found("musicgen").name == "musicgen"
-        and places.found("musicgen_melody").name == "musicgen-melody"
+        weights.find(["musicgen"]).name == "musicgen"
+        and weights.find(["musicgen_melody"]).name == "musicgen-melody"
     )
-    assert places.named("facebook/musicgen-large").name == "musicgen-large"
+    assert weights.find_named("facebook/musicgen-large").name == "musicgen-large"
 
 
 def test_a_checkpoint_in_the_hub_cache_is_found_without_a_network(tmp_path, monkeypatch):
@@ -250,7 +250,7 @@ def test_a_checkpoint_in_the_hub_cache_is_found_without_a_network(tmp_path, monk
     (repository / "refs" / "main").write_text("0123")
     (snapshot / "config.json").write_text('{"model_type": "musicgen"}')
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert Places(None).found("musicgen") == snapshot
+    assert MusicGenWeights(None).find(["musicgen"]) == snapshot
 
 
 def test_a_broken_checkpoint_is_not_filled_with_random_numbers(make, tmp_path):

@@ -14,7 +14,7 @@ from engine.families.musicgen.on_graphs import GraphParts
 from engine.families.musicgen.sampler import Span
 from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.families.musicgen.stages import table
-from engine.families.repository import runners
+from engine.families.shared.torch_runner import build_runners
 from engine.knobs import Knobs
 from tests.engine.families.musicgen import tiny
 from tests.engine.signals import noise, sine
@@ -25,7 +25,7 @@ KNOBS = Knobs(0.0, 1, 3.0, "a drum", 1, 5, (("a violin", 0.7), ("a flute and a h
 
 def in_stages(parts):
     sizes = graphs.sizes_of(parts)
-    own = runners(table(**sizes), graphs.modules(parts), "cpu")
+    own = build_runners(table(**sizes), graphs.modules(parts), "cpu")
     return GraphParts(own, parts.tokenizer, sizes, **{name: getattr(parts, name) for name in SAVED})
 
 

@@ -19,7 +19,7 @@ from transformers import (
     T5TokenizerFast,
 )
 
-from engine.families.musicgen.components import _quiet
+from engine.families.shared.pretrained import quiet_libraries
 
 TEXT_WIDTH, TOKENS, CODEBOOKS = 24, 32, 4
 LETTERS = [*string.ascii_lowercase, *string.digits, *",.-'"]
@@ -50,7 +50,7 @@ def tiny(melody: bool = False, channels: int = 1, seed: int = 0):
         bos_token_id=TOKENS,
     )
     torch.manual_seed(seed)
-    with _quiet():
+    with quiet_libraries():
         parts = {"text_encoder": _t5(), "audio_encoder": _encodec(), "decoder": decoder}
         model = model_class(config_class(**{name: part.to_dict() for name, part in parts.items()}))
     _loud(model)
@@ -70,7 +70,7 @@ def tokenizer() -> T5TokenizerFast:
 
 def write(folder: Path, **kind) -> Path:
     """`folder` as `hf download facebook/... --local-dir folder` leaves it."""
-    with _quiet():
+    with quiet_libraries():
         tiny(**kind).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder

@@ -14,7 +14,7 @@ from diffusers import (
 
 from engine.audio.scene import Scene
 from engine.errors import Cancelled
-from engine.families.repository import noise_for
+from engine.families.shared.flow import noise_for
 from engine.families.stable_audio_3 import components, editor
 from engine.families.stable_audio_3.family import editor_of
 from engine.families.stable_audio_3.tasks import TASKS
