@@ -1,6 +1,4 @@
-"""The one error of this package that reaches a client: a code from osc_protocol.ERROR_CODES and a
-sentence.
-"""
+"""The one error that reaches a client: a code from osc_protocol.ERROR_CODES and a sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ CURES = {
     errno.EMFILE: _NO_HANDLES,
     errno.ENFILE: _NO_HANDLES,
 }
-# Python 3.10 has no error numbers of SQLite; its words have been the same for twenty years.
+# Python 3.10 does not give the error numbers of SQLite, whose wording is stable.
 SQLITE_CURES = {
     "disk is full": _MAKE_ROOM,
     "disk I/O error": _MAKE_ROOM,
@@ -46,23 +44,19 @@ class RequestError(Exception):
 
 
 def to_error(error: Exception, what: str) -> RequestError:
-    """What an error of the disk or of the journal means to a client.
-
-    `what`: a sentence on what could not be done.
-    """
+    """What an error of the disk or of the journal means to a client. `what` could not be done."""
     if isinstance(error, sqlite3.Error):
         code, cure = next(
             (cure for words, cure in SQLITE_CURES.items() if words in str(error)), _MAY_NOT
         )
     else:
-        code, cure = CURES.get(getattr(error, "errno", None), ("internal", "the log has more"))
+        number = error.errno if isinstance(error, OSError) else None
+        code, cure = CURES.get(number or 0, ("internal", "the log has more"))
     return RequestError(code, f"{what} ({getattr(error, 'strerror', None) or error}); {cure}")
 
 
 def unreadable(error: OSError, code: str, message: str) -> RequestError:
-    """What it means that a file cannot be looked at: `code`, but where the server itself lacks
-    handles for it.
-    """
+    """What an unreadable file means to a client: `code`, unless the server lacks file handles."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return to_error(error, message)
     return RequestError(code, message)

@@ -93,6 +93,8 @@ class HttpTwin:
         if self.connections >= MAX_CONNECTIONS:
             log.warning("an HTTP connection is refused: %d are open", MAX_CONNECTIONS)
             return _Refused()
+        if self._runner.server is None:
+            raise RuntimeError("the HTTP server is not set up")
         return self._runner.server()
 
     async def _watch(self) -> None:
@@ -105,24 +107,24 @@ class HttpTwin:
 
     async def _call(self, request: web.Request) -> web.Response:
         client = self._client(request)
-        return calls.answer(
+        return calls.to_response(
             await calls.run(self._services, client, request.path, await request.read())
         )
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         client = self._client(request)
-        asked = (
+        since = (
             request.headers.get("Last-Event-ID")
             or request.query.get("since")
             or str(client.link.events.number)
         )
-        if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
+        if not (since.isascii() and since.isdigit() and len(since) < 20):
             raise RequestError(
-                "bad_args", f"Last-Event-ID: expected the number of an event, came {asked[:40]!r}"
+                "bad_args", f"Last-Event-ID: expected the number of an event, came {since[:40]!r}"
             )
         self.clients.listen(client)
         try:
-            return await events.serve(client.link.events, request, int(asked))
+            return await events.serve(client.link.events, request, int(since))
         finally:
             self.clients.leave(client)
 
@@ -144,7 +146,7 @@ class HttpTwin:
         return await files.page(self._services, request.match_info["name"])
 
     async def _node(self, request: web.Request) -> web.StreamResponse:
-        """OSCQuery, but for a browser that was sent to our front door."""
+        """OSCQuery; a browser that opens / is sent to the page."""
         if web.WebSocketResponse().can_prepare(request):
             return await websocket.serve(self._services, self._inbox, request, self._sockets)
         if (
@@ -153,7 +155,7 @@ class HttpTwin:
             and "text/html" in request.headers.get(hdrs.ACCEPT, "")
         ):
             raise web.HTTPFound("/page/")
-        await self._services.refresh_styles()  # their names stand in the tree
+        await self._services.refresh_styles()  # the tree has their names
         return oscquery.answer(self._services, request)
 
 
@@ -161,4 +163,5 @@ class _Refused(asyncio.Protocol):
     """A connection too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.abort()
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()

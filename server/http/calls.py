@@ -1,7 +1,7 @@
-"""POST /retimbre/<verb>: the verb's own function runs, and what it answers at once is the answer.
+"""POST /retimbre/<verb>: runs the verb's own function and returns what it answers at once.
 
-`200 {"replies": [{"address": "/retimbre/ack", "id": "7", ...}]}`; with a /fail among them its
-code's status.
+`200 {"replies": [{"address": "/retimbre/ack", "id": "7", ...}]}`; a /fail among the replies sets
+the status.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from server.wire.transports import Link
 
 MAX_BODY_BYTES = 2 * 2**20  # an /audio/data of 1 MiB as Base64
 
-# A call is answered when its verb's function has returned: by then everything that a verb says at
-# once is said. These say it later, and their call waits for it.
+# A call is answered when its verb's function has returned, which by then has sent its immediate
+# answers. These verbs answer later, and their call waits for one of the messages.
 ANSWERED_LATER = {
     "sync": ("synced", "fail"),
     "model/load": ("done", "fail"),
@@ -87,7 +87,7 @@ STATUS = {
 class Call(Link):
     """The way to one call.
 
-    While it is open, what its row promises is its answer; the rest are the client's events.
+    While it is open, the replies of its row are its answer; all others become the client's events.
     """
 
     is_stream = True
@@ -107,13 +107,13 @@ class Call(Link):
     def send(self, packet: bytes) -> None:
         message = decode_reply(packet)
         if not self.is_open or message.address not in self._answers:
-            self._link.hear(message)
+            self._link.append(message)
             return
         for call in {self, *self._twins()}:
             call.take(message)
 
     def _twins(self) -> list[OpenCall]:
-        """The same request, sent again while it waits for the one answer that there will be."""
+        """The same request, sent again while it waits: they share the one answer."""
         if self.request.address not in _paths(ANSWERED_LATER):
             return []
         return [call for call in self._client.calls if call.request == self.request]
@@ -140,7 +140,7 @@ class Call(Link):
         self.is_open = False
 
     def pause(self, should_pause: bool) -> None:
-        """A call waits for its own answer."""
+        """Nothing to do: a call waits for its own answer."""
 
 
 def _answers(address: str) -> set[str]:
@@ -178,7 +178,7 @@ async def run(services: Services, client: Client, address: str, body: bytes) -> 
     return call.replies
 
 
-def answer(replies: list[ReplyMessage]) -> web.Response:
+def to_response(replies: list[ReplyMessage]) -> web.Response:
     """The answer to a call; a /fail sets the status."""
     codes = [message.values["code"] for message in replies if message.address == FAIL]
     return web.json_response(
@@ -187,7 +187,7 @@ def answer(replies: list[ReplyMessage]) -> web.Response:
     )
 
 
-def refusal(command: str, code: str, message: str, status: int = 0) -> web.Response:
-    """A /fail in the same form, for what never became a call."""
+def fail_response(command: str, code: str, message: str, status: int = 0) -> web.Response:
+    """A /fail in the same form, for a request that never became a call."""
     fail = decode_reply(encode(FAIL, command, 0, code, message))
     return web.json_response({"replies": [json_form.reply(fail)]}, status=status or STATUS[code])

@@ -1,7 +1,7 @@
-"""HTTP clients: a name that comes with each request, its session, and what it will hear.
+"""HTTP clients: the name that comes with each request, its session, and its events.
 
-An HTTP client has no connection that lives as long as it does, so it is kept while it listens,
-calls, or has jobs, and for a while after that.
+An HTTP client has no connection of its own. It is kept while it listens, calls, or has jobs, and
+for a while after that.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class HttpLink(Link):
         self.events = EventLog()
 
     def send(self, packet: bytes) -> None:
-        self.hear(decode_reply(packet))
+        self.append(decode_reply(packet))
 
-    def hear(self, message: ReplyMessage) -> None:
+    def append(self, message: ReplyMessage) -> None:
         """Put a message into the client's events."""
         self.events.append(message.address.removeprefix(f"{ROOT}/"), json_form.values(message))
 
@@ -58,11 +58,11 @@ class HttpLink(Link):
         self.events.close()
 
     def pause(self, should_pause: bool) -> None:
-        """Each call waits for its answer, which holds its client back."""
+        """Nothing to do: each call waits for its answer, which holds its client back."""
 
 
 class Client:
-    """One named client of one host. `peer` hears pushes, and of jobs whose call is long answered."""
+    """One named client of one host. `peer` gets its events: pushes, and reports about its jobs."""
 
     def __init__(self, services: Services, link: HttpLink) -> None:
         self.link = link
@@ -73,7 +73,7 @@ class Client:
         self.calls: set[OpenCall] = set()  # under way
 
     def close(self) -> None:
-        """The server stops, or forgets it: streams and calls end."""
+        """End its streams and calls."""
         self.link.close()
         for call in self.calls:
             call.stir()
@@ -109,21 +109,19 @@ class Clients:
         return client
 
     def listen(self, client: Client) -> None:
-        """It opens a stream: pushes come from now on, and jobs of an earlier life of the server
-        speak to it.
-        """
+        """It opens a stream: pushes and reports of its jobs go there from then on."""
         self._services.sessions.add_listener(client.peer, 1)
         for job in self._services.registry.living(client.peer.session.client):
             job.peer = job.peer or client.peer
         self._services.delivery.send(client.peer, "state", self._services.state)
 
     def leave(self, client: Client) -> None:
-        """A stream has ended: after the last one, pushes are not kept for it."""
+        """A stream has ended. After the last one, pushes are not kept for it."""
         if not client.is_listening:
             self._services.sessions.remove_listener(client.peer)
 
     def expire(self) -> None:
-        """Forget those that have not been heard of for long."""
+        """Forget those that have made no request for KEEP_SECONDS."""
         for client in list(self._clients.values()):
             if time.monotonic() - client.used_at > KEEP_SECONDS and self._is_idle(client):
                 self._forget(client)
@@ -155,5 +153,5 @@ class Clients:
 
 
 def key_of(host: str, name: str) -> str:
-    """The address of an HTTP client, so to speak."""
+    """What stands for the address of an HTTP client."""
     return f"http:{host}/{name}"

@@ -1,9 +1,8 @@
-"""What a client hears later, as server-sent events: numbered, kept for a while, resumable.
+"""The later messages of a client as server-sent events: numbered, kept for a while, resumable.
 
-A stream reads from its client's log and never the other way round, so a reader that is slow or gone
-costs the log's fixed size and no more: when what it has not read yet is dropped from the log, its
-connection is closed. It may come back with Last-Event-ID and gets what is left, after an event
-`lost` when some is not.
+A stream reads from its client's log, so a reader that is slow or gone costs the log's fixed size
+and no more. When the log drops an event that a reader has not had, its connection is closed. It may
+come back with Last-Event-ID and gets what is left, after an event `lost` when some are missing.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ RETRY_MILLISECONDS = 1000
 
 
 class EventLog:
-    """The last events of one client, and the streams that read them. Belongs to the loop's thread."""
+    """The last events of one client, and its streams. Belongs to the loop's thread."""
 
     def __init__(self) -> None:
         self._events: deque[tuple[int, bytes]] = deque()
@@ -49,9 +48,7 @@ class EventLog:
             stream.stir()
 
     def add(self, stream: Stream) -> None:
-        """One more reader; the first makes room when there are too many (pages that were left
-        without a word).
-        """
+        """One more reader. Of too many the first, likely an abandoned page, is closed."""
         self.streams.append(stream)
         if len(self.streams) > MAX_STREAMS:
             self.streams[0].end()
@@ -82,10 +79,7 @@ class Stream:
         self._news = asyncio.Event()
 
     def stir(self) -> None:
-        """There is news.
-
-        A reader for which it comes too fast is cut off: what it misses is no longer kept.
-        """
+        """There is news. A reader whose next event the log has dropped is cut off."""
         if self._seen < self._log.oldest - 1:
             self.end()
         self._news.set()
@@ -108,11 +102,11 @@ class Stream:
             self._request.transport.abort()
 
     def _skip_lost(self) -> bytes:
-        """What is not kept any more cannot be read: say so, and go on with the oldest that is."""
+        """Skip events that the log has dropped. Returns the event that says so, if any."""
         if self._seen >= self._log.oldest - 1:
             return b""
-        asked, self._seen = self._seen, self._log.oldest - 1
-        return _frame("lost", {"after": asked}, self._seen) if asked else b""
+        after, self._seen = self._seen, self._log.oldest - 1
+        return _frame("lost", {"after": after}, self._seen) if after else b""
 
     async def _write_news(self) -> None:
         self._news.clear()

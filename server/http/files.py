@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from osc_protocol import (
     ROOT,
@@ -35,8 +36,8 @@ AUDIO_TYPES = {
     ".ogg": "audio/ogg",
     ".json": "application/json",
 }
-# Written down because Windows lets any program change what mimetypes answers for .js, and browsers
-# then refuse it.
+# Not from mimetypes: Windows lets any program change its answer for .js, and browsers then refuse
+# the file.
 PAGE_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -56,9 +57,7 @@ PAGE_TYPES = {
 
 
 async def upload(services: Services, client: Client, request: web.Request) -> web.Response:
-    """The body into the spool, by the same state machine as an upload over OSC: same limits, same
-    expiry.
-    """
+    """Write the body to the spool, with the limits and the expiry of an upload over OSC."""
     identity = f"http-{secrets.token_hex(8)}"
     query = request.query
     owner = client.peer.session.client
@@ -87,13 +86,13 @@ async def upload(services: Services, client: Client, request: web.Request) -> we
     return web.json_response({"handle": done.values["handle"], "bytes": size_bytes})
 
 
-async def _chunks(request: web.Request):
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body in pieces of at most TCP_CHUNK_BYTES; large ones, because each has its cost."""
     while data := await _read(request.content):
         yield data
 
 
-async def _read(content: web.StreamReader) -> bytes:
+async def _read(content: StreamReader) -> bytes:
     pieces, size_bytes = [], 0
     while size_bytes < TCP_CHUNK_BYTES and (
         piece := await content.read(TCP_CHUNK_BYTES - size_bytes)
@@ -103,7 +102,7 @@ async def _read(content: web.StreamReader) -> bytes:
     return b"".join(pieces)
 
 
-def _request(name: str, *atoms) -> Request:
+def _request(name: str, *atoms: str | int | bytes) -> Request:
     request = decode_message(Message(f"{ROOT}/audio/{name}", atoms))
     if not isinstance(request, Request):
         raise RequestError(request.code, request.message)
@@ -111,11 +110,12 @@ def _request(name: str, *atoms) -> Request:
 
 
 def _check_length(request: web.Request, services: Services) -> None:
-    """What is announced as too large need not be sent first."""
-    if (request.content_length or 0) > services.uploads.limit_bytes:
+    """Refuse an upload that is announced as too large before it is sent."""
+    size_bytes = request.content_length or 0
+    if size_bytes > services.uploads.limit_bytes:
         raise RequestError(
             "too_large",
-            f"{request.content_length / 1e6:.0f} MB are announced; at most "
+            f"{size_bytes / 1e6:.0f} MB are announced; at most "
             f"{services.uploads.limit_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
         )
 
@@ -129,9 +129,9 @@ def _check(packets: list[bytes]) -> ReplyMessage:
 
 
 async def audio(services: Services, request: web.Request) -> web.StreamResponse:
-    """A stem, a manifest, an upload or any other file that a client may name; ranges are aiohttp's."""
-    named = request.query.get("path", "")
-    identity = await services.file_threads(services.sandbox.audio_file, named)
+    """A stem, a manifest, an upload or any other file that a client may name."""
+    path = request.query.get("path", "")
+    identity = await services.file_threads(services.sandbox.audio_file, path)
     headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
     with await services.file_threads(opened, identity) as file:
         # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an
@@ -151,9 +151,7 @@ async def page(services: Services, name: str) -> web.StreamResponse:
 
 
 def _page_file(name: str) -> Path | None:
-    """Only what lies under the page's folder, links followed, and is of a kind that a page is made
-    of.
-    """
+    """The file of that name under the page's folder, links followed, of a known kind; or None."""
     if "\0" in name:
         return None
     path = (PAGE / name).resolve()

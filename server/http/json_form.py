@@ -1,6 +1,4 @@
-"""The table's values as JSON, both ways: arguments and keys by name, blobs as Base64, floats as
-short as they are.
-"""
+"""The table's values as JSON, both ways: by name, blobs as Base64, floats as short as possible."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ class BadBody(ValueError):
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """A JSON object; nothing at all is an empty one. Raises BadBody."""
+    """The JSON object of a body; an empty body is an empty object. Raises BadBody."""
     try:
         parsed = json.loads(body or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -54,15 +52,13 @@ def message(address: str, body: dict[str, Any]) -> Message:
 
 
 def _arguments(row: Address, given: dict[str, Any]) -> list[Any]:
-    """Takes the row's arguments out of `given`, in the row's order, up to the first that is
-    missing.
-    """
+    """Take the row's arguments out of `given`, in their order, up to the first missing one."""
     atoms: list[Any] = []
     for arg in row.args:
         if arg.name in given:
             atoms += _atoms(arg, given.pop(arg.name))
         elif arg.rest or arg.default is REQUIRED:
-            # a required one is missing: the check names it, and not what comes after it
+            # The check of the message names this one, and nothing after it.
             given.clear()
             return atoms
         else:
@@ -109,9 +105,7 @@ def _plain(value: Any) -> Any:
 
 
 def _short(number: float) -> float:
-    """0.4 where OSC's four bytes say 0.4000000059604645: the shortest decimal that stands for the
-    same four.
-    """
+    """The shortest decimal with the same four bytes: 0.4 instead of 0.4000000059604645."""
     packed = struct.pack(">f", number)
     return next(
         short

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the HTTP twin, made from the address table: `GET /openapi.json`."""
+"""`GET /openapi.json`: the OpenAPI 3.1 description of HTTP, made from the address table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from server.http.clients import NAME
 
 Schema = dict[str, Any]
 
-INT32 = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+INT32: Schema = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
 TEXT = {"type": "string", "pattern": "^[^\\x00]*$"}
 TEXT_OR_NUMBER = {"type": ["integer", "number", "string"]}
+NATURAL: Schema = {"type": "integer", "minimum": 0}
 TYPES: dict[str, Schema] = {
     "i": INT32,
     "f": {"type": "number", "minimum": -FLOAT_MAX, "maximum": FLOAT_MAX},
@@ -27,8 +28,8 @@ TYPES: dict[str, Schema] = {
 }
 CLIENT = {"$ref": "#/components/parameters/client"}
 DESCRIPTION = (
-    f"The verbs of the OSC protocol (docs/osc.md), version {PROTOCOL_VERSION}, as JSON. An answer lists "
-    "what the verb says at once; what comes later comes as server-sent events."
+    f"The verbs of the OSC protocol (docs/osc.md), version {PROTOCOL_VERSION}, as JSON. An answer "
+    "lists what the verb says at once; what comes later comes as server-sent events."
 )
 
 
@@ -164,7 +165,7 @@ def _reply_schemas() -> dict[str, Schema]:
 
 
 def _reply(reply: Reply, args: Iterable[Arg]) -> Schema:
-    properties = {"address": {"const": reply.path}}
+    properties: Schema = {"address": {"const": reply.path}}
     for arg in args:
         value = _value(arg)
         properties[arg.name] = ({"type": "array", "items": value} if arg.rest else value) | _words(
@@ -215,9 +216,16 @@ def _query(name: str, description: str, schema: Schema, required: bool = False) 
 
 
 def _files() -> dict[str, Schema]:
-    """The three addresses that the table does not have, because OSC does the same by other means."""
-    number = {"type": "integer", "minimum": 0}
-    upload = {
+    """The addresses that the table does not have: OSC does the same by other means."""
+    return {
+        f"{ROOT}/events": {"get": _events()},
+        f"{ROOT}/audio/upload": {"post": _upload()},
+        f"{ROOT}/audio/file": {"get": _download()},
+    }
+
+
+def _upload() -> Schema:
+    return {
         "operationId": "upload",
         "tags": ["Audio"],
         "summary": "Send audio in one piece; it is streamed to the disk.",
@@ -229,7 +237,7 @@ def _files() -> dict[str, Schema]:
                 {"enum": list(AUDIO_FORMATS), "default": "wav"},
             ),
             *(
-                _query(name, f"{text}; for raw samples.", number)
+                _query(name, f"{text}; for raw samples.", NATURAL)
                 for name, text in (("rate", "Hz"), ("channels", "How many"), ("frames", "How many"))
             ),
         ],
@@ -243,13 +251,16 @@ def _files() -> dict[str, Schema]:
                 {
                     "type": "object",
                     "required": ["handle", "bytes"],
-                    "properties": {"handle": {"type": "string"}, "bytes": number},
+                    "properties": {"handle": {"type": "string"}, "bytes": NATURAL},
                 },
             ),
             **_failures(),
         },
     }
-    download = {
+
+
+def _download() -> Schema:
+    return {
         "operationId": "file",
         "tags": ["Audio"],
         "summary": "A stem, a manifest, an upload or a file under a root.",
@@ -270,19 +281,22 @@ def _files() -> dict[str, Schema]:
             **_failures(),
         },
     }
-    events = {
+
+
+def _events() -> Schema:
+    return {
         "operationId": "events",
         "tags": ["Jobs"],
         "summary": "What comes later: one event a message.",
-        "description": "`event:` is the address without /retimbre/, `data:` its values, `id:` a running number. After "
-        "a gap that cannot be filled comes an event `lost`.",
+        "description": "`event:` is the address without /retimbre/, `data:` its values, `id:` a "
+        "running number. After a gap that cannot be filled comes an event `lost`.",
         "parameters": [
             CLIENT,
-            _query("since", "Begin after this number; 0: with all that is kept.", number),
+            _query("since", "Begin after this number; 0: with all that is kept.", NATURAL),
             {
                 "name": "Last-Event-ID",
                 "in": "header",
-                "schema": number,
+                "schema": NATURAL,
                 "required": False,
                 "description": "The same; browsers send it when they come back.",
             },
@@ -294,9 +308,4 @@ def _files() -> dict[str, Schema]:
             },
             **_failures(),
         },
-    }
-    return {
-        f"{ROOT}/events": {"get": events},
-        f"{ROOT}/audio/upload": {"post": upload},
-        f"{ROOT}/audio/file": {"get": download},
     }

@@ -22,8 +22,8 @@ from server.services import Services
 Node = dict[str, Any]
 
 NO_VALUE, READABLE, WRITABLE = 0, 1, 2
-TAGS = {"id": "s", "any": "s"}  # the others are called as OSC calls them
-NOTHING = "N"  # the type of a message without arguments: a button's
+TAGS = {"id": "s", "any": "s"}  # the other types are OSC's own
+NOTHING = "N"  # the type of a message without arguments, as of a button
 ATTRIBUTES = (
     "FULL_PATH",
     "CONTENTS",
@@ -42,7 +42,7 @@ COMMANDS = ("LISTEN", "PATH_CHANGED")
 
 
 class Names:
-    """What may be said where the table leaves it open: styles and models, as they are now."""
+    """The choices that the table leaves open: the styles and models that there are now."""
 
     def __init__(self, services: Services) -> None:
         self._presets = [preset.name for preset in services.library.presets()]
@@ -58,30 +58,31 @@ class Names:
 
 
 def answer(services: Services, request: web.Request) -> web.Response:
-    """A node, or attributes of one: 204 for what is not to be had, 400 for no attribute, 404 for no
-    node.
+    """A node, or attributes of one.
+
+    Without content (204) for a value that there is not, 400 for no attribute, 404 for no node.
     """
-    asked = list(request.query)
-    if "HOST_INFO" in asked:
+    attributes = list(request.query)
+    if "HOST_INFO" in attributes:
         return web.json_response(host_info(services, request))
     node = find(tree(services), request.path)
     if node is None:
         raise web.HTTPNotFound(reason=f"no node {request.rel_url.raw_path}; GET / shows them all")
-    unknown = [name for name in asked if name not in ATTRIBUTES + NOT_SUPPORTED]
+    unknown = [name for name in attributes if name not in ATTRIBUTES + NOT_SUPPORTED]
     if unknown:
         raise web.HTTPBadRequest(
             reason=f"no attribute {unknown[0][:40]!r}; there are {', '.join(ATTRIBUTES)}"
         )
-    is_hidden = "VALUE" in asked and not node["ACCESS"] & READABLE
-    if is_hidden or any(name in NOT_SUPPORTED for name in asked):
+    is_hidden = "VALUE" in attributes and not node["ACCESS"] & READABLE
+    if is_hidden or any(name in NOT_SUPPORTED for name in attributes):
         return web.Response(status=204)
     return web.json_response(
-        {name: node[name] for name in asked if name in node} if asked else node
+        {name: node[name] for name in attributes if name in node} if attributes else node
     )
 
 
 def host_info(services: Services, request: web.Request) -> Node:
-    """Where the servers are: the addresses are those that this client has reached."""
+    """Where the servers are, by the address that this client has reached."""
     own = (
         request.transport.get_extra_info("sockname")[0]
         if request.transport
@@ -113,8 +114,7 @@ def tree(services: Services) -> Node:
     names = Names(services)
     for path in sorted(ADDRESSES.keys() | REPLIES.keys()):
         _place(root, path).update(_method(path, names))
-    state = find(root, f"{ROOT}/state")
-    state["VALUE"] = [services.state]
+    _place(root, f"{ROOT}/state")["VALUE"] = [services.state]
     return root
 
 
@@ -132,7 +132,7 @@ def _place(root: Node, path: str) -> Node:
 
 
 def _method(path: str, names: Names) -> Node:
-    """What is said about an address; of one that goes both ways, what a client may send."""
+    """The node of an address. An address that goes both ways has what a client may send."""
     reply, row = REPLIES.get(path), ADDRESSES.get(path)
     node: Node = {}
     if reply:

@@ -1,15 +1,15 @@
 """Who may come in over HTTP?
 
-A browser lets any web page send requests to this machine; this is what stops them.
+A browser lets any web page send requests to this machine. These rules stop them.
 
-Rule 1: the Host header must name this server as it can be reached without a foreign name server (a page whose name
-    is made to point here, "DNS rebinding", sends its own name).
-Rule 2: an Origin, when there is one, must be ours; what a browser marks as coming from another site is refused,
-    but for following a link to the page itself, which shows it and tells the other site nothing.
-Rule 3: what changes something is a POST with a content type that no form can send, so a browser asks us before
-    (a preflight), and nobody answers.
-Rule 4: from other machines everything needs the password, as Bearer or (for the browser's own
-dialogue) Basic.
+1. The Host header must name this server by an address, or by a name that needs no foreign name
+   server. A page whose name is made to point here ("DNS rebinding") sends its own name.
+2. An Origin, when there is one, must be ours. A request that the browser marks as coming from
+   another site is refused, except for a link to the page itself, which tells that site nothing.
+3. A request that changes something is a POST with a content type that no form can send. A browser
+   asks before it sends one from another site (a preflight), and gets no permission.
+4. From other machines everything needs the password, as Bearer or (for the browser's own dialogue)
+   Basic.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import base64
 import binascii
 import ipaddress
 import logging
+from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from osc_protocol import is_loopback
 from server.errors import RequestError
@@ -31,7 +33,8 @@ log = logging.getLogger(__name__)
 HEADERS = {
     # The page may load and reach only this server. blob: is audio that was recorded or decoded in
     # the page itself; inline styles are what waveform libraries set on the elements that they draw.
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; "
     "media-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "Server": "retimbre",
@@ -48,16 +51,16 @@ CHALLENGE = 'Bearer realm="retimbre", Basic realm="retimbre"'
 
 
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Signal on_response_prepare: every answer carries them."""
+    """The signal on_response_prepare: every answer carries HEADERS."""
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-cache")
 
 
-def guard(services: Services):
-    """The middleware that lets requests in."""
+def guard(services: Services) -> Middleware:
+    """The middleware that refuses what may not come in, and turns errors into a /fail."""
 
     @web.middleware
-    async def let_in(request: web.Request, handler) -> web.StreamResponse:
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             _check_host(request, services)
             _check_origin(request)
@@ -65,16 +68,16 @@ def guard(services: Services):
             await _check_password(request, services)
             return await handler(request)
         except Forbidden as error:
-            return calls.refusal(request.path, "auth", str(error), 403)
+            return calls.fail_response(request.path, "auth", str(error), 403)
         except RequestError as refusal:
-            response = calls.refusal(request.path, refusal.code, refusal.message)
+            response = calls.fail_response(request.path, refusal.code, refusal.message)
             if response.status == 401:
                 response.headers[hdrs.WWW_AUTHENTICATE] = CHALLENGE
             return response
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            response = calls.refusal(
+            response = calls.fail_response(
                 request.path, _CODES.get(error.status, "bad_packet"), error.reason, error.status
             )
             if hdrs.ALLOW in error.headers:
@@ -84,7 +87,7 @@ def guard(services: Services):
             raise  # the client has gone
         except Exception as error:  # a mistake of ours: the client must hear of it all the same
             log.exception("a request failed", extra={"verb": request.method, "said": request.path})
-            return calls.refusal(
+            return calls.fail_response(
                 request.path, "internal", f"{type(error).__name__}: {error}; the log has more"
             )
 
@@ -98,7 +101,7 @@ class Forbidden(Exception):
     """A request that a web page of somebody else may have sent."""
 
 
-def host_and_port(text: str) -> tuple[str, int]:
+def split_host(text: str) -> tuple[str, int]:
     """`[::1]:11022` -> ("::1", 11022); the port is 80 where none stands. Raises ValueError."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
@@ -111,7 +114,7 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 def _check_host(request: web.Request, services: Services) -> None:
     try:
-        host, port = host_and_port(request.headers.get(hdrs.HOST, ""))
+        host, port = split_host(request.headers.get(hdrs.HOST, ""))
     except ValueError:
         host, port = "", 0
     own = request.transport.get_extra_info("sockname") if request.transport else None
@@ -129,8 +132,10 @@ def _check_host(request: web.Request, services: Services) -> None:
 
 
 def _is_announced(host: str, request: web.Request, services: Services) -> bool:
-    """Our zeroconf name, for other machines: on its own machine a browser needs no password, and
-    anybody on the network may answer for such a name.
+    """Whether another machine asks for our zeroconf name.
+
+    On this machine a browser needs no password, and anybody on the network may answer for that
+    name, so here it does not count.
     """
     announced = services.announcement
     return (
@@ -140,10 +145,10 @@ def _is_announced(host: str, request: web.Request, services: Services) -> bool:
     )
 
 
-def _is_same(host: str, sockname: tuple | None) -> bool:
+def _is_same(host: str, sockname: tuple[Any, ...] | None) -> bool:
     """Whether the client asked for the very address that its connection has reached."""
     try:
-        return bool(sockname) and ipaddress.ip_address(host) == ipaddress.ip_address(
+        return sockname is not None and ipaddress.ip_address(host) == ipaddress.ip_address(
             sockname[0].partition("%")[0]
         )
     except ValueError:

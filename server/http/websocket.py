@@ -1,9 +1,7 @@
-"""The websocket of OSCQuery: text frames are commands, binary frames are OSC packets, in both
-directions.
+"""The websocket of OSCQuery: text frames are commands, binary frames are OSC packets.
 
-A client that sends OSC here is a client like one on TCP. One that LISTENs to what the server sends
-gets every such message, also about other clients' jobs. One that does not read is cut off, as on
-TCP.
+A client that sends OSC here is treated like one on TCP. A client that LISTENs to an address gets
+every such message, also about other clients' jobs. A client that does not read is cut off.
 """
 
 from __future__ import annotations
@@ -38,8 +36,10 @@ class SocketLink(Link):
     is_stream = True
 
     def __init__(self, request: web.Request) -> None:
+        if request.transport is None:
+            raise ConnectionResetError("the client has gone")
         self._transport = request.transport
-        self.host, port = request.transport.get_extra_info("peername")[:2]
+        self.host, port = self._transport.get_extra_info("peername")[:2]
         self.key, self.reply_port = f"ws:{self.host}:{port}", port
         self._queue: asyncio.Queue[bytes | str] = asyncio.Queue()
         self._unread_bytes = 0
@@ -75,7 +75,7 @@ class SocketLink(Link):
 
 
 class Subscriber(Link):
-    """What a websocket hears of the server's pushes and of others' jobs: what it LISTENs to."""
+    """The messages that a websocket LISTENs to: pushes, and reports about all jobs."""
 
     is_stream = True
 
@@ -86,7 +86,7 @@ class Subscriber(Link):
 
     def send(self, packet: bytes) -> None:
         path = packet[: packet.index(b"\0")].decode("ascii")
-        if path == CHANGED:  # names of styles stand all over the tree
+        if path == CHANGED:  # the tree has the names of the styles
             self._link.put(json.dumps({"COMMAND": "PATH_CHANGED", "DATA": ROOT}))
         if path in self.paths:
             self._link.send(packet)
@@ -109,8 +109,9 @@ async def serve(
     link = SocketLink(request)
     peer = services.sessions.peer(link)
     peer.is_trusted = True  # its request had the password
-    ear = Peer(Subscriber(link), peer.session)
-    services.sessions.add_listener(ear, NEWS)
+    subscriber = Subscriber(link)
+    listener = Peer(subscriber, peer.session)
+    services.sessions.add_listener(listener, NEWS)
     writer = asyncio.create_task(link.write(socket), name=f"writes to {link.key}")
     sockets.add(socket)
     try:
@@ -118,28 +119,28 @@ async def serve(
             if frame.type == WSMsgType.BINARY:
                 inbox.receive(link, frame.data)
             elif frame.type == WSMsgType.TEXT:
-                _obey(services, ear, frame.data)
+                _obey(services, listener, subscriber, frame.data)
             await link.may_read.wait()
     finally:
         sockets.discard(socket)
         writer.cancel()
-        services.sessions.remove_listener(ear)
+        services.sessions.remove_listener(listener)
         inbox.on_lost(link, "")
     return socket
 
 
-def _obey(services: Services, ear: Peer, text: str) -> None:
-    """A command. What is none is passed over, as the proposal has no answer for it."""
+def _obey(services: Services, listener: Peer, subscriber: Subscriber, text: str) -> None:
+    """Run a command. Anything else is ignored: the proposal has no answer for it."""
     command, path = _parse(text)
     if command == "LISTEN" and path in REPLIES:
-        ear.link.paths.add(path)
-        services.sessions.add_listener(ear, JOBS)
+        subscriber.paths.add(path)
+        services.sessions.add_listener(listener, JOBS)
         if path == f"{ROOT}/state":
-            ear.link.send(encode(path, services.state))
+            subscriber.send(encode(path, services.state))
     elif command == "IGNORE":
-        ear.link.paths.discard(path)
+        subscriber.paths.discard(path)
     else:
-        log.info("no command that is known", extra={"peer": ear.key, "said": text[:200]})
+        log.info("no command that is known", extra={"peer": listener.key, "said": text[:200]})
 
 
 def _parse(text: str) -> tuple[Any, Any]:

@@ -30,7 +30,7 @@ async def close_upload(services: Services, peer: Peer, request: Request) -> None
 async def get(services: Services, peer: Peer, request: Request) -> None:
     """Begin a download."""
     file = await services.file_threads(services.sandbox.audio_file, request.values["audio"])
-    await services.downloads.begin(peer, request.id, file)
+    await services.downloads.begin(peer, request.job_id, file)
 
 
 async def about_download(services: Services, peer: Peer, request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from osc_protocol import ROOT, Request
@@ -10,7 +11,7 @@ from server.errors import RequestError
 from server.files.sandbox import FileIdentity
 from server.jobs import spec as requests
 from server.jobs.job import ACCEPTING, ENDED, Job, fingerprint, new_name, region_name
-from server.jobs.journal import End, JobRecord
+from server.jobs.journal import JobRecord, Journal
 from server.services import Services
 from server.wire.sessions import Peer
 
@@ -21,7 +22,7 @@ async def edit(services: Services, peer: Peer, request: Request) -> None:
     """Turn a region into stems."""
     values = request.values
     async with peer.session.turn:
-        if not await is_repeat(services, peer, request):
+        if not await answer_repeat(services, peer, request):
             keys = _effective_keys(peer, request.keys)
             await begin(
                 services,
@@ -37,7 +38,7 @@ async def edit(services: Services, peer: Peer, request: Request) -> None:
 async def say(services: Services, peer: Peer, request: Request) -> None:
     """Edit the current region."""
     async with peer.session.turn:
-        if await is_repeat(services, peer, request):
+        if await answer_repeat(services, peer, request):
             return
         region = peer.session.region
         if region is None:
@@ -63,7 +64,7 @@ async def say(services: Services, peer: Peer, request: Request) -> None:
 async def again(services: Services, peer: Peer, request: Request) -> None:
     """Run an earlier job again, with changes."""
     async with peer.session.turn:
-        if not await is_repeat(services, peer, request):
+        if not await answer_repeat(services, peer, request):
             await _begin_again(services, peer, request)
 
 
@@ -86,15 +87,21 @@ async def _begin_again(services: Services, peer: Peer, request: Request) -> None
         )
 
 
-async def begin(services: Services, peer: Peer, request: Request, recipe, *arguments: Any) -> Job:
-    """Make the recipe and take the job on."""
+async def begin(
+    services: Services,
+    peer: Peer,
+    request: Request,
+    make_spec: Callable[..., dict[str, Any]],
+    *arguments: Any,
+) -> Job:
+    """Make the job's spec in a file thread and take the job on. Raises RequestError."""
     services.dispatcher.check_room()
-    spec = await services.file_threads(recipe, *arguments)
+    spec = await services.file_threads(make_spec, *arguments)
     requests.check_model(spec["model"], services.executor.info.models)
     name = new_name()
     spec["context"] = {
         "client": peer.session.client,
-        "client_id": request.id,
+        "client_id": request.job_id,
         "command": request.address,
         "tempo_bpm": spec["keys"].get("tempo"),
         "beats_start": spec["beats_start"],
@@ -124,17 +131,16 @@ def _fingerprint(request: Request) -> str:
     return fingerprint(request.address, {**request.values, "keys": request.keys})
 
 
-async def is_repeat(services: Services, peer: Peer, request: Request) -> bool:
-    """Answer a request whose job exists: a lost packet sent again, or a client that comes back
-    after a crash.
+async def answer_repeat(services: Services, peer: Peer, request: Request) -> bool:
+    """Answer a request whose job exists, and say whether it does.
 
-    While a job lives or is remembered, its id stands for it, whatever comes with it. Later (an id
-    counted from 1 in a patch that was opened anew) the id is free again for another request, or for
-    a file that has changed.
+    That is a lost packet sent again, or a client that comes back after a crash. While a job lives
+    or is remembered, its id stands for it, whatever comes with it. Later the id is free again for
+    another request, or for a file that has changed: a patch that is opened anew counts from 1.
     """
     if not request.id:
         return False
-    job = services.registry.find(peer.session.client, request.id)
+    job = services.registry.find(peer.session.client, request.job_id)
     if job is None:
         job = await _recall(services, peer.session.client, request.id)
         if (
@@ -161,7 +167,7 @@ async def is_repeat(services: Services, peer: Peer, request: Request) -> bool:
 
 
 async def _has_changed(services: Services, job: Job) -> bool:
-    """Whether the file of an old job is another one now; a file that is gone has not changed."""
+    """Whether the file of an old job is another one now. A missing file has not changed."""
     audio = job.spec["audio"]
     try:
         return vars(await services.file_threads(FileIdentity.of, audio["path"])) != audio
@@ -170,7 +176,7 @@ async def _has_changed(services: Services, job: Job) -> bool:
 
 
 async def find(services: Services, peer: Peer, identity: int | str) -> Job | None:
-    """A job in memory or in the journal: the client's own id, or the server's name of it."""
+    """A job in memory or in the journal, by the client's own id or by the server's name."""
     return services.registry.find(peer.session.client, identity) or await _recall(
         services, peer.session.client, identity
     )
@@ -181,19 +187,19 @@ async def _recall(services: Services, client: str, identity: int | str) -> Job |
     return await services.journal_thread(_from_journal, services.journal, client, identity)
 
 
-def _from_journal(journal, client: str, identity: int | str) -> Job | None:
+def _from_journal(journal: Journal, client: str, identity: int | str) -> Job | None:
     record = journal.find(client, identity) or (
         journal.job(identity) if isinstance(identity, str) else None
     )
-    end: End | None = journal.end_of(record.job) if record else None
+    end = journal.end_of(record.job) if record else None
     if record is None or end is None:
         return None
     return Job(record, None, state=ENDED, results=journal.results(record.job), end=end)
 
 
 async def query(services: Services, peer: Peer, request: Request) -> None:
-    """Where is it? After its end: what it made and how it ended."""
-    job = await find(services, peer, request.id)
+    """Where is it? After its end, what it made and how it ended."""
+    job = await find(services, peer, request.job_id)
     if job is None:
         raise RequestError("unknown_job", f"no job of yours is called {request.id!r}")
     if job.end:
@@ -213,14 +219,14 @@ async def query(services: Services, peer: Peer, request: Request) -> None:
 
 def got(services: Services, peer: Peer, request: Request) -> None:
     """The client has the end of this job."""
-    job = services.registry.find(peer.session.client, request.id)
+    job = services.registry.find(peer.session.client, request.job_id)
     if job and job.end and request.values["serial"] in (0, job.end.serial):
         services.delivery.got(job)
 
 
 async def cancel(services: Services, peer: Peer, request: Request) -> None:
     """Stop one job, load or download."""
-    job = services.registry.find(peer.session.client, request.id)
+    job = services.registry.find(peer.session.client, request.job_id)
     was_alive = job is not None and services.dispatcher.cancel(job)
     was_alive = await services.downloads.on_reply(peer, request) or was_alive
     services.delivery.send(peer, "done", request.address, request.id, int(was_alive))
@@ -260,7 +266,7 @@ async def take_list(services: Services, peer: Peer, request: Request) -> None:
 
 async def take_use(services: Services, peer: Peer, request: Request) -> None:
     """Go back to a take."""
-    job = await find(services, peer, request.id)
+    job = await find(services, peer, request.job_id)
     if job is None or not job.results or job.end is None:
         raise RequestError(
             "unknown_take",

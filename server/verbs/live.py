@@ -13,7 +13,9 @@ from server.services import Services
 from server.verbs import jobs as verbs_jobs
 from server.wire.sessions import Peer, Region
 
+OPTIONS = ("rate", "channels", "first", "blocksize", "seconds")
 LATENCIES = ("input_latency", "output_latency")
+OPENED = ("rate", "channels", *LATENCIES)
 STATUS = (
     "input",
     "output",
@@ -36,28 +38,16 @@ NO_STATUS = {"input": "", "output": ""}
 
 async def start(services: Services, peer: Peer, request: Request) -> None:
     """Listen to an input."""
-    asked = {
-        name: request.keys[name]
-        for name in ("rate", "channels", "first", "blocksize", "seconds")
-        if name in request.keys
-    }
-    opened = await services.live.start(
-        {"input": request.values["input"], "output": request.values["output"], **asked}
-    )
-    _done(
-        services,
-        peer,
-        request,
-        opened["rate"],
-        opened["channels"],
-        *(opened[name] for name in LATENCIES),
-    )
+    options = {name: request.values[name] for name in ("input", "output")}
+    options |= {name: request.keys[name] for name in OPTIONS if name in request.keys}
+    opened = await services.live.start(options)
+    _send_done(services, peer, request, *(opened[name] for name in OPENED))
 
 
 async def stop(services: Services, peer: Peer, request: Request) -> None:
     """Stop listening."""
     await services.live.stop()
-    _done(services, peer, request)
+    _send_done(services, peer, request)
 
 
 async def devices(services: Services, peer: Peer, request: Request) -> None:
@@ -96,12 +86,12 @@ def transport(services: Services, peer: Peer, request: Request) -> None:
 async def measure(services: Services, peer: Peer, request: Request) -> None:
     """How long is the way from output to input?"""
     found = await services.live.ask("measure")
-    _done(services, peer, request, found["round_trip"], found["reported"])
+    _send_done(services, peer, request, found["round_trip"], found["reported"])
 
 
 async def play(services: Services, peer: Peer, request: Request) -> None:
     """Play a stem of a take."""
-    job = await verbs_jobs.find(services, peer, request.id)
+    job = await verbs_jobs.find(services, peer, request.job_id)
     index = request.values["index"]
     if job is None or index >= len(job.results):
         raise RequestError(
@@ -116,23 +106,23 @@ async def silence(services: Services, peer: Peer, request: Request) -> None:
     """Stop what is played."""
     if services.live.is_running:
         await services.live.ask("silence")
-    _done(services, peer, request)
+    _send_done(services, peer, request)
 
 
 async def capture(services: Services, peer: Peer, request: Request) -> None:
     """Edit the last whole bars."""
     async with peer.session.turn:
-        # Only the registry is asked, not the journal: an old id may come again, and the bars are others
-        # now.
-        if services.registry.find(peer.session.client, request.id) and await verbs_jobs.is_repeat(
-            services, peer, request
-        ):
+        # Only the registry is asked, not the journal: when an old id comes again, the bars are
+        # others.
+        if services.registry.find(
+            peer.session.client, request.job_id
+        ) and await verbs_jobs.answer_repeat(services, peer, request):
             return
         services.dispatcher.check_room()
         keys = {**peer.session.defaults, **request.keys}
         times = keys.pop("play", 1)
         services.recipes.check_preset(keys.get("preset", ""))
-        path, bars = await _captured(services, peer, request.values["bars"])
+        path, bars = await _capture_bars(services, peer, request.values["bars"])
         known = {"tempo": bars["tempo"], "beats_start": bars["beat"], "start": 0.0, "length": 0.0}
         job = await verbs_jobs.begin(
             services,
@@ -145,12 +135,13 @@ async def capture(services: Services, peer: Peer, request: Request) -> None:
         )
         await _make_current(services, peer, request, path, bars)
     if times:
-        services.spawn(_play_when_done(services, peer, job, times), f"play {job.name}")
+        services.spawn(_play_when_send_done(services, peer, job, times), f"play {job.name}")
 
 
-async def _captured(services: Services, peer: Peer, bars: int) -> tuple[str, dict[str, Any]]:
-    """The bars as a file where uploads lie: a region like any other, and forgotten like one. Raises
-    RequestError.
+async def _capture_bars(services: Services, peer: Peer, bars: int) -> tuple[str, dict[str, Any]]:
+    """The last bars as a file among the uploads, and what is known of them. Raises RequestError.
+
+    It is a region like any other, and is forgotten like one.
     """
     path = os.path.join(
         os.path.realpath(services.uploads.folder), f"live-{bars}-bars-{secrets.token_hex(8)}.wav"
@@ -162,8 +153,8 @@ async def _captured(services: Services, peer: Peer, bars: int) -> tuple[str, dic
         _warn(
             services,
             peer,
-            f"sound was lost {captured['xruns']} times within the captured bars, so they may be out of "
-            "time; a larger blocksize helps",
+            f"sound was lost {captured['xruns']} times within the captured bars, so they may be "
+            "out of time; a larger blocksize helps",
         )
     return path, captured
 
@@ -187,9 +178,9 @@ async def _make_current(
     )
 
 
-async def _play_when_done(services: Services, peer: Peer, job: Job, times: int) -> None:
+async def _play_when_send_done(services: Services, peer: Peer, job: Job, times: int) -> None:
     await job.ended.wait()
-    if job.end.code:
+    if job.end is None or job.end.code:
         return
     try:
         await _play(services, peer, job, 0, times)
@@ -212,7 +203,7 @@ def _warn(services: Services, peer: Peer, text: str) -> None:
     services.delivery.send(peer, "log", 2, text)
 
 
-def _done(services: Services, peer: Peer, request: Request, *values: Any) -> None:
+def _send_done(services: Services, peer: Peer, request: Request, *values: Any) -> None:
     services.delivery.send(peer, "done", request.address, 0, *values)
 
 

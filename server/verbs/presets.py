@@ -105,22 +105,21 @@ async def model_unload(services: Services, peer: Peer, request: Request) -> None
 
 
 async def _run_on_model(services: Services, peer: Peer, request: Request, op: str) -> None:
-    """Loads and unloads wait in the queue like edits, but they are not journalled: a restart undoes
-    them anyway.
-    """
+    """Queue a load or an unload. Neither is journalled: a restart undoes it anyway."""
     name, client = request.values["name"], peer.session.client
     requests.check_model(name, services.executor.info.models)
-    earlier = services.registry.find(client, request.id)
+    earlier = services.registry.find(client, request.job_id)
     if earlier and earlier.is_alive:
         if (earlier.op, earlier.spec.get("model")) != (op, name):
             raise RequestError(
-                "busy", f"id {request.id!r} stands for something that still runs; choose another"
+                "busy",
+                f"id {request.job_id!r} stands for something that still runs; choose another",
             )
         earlier.peer = peer
         return
     services.dispatcher.check_room()
     record = JobRecord(
-        new_name(), client, request.id, request.address, "", "", {"model": name}, time.time()
+        new_name(), client, request.job_id, request.address, "", "", {"model": name}, time.time()
     )
     await services.dispatcher.accept(Job(record, peer, op=op))
 

@@ -7,6 +7,7 @@ import asyncio
 from osc_protocol import EDIT_KEYS, PROTOCOL_VERSION, REQUIRED, Request
 from server import status as measured
 from server.errors import RequestError
+from server.files.headers import AudioHeader
 from server.files.settle import settled
 from server.jobs import spec as requests
 from server.jobs.job import region_name
@@ -53,8 +54,7 @@ def folder(services: Services, peer: Peer, request: Request) -> None:
 def sync(services: Services, peer: Peer, request: Request) -> None:
     """Answer when everything before it was acknowledged or has ended.
 
-    Messages of one peer run in order, so all of them have been answered by now but loads, which
-    have no ack.
+    Messages of one peer run in order, so only loads are still to be answered: they have no ack.
     """
     loads = [job for job in services.registry.living(peer.session.client) if job.op != "edit"]
 
@@ -132,7 +132,7 @@ async def region(services: Services, peer: Peer, request: Request) -> None:
     )
 
 
-def _extent(header, start: float, length: float) -> tuple[int, int, int]:
+def _extent(header: AudioHeader | None, start: float, length: float) -> tuple[int, int, int]:
     """Rate, channels and frames of the region. Raises RequestError."""
     if header is None:
         raise RequestError("bad_audio", "expected a WAV, AIFF or FLAC file; convert it first")

@@ -1,9 +1,8 @@
-"""One table of what each address does, and the one place where a message is run and its failure is
-told.
+"""What does each address do? One table, and the one place where a message is run.
 
-A verb is a function of (server, peer, request): plain when it answers at once, a coroutine function
-when it must wait for a file or the journal. Messages of one peer are run in the order in which they
-came, one after another, but for those in AT_ONCE.
+A verb is a function of (services, peer, request): plain when it answers at once, a coroutine
+function when it must wait for a file or the journal. Messages of one peer are run one after
+another in the order in which they came, but for those in AT_ONCE.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import inspect
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from osc_protocol import ADDRESSES, ROOT, BadRequest, Request
 from server.errors import RequestError, to_error
@@ -27,7 +25,7 @@ from server.wire.sessions import Peer
 
 log = logging.getLogger(__name__)
 
-Verb = Callable[[Services, Peer, Request], Any]
+Verb = Callable[[Services, Peer, Request], Awaitable[None] | None]
 
 VERBS: dict[str, Verb] = {
     f"{ROOT}/{name}": verb
@@ -91,12 +89,12 @@ async def _outcome(
     services: Services, peer: Peer, message: Request | BadRequest
 ) -> RequestError | None:
     try:
-        _check_allowed(peer, message)
-        for warning in message.warnings:
-            services.delivery.send(peer, "log", 2, f"{message.address}: {warning}")
-        if message.address in NEED_STYLES:
+        request = _check_allowed(peer, message)
+        for warning in request.warnings:
+            services.delivery.send(peer, "log", 2, f"{request.address}: {warning}")
+        if request.address in NEED_STYLES:
             await services.refresh_styles()
-        outcome = VERBS[message.address](services, peer, message)
+        outcome = VERBS[request.address](services, peer, request)
         if inspect.isawaitable(outcome):
             await outcome
     except RequestError as refusal:
@@ -112,13 +110,15 @@ async def _outcome(
     return None
 
 
-def _check_allowed(peer: Peer, message: Request | BadRequest) -> None:
+def _check_allowed(peer: Peer, message: Request | BadRequest) -> Request:
+    """The message as a request that this peer may make. Raises RequestError."""
     if not peer.is_trusted and message.address not in WITHOUT_PASSWORD:
         raise RequestError("auth", f"send {ROOT}/auth <password> first")
     if isinstance(message, BadRequest):
         raise RequestError(message.code, message.message)
     if ADDRESSES[message.address].loopback_only and not peer.link.is_local:
         raise RequestError("auth", f"{message.address} is taken from the server's own machine only")
+    return message
 
 
 def _refuse(
@@ -130,18 +130,18 @@ def _refuse(
     log.info(
         "refused",
         extra={
-            "verb": _named(message),
+            "verb": _name_of(message),
             "peer": peer.key,
             "code": refusal.code,
             "reason": "" if message.address in WITHOUT_PASSWORD else refusal.message,
         },
     )
-    identity = 0 if message.id is None else message.id
+    identity = message.job_id if isinstance(message, Request) else message.id
     services.delivery.send(peer, "fail", message.address, identity, refusal.code, refusal.message)
 
 
-def _named(message: Request | BadRequest) -> str:
-    """The address where it is one of ours; others may be anything."""
+def _name_of(message: Request | BadRequest) -> str:
+    """The address if it is one of ours; a foreign one may hold anything."""
     return message.address if message.address in ADDRESSES else "unknown"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.app import Server
 from server.config import ServeConfig
-from server.http.security import host_and_port
+from server.http.security import split_host
 from tests.server.clients import executor
 from tests.server.http.conftest import free_port
 
@@ -27,13 +27,13 @@ JSON = {"Content-Type": "application/json"}
     ],
 )
 def test_host_headers_are_read(text, parts):
-    assert host_and_port(text) == parts
+    assert split_host(text) == parts
 
 
 @pytest.mark.parametrize("text", ["[::1", "[::1]x", "a:b", "a:1:2"])
 def test_host_headers_that_are_none(text):
     with pytest.raises(ValueError):
-        host_and_port(text)
+        split_host(text)
 
 
 async def test_own_names_are_taken(server, http):
