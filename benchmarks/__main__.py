@@ -5,7 +5,7 @@
     python -m benchmarks ack upload --json figures.json   some of it, and JSON
     python -m benchmarks load soak --soak-seconds 3600    many clients, for long: not part of all
     python -m benchmarks graphs scaling                   nano: precisions, styles, lengths
-    python -m benchmarks audioldm2 musicgen --plot m.svg  beside diffusers' and transformers' own way, and a picture
+    python -m benchmarks audioldm2 musicgen --plot m.svg  beside diffusers and transformers
 
 Leave the machine alone meanwhile: a second busy process costs more than what is measured here.
 """
@@ -31,25 +31,28 @@ from benchmarks.figures import Figure
 from benchmarks.setting import QUICK, Setting, Sizes
 from server.status import version
 
-# in this order, by name
 MODULES = ("command_line", "start", "turnaround", "ack", "upload", "memory")
 LONG = ("load", "soak")  # only when named: they take many minutes
-# only when named: they need torch and the export extra
-MODELS = ("graphs", "scaling", "audioldm2", "musicgen")
+MODELS = ("graphs", "scaling", "audioldm2", "musicgen")  # only when named: they need torch
 
-# options
-SIZES = ("long_seconds", "soak_seconds", "soak_pause_seconds", "model_steps", "window_seconds")
+SIZE_OPTIONS = {
+    "long_seconds": "of the upload and of the job that keeps the worker busy",
+    "soak_seconds": "how long",
+    "soak_pause_seconds": "of each client between two jobs, on the average",
+    "model_steps": "of audioldm2",
+    "window_seconds": "of audioldm2's region",
+}
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Exit code 1 when something could not be measured; a missed goal is a figure like any other."""
+    """Exit code 1 when something could not be measured. A missed goal does not count."""
     options = _parser().parse_args(words)
     names = MODULES if "all" in options.names else tuple(dict.fromkeys(options.names))
     sizes = QUICK if options.quick else Sizes()
-    chosen = {name: value for name in SIZES if (value := getattr(options, name))}
+    chosen = {name: value for name in SIZE_OPTIONS if (value := getattr(options, name))}
     sizes = replace(sizes, **chosen)
     setting = Setting(sizes, options.threads)
-    measured, troubles = measure_all(names, setting)
+    measured, errors = measure_all(names, setting)
     shown = [figure for rows in measured.values() for figure in rows]
     print(figures.table(shown))
     if options.json:
@@ -60,26 +63,24 @@ def main(words: Sequence[str] | None = None) -> int:
         plot.draw(measured, options.plot)
     if options.out:
         options.out.write_text(page(measured, setting), encoding="utf-8")
-    return int(bool(troubles))
+    return int(bool(errors))
 
 
 def measure_all(
     names: Sequence[str], setting: Setting
 ) -> tuple[dict[str, list[Figure]], list[str]]:
-    """Module name -> figures, and what went wrong; one that fails does not keep the others from
-    running.
-    """
-    measured, troubles = {}, []
+    """Module name -> figures, and what went wrong. The others run after one has failed."""
+    measured, errors = {}, []
     for name in names:
         began = time.monotonic()
         try:
             measured[name] = importlib.import_module(f"benchmarks.measures.{name}").measure(setting)
         except (RuntimeError, OSError, ClientError) as error:
-            troubles.append(f"{name}: {error}")
+            errors.append(f"{name}: {error}")
             print(f"{name}: not measured: {error}", file=sys.stderr)
         else:
             print(f"{name}: measured in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return measured, troubles
+    return measured, errors
 
 
 def machine(setting: Setting) -> dict[str, str]:
@@ -100,8 +101,8 @@ def page(measured: dict[str, list[Figure]], setting: Setting) -> str:
     shown = figures.markdown(figure for rows in measured.values() for figure in rows)
     how = "\n".join(f"- **{name}**: {_how(name)}" for name in measured)
     return (
-        f"# Benchmarks\n\nWritten by `python -m benchmarks all --out docs/benchmarks.md`; run it again rather than "
-        f"edit it.\n\n{about}\n\n{shown}\n\n## How\n\n{how}\n"
+        "# Benchmarks\n\nWritten by `python -m benchmarks all --out docs/benchmarks.md`; "
+        f"run it again rather than edit it.\n\n{about}\n\n{shown}\n\n## How\n\n{how}\n"
     )
 
 
@@ -144,36 +145,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", type=int, default=0, help="of the model (default: one per core)"
     )
-    parser.add_argument(
-        "--long-seconds",
-        type=float,
-        default=0.0,
-        help=f"of the upload and of the job that keeps the worker busy; {Sizes().long_seconds:g}",
-    )
-    parser.add_argument(
-        "--soak-seconds", type=float, default=0.0, help=f"how long; {Sizes().soak_seconds:g}"
-    )
-    parser.add_argument(
-        "--soak-pause-seconds",
-        type=float,
-        default=0.0,
-        help=f"of each client between two jobs, on the average; {Sizes().soak_pause_seconds:g}",
-    )
-    parser.add_argument(
-        "--steps",
-        dest="model_steps",
-        type=int,
-        default=0,
-        metavar="N",
-        help=f"of audioldm2; {Sizes().model_steps}",
-    )
-    parser.add_argument(
-        "--window-seconds",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help=f"of audioldm2's region; {Sizes().window_seconds:g}",
-    )
+    for field, help_text in SIZE_OPTIONS.items():
+        flag = "--" + field.removeprefix("model_").replace("_", "-")
+        kind = type(getattr(Sizes(), field))
+        usual = f"{help_text}; {getattr(Sizes(), field):g}"
+        parser.add_argument(flag, dest=field, type=kind, default=0, metavar="N", help=usual)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures (SVG or PNG)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page (Markdown)")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import Figure
 
@@ -35,7 +36,7 @@ def draw(measured: Mapping[str, Sequence[Figure]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _panel(axis, name: str, rows: Sequence[Figure]) -> None:
+def _panel(axis: Any, name: str, rows: Sequence[Figure]) -> None:
     names = [row.name for row in rows]
     parts = dict.fromkeys(part for row in rows for part in row.parts)
     ends = [0.0] * len(rows)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import soundfile
@@ -166,7 +167,7 @@ def _is_ready(client: Client) -> bool:
     return True
 
 
-def _until(find: Callable, process: subprocess.Popen, log) -> object:
+def _until(find: Callable[[], Any], process: subprocess.Popen, log: IO[bytes]) -> Any:
     """What `find` gives, once it gives something."""
     ends_at = time.monotonic() + START_SECONDS
     while time.monotonic() < ends_at and process.poll() is None:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from retimbre_client import Client
+
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.setting import TEXT, BenchmarkError, Running, Setting, running, write_region
 from osc_protocol import ROOT, decode_reply, encode
@@ -98,15 +100,15 @@ def _ping_ms(wire: Wire, identity: str) -> float:
 
 
 def _sync_ms(path: Path, count: int) -> list[float]:
-    taken = []
+    times_ms = []
     with open(path, "wb", buffering=0) as file:
         for _ in range(count):
             began = time.perf_counter()
             file.write(bytes(4096))
             os.fsync(file.fileno())
-            taken.append(1000 * (time.perf_counter() - began))
+            times_ms.append(1000 * (time.perf_counter() - began))
             time.sleep(APART_SECONDS)
-    return taken
+    return times_ms
 
 
 @contextlib.contextmanager
@@ -126,7 +128,7 @@ def _busy(server: Running, setting: Setting) -> Iterator[None]:
             )
 
 
-def _wait_until_busy(observer) -> None:
+def _wait_until_busy(observer: Client) -> None:
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while observer.status()["state"] != "busy":
         if time.monotonic() > ends_at:

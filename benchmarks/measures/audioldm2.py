@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.figures import Figure
 from benchmarks.setting import Setting
 from benchmarks.tools import random_models
-from benchmarks.tools.ways import Run, Taken, Watch, exporting, matrix_rate, taken
+from benchmarks.tools.ways import Run, Watch, WayCost, exporting, matrix_rate, measure_way
 from presets.style import ResolvedStyle
 
 GOAL_TIMES = 3.0  # faster than diffusers
@@ -37,7 +37,7 @@ def measure(setting: Setting) -> list[Figure]:
             folder, sizes.is_quick, round(sizes.window_seconds * random_models.FRAMES_PER_SECOND)
         )
         run = partial(
-            taken,
+            measure_way,
             "audioldm2",
             folder=folder,
             amount=sizes.model_steps,
@@ -55,13 +55,14 @@ def measure(setting: Setting) -> list[Figure]:
     ]
 
 
-def _figure(name: str, row: Taken, stock: Taken, steps: int) -> Figure:
+def _figure(name: str, row: WayCost, stock: WayCost, steps: int) -> Figure:
     operations = (
         stock.operations["unet"] * steps + stock.operations["vae"] + stock.operations["vocoder"]
     )
     floor = operations / matrix_rate()
     notes = (
-        f"{stock.seconds / row.seconds:.1f} times as fast as diffusers; {row.peak_mb:.0f} MB at most; "
+        f"{stock.seconds / row.seconds:.1f} times as fast as diffusers; "
+        f"{row.peak_mb:.0f} MB at most; "
         f"{row.seconds / floor:.1f} times {floor:.1f} s of matrix products in float32"
     )
     goal = None if row is stock else stock.seconds / GOAL_TIMES
@@ -120,7 +121,7 @@ def _seconds_of(pipeline: Any) -> float:
     return pipeline.unet.config.sample_size * samples / pipeline.vocoder.config.sampling_rate
 
 
-def _exported(folder: Path, watch: Watch, guided: tuple[float, float] = (0.0, 1.0)) -> Run:
+def _export(folder: Path, watch: Watch, guided: tuple[float, float] = (0.0, 1.0)) -> Run:
     import torch
 
     from engine.families.audioldm2.exporting import load
@@ -159,8 +160,8 @@ def _knobs(steps: int, guided: tuple[float, float]) -> Any:
 
 WAYS = {
     "diffusers": _diffusers,
-    "exported": _exported,
-    "guided in part": partial(_exported, guided=GUIDED),
+    "exported": _export,
+    "guided in part": partial(_export, guided=GUIDED),
     **exporting("audioldm2", PRECISIONS),
 }
 COUNTED = ("diffusers",)

@@ -26,64 +26,66 @@ BATCH, FRAMES, WORDS = 2, 128, 7  # one window with guidance
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """Side by side in one process, so that they are to be compared."""
-    from engine.families.nano import exporting
+    """All rows side by side in one process, so that they can be compared."""
     from engine.families.nano.family import NanoFamily
-    from engine.runtimes.exported import ExportedRunner, open_for_parity, runners
-    from export import build, manifest, parity
 
     region = _region(setting.sizes.region_seconds)
-    family, found = NanoFamily.load(None, THREADS), []
+    family, feed = NanoFamily.load(None, THREADS), _step_feed()
     released = family._runners["denoiser"]
-    feed = _step_feed()
-    compiled, trouble = _compiled_seconds(feed)
-    found += (
-        [Figure("nano, torch.compile: does not run here", 0.0, "", notes=trouble)]
-        if trouble
-        else []
-    )
-    rows = {
+    compiled, reason = _time_compiled(feed)
+    steps = {
         "torch, eager": _torch_seconds(feed),
         **compiled,
         "released graph": _seconds(lambda: released(**feed)),
     }
+    whole = [_whole(setting, "released", family, region)]
+    if reason:
+        whole.append(Figure("nano, torch.compile: does not run here", 0.0, "", notes=reason))
+    switch_ms = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        plan = exporting.plan(Path(folder), region)
         for precision in ("float32", "int8"):
-            try:
-                place = build.build(plan, Path(folder), precision, open_for_parity(THREADS))
-            except parity.ParityError as error:  # its first line says by how much
-                found.append(
-                    Figure(
-                        f"nano in {precision}: refused", 0.0, "", notes=str(error).partition(";")[0]
-                    )
-                )
-                continue
-            graphs: dict[str, ExportedRunner] = runners(place, manifest.read(place), THREADS)
-            denoiser = graphs["denoiser"]
-            rows[f"exported, {precision}"] = _seconds(lambda denoiser=denoiser: denoiser(**feed))
-            for rank in RANKS:
-                style = _style(denoiser, rank)
-                denoiser.take_style(style)
-                rows[f"exported, {precision}, style of rank {rank}"] = _seconds(
-                    lambda run=denoiser: run(**feed)
-                )
-            denoiser.take_style(None)
-            found.append(
-                _whole(setting, f"exported, {precision}", exporting._with(family, graphs), region)
-            )
-            if precision == "float32":
-                switch = _switch_ms(denoiser)
-        found.insert(0, _whole(setting, "released", family, region))
-    steps = [
-        Figure(f"nano, a guided step of 5.12 s, {name}", seconds, "CPU s")
-        for name, seconds in rows.items()
-    ]
+            denoiser, figure = _try_export(setting, family, region, Path(folder), precision)
+            whole.append(figure)
+            if denoiser:
+                steps |= _time_styles(denoiser, f"exported, {precision}", feed)
+                switch_ms = switch_ms or _switch_ms(denoiser)
     return [
-        *steps,
-        *found,
-        Figure("change of a style", switch, "ms", GOAL_SWITCH_MS, f"worst of {SWITCHES}"),
+        *(
+            Figure(f"nano, a guided step of 5.12 s, {name}", s, "CPU s")
+            for name, s in steps.items()
+        ),
+        *whole,
+        Figure("change of a style", switch_ms, "ms", GOAL_SWITCH_MS, f"worst of {SWITCHES}"),
     ]
+
+
+def _try_export(
+    setting: Setting, family: Any, region: np.ndarray, folder: Path, precision: str
+) -> tuple[Any, Figure]:
+    """The exported denoiser and the figure of a whole job; no denoiser where parity is refused."""
+    from engine.families.nano import exporting
+    from engine.runtimes.exported import open_for_parity, runners
+    from export import build, manifest, parity
+
+    plan = exporting.plan(folder, region)
+    try:
+        place = build.build(plan, folder, precision, open_for_parity(THREADS))
+    except parity.ParityError as error:
+        reason = str(error).partition(";")[0]  # says by how much
+        return None, Figure(f"nano in {precision}: refused", 0.0, "", notes=reason)
+    graphs = runners(place, manifest.read(place), THREADS)
+    exported = exporting._with(family, graphs)
+    return graphs["denoiser"], _whole(setting, f"exported, {precision}", exported, region)
+
+
+def _time_styles(denoiser: Any, name: str, feed: dict[str, np.ndarray]) -> dict[str, float]:
+    """CPU seconds of a step without a style and with one of each rank."""
+    rows = {name: _seconds(lambda: denoiser(**feed))}
+    for rank in RANKS:
+        denoiser.take_style(_style(denoiser, rank))
+        rows[f"{name}, style of rank {rank}"] = _seconds(lambda: denoiser(**feed))
+    denoiser.take_style(None)
+    return rows
 
 
 def _whole(setting: Setting, name: str, family: Any, region: np.ndarray) -> Figure:
@@ -108,10 +110,8 @@ def _seconds(run: Callable[[], Any]) -> float:
     return min(taken)
 
 
-def _compiled_seconds(feed: dict[str, np.ndarray]) -> tuple[dict[str, float], str]:
-    """The row of torch.compile, or why there is none: it needs a C++ compiler, and knows not every
-    machine.
-    """
+def _time_compiled(feed: dict[str, np.ndarray]) -> tuple[dict[str, float], str]:
+    """The row of torch.compile, or why there is none: it needs a C++ compiler, for one."""
     import torch
 
     try:

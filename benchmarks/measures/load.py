@@ -70,7 +70,7 @@ class _Load:
                 await self._fill(clients, region)
                 await self._probe(probe, region)
                 await self._turns(clients)
-                self._grown(before, self._sample(server))
+                self._add_growth(before, self._sample(server))
                 await self._stop(server)
                 await self._resume(clients)
         return self.figures
@@ -112,13 +112,14 @@ class _Load:
             acks.append(job.ack_ms)
             await asyncio.sleep(PROBES_APART_SECONDS)
         waiting = sum(not job.ends for client in [probe] for job in client.jobs.values())
-        notes = f"{len(acks)} requests beside {self.setting.sizes.queued} queued jobs, worst {max(acks):.3g} ms"
+        queued = self.setting.sizes.queued
+        notes = f"{len(acks)} requests beside {queued} queued jobs, worst {max(acks):.3g} ms"
         self._add("ack, one at a time, p50", median(acks), "ms", notes=notes)
         self._add("ack, one at a time, p99", percentile(acks, 99), "ms", GOAL_ACK_P99_MS)
         if waiting == len(acks):
             raise BenchmarkError("no probe was cancelled")
         for identity in probe.jobs:
-            await probe.ended(identity)
+            await probe.wait_for_end(identity)
 
     async def _turns(self, clients: list[Client]) -> None:
         """Until everyone has had a turn since the last one came."""
@@ -126,14 +127,15 @@ class _Load:
         first = len(self.order)
         while missing := set(clients[1:]) - set(self.order):
             client = missing.pop()
-            await client.ended(next(iter(client.jobs)))
+            await client.wait_for_end(next(iter(client.jobs)))
         turns = sum(client is greedy for client in self.order[first:])
         self._add(
             "turns of the greedy client until each had one",
             turns,
             "jobs",
             GOAL_TURNS,
-            f"{len(clients)} clients; first come, first served would give it {self.setting.sizes.queued // 2}",
+            f"{len(clients)} clients; first come, first served would give it "
+            f"{self.setting.sizes.queued // 2}",
         )
         silences = [job.longest_silence for client in clients for job in client.jobs.values()]
         self._add(
@@ -147,13 +149,14 @@ class _Load:
     def _sample(self, server: Running) -> list:
         return [sample(server.process.pid), sample(worker_of(server.process.pid))]
 
-    def _grown(self, before: list, after: list) -> None:
+    def _add_growth(self, before: list, after: list) -> None:
         for who, old, new in zip(("server", "worker"), before, after, strict=True):
             self._add(
                 f"memory of the {who} under load",
                 new.megabytes,
                 "MB",
-                notes=f"{old.megabytes:.0f} MB before; handles {old.handles} before, {new.handles} now; "
+                notes=f"{old.megabytes:.0f} MB before; "
+                f"handles {old.handles} before, {new.handles} now; "
                 f"{100 * (new.cpu_seconds - old.cpu_seconds) / (new.at - old.at):.0f} % of a core",
             )
 
@@ -177,7 +180,7 @@ class _Load:
             for identity, job in client.jobs.items()
             if not job.ends
         ]
-        kept = _queued(self.folder / "data" / "journal.sqlite3")
+        kept = _count_queued(self.folder / "data" / "journal.sqlite3")
         self._add(
             "jobs lost by the stop",
             abs(len(living) - kept),
@@ -186,16 +189,16 @@ class _Load:
             f"{kept} wait in the journal",
         )
         with serving(self.setting, self.folder, *self.flags):
-            ended = len(self.order)
+            wait_for_end = len(self.order)
             began = time.monotonic()
-            while len(self.order) == ended:
+            while len(self.order) == wait_for_end:
                 await asyncio.sleep(0.05)
                 if time.monotonic() - began > STOP_SECONDS:
                     raise BenchmarkError("nothing was resumed")
             for client in clients:
                 client.say("cancel/all")
             for client, identity in living:
-                await client.ended(identity)
+                await client.wait_for_end(identity)
             await asyncio.sleep(2.0)  # for repeats that were on their way
         sent = [job for client in clients for job in client.jobs.values()]
         self._add(
@@ -203,7 +206,8 @@ class _Load:
             sum(len(job.ends) != 1 for job in sent),
             "jobs",
             0,
-            f"of {len(sent)}; {sum('' in job.ends.values() for job in sent)} done, the others cancelled at last",
+            f"of {len(sent)}; {sum('' in job.ends.values() for job in sent)} done, "
+            "the others cancelled at last",
         )
 
     def _add(
@@ -216,7 +220,7 @@ async def _send(client: Client, count: int, region: str) -> list[Sent]:
     return [await client.edit(f"job-{number}", region, WORDS, steps=1) for number in range(count)]
 
 
-def _queued(path: Path) -> int:
+def _count_queued(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
         return journal.execute("select count(*) from jobs where state = 'queued'").fetchone()[0]
 

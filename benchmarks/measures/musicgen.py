@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.figures import Figure
 from benchmarks.setting import Setting
 from benchmarks.tools import random_models
-from benchmarks.tools.ways import Run, Taken, Watch, exporting, reading_rate, taken
+from benchmarks.tools.ways import Run, Watch, WayCost, exporting, measure_way, reading_rate
 
 SECONDS, FRAMES_PER_SECOND, DELAY = 3.0, 50, 3
 WARM_UP = 0.1
@@ -30,13 +30,13 @@ def measure(setting: Setting) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         random_models.musicgen(folder, setting.sizes.is_quick)
-        run = partial(taken, "musicgen", folder=folder, amount=seconds)
+        run = partial(measure_way, "musicgen", folder=folder, amount=seconds)
         found, bytes_a_step = (
             {"transformers": run(way="transformers"), "torch": run(way="torch")},
             {},
         )
         for precision in PRECISIONS:
-            taken("musicgen", f"export {precision}", folder, 1)
+            measure_way("musicgen", f"export {precision}", folder, 1)
             found[f"exported in {precision}"] = run(way="exported")
             bytes_a_step[precision] = max(
                 _step_bytes(place) for place in folder.glob(f"exports/*-{precision}-*")
@@ -51,12 +51,13 @@ def measure(setting: Setting) -> list[Figure]:
 
 
 def _figure(
-    name: str, row: Taken, found: dict[str, Taken], seconds: float, floor_a_step: float
+    name: str, row: WayCost, found: dict[str, WayCost], seconds: float, floor_a_step: float
 ) -> Figure:
     steps = seconds * FRAMES_PER_SECOND + DELAY
     notes = (
-        f"{1e3 * row.seconds / steps:.0f} ms a step, floor {1e3 * floor_a_step:.0f} ms; {row.peak_mb:.0f} MB at "
-        f"most; {found['transformers'].seconds / row.seconds:.1f} times as fast as generate"
+        f"{1e3 * row.seconds / steps:.0f} ms a step, floor {1e3 * floor_a_step:.0f} ms; "
+        f"{row.peak_mb:.0f} MB at most; "
+        f"{found['transformers'].seconds / row.seconds:.1f} times as fast as generate"
     )
     return Figure(
         f"MusicGen-small, {seconds:g} s, {name}", row.seconds, "CPU s", notes=notes, parts=row.parts
@@ -99,7 +100,7 @@ def _transformers(folder: Path, watch: Watch) -> Run:
     return _run
 
 
-def _made(editor: Any) -> Run:
+def _generate(editor: Any) -> Run:
     from engine.audio.scene import Scene
     from engine.knobs import Knobs
 
@@ -119,10 +120,10 @@ def _torch(folder: Path, watch: Watch) -> Run:
     parts = components.load(folder / CHECKPOINT)
     parts.model.decoder.forward = watch.on("step", parts.model.decoder.forward)
     parts.model.audio_encoder.decode = watch.on("codec_decoder", parts.model.audio_encoder.decode)
-    return _made(Editor(parts))
+    return _generate(Editor(parts))
 
 
-def _exported(folder: Path, watch: Watch) -> Run:
+def _export(folder: Path, watch: Watch) -> Run:
     from engine.families.musicgen.editor import Editor
     from engine.families.musicgen.exporting import Graphs, load
     from engine.families.musicgen.weights import MusicGenWeights
@@ -132,12 +133,12 @@ def _exported(folder: Path, watch: Watch) -> Run:
     parts = Graphs(checkpoint, *family.export_of(checkpoint), 1).load(lambda: False)
     for stage, runner in list(parts.runners.items()):
         parts.runners[stage] = watch.on(stage, runner)
-    return _made(Editor(parts))
+    return _generate(Editor(parts))
 
 
 WAYS = {
     "transformers": _transformers,
     "torch": _torch,
-    "exported": _exported,
+    "exported": _export,
     **exporting("musicgen", PRECISIONS),
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.figures import Figure
 from benchmarks.setting import Setting
-from benchmarks.tools.ways import Run, Watch, taken
+from benchmarks.tools.ways import Run, Watch, measure_way
 
 LENGTHS_SECONDS, QUICK_SECONDS = (1, 5, 10, 30, 60, 120), (1, 2)
 WARM_UP = 1
@@ -23,15 +23,18 @@ def measure(setting: Setting) -> list[Figure]:
     """A figure for each length."""
     lengths = QUICK_SECONDS if setting.sizes.is_quick else LENGTHS_SECONDS
     with tempfile.TemporaryDirectory() as folder:
-        taken("scaling", "export", Path(folder), 1)
-        found = {seconds: taken("scaling", "nano", Path(folder), seconds) for seconds in lengths}
+        measure_way("scaling", "export", Path(folder), 1)
+        found = {
+            seconds: measure_way("scaling", "nano", Path(folder), seconds) for seconds in lengths
+        }
     return [
         Figure(
             f"nano, {seconds} s",
             row.seconds,
             "CPU s",
             parts=row.parts,
-            notes=f"{1e3 * row.seconds / seconds:.0f} ms for a second of audio; {row.peak_mb:.0f} MB at most",
+            notes=f"{1e3 * row.seconds / seconds:.0f} ms for a second of audio; "
+            f"{row.peak_mb:.0f} MB at most",
         )
         for seconds, row in found.items()
     ]

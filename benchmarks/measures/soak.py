@@ -19,7 +19,7 @@ from retimbre_client import AsyncClient, ClientError
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.setting import BenchmarkError, Running, Setting, Sizes, running, write_region
 from benchmarks.tools.processes import Sample, sample, worker_of
-from benchmarks.tools.swarm import Client, connected, swarm
+from benchmarks.tools.swarm import Client, connect, swarm
 from server import logs
 
 CLIENTS = 8
@@ -106,7 +106,7 @@ async def _edit(
             seen.acks.append((time.monotonic(), job.ack_ms))
         if dice.random() < 0.1:
             client.say("cancel", identity)
-        await client.ended(identity)
+        await client.wait_for_end(identity)
         await asyncio.sleep(2 * pause_seconds * dice.random())
         seen.wrong += len(job.ends) != 1
         code = next(iter(job.ends.values()))
@@ -129,7 +129,7 @@ async def _visit(server: Running, region: str, seen: _Seen) -> None:
 
 async def _vanish(server: Running, region: str, seen: _Seen) -> None:
     while True:
-        client = await connected(server.address.port)
+        client = await connect(server.address.port)
         await client.edit(f"gone-{seen.vanished}", region, "a cello", steps=1)
         client.close()
         seen.vanished += 1
@@ -195,5 +195,6 @@ def _growth(name: str, values: list[float], unit: str) -> Figure:
         max(0.0, growth),
         "%",
         GOAL_GROWTH_PERCENT,
-        f"{start:.4g} {unit} after a tenth, {end:.4g} {unit} at the end, at most {max(values):.4g} {unit}",
+        f"{start:.4g} {unit} after a tenth, {end:.4g} {unit} at the end, "
+        f"at most {max(values):.4g} {unit}",
     )

@@ -24,6 +24,7 @@ def measure(setting: Setting) -> list[Figure]:
             median(ready),
             "s",
             GOAL_SECONDS,
-            f"{len(starts)} starts, worst {max(ready):.3g} s; jobs are taken from {median(listening):.2g} s on",
+            f"{len(starts)} starts, worst {max(ready):.3g} s; "
+            f"jobs are taken from {median(listening):.2g} s on",
         )
     ]

@@ -43,10 +43,10 @@ def measure(setting: Setting) -> list[Figure]:
         ),
     )
     with running(setting) as server, server.client() as client:
-        return [_measured(client, server, job) for job in jobs]
+        return [_measure_job(client, server, job) for job in jobs]
 
 
-def _measured(client: Client, server: Running, job: Job) -> Figure:
+def _measure_job(client: Client, server: Running, job: Job) -> Figure:
     regions = [  # each a frame longer: the worker remembers what it has just heard
         write_region(
             server.folder / f"{job.seconds:g}s_{len(job.text)}_{index}.wav",
@@ -66,7 +66,7 @@ def _measured(client: Client, server: Running, job: Job) -> Figure:
 
 
 def split(seconds: float, manifest: dict) -> dict[str, float]:
-    """Stage -> seconds: what the engine says, the rest of its total, and what lies outside of it."""
+    """Stage -> seconds: the engine's stages, the rest of its total, and what lies outside it."""
     stages = dict(manifest.get("timings_seconds", {}))
     total = stages.pop("total", sum(stages.values()))
     return {

@@ -7,6 +7,7 @@ The text encoders have two layers instead of 12 to 24: a text is read once and r
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 AUDIOMAE_SEED = 1
 LATENT_FRAMES = 128  # of a window: 5.12 s, half of the published
@@ -39,6 +40,26 @@ T5 = {
     "num_layers": 2,
     "feed_forward_proj": "gated-gelu",
 }
+CLAP_TEXT = {
+    "hidden_size": 768,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "projection_dim": 512,
+    "vocab_size": 64,
+    "max_position_embeddings": 130,
+    "pad_token_id": 1,
+}
+GPT2 = {
+    "n_embd": 768,
+    "n_layer": 2,
+    "n_head": 12,
+    "n_positions": 160,
+    "vocab_size": 8,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "max_new_tokens": 8,
+}
 MUSICGEN_T5 = {"d_model": 768, "d_ff": 3072, "d_kv": 64, "num_heads": 12, "num_layers": 2}
 MUSICGEN_DECODER = {  # -small
     "vocab_size": 2048,
@@ -67,90 +88,66 @@ MUSICGEN_ENCODEC = {
 
 
 def audioldm2(folder: Path, is_quick: bool, frames: int = LATENT_FRAMES) -> None:
-    """cvssp/audioldm2, AudioMAE and an adapter, with a window of so many latent frames, a multiple
-    of 8.
-    """
+    """cvssp/audioldm2, AudioMAE and an adapter; `frames`: of the latent window, a multiple of 8."""
     import torch
-    from diffusers import (
-        AudioLDM2ProjectionModel,
-        AudioLDM2UNet2DConditionModel,
-        AutoencoderKL,
-        DDIMScheduler,
-    )
     from safetensors.torch import save_file
-    from transformers import (
-        ClapConfig,
-        ClapModel,
-        GPT2Config,
-        GPT2Model,
-        SpeechT5HifiGan,
-        SpeechT5HifiGanConfig,
-        T5Config,
-        T5EncoderModel,
-    )
 
     from engine.families.audioldm2.ap_adapter import AdaptedUNet, write_adapter
     from engine.families.audioldm2.audiomae import PUBLISHED, AudioMae
     from tests.engine.families.audioldm2 import small, tiny
-    from tests.engine.families.audioldm2.published import SCHEDULER, UNET_BASE
 
     small.write_models(folder)
     if is_quick:
         return
     base = folder / "audioldm2"
     torch.manual_seed(0)
-    unet = AudioLDM2UNet2DConditionModel(**{**UNET_BASE, "sample_size": frames})
-    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**VOCODER))
-    for parameter in vocoder.parameters():
-        # its own start is so quiet that processors count in slow, tiny numbers
-        if parameter.ndim == 3:
-            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
-    text = {
-        "hidden_size": 768,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "projection_dim": 512,
-        "vocab_size": 64,
-        "max_position_embeddings": 130,
-        "pad_token_id": 1,
-    }
-    audio = ClapModel.from_pretrained(base / "text_encoder").config.audio_config.to_dict()
-    parts = {
-        "unet": unet,
-        "vae": AutoencoderKL(**VAE),
-        "vocoder": vocoder,
-        "text_encoder": ClapModel(
-            ClapConfig(
-                text_config=text, audio_config={**audio, "projection_dim": 512}, projection_dim=512
-            )
-        ),
-        "text_encoder_2": T5EncoderModel(T5Config(vocab_size=64, **T5)),
-        "projection_model": AudioLDM2ProjectionModel(512, 1024, 768),
-        "language_model": GPT2Model(
-            GPT2Config(
-                n_embd=768,
-                n_layer=2,
-                n_head=12,
-                n_positions=160,
-                vocab_size=8,
-                bos_token_id=0,
-                eos_token_id=1,
-                max_new_tokens=8,
-            )
-        ),
-        "scheduler": DDIMScheduler(**SCHEDULER),
-    }
+    parts = _audioldm2_parts(base, frames)
     for name, part in parts.items():
         part.save_pretrained(base / name)
     torch.manual_seed(AUDIOMAE_SEED)
-    heard = AudioMae({**PUBLISHED, "image_size": (4 * frames, 128)})
-    state = {name: tensor.contiguous() for name, tensor in heard.vit.state_dict().items()}
+    encoder = AudioMae({**PUBLISHED, "image_size": (4 * frames, 128)})
+    state = {name: tensor.contiguous() for name, tensor in encoder.vit.state_dict().items()}
     save_file(state, str(folder / "audiomae.safetensors"))
-    adapter = tiny.random_adapter(AdaptedUNet(unet))
-    # scores of about 1
-    quiet = {name: tensor * tensor.shape[1] ** -0.5 for name, tensor in adapter.items()}
-    write_adapter(folder / "ap_adapter.safetensors", quiet)
+    adapter = tiny.random_adapter(AdaptedUNet(parts["unet"]))
+    # Scaled so that attention scores are about 1.
+    scaled = {name: tensor * tensor.shape[1] ** -0.5 for name, tensor in adapter.items()}
+    write_adapter(folder / "ap_adapter.safetensors", scaled)
+
+
+def _audioldm2_parts(base: Path, frames: int) -> dict[str, Any]:
+    """The repository's parts by folder name; small text encoders, everything else as published."""
+    import diffusers
+    import transformers as tr
+
+    from tests.engine.families.audioldm2.published import SCHEDULER, UNET_BASE
+
+    unet = diffusers.AudioLDM2UNet2DConditionModel(**{**UNET_BASE, "sample_size": frames})
+    audio = tr.ClapModel.from_pretrained(base / "text_encoder").config.audio_config.to_dict()
+    clap = tr.ClapConfig(
+        text_config=CLAP_TEXT, audio_config={**audio, "projection_dim": 512}, projection_dim=512
+    )
+    return {
+        "unet": unet,
+        "vocoder": _vocoder(),
+        "vae": diffusers.AutoencoderKL(**VAE),
+        "text_encoder": tr.ClapModel(clap),
+        "text_encoder_2": tr.T5EncoderModel(tr.T5Config(vocab_size=64, **T5)),
+        "projection_model": diffusers.AudioLDM2ProjectionModel(512, 1024, 768),
+        "language_model": tr.GPT2Model(tr.GPT2Config(**GPT2)),
+        "scheduler": diffusers.DDIMScheduler(**SCHEDULER),
+    }
+
+
+def _vocoder() -> Any:
+    """With its usual start it is so quiet that processors count in slow, tiny numbers."""
+    import torch
+    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+
+    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**VOCODER))
+    for parameter in vocoder.parameters():
+        if parameter.ndim == 3:
+            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
+    return vocoder
 
 
 def musicgen(folder: Path, is_quick: bool) -> None:

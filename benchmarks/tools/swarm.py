@@ -90,7 +90,7 @@ class Client(asyncio.DatagramProtocol):
         )
         return job
 
-    async def ended(self, identity: str) -> Sent:
+    async def wait_for_end(self, identity: str) -> Sent:
         """Wait for the end of a job. Raises BenchmarkError."""
         job = self.jobs[identity]
         await self._until(
@@ -123,13 +123,13 @@ async def swarm(
     async with contextlib.AsyncExitStack() as stack:
         clients = []
         for _ in range(count):
-            client = await connected(port, on_end)
+            client = await connect(port, on_end)
             stack.callback(client.close)
             clients.append(client)
         yield clients
 
 
-async def connected(
+async def connect(
     port: int, on_end: Callable[[Client, str], None] = lambda client, identity: None
 ) -> Client:
     """One client."""

@@ -1,5 +1,4 @@
-"""Several ways to the same sound, each in a fresh process: seconds of its parts, and the most
-memory it held.
+"""Several ways to the same sound, each in a fresh process: seconds of its parts, peak memory.
 
 A way is a function (models folder, watch) -> run(amount); `amount` is a number of steps, or of
 seconds. It is run with the module's WARM_UP before. Seconds are the process's own, so that other
@@ -33,7 +32,7 @@ MATRIX, VECTOR_MB, BEST_OF = 1536, 256, 5
 
 
 @dataclass(frozen=True)
-class Taken:
+class WayCost:
     """What one way took. `operations` of each part, where they were counted."""
 
     seconds: float
@@ -43,9 +42,7 @@ class Taken:
 
 
 class Watch:
-    """CPU seconds of the parts of a run, by name; floating point operations while `counter` is
-    there.
-    """
+    """CPU seconds of a run's parts, by name; floating point operations while there is a counter."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -53,23 +50,23 @@ class Watch:
         self.counter: Any = None  # torch.utils.flop_counter.FlopCounterMode
 
     def on(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
-        def _watched(*given: Any, **named: Any) -> Any:
-            began, before = time.process_time(), self._counted()
+        def _watch(*given: Any, **named: Any) -> Any:
+            began, before = time.process_time(), self._count()
             try:
                 return run(*given, **named)
             finally:
                 self.seconds[name] += time.process_time() - began
                 if self.counter:
-                    self.operations[name] += self._counted() - before
+                    self.operations[name] += self._count() - before
 
-        return _watched
+        return _watch
 
-    def _counted(self) -> float:
+    def _count(self) -> float:
         return self.counter.get_total_flops() if self.counter else 0.0
 
 
-def taken(module: str, way: str, folder: Path, amount: float, threads: int = 1) -> Taken:
-    """Run a way of `benchmarks.<module>` in a process of its own.
+def measure_way(module: str, way: str, folder: Path, amount: float, threads: int = 1) -> WayCost:
+    """Run a way of `benchmarks.measures.<module>` in a process of its own.
 
     RuntimeError with what it said where it fails.
     """
@@ -87,7 +84,7 @@ def taken(module: str, way: str, folder: Path, amount: float, threads: int = 1) 
     found = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     if found.returncode:
         raise RuntimeError(f"{module}, {way}: {found.stderr[-2000:]}")
-    row = Taken(**json.loads(found.stdout.splitlines()[-1]))
+    row = WayCost(**json.loads(found.stdout.splitlines()[-1]))
     print(
         f"{module}, {way}: {row.seconds:.3g} CPU s, {row.peak_mb:.0f} MB {dict(row.parts)}",
         file=sys.stderr,
@@ -98,7 +95,7 @@ def taken(module: str, way: str, folder: Path, amount: float, threads: int = 1) 
 def exporting(family: str, precisions: Sequence[str]) -> dict[str, Way]:
     """The ways that export a family's graphs, one a precision; a second run finds them done."""
 
-    def _prepared(precision: str, folder: Path, watch: Watch) -> Run:
+    def _prepare(precision: str, folder: Path, watch: Watch) -> Run:
         from engine.families.registry import FAMILIES
         from engine.runtimes.exported import open_for_parity
         from export import build
@@ -110,13 +107,11 @@ def exporting(family: str, precisions: Sequence[str]) -> dict[str, Way]:
         )
         return lambda amount: built()
 
-    return {f"export {precision}": partial(_prepared, precision) for precision in precisions}
+    return {f"export {precision}": partial(_prepare, precision) for precision in precisions}
 
 
 def matrix_rate() -> float:
-    """Operations a second of one thread in float32, the best of a few products by torch, whose
-    kernels are the best.
-    """
+    """Operations a second of one thread in float32: the best of a few matrix products by torch."""
     import torch
 
     before, left = torch.get_num_threads(), torch.ones(MATRIX, MATRIX)
@@ -128,14 +123,14 @@ def matrix_rate() -> float:
 
 
 def reading_rate() -> float:
-    """Bytes a second that one thread reads from memory, the best of a few matrices times a vector."""
+    """Bytes a second one thread reads from memory: the best of a few matrix-vector products."""
     matrix = np.ones((VECTOR_MB * 256, 1024), np.float32)
     vector = np.ones(1024, np.float32)
     return matrix.nbytes / _best(lambda: matrix @ vector)
 
 
 def peak_mb() -> float:
-    """Of this process until now. Linux's `getrusage` counts the parent's, too; macOS's says bytes."""
+    """Of this process so far. Linux's `getrusage` counts the parent, too; macOS's says bytes."""
     status = Path("/proc/self/status")
     if status.is_file():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -161,7 +156,7 @@ def main(module: str, way: str, folder: str, amount: str, threads: str) -> None:
     """
     import importlib
 
-    ours, watch = importlib.import_module(f"benchmarks.{module}"), Watch()
+    ours, watch = importlib.import_module(f"benchmarks.measures.{module}"), Watch()
     prepared = ours.WAYS[way]
     import torch
 
@@ -174,7 +169,7 @@ def main(module: str, way: str, folder: str, amount: str, threads: str) -> None:
     run(float(amount))
     seconds = time.process_time() - began
     parts = {**watch.seconds, "the rest": seconds - sum(watch.seconds.values())}
-    print(json.dumps(asdict(Taken(seconds, peak_mb(), parts, dict(watch.operations)))))
+    print(json.dumps(asdict(WayCost(seconds, peak_mb(), parts, dict(watch.operations)))))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def test_a_watch_counts_operations_while_it_has_a_counter():
 
 def test_a_way_runs_in_a_process_of_its_own_or_says_why_it_did_not(tmp_path):
     with pytest.raises(RuntimeError, match="scaling, no such way"):
-        ways.taken("scaling", "no such way", tmp_path, 1)
+        ways.measure_way("scaling", "no such way", tmp_path, 1)
 
 
 def test_figures_become_bars(tmp_path):
