@@ -1,6 +1,4 @@
-"""One atom against one Arg: taken as the kind of value that the table wants, or refused with a
-reason.
-"""
+"""One atom against one Arg: taken as the kind of value that the table wants, or refused."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ class BadArgument(ValueError):
     """An argument that the table does not allow: what was expected, what came."""
 
 
-def expected(arg: Arg) -> str:
+def describe(arg: Arg) -> str:
     """What the argument wants, in words: `a number from 0 to 2`."""
     if arg.choices:
         return (
@@ -61,14 +59,13 @@ def take(arg: Arg, atom: Atom) -> Atom:
     value = TAKERS[arg.type](atom)
     if value is None or not _is_allowed(arg, value):
         raise BadArgument(
-            f"{arg.name}: expected {expected(arg)}, came {shown(atom)}{_hint(arg, atom)}"
+            f"{arg.name}: expected {describe(arg)}, came {show(atom)}{_hint(arg, atom)}"
         )
     return value
 
 
-# Pd has only floats, Max and oscsend may send numbers as text, Python and TouchOSC send flags: see
-# the design's rule "be strict in what leaves, generous in what comes". Each taker returns None for
-# what it cannot take.
+# Be strict in what leaves and generous in what comes: Pd has only floats, Max and oscsend may send
+# numbers as text, Python and TouchOSC send flags. Each taker returns None for what it cannot take.
 
 
 def _number(atom: Atom) -> float | int | None:
@@ -136,8 +133,8 @@ def _is_allowed_text(arg: Arg, text: str) -> bool:
     return len(text.encode("utf-8", "replace")) <= arg.limit_bytes and not UNSENDABLE.search(text)
 
 
-def shown(atom: Atom) -> str:
-    """The atom for a message to people, never long."""
+def show(atom: Atom) -> str:
+    """The atom as a message to people quotes it, never long."""
     if isinstance(atom, bytes):
         return f"a blob of {len(atom)} bytes"
     if isinstance(atom, str) and len(atom) > 40:
@@ -150,10 +147,8 @@ def _hint(arg: Arg, atom: Atom) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
-def clipped(text: str, limit_bytes: int) -> str:
-    """The text, cut to fit and ended with an ellipsis; what UTF-8 cannot carry becomes a question
-    mark.
-    """
+def clip(text: str, limit_bytes: int) -> str:
+    """The text, cut to fit and ended with an ellipsis; what UTF-8 cannot carry becomes `?`."""
     data = text.replace("\0", " ").encode("utf-8", "replace")
     if len(data) <= limit_bytes:
         return data.decode("utf-8")

@@ -1,8 +1,9 @@
-"""Packets in a byte stream: int32 lengths (OSC 1.0, scsynth) or SLIP (OSC 1.1, QLab), known by the
-first byte.
+"""Packets in a byte stream: int32 lengths (OSC 1.0, scsynth) or SLIP (OSC 1.1, QLab).
 
     int32   00 00 00 10 | 16 bytes | 00 00 00 08 | 8 bytes …
-    SLIP    C0 | packet, C0 sent as DB DC and DB as DB DD | C0 …      one END between packets, or two
+    SLIP    C0 | packet, C0 sent as DB DC and DB as DB DD | C0 …   one END between packets, or two
+
+The first byte tells which of the two it is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ HTTP_STARTS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI")
 
 
 class FramingError(Exception):
-    """The stream cannot be followed any further: tell the peer why, then close."""
+    """The stream cannot be read any further: tell the peer why, then close."""
 
 
 class StreamDecoder:
@@ -28,18 +29,18 @@ class StreamDecoder:
         self.framing: str | None = None
         self.max_frame_bytes = max_frame_bytes
         self._buffer = bytearray()
-        self._seen = 0  # SLIP: so many bytes of the buffer hold no END
+        self._seen = 0  # SLIP: how many bytes at the start of the buffer are known to hold no END
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The packets that this chunk completes.
 
         Raises:
-          FramingError: the first byte is neither framing's, or a packet is longer than max_frame_bytes.
+          FramingError: the first byte fits neither, or a packet is longer than max_frame_bytes.
         """
         self._buffer += chunk
         if not self._buffer:
             return []
-        self.framing = self.framing or _detect(self._buffer[:4])
+        self.framing = self.framing or _detect(bytes(self._buffer[:4]))
         return self._int32_packets() if self.framing == "int32" else self._slip_packets()
 
     def _int32_packets(self) -> list[bytes]:
@@ -62,9 +63,9 @@ class StreamDecoder:
             del self._buffer[: last + 1]
         self._seen = len(self._buffer)
         self._check_size(self._seen // 2)  # escapes at most double a packet
-        return [self._unescaped(frame) for frame in frames if frame]
+        return [self._unescape(frame) for frame in frames if frame]
 
-    def _unescaped(self, frame: bytes) -> bytes:
+    def _unescape(self, frame: bytes) -> bytes:
         # ESC before anything else stays as it is, as in RFC 1055; reading the message then finds
         # the damage.
         packet = frame.replace(ESC_END, END).replace(ESC_ESC, ESC)
@@ -83,7 +84,7 @@ def _detect(start: bytes) -> str:
         return "int32"  # lengths below 64 MiB
     if start[:1] in SLIP_STARTS:
         return "slip"
-    hint = "; this port speaks OSC, HTTP has its own" if bytes(start[:4]) in HTTP_STARTS else ""
+    hint = "; this port speaks OSC, HTTP has its own" if start[:4] in HTTP_STARTS else ""
     raise FramingError(
         f"a stream starts with a length below 64 MiB or with SLIP's C0, came {start[0]:02X}{hint}"
     )

@@ -1,18 +1,18 @@
 """Packets to checked messages and back, by the table.
 
-Rule 1: what a peer sent never raises; it becomes a BadRequest that says what was expected, what
-came, what to do.
-Rule 2: what we send and the table does not allow raises ProtocolError: that is our mistake.
+Rule 1: nothing that a peer sends raises. It becomes a BadRequest that says what was expected, what
+came and what to do.
+Rule 2: sending what the table does not allow raises ProtocolError: that is our mistake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from osc_protocol.addresses import ADDRESSES, REPLIES
-from osc_protocol.arguments import BadArgument, clipped, nearest, shown, take
+from osc_protocol.arguments import BadArgument, clip, nearest, show, take
 from osc_protocol.rows import NAME_BYTES, REQUIRED, ROOT, Address, Arg, Reply
 from osc_protocol.wire import Atom, Message, read_packet, write_message
 
@@ -102,29 +102,31 @@ def _usage_of(arg: Arg) -> str:
 
 
 def _bad(message: Message, row: Address | None, code: str, error: str) -> BadRequest:
-    return BadRequest(clipped(message.address, NAME_BYTES), _legible_id(message, row), code, error)
+    return BadRequest(clip(message.address, NAME_BYTES), _legible_id(message, row), code, error)
 
 
 def _legible_id(message: Message, row: Address | None) -> int | str:
-    """The id of a message that is otherwise wrong; of an unknown one, its first argument if that
-    may be an id.
+    """The id of a message that is otherwise wrong; 0 where none can be read.
+
+    Where the address is unknown, it is the first argument, if that may be an id.
     """
     names = [arg.name for arg in row.args] if row else ["id"]
     at = names.index("id") if "id" in names else len(message.atoms)
     try:
-        return take(ID, message.atoms[at])
+        found = take(ID, message.atoms[at])
     except (IndexError, BadArgument):
         return 0
+    return found if isinstance(found, (int, str)) else 0
 
 
 def _unknown_address(address: str) -> str:
     if any(character in address for character in "*?[]{}"):
-        return f"{clipped(address, NAME_BYTES)}: address patterns are not taken; name one address"
+        return f"{clip(address, NAME_BYTES)}: address patterns are not taken; name one address"
     if address in REPLIES:
         return f"{address} is what the server sends"
     names = {row.name: row.path for row in ADDRESSES.values()}
     near = names.get(nearest(address.replace(f"{ROOT}/", "").strip("/"), names))
-    return f"no address {clipped(address, NAME_BYTES)}; " + (
+    return f"no address {clip(address, NAME_BYTES)}; " + (
         f"did you mean {near}?" if near else f"all start {ROOT}/"
     )
 
@@ -152,36 +154,37 @@ def _take_rest(arg: Arg, atoms: Sequence[Atom]) -> Any:
     if not atoms:
         raise BadArgument(f"{arg.name} is missing")
     one = Arg(arg.name, "s", high=arg.high)
-    return take(arg, " ".join(take(one, atom) for atom in atoms))
+    return take(arg, " ".join(str(take(one, atom)) for atom in atoms))
 
 
 def _take_keys(
-    row: Address, values: dict, atoms: Sequence[Atom]
+    row: Address, values: Mapping[str, Any], atoms: Sequence[Atom]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The pairs that row knows, and a warning for each that it does not."""
-    _refuse_what_cannot_be_pairs(row, values, atoms)
-    keys, warnings = {}, []
+    _refuse_unpaired(row, values, atoms)
+    keys: dict[str, Any] = {}
+    warnings: list[str] = []
     for name, value in zip(atoms[::2], atoms[1::2], strict=True):
-        if name in row.keys:
+        if isinstance(name, str) and name in row.keys:
             keys[name] = take(row.keys[name], value)
         else:
-            warnings.append(f"no key {shown(name)}, so it changes nothing; {_key_hint(row, name)}")
+            warnings.append(f"no key {show(name)}, so it changes nothing; {_key_hint(row, name)}")
     return keys, tuple(warnings)
 
 
-def _refuse_what_cannot_be_pairs(row: Address, values: dict, atoms: Sequence[Atom]) -> None:
+def _refuse_unpaired(row: Address, values: Mapping[str, Any], atoms: Sequence[Atom]) -> None:
     if atoms and not row.keys:
-        raise BadArgument(f"{len(atoms)} too many: {shown(atoms[0])}")
+        raise BadArgument(f"{len(atoms)} too many: {show(atoms[0])}")
     if row.keys and not row.args and not atoms:
         raise BadArgument("no key and no value")
     if atoms and " " not in values.get("text", " ") and not nearest(str(atoms[0]), row.keys):
         # Pd and Max break a sentence into words: "turn" as the text, then "this into" as key and
         # value.
         raise BadArgument(
-            f"no key {shown(atoms[0])}. Words must be one string here; {ROOT}/say joins them"
+            f"no key {show(atoms[0])}. Words must be one string here; {ROOT}/say joins them"
         )
     if len(atoms) % 2:
-        raise BadArgument(f"a key and a value each: {shown(atoms[-1])} has none")
+        raise BadArgument(f"a key and a value each: {show(atoms[-1])} has none")
 
 
 def _key_hint(row: Address, name: Atom) -> str:
@@ -194,8 +197,9 @@ def _key_hint(row: Address, name: Atom) -> str:
 
 
 def encode(address: str, *args: Any, **keys: Any) -> bytes:
-    """The packet for one message, with only i, f, s and b in it; absent arguments travel as their
-    default.
+    """The packet for one message, with only i, f, s and b in it.
+
+    Absent arguments travel as their default.
 
     After a row's arguments come its key/value pairs, as more `args` or as `keys`. A string that is
     too long is cut where the row says clip (text for people), and an error where it does not
@@ -209,14 +213,15 @@ def encode(address: str, *args: Any, **keys: Any) -> bytes:
         raise ProtocolError(f"no address {address}; {_unknown_address(address)}")
     atoms = [*args, *(atom for pair in keys.items() for atom in pair)]
     try:
-        return write_message(address, _checked(row, atoms))
+        return write_message(address, _check_args(row, atoms))
     except BadArgument as error:
         raise ProtocolError(f"{address}: {error}") from None
 
 
 def decode_reply(data: bytes) -> ReplyMessage:
-    """One message from the server, for clients; arguments that a newer server adds are left in
-    `args`.
+    """One message from the server, for clients.
+
+    Arguments that a newer server adds are in `args` alone.
 
     Raises:
       ProtocolError: it is not one message of the table.
@@ -226,7 +231,7 @@ def decode_reply(data: bytes) -> ReplyMessage:
         raise ProtocolError(f"expected one message, came {len(messages)}")
     address, atoms, error = messages[0].address, messages[0].atoms, messages[0].error
     if error or address not in REPLIES:
-        raise ProtocolError(error or f"{clipped(address, NAME_BYTES)} is not a reply")
+        raise ProtocolError(error or f"{clip(address, NAME_BYTES)} is not a reply")
     try:
         values, _ = _take_args(_args_of(REPLIES[address], atoms), atoms)
     except BadArgument as error:
@@ -238,28 +243,30 @@ def _args_of(row: Address | Reply, atoms: Sequence[Atom]) -> tuple[Arg, ...]:
     """The row's arguments; those of /done go on with what the ended command promises."""
     if row.path != DONE or not atoms:
         return row.args
-    command = ADDRESSES.get(atoms[0])
+    command = ADDRESSES.get(str(atoms[0]))
     return row.args + (command.done or () if command else ())
 
 
-def _checked(row: Address | Reply, atoms: Sequence[Any]) -> list[Atom]:
+def _check_args(row: Address | Reply, atoms: Sequence[Any]) -> list[Atom]:
     args = _args_of(row, atoms)
     atoms = [_clip(arg, atom) for arg, atom in zip(args, atoms, strict=False)] + list(
         atoms[len(args) :]
     )
     values, left = _take_args(args, atoms)
-    return _flat(values.values()) + _checked_pairs(row, values, left)
+    return _flat(values.values()) + _check_pairs(row, values, left)
 
 
 def _clip(arg: Arg, atom: Any) -> Any:
-    return clipped(atom, arg.limit_bytes) if arg.clip and isinstance(atom, str) else atom
+    return clip(atom, arg.limit_bytes) if arg.clip and isinstance(atom, str) else atom
 
 
 def _flat(values: Iterable[Any]) -> list[Atom]:
     return [atom for value in values for atom in (value if isinstance(value, tuple) else (value,))]
 
 
-def _checked_pairs(row: Address | Reply, values: dict, atoms: Sequence[Any]) -> list[Atom]:
+def _check_pairs(
+    row: Address | Reply, values: Mapping[str, Any], atoms: Sequence[Any]
+) -> list[Atom]:
     keyed = row if isinstance(row, Address) else Address(row.name)
     keys, unknown = _take_keys(keyed, values, atoms)
     if unknown:

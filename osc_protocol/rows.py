@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 ROOT = "/retimbre"
@@ -42,6 +43,11 @@ class Arg:
     def limit_bytes(self) -> int:
         """Most bytes of a string (as UTF-8) or blob here."""
         return NAME_BYTES if self.high is None else int(self.high)
+
+
+def by_name(args: Iterable[Arg]) -> Mapping[str, Arg]:
+    """A read-only mapping of arguments by their names."""
+    return MappingProxyType({arg.name: arg for arg in args})
 
 
 @dataclass(frozen=True)

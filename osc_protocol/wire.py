@@ -3,8 +3,8 @@
 Knows nothing of our addresses, and never raises for what a peer sent.
 
 Rule 1: reading returns every message that can be read; damage becomes a Message with an `error`.
-Rule 2: nesting, messages and atoms are counted, so that one datagram cannot cost more than it is
-worth.
+Rule 2: nesting, messages and atoms are limited, so that one datagram cannot make the server work
+for long.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from pythonosc.parsing import osc_types
 
 Atom = int | float | bool | str | bytes
+Number = TypeVar("Number", int, float)
+Reader = Callable[[bytes, int], tuple[Atom, int]]  # packet, place -> atom, the place after it
 
 MAX_BUNDLE_DEPTH = 8
 MAX_MESSAGES = 256  # in one packet, all bundles together
 MAX_ATOMS = 256  # in one message; Max's own lists end there too
 
-# N and I stand for nothing at all: what a button sends that has no value (OSCQuery clients, where
-# TYPE says N).
+# N and I carry no value: OSCQuery clients send them for a button whose TYPE is N.
 WITHOUT_VALUE = str.maketrans("", "", "NI")
 
 BUNDLE = b"#bundle\0"
@@ -31,7 +33,7 @@ BUNDLE_HEADER_BYTES = 16  # the marker and a time tag, which we ignore as Pd doe
 
 @dataclass(frozen=True)
 class Message:
-    """One OSC message as it came; with an error, the atoms are those that stand before the damage."""
+    """One OSC message as it came; with an error, its atoms are those before the damage."""
 
     address: str
     atoms: tuple[Atom, ...] = ()
@@ -54,7 +56,7 @@ class _Damage(Exception):
         self.code = code
 
 
-# ------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # reading
 
 
@@ -148,8 +150,10 @@ def _read_blob(packet: bytes, at: int) -> tuple[bytes, int]:
     return packet[at : at + size], after
 
 
-def _fixed(read: Callable, size_bytes: int) -> Callable:
-    def read_fixed(packet: bytes, at: int) -> tuple[Atom, int]:
+def _make_reader(
+    read: Callable[[bytes, int], tuple[Number, int]], size_bytes: int
+) -> Callable[[bytes, int], tuple[Number, int]]:
+    def read_fixed(packet: bytes, at: int) -> tuple[Number, int]:
         # A slice, because osc_types' readers copy all that follows.
         piece = packet[at : at + size_bytes]
         if len(piece) < size_bytes:
@@ -159,34 +163,34 @@ def _fixed(read: Callable, size_bytes: int) -> Callable:
     return read_fixed
 
 
-def _constant(value: bool) -> Callable:
+def _constant(value: bool) -> Reader:
     return lambda packet, at: (value, at)
 
 
-_read_int = _fixed(osc_types.get_int, 4)
+_read_int: Callable[[bytes, int], tuple[int, int]] = _make_reader(osc_types.get_int, 4)
 
-READERS: dict[str, Callable[[bytes, int], tuple[Atom, int]]] = {
+READERS: dict[str, Reader] = {
     "i": _read_int,
-    "f": _fixed(osc_types.get_float, 4),
+    "f": _make_reader(osc_types.get_float, 4),
     "s": _read_string,
     "b": _read_blob,
     # never sent by us, but met: 64 bit numbers (Max, Python), symbols (liblo), flags (Python,
     # TouchOSC)
-    "h": _fixed(osc_types.get_int64, 8),
-    "d": _fixed(osc_types.get_double, 8),
+    "h": _make_reader(osc_types.get_int64, 8),
+    "d": _make_reader(osc_types.get_double, 8),
     "S": _read_string,
     "T": _constant(True),
     "F": _constant(False),
 }
 
 
-def _reader(tag: str) -> Callable:
+def _reader(tag: str) -> Reader:
     if tag not in READERS:
         raise _Damage(f"type tag {tag!r} is not taken; send i, f, s or b", "bad_args")
     return READERS[tag]
 
 
-# ------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # writing
 
 # By the value's exact type: python-osc's own guess makes T, N, h and arrays, which Pd and sclang do
@@ -203,4 +207,5 @@ def write_message(address: str, atoms: Sequence[Atom]) -> bytes:
     """One message; the atoms are int, float, str or bytes, already checked."""
     tags = "".join(WRITERS[type(atom)][0] for atom in atoms)
     body = b"".join(WRITERS[type(atom)][1](atom) for atom in atoms)
-    return osc_types.write_string(address) + osc_types.write_string("," + tags) + body
+    head: bytes = osc_types.write_string(address) + osc_types.write_string("," + tags)
+    return head + body

@@ -23,7 +23,7 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
     parts = _shares(parts)
     _check_one_of("model", parts)
     _check_one_of("task", parts)
-    learned = _scaled(
+    learned = _scale(
         parts, lambda preset: [*filter(None, [preset.soft_prompt]), *preset.soft_prompts]
     )
     heaviest = _heaviest(parts)
@@ -36,7 +36,7 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
             "model": heaviest.model,
             "task": heaviest.task,
             "prompts": _prompts(parts),
-            "adapters": _scaled(parts, lambda preset: preset.adapters),
+            "adapters": _scale(parts, lambda preset: preset.adapters),
             "soft_prompt": learned[0] if len(learned) == 1 else None,
             "soft_prompts": learned if len(learned) > 1 else (),
             "licence": _join([preset.licence for preset, _ in parts])[:300],
@@ -114,7 +114,7 @@ def _prompts(parts: Sequence[Part]) -> tuple[Prompt, ...]:
     return tuple(Prompt(text=text, weight=weight) for text, weight in weights.items())
 
 
-def _scaled(
+def _scale(
     parts: Sequence[Part], read: Callable[[Preset], Sequence[TensorFile]]
 ) -> tuple[TensorFile, ...]:
     """All tensor files with their weights: for adapters exactly w1 * update1 + w2 * update2."""

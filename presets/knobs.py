@@ -80,7 +80,7 @@ PRESET_KNOBS: Mapping[str, Knob] = MappingProxyType(
 )
 
 
-def stated(keys: Mapping[str, Value | None]) -> dict[str, Value]:
+def select_stated(keys: Mapping[str, Value | None]) -> dict[str, Value]:
     """Of a request's keys, the knobs that say something; the seed, which takes count up, apart."""
     values = {name: keys.get(name) for name in KNOBS if name != "seed"}
     return {

@@ -76,19 +76,18 @@ class Library:
             return by_name[name]
         raise PresetError("unknown_preset", _unknown(name, list(by_name)))
 
-    def mixed(self, mixture: str) -> Preset:
+    def find(self, style: str) -> Preset:
         """A preset by its name, or a blend as in `harp 0.7 pan_flute 0.3`. Raises PresetError."""
-        words = mixture.split()
+        words = style.split()
         if len(words) == 1:
             return self.get(words[0])
         if len(words) % 2:
             raise PresetError(
-                "bad_preset",
-                f"blend: expected names and weights in turn, {EXAMPLE}, got {mixture!r}",
+                "bad_preset", f"blend: expected names and weights in turn, {EXAMPLE}, got {style!r}"
             )
-        weights = [_weight(word) for word in words[1::2]]
+        names, weights = words[::2], map(_weight, words[1::2])
         return blend(
-            [(self.get(name), weight) for name, weight in zip(words[::2], weights, strict=True)]
+            [(self.get(name), weight) for name, weight in zip(names, [*weights], strict=True)]
         )
 
     def __len__(self) -> int:
@@ -97,7 +96,7 @@ class Library:
     def __contains__(self, name: object) -> bool:
         return name in self._now.by_name
 
-    def changed(self) -> bool:
+    def has_changed(self) -> bool:
         """Whether any file differs from what was last loaded; looks at dates and sizes only."""
         return self._stamps() != self._now.stamps
 

@@ -46,7 +46,7 @@ _SAYINGS = {
     "tuple_type": "expected a list (lines that begin with '- ')",
     "model_type": "expected named fields (indented 'key: value' lines)",
     "string_too_long": "expected at most {max_length} characters",
-    "string_too_many_bytes": "expected at most {max_bytes} bytes",
+    "value_error": "{error}",
     "literal_error": "expected one of {expected}",
 }
 _PATTERNS = {
@@ -171,7 +171,7 @@ def _walk(
                 yield Problem(
                     file,
                     _line(key),
-                    _dotted(here),
+                    _to_dotted(here),
                     f"written twice (also in line {lines[here]}): keep one",
                 )
             lines[here] = _line(key)
@@ -184,7 +184,7 @@ def _walk(
 
 def _problem(item: Any, file: str, lines: dict[Location, int]) -> Problem:
     where: Location = tuple(item["loc"])
-    return Problem(file, _nearest_line(where, lines), _dotted(where), _saying(item, where))
+    return Problem(file, _nearest_line(where, lines), _to_dotted(where), _saying(item, where))
 
 
 def _saying(item: Any, where: Location) -> str:
@@ -245,7 +245,7 @@ def _tensor_problems(
         field, message = _tensor_problem(tensor, path.parent, sha256_of)
         if message:
             here = (*where, field)
-            yield Problem(path.name, _nearest_line(here, lines), _dotted(here), message)
+            yield Problem(path.name, _nearest_line(here, lines), _to_dotted(here), message)
 
 
 def _tensor_problem(
@@ -310,7 +310,7 @@ def _nearest_line(where: Location, lines: dict[Location, int]) -> int:
     return lines[where]
 
 
-def _dotted(where: Location) -> str:
+def _to_dotted(where: Location) -> str:
     """("prompts", 0, "text") -> prompts[0].text"""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(
         "."

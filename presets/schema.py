@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from presets.knobs import KNOBS, PRESET_KNOBS, Knob, Value
 
@@ -31,7 +30,7 @@ def _check_negative(text: str) -> str:
     knob = KNOBS["negative"]
     if knob.admits(text):
         return text
-    raise PydanticCustomError("string_too_many_bytes", "too long", {"max_bytes": int(knob.high)})
+    raise ValueError(f"expected at most {knob.high:.0f} bytes")
 
 
 OneLine = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*\S[^\r\n]*$", max_length=300)]

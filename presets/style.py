@@ -99,7 +99,7 @@ class ResolvedStyle:
                 soft_prompts=tuple(
                     map(_tensor, [learned] if isinstance(learned, Mapping) else learned)
                 ),
-                knobs=_stated_knobs(values),
+                knobs=_find_knobs(values),
                 licence=values.get("licence", ""),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -113,7 +113,7 @@ def _tensor(row: Mapping[str, Any]) -> StyleTensor:
     return StyleTensor(row["path"], float(row.get("weight", 1.0)), row.get("sha256", ""))
 
 
-def _stated_knobs(values: Mapping[str, Any]) -> dict[str, Value]:
+def _find_knobs(values: Mapping[str, Any]) -> dict[str, Value]:
     found = {name: _at(values, knob.preset_path) for name, knob in PRESET_KNOBS.items()}
     return {name: value for name, value in found.items() if value is not None and value != ""}
 

@@ -168,5 +168,5 @@ class Services:
         now = time.monotonic()
         if now - self._styles_seen_at >= STYLES_FRESH_SECONDS:
             self._styles_seen_at = now
-            if await self.file_threads(self.library.changed):
+            if await self.file_threads(self.library.has_changed):
                 await self.reload_presets()

@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from osc_protocol import STATES
-from osc_protocol.addresses import LIVE_STATES
+from osc_protocol.addresses.constants import LIVE_STATES
 from server import status
 from server.jobs.job import ACCEPTING, QUEUED, RUNNING, SETTLING
 from server.services import Services

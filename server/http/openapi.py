@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from osc_protocol import ERROR_CODES, PROTOCOL_VERSION, REPLIES, REQUIRED, ROOT, Address, Arg, Reply
-from osc_protocol.addresses import AUDIO_FORMATS, REQUESTS_BY_SECTION
+from osc_protocol.addresses import REQUESTS_BY_SECTION
+from osc_protocol.addresses.constants import AUDIO_FORMATS
 from osc_protocol.arguments import FLOAT_MAX
 from server.http.calls import ALWAYS_EVENTS, STATUS
 from server.http.clients import NAME

@@ -91,7 +91,7 @@ class Recipes:
         if not name:
             return None
         try:
-            return resolve(self.library.mixed(name), text).to_json()
+            return resolve(self.library.find(name), text).to_json()
         except PresetError as error:
             raise RequestError(error.code, error.message) from error
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from presets.knobs import stated
+from presets.knobs import select_stated
 from server.jobs.journal import JobRecord, Result
 
 MANIFEST = "manifest.json"
@@ -65,7 +65,7 @@ def worker_request(
             "text": spec["text"],
             "model": spec["model"],
             "preset": spec["preset"],
-            "knobs": {**stated(keys), "seed": (spec["seed"] + take) % 2**31},
+            "knobs": {**select_stated(keys), "seed": (spec["seed"] + take) % 2**31},
             "format": keys.get("format", "wav"),
             "bits": keys.get("bits", "same"),
             "level": keys.get("level", "match"),

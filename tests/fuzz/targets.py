@@ -135,7 +135,7 @@ def transfer(data: bytes) -> None:
         decode_packet,
         decode_reply,
     )
-    from osc_protocol import audio_transfer as machine
+    from osc_protocol import audio_receiver as machine
 
     choices = Reader(data)
     kinds = (UploadReceiver, DownloadReceiver)

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from osc_protocol import Arg
-from osc_protocol.arguments import BadArgument, clipped, expected, nearest, shown, take
+from osc_protocol.arguments import BadArgument, clip, describe, nearest, show, take
 
 STRENGTH = Arg("strength", "f", low=0, high=2)
 STEPS = Arg("steps", "i", low=1, high=100)
@@ -103,11 +103,11 @@ def test_anything_else_is_refused_in_words(arg, atom, words):
 
 
 def test_long_text_is_shown_short():
-    assert shown("x" * 5000) == f"{'x' * 40!r}… (5000 bytes)"
+    assert show("x" * 5000) == f"{'x' * 40!r}… (5000 bytes)"
 
 
 def test_many_choices_are_listed():
-    assert expected(Arg("state", "s", choices=tuple("abcd"))) == "one of a b c d"
+    assert describe(Arg("state", "s", choices=tuple("abcd"))) == "one of a b c d"
 
 
 def test_the_nearest_name_is_found_and_far_ones_are_not():
@@ -127,5 +127,5 @@ def test_the_nearest_name_is_found_and_far_ones_are_not():
     ],
 )
 def test_clipping_keeps_whole_characters(text, limit, expect):
-    assert clipped(text, limit) == expect
-    assert len(clipped(text, limit).encode()) <= limit
+    assert clip(text, limit) == expect
+    assert len(clip(text, limit).encode()) <= limit

@@ -17,7 +17,7 @@ from osc_protocol import (
     decode_reply,
     encode,
 )
-from osc_protocol.audio_transfer import EARLY_CHUNKS
+from osc_protocol.audio_receiver import EARLY_CHUNKS
 
 AUDIO = random.Random(7).randbytes(100_000)  # 27 chunks of 3840 bytes
 LIMIT = 1 << 20

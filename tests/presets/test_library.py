@@ -53,25 +53,25 @@ def test_a_deleted_file_takes_its_preset_along(tmp_path):
     path = write(tmp_path, "a")
     library = Library([tmp_path])
     path.unlink()
-    assert library.changed()
+    assert library.has_changed()
     assert library.reload().loaded == ()
 
 
 def test_changed_answers_after_an_edit_a_new_file_and_not_otherwise(tmp_path):
     write(tmp_path, "a")
     library = Library([tmp_path, tmp_path / "absent"])
-    assert not library.changed()
+    assert not library.has_changed()
     write(tmp_path, "a", "Viola", "Alto")
-    assert library.changed()
+    assert library.has_changed()
     library.reload()
-    assert not library.changed()
+    assert not library.has_changed()
     write(tmp_path / "absent", "b")
-    assert library.changed()
+    assert library.has_changed()
 
 
 def test_a_broken_file_is_a_change_only_once(tmp_path):
     write(tmp_path, "a", "licence", "license")
-    assert not Library([tmp_path]).changed()
+    assert not Library([tmp_path]).has_changed()
 
 
 def test_a_style_that_waits_for_its_adapter_loads_when_the_file_arrives(tmp_path):
@@ -81,7 +81,7 @@ def test_a_style_that_waits_for_its_adapter_loads_when_the_file_arrives(tmp_path
     library = Library([tmp_path])
     assert "no such file" in library.report.errors[0].message
     (tmp_path / "a.safetensors").write_bytes(b"tensors")
-    assert library.changed()
+    assert library.has_changed()
     assert library.reload().loaded == ("a",)
 
 
@@ -148,8 +148,8 @@ def test_a_name_with_weights_is_a_blend(tmp_path):
     for name in ("one", "two"):
         write(tmp_path, name)
     library = Library([tmp_path])
-    assert library.mixed("one") == library.get("one")
-    assert library.mixed("one 3 two 1").title.count("75%") == 1
+    assert library.find("one") == library.get("one")
+    assert library.find("one 3 two 1").title.count("75%") == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_blend_with_a_mistake_names_it(tmp_path, mixture, code, said):
     for name in ("one", "two"):
         write(tmp_path, name)
     with pytest.raises(PresetError, match=said) as caught:
-        Library([tmp_path]).mixed(mixture)
+        Library([tmp_path]).find(mixture)
     assert caught.value.code == code
 
 
@@ -178,4 +178,6 @@ def test_a_style_may_have_a_folder_of_its_own(tmp_path):
     (tmp_path / "fiddle" / "fiddle.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "fiddle" / "other.yaml").write_text(text, encoding="utf-8")
     library = Library([tmp_path])
-    assert library.names() == ("fiddle",) and not library.report.errors and not library.changed()
+    assert (
+        library.names() == ("fiddle",) and not library.report.errors and not library.has_changed()
+    )
