@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable
 from importlib import resources
 
-from osc_protocol import ERROR_CODES, REQUIRED, ROOT, Address, Arg
-from osc_protocol import HTTP_PORT
+from osc_protocol import ERROR_CODES, HTTP_PORT, REQUIRED, ROOT, Address, Arg
 from osc_protocol.addresses import REQUESTS_BY_SECTION
 from server.http import app, calls, clients, events, oscquery, websocket
 from server.wire.sessions import MAX_WAITING
