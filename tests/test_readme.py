@@ -28,7 +28,8 @@ def atoms(words):
 
 
 def test_options_table_is_the_table_of_options():
-    assert config.markdown() in README, "put the output of config.markdown() into README.md"
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert config.markdown() in page, "put the output of config.markdown() into docs/options.md"
 
 
 def test_there_are_messages_to_check():
