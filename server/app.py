@@ -17,7 +17,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from osc_protocol import ROOT
 from presets import SHIPPED_FOLDER, Library
@@ -52,6 +52,12 @@ log = logging.getLogger(__name__)
 
 FILE_THREADS = 4  # a network drive that wakes up may hold one for seconds
 REMEMBER_CLIENTS_SECONDS = 7 * 24 * 3600.0
+
+
+class _Storage(NamedTuple):
+    journal: Journal
+    journal_thread: SerialExecutor
+    file_threads: SerialExecutor
 
 
 class Server:
@@ -124,51 +130,33 @@ class Server:
         log.info("listening, UDP and TCP", extra={"port": services.port})
 
     async def _build(self) -> Services:
-        config, paths = self.config, self.paths
         journal_thread = SerialExecutor("journal")
         file_threads = SerialExecutor("files", FILE_THREADS)
         try:
-            journal = await journal_thread(Journal, paths.journal)
+            journal = await journal_thread(Journal, self.paths.journal)
         except JournalError:
             journal_thread.close()
             file_threads.close()
             raise
         await file_threads(status.version)
+        library = await file_threads(_open_library, self.config)
+        return self._assemble(_Storage(journal, journal_thread, file_threads), library)
+
+    def _assemble(self, storage: _Storage, library: Library) -> Services:
+        config, paths, file_threads = self.config, self.paths, storage.file_threads
         limit_bytes, password = config.max_file_mb * 10**6, config.password()
-        library = await file_threads(_open_library, config)
         sandbox = Sandbox([paths.spool, paths.takes, *config.root], limit_bytes)
         uploads = Uploads(paths.spool, limit_bytes, file_threads)
         sessions = Sessions(config.reply_port, needs_password=bool(password))
         delivery, registry, metrics = Delivery(sessions), JobRegistry(), Metrics()
-        dispatcher = Dispatcher(
-            registry,
-            delivery,
-            self.executor,
-            journal,
-            journal_thread,
-            file_threads,
-            paths.takes,
-            config.queue_limit,
-            uploads.quiet_seconds,
-            self._push_state,
-            metrics,
-        )
-        retention = Retention(
-            journal,
-            journal_thread,
-            file_threads,
-            paths.takes,
-            config.keep_days,
-            config.keep_gb,
-            functools.partial(housekeeping.needed_jobs, registry, sessions, paths.takes),
-        )
+        spared = functools.partial(housekeeping.jobs_to_keep, registry, sessions, paths.takes)
         return Services(
             config=config,
             paths=paths,
             executor=self.executor,
             started_at=self._made_at,
-            journal=journal,
-            journal_thread=journal_thread,
+            journal=storage.journal,
+            journal_thread=storage.journal_thread,
             file_threads=file_threads,
             library=library,
             sandbox=sandbox,
@@ -179,10 +167,30 @@ class Server:
             sessions=sessions,
             delivery=delivery,
             registry=registry,
-            dispatcher=dispatcher,
-            retention=retention,
+            dispatcher=self._make_dispatcher(storage, registry, delivery, uploads, metrics),
+            retention=Retention(*storage, paths.takes, config.keep_days, config.keep_gb, spared),
             live=LiveAudio(functools.partial(delivery.push, "live/state")),
             metrics=metrics,
+        )
+
+    def _make_dispatcher(
+        self,
+        storage: _Storage,
+        registry: JobRegistry,
+        delivery: Delivery,
+        uploads: Uploads,
+        metrics: Metrics,
+    ) -> Dispatcher:
+        return Dispatcher(
+            registry,
+            delivery,
+            self.executor,
+            *storage,
+            self.paths.takes,
+            self.config.queue_limit,
+            uploads.quiet_seconds,
+            self._push_state,
+            metrics,
         )
 
     async def _resume(self, recovery: Recovery) -> None:

@@ -29,7 +29,7 @@ def start(services: Services) -> None:
     services.spawn(_watch_takes(services), "take watch")
 
 
-def needed_jobs(registry: JobRegistry, sessions: Sessions, takes: Path) -> set[str]:
+def jobs_to_keep(registry: JobRegistry, sessions: Sessions, takes: Path) -> set[str]:
     """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
     folder = Path(os.path.realpath(takes))  # as the sandbox names files
     sources = (*_sources(registry), *sessions.regions())

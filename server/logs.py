@@ -1,14 +1,16 @@
-"""Where log lines go: to standard error as text or JSON, and as JSON to a file that never grows
-beyond its bound.
+"""Log lines: to standard error as text or JSON, and as JSON to a file of bounded size.
 
-    {"at": "2026-11-21T12:00:00.123Z", "level": "info", "from": "server.jobs.dispatcher", "what": "job ended",
-     "job": "job-5f…", "id": "7", "client": "here/max", "verb": "edit", "code": "", "seconds": 1.204}
+    {"at": "2026-11-21T12:00:00.123Z", "level": "info", "from": "server.jobs.dispatcher",
+     "what": "job ended", "job": "job-5f…", "id": "7", "client": "here/max", "verb": "edit",
+     "code": "", "seconds": 1.204}
 
-Rule 1: `what` is a sentence of ours; what came from outside stands in a field of its own: `log.info("job ended",
-    extra={"job": …})`. So a line can be passed on without the fields in PRIVATE, as `retimbre doctor --bundle` does.
-Rule 2: no audio, no password, no text of a prompt in any of it. Threads: any may log; one of our
-own writes to the file, so that a slow disk stops nobody. What comes while MAX_WAITING lines wait
-for the disk is counted instead of kept.
+1. `what` is a sentence of ours. Whatever came from outside has a field of its own:
+   `log.info("job ended", extra={"job": …})`. So a line can be passed on without the fields in
+   PRIVATE, as `retimbre doctor --bundle` does.
+2. No line holds audio, a password or the text of a prompt.
+
+Any thread may log. A thread of its own writes to the file, so that a slow disk stops nobody. While
+MAX_WAITING lines wait for the disk, further ones are counted instead of written.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ FIELDS = (
     "reason",
     "said",
 )  # what `extra` may hold, in the order of a line
-# may hold names, paths and words of people
+# these may hold names, paths and words of people
 PRIVATE = frozenset(("id", "client", "peer", "reason", "said"))
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 MAX_WAITING = 4096
@@ -75,12 +77,12 @@ class TextLines(logging.Formatter):
         super().__init__(TEXT_FORMAT)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        told = " ".join(f"{name}={value}" for name, value in fields(record).items())
-        return f"{super().formatMessage(record)}{told and f' ({told})'}"
+        text = " ".join(f"{name}={value}" for name, value in fields(record).items())
+        return f"{super().formatMessage(record)}{text and f' ({text})'}"
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What `extra` brought; empty texts are left out."""
+    """The fields of `extra`, without empty texts."""
     found = {name: getattr(record, name) for name in FIELDS if getattr(record, name, "") != ""}
     return {
         name: round(value, 4)
@@ -95,10 +97,10 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 FORMATS = {"text": TextLines, "json": JsonLines}
 
 
-class _Waiting(logging.handlers.QueueHandler):
+class _QueuedLines(logging.handlers.QueueHandler):
     """Puts lines in the queue of the writing thread; never waits, never raises."""
 
-    def __init__(self, lines: queue.Queue) -> None:
+    def __init__(self, lines: queue.Queue[logging.LogRecord]) -> None:
         super().__init__(lines)
         self._lost = 0
 
@@ -130,11 +132,10 @@ class _Waiting(logging.handlers.QueueHandler):
 
 @contextlib.contextmanager
 def write_logs(path: Path, level: str, format: str, megabytes: int) -> Iterator[None]:
-    """Log to standard error from `level` on, and to `path` from info on, at most so many MB; 0: no
-    file.
+    """Log to standard error from `level` on, and to `path` from info on.
 
-    Also asks Python to write where each thread stood to `<path>.crash` if the process is killed by
-    its own fault.
+    `megabytes`: of all files together; 0: no file. If the process crashes, Python writes where each
+    thread was to `<path>.crash`.
     """
     root, before = logging.getLogger(), logging.getLogger().level
     console = logging.StreamHandler(sys.stderr)
@@ -158,14 +159,14 @@ def _file(root: logging.Logger, path: Path, megabytes: int) -> Iterator[None]:
             path, maxBytes=megabytes * 10**6 // FILES, backupCount=FILES - 1, encoding="utf-8"
         )
         crash = open(crash_file(path), "a", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:  # a full or read-only disk must not keep the server from saying so
+    except OSError as error:  # the server runs without its file on a full disk
         logging.getLogger(__name__).warning("no log file: %s", error)
         yield
         return
     file.setFormatter(JsonLines())
-    lines: queue.Queue = queue.Queue(MAX_WAITING)
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING)
     listener = logging.handlers.QueueListener(lines, file)
-    handler = _Waiting(lines)
+    handler = _QueuedLines(lines)
     handler.setLevel(logging.INFO)
     faulthandler.enable(crash)
     listener.start()
@@ -184,31 +185,29 @@ def _attach(root: logging.Logger, handler: logging.Handler, stack: contextlib.Ex
 
 
 def crash_file(path: Path) -> Path:
-    """Beside the log."""
+    """The file of crashes, beside the log."""
     return path.with_name(path.name + ".crash")
 
 
 def tail(path: Path, count: int) -> list[dict[str, Any]]:
-    """The last lines of the log, older files included, oldest first; what is no line of ours is
-    left out.
-    """
+    """The last lines of the log, older files included, oldest first; foreign lines are left out."""
     found: list[dict[str, Any]] = []
     for each in (path, *(path.with_name(f"{path.name}.{number}") for number in range(1, FILES))):
         try:
             lines = each.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
-        found = [*_parsed(lines[-count:]), *found][-count:]
+        found = [*_parse(lines[-count:]), *found][-count:]
         if len(found) >= count:
             break
     return found
 
 
-def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+def _parse(lines: list[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:  # half a line: the power went
+        except ValueError:  # half a line: the power failed
             continue
         if isinstance(value, dict):
             yield value

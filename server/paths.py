@@ -25,9 +25,7 @@ class Paths:
 
     @classmethod
     def under(cls, data_dir: str | Path = "") -> Paths:
-        """Paths under `data_dir`, or under the platform's own place for application data when it is
-        empty.
-        """
+        """Paths under `data_dir`; if it is empty, under `default_data_dir`."""
         return cls(Path(data_dir).expanduser().resolve() if data_dir else default_data_dir())
 
     @property
@@ -51,28 +49,26 @@ class Paths:
         return self.data / "presets"
 
     def models(self, models_dir: str | Path = "") -> Path:
-        """Weights of large models that the user has fetched: in `models_dir`, or here. It need not
-        exist.
-        """
+        """Weights of large models, in `models_dir` or here. The folder need not exist."""
         return Path(models_dir).expanduser().resolve() if models_dir else self.data / "models"
 
     @property
     def log(self) -> Path:
-        """Log of a server that the command line started in the background."""
+        """Output of a server that the command line started in the background."""
         return self.data / "server.log"
 
     @property
     def log_lines(self) -> Path:
-        """What a server logs, as JSON lines; older files and the last crash lie beside it."""
+        """The log as JSON lines; older files and the last crash are beside it."""
         return self.data / "log" / "server.jsonl"
 
     @property
     def port_file(self) -> Path:
-        """JSON: where the running server really listens. Gone when none runs."""
+        """JSON: where the running server listens. There is none when no server runs."""
         return self.data / "server.json"
 
     def create(self) -> Paths:
-        """Make the folders, so that a fresh machine needs no step by hand."""
+        """Make the folders."""
         for folder in (self.data, self.spool, self.takes, self.presets):
             folder.mkdir(parents=True, exist_ok=True)
         return self
@@ -86,9 +82,7 @@ def default_data_dir() -> Path:
 
 
 def config_file(data_dir: str | Path = "") -> Path:
-    """The option file: in the data folder when one was named, else in the platform's place for
-    settings.
-    """
+    """The option file: in `data_dir` if one is given, else in the platform's place for settings."""
     if data_dir:
         return Path(data_dir).expanduser().resolve() / "config.yaml"
     import platformdirs
@@ -98,7 +92,7 @@ def config_file(data_dir: str | Path = "") -> Path:
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """What the port file says: the server's real addresses and its process."""
+    """The content of the port file: the server's real addresses and its process."""
 
     host: str
     port: int
@@ -114,10 +108,7 @@ def write_port_file(path: Path, address: ServerAddress) -> None:
 
 
 def read_port_file(path: Path) -> ServerAddress | None:
-    """The announced server, or None.
-
-    A file left behind by a killed server is believed: ping before you trust it.
-    """
+    """The announced server, or None. It may have been killed since: ping it first."""
     try:
         return ServerAddress(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -125,7 +116,7 @@ def read_port_file(path: Path) -> ServerAddress | None:
 
 
 def remove_port_file(path: Path, pid: int) -> None:
-    """Withdraw the announcement, unless another process has made its own meanwhile."""
+    """Withdraw the announcement, unless another process has made its own since."""
     address = read_port_file(path)
     if address is not None and address.pid == pid:
         path.unlink(missing_ok=True)

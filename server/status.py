@@ -12,11 +12,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def memory_gb() -> tuple[float, float]:
-    """Used and total memory of this machine, which is the device's where the model runs on the
-    processor.
-
-    Zeros where the system does not say it without another package.
-    """
+    """Used and total memory of this machine. Used is 0 where /proc does not tell it."""
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
         total, free = (
@@ -36,7 +32,7 @@ def _total_gb() -> float:
 
 @functools.lru_cache(maxsize=1)
 def version() -> tuple[int, int, str, str]:
-    """Major, minor, patch and commit; a clone that is not installed is read from its own metadata."""
+    """Major, minor, patch and commit; of a clone that is not installed, by its setup.cfg."""
     try:
         text = metadata.version("retimbre")
     except metadata.PackageNotFoundError:
@@ -54,11 +50,11 @@ def _version_of_clone() -> str:
 
 
 def _commit() -> str:
-    """Of the clone that this runs from, empty otherwise. Run once, before the loop starts."""
+    """Of the clone that this runs from, empty otherwise. Blocks for a moment."""
     if not (_repository() / ".git").exists():
         return ""
     try:
-        done = subprocess.run(
+        output = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"],
             cwd=_repository(),
             capture_output=True,
@@ -67,7 +63,7 @@ def _commit() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip()
+    return output.stdout.strip()
 
 
 def _repository() -> Path:

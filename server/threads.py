@@ -1,6 +1,4 @@
-"""Threads for what may block: a executor runs plain functions one after another (or a few at once) off
-the loop.
-"""
+"""Threads for what may block: plain functions run off the loop, in order or a few at once."""
 
 from __future__ import annotations
 
@@ -25,5 +23,5 @@ class SerialExecutor:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def close(self) -> None:
-        """Let what has begun end; start nothing more."""
+        """Wait for running calls; start no more."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,6 @@
-"""What a server can say about itself when Prometheus asks: what would be stale if it were counted.
+"""GET /metrics: figures about the server that are looked up when Prometheus asks.
 
-What is counted while it happens is in `server.jobs.metrics`.
+Events are counted as they happen, in `server.jobs.metrics`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""OSCQuery: the address table as a tree that clients can browse
-(github.com/Vidvox/OSCQueryProposal).
+"""OSCQuery: the address table as a tree to browse (github.com/Vidvox/OSCQueryProposal).
 
-    GET /?HOST_INFO             where OSC and the websocket are
-    GET /retimbre/edit          one node with all that lies under it; ?TYPE and the like: one attribute of it
-    websocket                   LISTEN and IGNORE; binary frames are OSC, in both directions
+    GET /?HOST_INFO         where OSC and the websocket are
+    GET /retimbre/edit      one node with all nodes under it; ?TYPE and the like: one attribute
+    websocket               LISTEN and IGNORE; binary frames are OSC, in both directions
 
-What a client sends is write-only here (ACCESS 2), what the server sends is read-only (1). TYPE has
-the arguments that must be there, OVERLOADS the ways to say more: further arguments, then each key
-with its value.
+An address that a client sends to is write-only here (ACCESS 2), one that the server sends is
+read-only (1). TYPE has the required arguments. OVERLOADS has the longer forms: with further
+arguments, then with each key and its value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page about HTTP, with what the code knows: `python -m server.http.reference > docs/http.md`."""
+"""docs/http.md from its template: `python -m server.http.reference > docs/http.md`."""
 
 from __future__ import annotations
 

@@ -75,18 +75,18 @@ class Metrics:
         )
 
     def observe_answer(self, address: str, code: str, seconds: float) -> None:
-        """A message was run. `code`: why it was refused, empty when it was not."""
+        """A message was answered. `code`: of its error, else empty."""
         verb = address.removeprefix(f"{ROOT}/") if address in ADDRESSES else OTHER
         self._requests.labels(verb, _label_of(code) if code else "ok").inc()
         if verb in JOB_VERBS and not code:
             self._ack.observe(seconds)
 
     def observe_start(self, job: Job) -> None:
-        """Its turn has come."""
+        """A job has begun to run."""
         self._wait.observe(max(0.0, time.monotonic() - job.born_at))
 
     def enter_stage(self, job: Job, stage: str) -> None:
-        """The engine says what it does now; empty: nothing more."""
+        """A job has entered a stage; empty: it has left its last one."""
         now, before = time.monotonic(), self._stages.pop(job, None)
         if before:
             self._stage.labels(before.name).observe(now - before.since)
@@ -94,14 +94,14 @@ class Metrics:
             self._stages[job] = _Stage(stage if stage in STAGES else OTHER, now)
 
     def observe_end(self, job: Job, code: str, seconds: float) -> None:
-        """It has its end."""
+        """A job has ended. `code`: of its error, else empty."""
         self.enter_stage(job, "")
         self._ended.labels(_label_of(code) if code else "done").inc()
         if not code:
             self._turnaround.observe(seconds)
 
     def observe_worker_start(self) -> None:
-        """A worker has said its first word."""
+        """A worker has come up."""
         self._starts.inc()
 
 

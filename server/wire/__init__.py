@@ -1,1 +1,1 @@
-"""Who is speaking? Sockets, sessions, the password, discovery. Nothing here knows a job."""
+"""Sockets, sessions, the password, discovery. Nothing here knows a job."""

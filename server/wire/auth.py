@@ -1,9 +1,10 @@
-"""Who may come in?
+"""Which clients of other machines may come in?
 
-The password for clients on other machines: compared in constant time, ever slower, four tries.
+The password is compared in constant time. Each wrong one makes the next answer slower, and the
+fourth locks the machine out for a while.
 
-UDP has no connections: there an address counts as let in, which somebody on the same network can
-forge. Use TCP or a tunnel where that matters.
+UDP has no connections: there an address is let in, which somebody on the same network can forge.
+Use TCP or a tunnel where that matters.
 """
 
 from __future__ import annotations
@@ -18,19 +19,16 @@ from server.errors import RequestError
 
 TRIES = 4
 LOCKED_SECONDS = 300.0
-MAX_HOSTS = 1024  # remembered; an attacker with more addresses than that has a slower way in anyway
+MAX_HOSTS = 1024  # whose tries are remembered
 
 
 @dataclass
 class _Attempts:
-    """What one machine has tried.
-
-    Its tries stand in line, so that many sockets are no faster than one.
-    """
+    """The tries of one machine, one at a time: many sockets are no faster than one."""
 
     wrong: int = 0
     locked_until: float = 0.0
-    line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Authenticator:
@@ -49,7 +47,7 @@ class Authenticator:
         """Returns when `host` may come in. Raises RequestError(auth)."""
         attempts = self._attempts.setdefault(host, _Attempts())
         self._make_room(host)
-        async with attempts.line:
+        async with attempts.turn:
             self._check_lock(attempts)
             if hmac.compare_digest(_digest(password), self._expected):
                 attempts.wrong = 0
@@ -75,10 +73,10 @@ class Authenticator:
         for other in list(self._attempts):
             if len(self._attempts) <= MAX_HOSTS:
                 return
-            if other != host and not self._attempts[other].line.locked():
+            if other != host and not self._attempts[other].turn.locked():
                 del self._attempts[other]
 
 
 def _digest(password: str) -> bytes:
-    """Equal lengths, so that comparing tells nothing about the password's."""
+    """Of equal length for all passwords, so that comparing tells nothing about it."""
     return hashlib.sha256(password.encode("utf-8", "replace")).digest()

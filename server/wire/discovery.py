@@ -1,9 +1,7 @@
-"""Zeroconf: `_oscjson._tcp` (OSCQuery) and `_osc._udp`, so that programs on the network find the
-server by themselves.
+"""Zeroconf: programs on the network find the server as `_oscjson._tcp` and `_osc._udp`.
 
-Needs the package zeroconf (extra [discovery]). A server that only its own machine can reach is not
-announced unless asked for, and then on the loopback interface only: nothing about it leaves the
-machine.
+Needs the package zeroconf (extra [discovery]). A server that only its own machine can reach is
+announced on request only, and then on the loopback interface alone: nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ MAX_NAME_CHARACTERS = 40  # of the machine's; a label of DNS has 63 bytes
 
 
 class Announcement:
-    """What a server says of itself on the network. Belongs to the loop's thread.
+    """The announcement of one server. Belongs to the loop's thread.
 
     `bind_host`: the address that it listens on; a port of 0 is not announced.
     """
@@ -43,7 +41,7 @@ class Announcement:
         self.host = f"{machine}-retimbre.local"
 
     async def open(self) -> None:
-        """Announce. What fails is logged: a server that cannot be found can still be reached."""
+        """Announce. A failure is logged only: the server can still be reached."""
         try:
             from zeroconf import Error
             from zeroconf.asyncio import AsyncZeroconf
@@ -65,7 +63,7 @@ class Announcement:
     async def close(self) -> None:
         """Say goodbye."""
         if self._zeroconf:
-            with contextlib.suppress(OSError):  # the network has gone, and nobody hears it
+            with contextlib.suppress(OSError):  # the network has gone
                 await self._zeroconf.async_unregister_all_services()
             await self._zeroconf.async_close()
 

@@ -1,11 +1,9 @@
-"""Who is speaking?
+"""Which client is speaking? Peers are sockets; a session is one client, with its own state.
 
-Peers are sockets that messages come from; a session is one client, with its own state.
-
-A client that registers a name with /retimbre/notify is that name on its machine, from whatever port
-it speaks; one that does not is the address it sends from. Two sessions share nothing: not ids,
-defaults, region or takes. A session lives as long as a peer speaks for it; what a named one has set
-is kept for its return, see `keep`. All of it belongs to the event loop's thread.
+A client that registers a name with /retimbre/notify is known by it on its machine, from any port.
+A client without a name is the address it sends from. Two sessions share nothing: not ids, defaults,
+region or takes. A session lives as long as a peer speaks for it. The settings of a named one
+outlive it, see `Sessions.keep`. All of it belongs to the event loop's thread.
 """
 
 from __future__ import annotations
@@ -22,12 +20,12 @@ from server.wire.known import KnownClient, KnownSession
 from server.wire.transports import Link, UdpLink
 
 MAX_PEERS = 4096  # addresses that are remembered; each costs about a kilobyte
-# named clients whose defaults and region are remembered; those longest unheard are forgotten first
+# named clients whose defaults and region are remembered; the longest silent go first
 MAX_KEPT = 4096
 MAX_WAITING = 256  # messages of one peer that wait for an earlier one of the same peer
 MAX_WAITING_BYTES = 8 * 2**20  # their strings and blobs: chunks of an upload have a MiB each
 MAX_ALL_WAITING_BYTES = 256 * 2**20  # those of all peers together
-# answers to messages that nobody understands: a garbage storm is not answered in full
+# answers to unknown messages: a storm of garbage is not answered in full
 COMPLAINTS_PER_SECOND = 20
 
 
@@ -56,11 +54,11 @@ class Session:
     region: Region | None = None
     # two sockets of one client, one id, one job
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    listeners: dict[str, Peer] = field(default_factory=dict)  # those that asked for pushes, by key
+    listeners: dict[str, Peer] = field(default_factory=dict)  # that get pushes, by key
 
     @property
     def is_named(self) -> bool:
-        """Whether the client said a name: then it is itself from any port, after any restart."""
+        """Whether the client gave a name: then it is known from any port, after any restart."""
         return "/" in self.client and not self.client.startswith("http:")
 
     def state(self) -> dict[str, Any]:
@@ -75,15 +73,16 @@ class Session:
 
 @dataclass(eq=False)
 class Peer:
-    """One socket of a client, and its messages that wait for their turn. `level`: of /notify."""
+    """One socket of a client, and its messages in line. `level`: of /notify."""
 
     link: Link
     session: Session
     level: int = 0
-    inbox: deque = field(default_factory=deque)  # (message, when it came)
+    # (message, when it came)
+    inbox: deque[tuple[Request | BadRequest, float]] = field(default_factory=deque)
     waiting_bytes: int = 0
     is_held: bool = False  # its connection is not read from
-    reader: asyncio.Task | None = None
+    reader: asyncio.Task[Any] | None = None
     is_trusted: bool = True  # has sent the password, or needs none
     judged_at: float = 0.0
     allowance: float = COMPLAINTS_PER_SECOND
@@ -106,14 +105,14 @@ class Peer:
         return message, came_at, size_bytes
 
     def is_filled(self, share: float = 1.0) -> bool:
-        """Whether as much waits as may, or a share of it."""
+        """Whether this share of what may wait does wait."""
         return (
             len(self.inbox) >= MAX_WAITING * share
             or self.waiting_bytes >= MAX_WAITING_BYTES * share
         )
 
     def may_complain(self, now: float) -> bool:
-        """Token bucket: whether one more misunderstanding of this peer is answered."""
+        """Whether one more bad message of this peer is answered: a token bucket."""
         earned = (now - self.judged_at) * COMPLAINTS_PER_SECOND
         self.allowance, self.judged_at = min(COMPLAINTS_PER_SECOND, self.allowance + earned), now
         if self.allowance < 1:
@@ -125,13 +124,13 @@ class Peer:
 class Sessions:
     """All peers and sessions.
 
-    `reply_port`: where UDP clients listen that never registered; 0: where they send from.
+    `reply_port`: where unregistered UDP clients listen; 0: where they send from.
     """
 
     def __init__(self, reply_port: int = 0, needs_password: bool = False) -> None:
         self._reply_port = reply_port
         self._needs_password = needs_password
-        self._peers: dict[str, Peer] = {}  # in the order in which they were last heard
+        self._peers: dict[str, Peer] = {}  # the longest silent first
         self._sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
         # registrations of an earlier life of this server, by address
         self._known: dict[str, KnownClient] = {}
@@ -139,13 +138,13 @@ class Sessions:
         self._kept: OrderedDict[str, KnownSession] = OrderedDict()
         self._numbers = 0
         self.waiting_bytes = 0  # of all peers' inboxes
-        # somebody has asked for pushes; cleared by who waits for it
+        # set for each new listener; its reader clears it
         self.has_new_listener = asyncio.Event()
 
     def restore(self, known: Iterable[KnownClient], kept: Iterable[KnownSession] = ()) -> None:
-        """Believe registrations from the journal.
+        """Take back what the journal remembers.
 
-        Those of other machines must be made again, with the password.
+        Clients of other machines must register again, with the password.
         """
         self._known = {each.address: each for each in known}
         for each in kept:
@@ -153,7 +152,7 @@ class Sessions:
             self._numbers = max(self._numbers, each.number)
 
     def keep(self, session: Session) -> KnownSession:
-        """What a session has set, for the journal; here it outlives the session."""
+        """Remember what a session has set after its end. Returns the same for the journal."""
         kept = KnownSession(session.client, session.number, session.state())
         self._store(kept)
         return kept
@@ -177,7 +176,7 @@ class Sessions:
         return peer
 
     def link(self, key: str) -> Link | None:
-        """The link of a peer that has been heard before."""
+        """The link of a peer that has spoken before."""
         peer = self._peers.get(key)
         return peer.link if peer else None
 
@@ -218,7 +217,7 @@ class Sessions:
         session = self.session(client)
         before = peer.session
         if session is not before and not session.defaults and session.region is None:
-            # it said /set before its name
+            # its /set came before its name
             session.defaults, session.region = dict(before.defaults), before.region
         self._attach(peer, session, level, reply_port)
         return session
@@ -238,27 +237,23 @@ class Sessions:
             yield from (peer for peer in session.listeners.values() if peer.level >= level)
 
     def forget(self, key: str) -> None:
-        """A connection is closed, or an address was silent for too long."""
+        """Forget a peer: its connection is closed, or its address was silent for too long."""
         peer = self._peers.pop(key, None)
         if peer:
             peer.session.listeners.pop(key, None)
 
     def add_listener(self, peer: Peer, level: int) -> None:
-        """Pushes for a peer that asks for them by other means than /notify; never less than was
-        asked for before.
-        """
+        """Push to a peer, though it sent no /notify. Its level is never lowered."""
         peer.level = max(peer.level, level)
         peer.session.listeners[peer.key] = peer
         self.has_new_listener.set()
 
     def remove_listener(self, peer: Peer) -> None:
-        """No more of them."""
+        """Push no more to a peer."""
         peer.session.listeners.pop(peer.key, None)
 
     def _make_room(self) -> None:
-        """Drop the address that was silent for longest, registered ones last; connections end by
-        themselves.
-        """
+        """Drop the longest silent address, registered ones last. Connections end by themselves."""
         if len(self._peers) < MAX_PEERS:
             return
         silent = [
@@ -282,7 +277,7 @@ class Sessions:
 
 
 def weight(message: Request | BadRequest) -> int:
-    """Bytes of what a message brought, roughly; the rest of it is small and counted by MAX_WAITING."""
+    """Bytes of the strings and blobs of a message; the rest is small."""
     if not isinstance(message, Request):
         return len(message.message)
     atoms = (*message.values.values(), *message.keys.values())
@@ -290,5 +285,5 @@ def weight(message: Request | BadRequest) -> int:
 
 
 def identity(link: Link, name: str) -> str:
-    """A named client's identity: the name counts on its own machine only."""
+    """The identity of a named client. A name counts on its own machine only."""
     return f"{'here' if link.is_local else link.host}/{name}"

@@ -26,17 +26,16 @@ MAX_UNREAD_BYTES = 32 * 2**20
 # of all connections; looked at where one holds more than its share
 MAX_ALL_UNREAD_BYTES = 256 * 2**20
 MAX_CONNECTIONS = 256
-# for another machine to send the password; its connections must not keep others out
+# for another machine to send the password: idle connections must not keep others out
 STRANGER_SECONDS = 30.0
-# A machine that was switched off says nothing: after a minute of silence the system asks, after
-# another it gives up.
-# macOS has the second
+# A machine that was switched off says nothing. After a minute of silence the system asks, after
+# another minute it gives up. TCP_KEEPALIVE is the name on macOS.
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 PORTS_TO_TRY = 11  # the wanted one and the next ten
 
 Receive = Callable[["Link", bytes], None]
 UdpAddress = tuple[Any, ...]  # (host, port), and two more of IPv6
-Lost = Callable[["Link", str], None]  # with the reason when it is us who close, else empty
+Lost = Callable[["Link", str], None]  # the reason is empty unless we close
 
 
 class Link(abc.ABC):
@@ -68,7 +67,7 @@ class Link(abc.ABC):
 
 
 class UdpLink(Link):
-    """Datagrams to and from one source address; answers go to `reply_port` when it is set."""
+    """Datagrams of one source address; answers go to `reply_port` when it is set."""
 
     is_stream = False
 
@@ -95,7 +94,7 @@ class UdpLink(Link):
 
 
 class TcpLink(Link, asyncio.Protocol):
-    """One connection; the framing (int32 or SLIP) is the one that its first byte showed."""
+    """One connection, framed as its first byte shows: int32 or SLIP."""
 
     is_stream = True
 
@@ -140,7 +139,7 @@ class TcpLink(Link, asyncio.Protocol):
         try:
             packets = self._decoder.feed(data)
         except FramingError as error:
-            log.warning("closed: what came is no OSC", extra={"peer": self.key, "reason": error})
+            log.warning("closed: its bytes are no OSC", extra={"peer": self.key, "reason": error})
             self._lost(self, str(error))
             self._transport.close()
             return
@@ -172,7 +171,7 @@ class TcpLink(Link, asyncio.Protocol):
 
     @property
     def unread_bytes(self) -> int:
-        """What was sent and is not read yet, as far as the system has not taken it."""
+        """What was sent and the system has not taken yet."""
         return self._transport.get_write_buffer_size()
 
     def close(self) -> None:
@@ -191,8 +190,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._receive(address, data)
 
     def error_received(self, error: Exception) -> None:
-        # A client that has gone: its machine says so for each packet. Its jobs go on; there is
-        # nothing to do.
+        # The machine of a client that has gone says so for each packet. Its jobs go on.
         log.debug("udp: %s", error)
 
 
@@ -209,8 +207,9 @@ class Transports:
         self.port = 0
 
     async def open(self, host: str, port: int) -> int:
-        """Listen on `port` or one of the next ten (0: any free one). Returns the real one. Raises
-        OSError.
+        """Listen on `port` or one of the next ten. Returns the real one.
+
+        0: any free one. Raises OSError.
         """
         for candidate in (
             range(port, min(port + PORTS_TO_TRY, 65536)) if port else [0] * PORTS_TO_TRY
@@ -262,7 +261,7 @@ class Transports:
         return len(self._links)
 
     def link_to(self, key: str) -> UdpLink | None:
-        """A link to a UDP client that has not spoken since the start, from its key."""
+        """A link to a UDP client that has not spoken since the start, by its key."""
         kind, _, rest = key.partition(":")
         host, _, port = rest.rpartition(":")
         return UdpLink(self.udp, (host, int(port))) if kind == "udp" and port.isdigit() else None
@@ -271,7 +270,7 @@ class Transports:
         self._receive(self._link_for(address), data)
 
     async def close(self) -> None:
-        """Close sockets and connections; what was already written to TCP is still sent."""
+        """Close sockets and connections. Bytes already written to TCP are still sent."""
         if self._server:
             self._server.close()
         for link in list(self._links):
@@ -287,7 +286,7 @@ def udp_key(address: UdpAddress) -> str:
 
 
 def _prepare(sock: socket.socket) -> None:
-    """Small messages go at once, and who has vanished is noticed."""
+    """Send small messages at once, and notice a machine that has vanished."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEPALIVE.items():
@@ -296,7 +295,7 @@ def _prepare(sock: socket.socket) -> None:
 
 
 def _ask_for_buffer(sock: socket.socket, option: int, size_bytes: int) -> None:
-    """Half as much, and again, until the system agrees: some refuse what others silently reduce."""
+    """Ask for half as much until the system agrees: some refuse what others reduce."""
     while size_bytes >= 2**16:
         try:
             sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)

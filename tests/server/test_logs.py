@@ -84,7 +84,7 @@ def test_the_files_never_grow_beyond_their_bound_and_the_tail_spans_them(path):
 
 def test_a_disk_that_stands_still_costs_lines_and_no_memory():
     lines = queue.Queue(3)
-    handler = logs._Waiting(lines)
+    handler = logs._QueuedLines(lines)
     for number in range(10):
         handler.handle(logging.makeLogRecord({"msg": str(number)}))
     assert lines.qsize() == 3

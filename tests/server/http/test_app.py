@@ -14,7 +14,7 @@ from tests.server.clients import executor
 
 
 @contextlib.contextmanager
-def taken(*ports):
+def occupy(*ports):
     with contextlib.ExitStack() as stack:
         for port in ports:
             listener = stack.enter_context(contextlib.closing(socket.socket()))
@@ -30,7 +30,7 @@ async def test_its_port_is_in_the_port_file_and_is_said(server):
 
 
 async def test_a_taken_port_is_passed_over(config):
-    with taken(config.http_port):
+    with occupy(config.http_port):
         async with Server(config, executor()) as server:
             assert config.http_port < server.http_port <= config.http_port + 10
             assert f"({config.http_port} is taken)" in _listening(server)
@@ -40,7 +40,7 @@ async def test_a_taken_port_is_passed_over(config):
 
 
 async def test_without_a_free_port_the_server_serves_osc(config):
-    with taken(*range(config.http_port, config.http_port + 11)):
+    with occupy(*range(config.http_port, config.http_port + 11)):
         async with Server(config, executor()) as server:
             assert (server.http_port, server.http) == (0, None)
             assert server.port

@@ -70,10 +70,10 @@ async def test_what_an_upload_says_of_itself_is_checked(http, server, query):
 async def test_too_many_bytes_are_refused_whether_announced_or_not(http, server):
     server.services.uploads._limit_bytes = 1000
 
-    async def unannounced():
+    async def send_without_length():
         yield b"x" * 1001
 
-    for data in (b"x" * 1001, unannounced()):
+    for data in (b"x" * 1001, send_without_length()):
         assert (await upload(http, data, 413))["replies"][0]["code"] == "too_large"
     assert not list(server.services.uploads.folder.iterdir())
 

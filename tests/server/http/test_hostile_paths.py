@@ -141,12 +141,12 @@ async def test_a_folder_that_is_swapped_between_check_and_open_is_refused(
 ):
     check = Sandbox.audio_file
 
-    def checked_then_swapped(sandbox, text):
+    def swap_after_check(sandbox, text):
         found = check(sandbox, text)
         swap(take.parent, "a.wav")
         return found
 
-    monkeypatch.setattr(Sandbox, "audio_file", checked_then_swapped)
+    monkeypatch.setattr(Sandbox, "audio_file", swap_after_check)
     if verb == "http":
         async with http.get("/retimbre/audio/file", params={"path": str(take)}) as answer:
             assert (await answer.json())["replies"][0]["code"] == "path_denied"

@@ -31,7 +31,7 @@ async def test_connections_are_counted_and_the_next_one_is_closed_while_the_othe
         client.say("ping", 1)
         await client.expect("pong")
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    await asyncio.wait_for(refused(writer), 10)
+    await asyncio.wait_for(send_until_refused(writer), 10)
     clients[0].close()
     await until(lambda: server.inbox.transports.connections == 2)
     again = await connect("tcp")
@@ -39,8 +39,8 @@ async def test_connections_are_counted_and_the_next_one_is_closed_while_the_othe
     await again.expect("pong")
 
 
-async def refused(writer):
-    """The other side ends it."""
+async def send_until_refused(writer):
+    """Until the other side closes the connection."""
     with contextlib.suppress(ConnectionError):
         while True:
             writer.write(encode_frame(encode("/retimbre/ping", 2), "int32"))
