@@ -10,8 +10,8 @@ import { showJobs } from "./jobrows.js";
 import { Jobs } from "./jobs.js";
 import { listen } from "./keys.js";
 import { Knobs } from "./knobs.js";
-import { Lanes, SOURCE, TAKES_AT_MOST } from "./lanes.js";
-import { dismissErrors, showError, showWarning, told } from "./notices.js";
+import { TakeLanes, SOURCE, TAKES_AT_MOST } from "./lanes.js";
+import { dismissErrors, showError, showWarning, reportErrors } from "./notices.js";
 import { part, Player } from "./player.js";
 import { Presets } from "./presets.js";
 import { followServer } from "./serverstate.js";
@@ -22,14 +22,14 @@ import { Takes } from "./takes.js";
 import { followTheme } from "./theme.js";
 
 const NO_AUDIO = "There is no audio yet. Drop a file on the page, choose one, or record one.";
-const NO_RECORD = "This browser does not know any more what that take was made of. Its stem is in the server's takes "
+const NO_RECORD = "This browser has forgotten how that take was made. Its stem is in the server's takes "
   + "folder.";
 const NOT_ITS_FAULT = ["interrupted", "engine_died", "timed_out"];   // the same job may well succeed the next time
 
 /**
  * @typedef {{label: string, words: string, mixture: {name: string, weight: number}[], knobs: Record<string, any>,
  *            seed: string, handle: string, name: string, start: number, length: number}} Request
- * What a take was asked for, as the page remembers it.
+ * The request of a take, as the page remembers it.
  */
 
 export class App {
@@ -43,7 +43,7 @@ export class App {
     this.knobs = new Knobs(this.store);
     this.takes = new Takes(this.api, this.store);
     this.jobs = new Jobs(this.api, this.store, this.stream);
-    this.lanes = new Lanes(this.player, this.store, {
+    this.lanes = new TakeLanes(this.player, this.store, {
       again: (take) => this.again(take), recall: (take) => this.recall(take), download: (lane) => this.download(lane),
     });
     this._turn = 0;   // counts what the comparison shows: what was loaded for an earlier one is dropped
@@ -55,7 +55,7 @@ export class App {
     this._wireTransport();
     this._wireParts();
     listen(shortcutsOf(this));
-    await told(() => this.panel.restore());
+    await reportErrors(() => this.panel.restore());
     this.stream.start();
   }
 
@@ -64,10 +64,10 @@ export class App {
   /** Send the selection, the words, the style and the knobs. */
   async go() {
     dismissErrors();
-    await told(async () => {
+    await reportErrors(async () => {
       if (!this.panel.source) throw new Error(NO_AUDIO);
       const request = this._request();
-      await this._sentAgain(request, () => this._edit(request), () => this._edit({ ...request, ...this._file() }));
+      await this._retryWithUpload(request, () => this._edit(request), () => this._edit({ ...request, ...this._file() }));
     });
   }
 
@@ -92,7 +92,7 @@ export class App {
   }
 
   /** `send`; where the server has forgotten the file that is open here, it is uploaded anew for `sendAnew`. */
-  async _sentAgain(request, send, sendAnew) {
+  async _retryWithUpload(request, send, sendAnew) {
     try {
       await send();
     } catch (error) {
@@ -107,7 +107,7 @@ export class App {
     if (!take) return;
     dismissErrors();
     const request = this.takes.request(take) ?? { label: this.takes.find(take)?.text ?? take };
-    await told(() => this._sentAgain(request,
+    await reportErrors(() => this._retryWithUpload(request,
       () => this.jobs.start("again", { old_id: take, seed: -1 }, { ...request, seed: "" }),
       () => this._edit({ ...request, seed: "", ...this._file() })));
   }
@@ -115,7 +115,7 @@ export class App {
   /** The newest job is stopped. */
   async cancel() {
     const newest = [...this.jobs.active.keys()].at(-1);
-    if (newest) await told(() => this.jobs.cancel(newest));
+    if (newest) await reportErrors(() => this.jobs.cancel(newest));
     else if (document.activeElement !== document.body) document.activeElement.blur();
   }
 
@@ -125,7 +125,7 @@ export class App {
       showError(fail, NOT_ITS_FAULT.includes(fail.code) ? cure : undefined);
     }
     if (!done) return;
-    await told(async () => {
+    await reportErrors(async () => {
       await this.takes.refresh();
       this.takes.remember(id);
       if (this._isShown(this.takes.request(id))) await this._addLanes(id, results);
@@ -139,8 +139,8 @@ export class App {
   async showRegion() {
     const turn = ++this._turn;
     this.lanes.open(this._sourceLane());
-    const made = this.takes.all.filter(({ id }) => this._isShown(this.takes.request(id))).slice(0, TAKES_AT_MOST);
-    for (const { id } of made.reverse()) {
+    const takes = this.takes.all.filter(({ id }) => this._isShown(this.takes.request(id))).slice(0, TAKES_AT_MOST);
+    for (const { id } of takes.reverse()) {
       const results = await this.takes.results(id);
       if (turn !== this._turn) return;
       await this._addLanes(id, results);
@@ -192,12 +192,12 @@ export class App {
     return { title, about: [take ? `seed ${take.seed}` : "", ...turned].filter(Boolean).join(" · ") };
   }
 
-  async downloadHeard() {
-    if (this.lanes.heard?.path) await this.download(this.lanes.heard);
+  async downloadAudible() {
+    if (this.lanes.audible?.path) await this.download(this.lanes.audible);
   }
 
   async download({ path, file }) {
-    await told(async () => {
+    await reportErrors(async () => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(await this.api.file(path));
       link.download = file;
@@ -210,14 +210,14 @@ export class App {
 
   /** Make a take the current one again: its selection, its settings, its sound. */
   async use(id) {
-    await told(async () => {
+    await reportErrors(async () => {
       await this.takes.use(id);
       await this._return(id);
     });
   }
 
   async step(direction) {
-    await told(async () => {
+    await reportErrors(async () => {
       await this.takes[direction]();
       await this._return(this.takes.used);
     });
@@ -279,20 +279,20 @@ export class App {
   }
 
   _wireParts() {
-    this.panel.addEventListener("selected", () => { this._shown = told(() => this.showRegion()); });
+    this.panel.addEventListener("selected", () => { this._shown = reportErrors(() => this.showRegion()); });
     this.jobs.addEventListener("end", ({ detail }) => this._onEnd(detail));
     this.stream.addEventListener("log", ({ detail }) => { if (detail.level >= 2) showWarning(detail.text); });
     for (const name of ["preset/changed", "ready"])
-      this.stream.addEventListener(name, () => told(() => this._loadPresets()));
-    this.stream.addEventListener("done", () => told(() => this.takes.refresh()));   // it may be another window's job
-    this.stream.addEventListener("lost", () => told(() => this._catchUp()));
-    this.store.addEventListener("mixture", () => told(() => this._loadKnobs()));
+      this.stream.addEventListener(name, () => reportErrors(() => this._loadPresets()));
+    this.stream.addEventListener("done", () => reportErrors(() => this.takes.refresh()));   // it may be another window's job
+    this.stream.addEventListener("lost", () => reportErrors(() => this._catchUp()));
+    this.store.addEventListener("mixture", () => reportErrors(() => this._loadKnobs()));
     showJobs(this.jobs);
     showHistory(this.takes, { use: (id) => this.use(id), describe: (id) => this.describe(id) });
     byId("undo").addEventListener("click", () => this.step("undo"));
     byId("redo").addEventListener("click", () => this.step("redo"));
     followTheme(this.store, () => { this.panel.recolour(); this.lanes.recolour(); });
-    followServer(this.api, this.stream, () => told(() => this._catchUp()));
+    followServer(this.api, this.stream, () => reportErrors(() => this._catchUp()));
   }
 
   /** A connection stands, the first one or another: ask for all that may have happened. */
@@ -318,8 +318,8 @@ export class App {
   async _loadKnobs() {
     const mixture = this.store.get("mixture");
     const name = (mixture[0] ?? this.presets.all[0])?.name;
-    const asked = name ? await this.api.ask("preset/get", { name }, "preset/param") : [];
-    if (this.store.get("mixture") === mixture) this.knobs.load(asked, mixture.length === 1);
+    const values = name ? await this.api.ask("preset/get", { name }, "preset/param") : [];
+    if (this.store.get("mixture") === mixture) this.knobs.load(values, mixture.length === 1);
   }
 }
 

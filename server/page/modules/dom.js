@@ -8,14 +8,14 @@ export const byId = (id) => document.getElementById(id);
  * Properties that start with "on" are listeners, false and null leave an attribute out, true makes it empty.
  */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child != null && child !== ""));
-  return made;
+  node.append(...children.filter((child) => child != null && child !== ""));
+  return node;
 }
 
 /** One of the symbols in index.html. */

@@ -19,13 +19,13 @@ export function showHistory(takes, { use, describe }) {
 
 function row(take, takes, use, { title, about }) {
   const isUsed = take.id === takes.used;
-  const made = new Date(take.created);
+  const created = new Date(take.created);
   return element("li", {},
     element("button", { type: "button", class: "past", "data-take": take.id, "aria-current": isUsed ? "true" : null,
                         onclick: () => use(take.id) },
       element("span", { class: "past-title" }, title),
       element("span", { class: "past-about" }, about, about ? " · " : "",
-        element("time", { datetime: take.created }, shortTime(made)))));
+        element("time", { datetime: take.created }, shortTime(created)))));
 }
 
 function shortTime(date) {

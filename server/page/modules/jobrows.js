@@ -1,7 +1,7 @@
 /** One row for each job whose end is to come: what it does, how far it is, how long it takes, and a way to stop it. */
 
 import { byId, element, iconButton } from "./dom.js";
-import { told } from "./notices.js";
+import { reportErrors } from "./notices.js";
 
 /** @param {import("./jobs.js").Jobs} jobs */
 export function showJobs(jobs) {
@@ -29,7 +29,7 @@ function newRow(job, jobs) {
   const about = element("span", { class: "job-about", role: "status" });
   byId("jobs").append(element("li", { class: "job", "data-job": job.id },
     element("span", { class: "job-label" }, job.label), about, bar,
-    iconButton("close", `Cancel ${job.label}`, () => told(() => jobs.cancel(job.id)))));
+    iconButton("close", `Cancel ${job.label}`, () => reportErrors(() => jobs.cancel(job.id)))));
   return { bar, about };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Jobs whose end is to come. Events: "change" (something to show), "end" (detail: {id, results, done, fail}).
  *
- * Messages come by the event stream; after a lost connection, a reload or a restart of the server each job is asked
- * for (/retimbre/job/query), so that nothing depends on having heard everything.
+ * Messages come by the event stream; after a lost connection, a reload or a restart of the server the page asks about
+ * each job (/retimbre/job/query), so that a lost message costs nothing.
  */
 
 import { randomName } from "./store.js";

@@ -2,7 +2,7 @@
 
 import { byId, element, iconButton } from "./dom.js";
 import { loudness, matchedLevels } from "./loudness.js";
-import { told } from "./notices.js";
+import { reportErrors } from "./notices.js";
 import { LaneView } from "./waveform.js";
 
 export const SOURCE = "source";
@@ -17,7 +17,7 @@ const HEARD = ["accent-wave", "accent-wave"];
  * id: the track's; take: the job's id, "" for the source; file: the name it is downloaded under
  */
 
-export class Lanes {
+export class TakeLanes {
   /**
    * @param {import("./player.js").Player} player  @param {import("./store.js").Store} store
    * @param {{again: (take: string) => void, recall: (take: string) => void, download: (lane: Lane) => void}} actions
@@ -29,7 +29,7 @@ export class Lanes {
     /** @type {(Lane & {view: LaneView, row: HTMLElement, loudness: number})[]} */
     this.all = [];
     this._latest = "";   // the take that B stands for
-    player.addEventListener("heard", () => this._showHeard());
+    player.addEventListener("audible", () => this._showAudible());
     store.watch("isMatched", () => this._match());
     store.watch("showsSpectrogram", (isShown) => this.all.forEach(({ view }) => view.showSpectrogram(isShown)));
   }
@@ -62,8 +62,8 @@ export class Lanes {
     entry.view.showSpectrogram(this._store.get("showsSpectrogram"));
     this.all.push(entry);
     this._number();
-    this._showHeard();
-    told(() => this._measure(entry));
+    this._showAudible();
+    reportErrors(() => this._measure(entry));
   }
 
   remove(id) {
@@ -93,14 +93,14 @@ export class Lanes {
     if (lane) this.hear(lane.id);
   }
 
-  /** The take that was heard last, else the newest. */
+  /** The take that was audible last, else the newest. */
   hearLatest() {
     const latest = this.all.find(({ id }) => id === this._latest) ?? this.all.at(-1);
     if (latest && latest.id !== SOURCE) this.hear(latest.id);
   }
 
-  get heard() {
-    return this.all.find(({ id }) => id === this._player.heard);
+  get audible() {
+    return this.all.find(({ id }) => id === this._player.audible);
   }
 
   recolour() {
@@ -145,13 +145,13 @@ export class Lanes {
     byId("compare").hidden = !this.all.length;
   }
 
-  _showHeard() {
+  _showAudible() {
     for (const { id, row, view } of this.all) {
-      const isHeard = id === this._player.heard;
-      if (isHeard === row.classList.contains("heard")) continue;
-      row.classList.toggle("heard", isHeard);
-      row.querySelector(".lane-pick").setAttribute("aria-pressed", String(isHeard));
-      view.recolour(isHeard ? HEARD : QUIET);
+      const isAudible = id === this._player.audible;
+      if (isAudible === row.classList.contains("audible")) continue;
+      row.classList.toggle("audible", isAudible);
+      row.querySelector(".lane-pick").setAttribute("aria-pressed", String(isAudible));
+      view.recolour(isAudible ? HEARD : QUIET);
     }
   }
 

@@ -31,7 +31,7 @@ export function dismissErrors() {
 }
 
 /** Run something whose failure the user must hear of. */
-export async function told(action) {
+export async function reportErrors(action) {
   try {
     return await action();
   } catch (error) {

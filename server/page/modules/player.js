@@ -1,5 +1,5 @@
 /**
- * Plays several tracks at once on one clock; one of them is heard.
+ * Plays several tracks at once on one clock; one of them is audible.
  *
  *   track ─ voice (buffer source → fade) ─┐
  *                                         ├─ track gain (0, or its level) ─┐
@@ -24,7 +24,7 @@ export class Player extends EventTarget {
     /** @type {Map<string, Track>} */
     this.tracks = new Map();
     this.duration = 0;        // seconds, of the time line that all tracks share
-    this.heard = "";          // the track that is heard
+    this.audible = "";          // the audible track
     this.isPlaying = false;
     this.isLooping = false;
     this._rest = 0;           // position while nothing plays
@@ -42,7 +42,7 @@ export class Player extends EventTarget {
     this.pause();
     for (const id of [...this.tracks.keys()]) this.remove(id);
     this.duration = seconds;
-    this.heard = "";
+    this.audible = "";
     this.seek(0);
   }
 
@@ -55,7 +55,7 @@ export class Player extends EventTarget {
     const track = { buffer: fitted(this.context, buffer, this.duration), gain, level, voice: null };
     this.tracks.set(id, track);
     if (this.isPlaying) this._start(track, this.context.currentTime + LEAD_SECONDS);
-    if (!this.heard) this.hear(id);
+    if (!this.audible) this.hear(id);
   }
 
   remove(id) {
@@ -63,18 +63,18 @@ export class Player extends EventTarget {
     if (!track) return;
     this._stop(track);
     this.tracks.delete(id);
-    if (this.heard === id) this.hear([...this.tracks.keys()][0] ?? "");
+    if (this.audible === id) this.hear([...this.tracks.keys()][0] ?? "");
   }
 
   /** Switch to a track, in time. */
   hear(id) {
     if (id && !this.tracks.has(id)) return;
-    this.heard = id;
+    this.audible = id;
     this._levels();
-    this._tell("heard");
+    this._tell("audible");
   }
 
-  /** How loud a track is when it is heard: 1 is as it comes. */
+  /** The level of a track when it is audible; 1: unchanged. */
   setLevel(id, level) {
     const track = this.tracks.get(id);
     if (!track) return;
@@ -168,7 +168,7 @@ export class Player extends EventTarget {
     for (const [id, { gain, level }] of this.tracks) {
       gain.gain.cancelScheduledValues(now);
       gain.gain.setValueAtTime(gain.gain.value, now);
-      gain.gain.linearRampToValueAtTime(id === this.heard ? level : 0, now + FADE_SECONDS);
+      gain.gain.linearRampToValueAtTime(id === this.audible ? level : 0, now + FADE_SECONDS);
     }
   }
 

@@ -3,7 +3,7 @@
 import { decode, uploadOf } from "./decode.js";
 import { byId, clock } from "./dom.js";
 import { keepFile, keptFile } from "./keptfile.js";
-import { showWarning, told } from "./notices.js";
+import { showWarning, reportErrors } from "./notices.js";
 import { Recorder } from "./recorder.js";
 import { SourceView } from "./waveform.js";
 
@@ -71,7 +71,7 @@ export class SourcePanel extends EventTarget {
     });
   }
 
-  /** The server forgets uploads after a day; we have not. What was made of it is now of the new upload. */
+  /** The server forgets uploads after a day, and the file is here: send it again, and take its takes along. */
   async uploadAgain() {
     const { blob, name, buffer, handle: before } = this.source;
     const { format } = uploadOf(blob, await blob.slice(0, 4).arrayBuffer(), buffer);
@@ -118,7 +118,7 @@ export class SourcePanel extends EventTarget {
   }
 
   async toggleRecording() {
-    await told(() => (this._recorder.isRecording ? this._stopRecording() : this._startRecording()));
+    await reportErrors(() => (this._recorder.isRecording ? this._stopRecording() : this._startRecording()));
   }
 
   async _startRecording() {
@@ -195,7 +195,7 @@ export class SourcePanel extends EventTarget {
   }
 
   _take(files) {
-    if (files.length) told(() => this.open(files[0], files[0].name));
+    if (files.length) reportErrors(() => this.open(files[0], files[0].name));
   }
 
   async _busy(words, action) {

@@ -13,7 +13,7 @@ const defaults = () => ({
   mixture: [],                      // [{name, weight}]
   knobs: {},                        // key → value, only those that were turned
   seed: "",                         // "": a new one each time
-  records: {},                      // job id → what was asked for
+  records: {},                      // job id → its request
   active: [],                       // job ids whose end is to come
   used: { past: [], future: [] },   // take ids, for undo and redo; the last of past is in use
   isMatched: true,
@@ -51,7 +51,7 @@ export class Store extends EventTarget {
     listener(this.get(key));
   }
 
-  /** Remember what a job was asked for; the oldest are forgotten. */
+  /** Remember the request of a job; the oldest are forgotten. */
   record(id, request) {
     const all = { ...this.get("records"), [id]: request };
     for (const old of Object.keys(all).slice(0, -RECORDS_AT_MOST)) delete all[old];

@@ -1,4 +1,4 @@
-/** What was made so far: the server's list of this session's takes, and what we asked for to get them. */
+/** The takes of this session, by the server's list, with the requests that made them. */
 
 /**
  * @typedef {{id: string, job: string, text: string, preset: string, seed: number, results: number, created: string,
@@ -24,7 +24,7 @@ export class Takes extends EventTarget {
     return this.all.find((take) => take.id === id);
   }
 
-  /** What was asked for; undefined when this browser has forgotten it. */
+  /** The request; undefined when this browser has forgotten it. */
   request(id) {
     return this._store.get("records")[id];
   }

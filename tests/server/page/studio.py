@@ -113,7 +113,7 @@ class Desk:
         """Until so many takes are drawn beside the source, the newest is heard, and no job is left."""
         self.page.wait_for_function(
             "count => retimbre.lanes.all.length === count + 1 && !retimbre.jobs.active.size"
-            " && (!count || retimbre.lanes.heard?.take)",
+            " && (!count || retimbre.lanes.audible?.take)",
             arg=count,
         )
 

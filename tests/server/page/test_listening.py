@@ -110,7 +110,7 @@ def test_takes_share_the_clock_of_the_source(desk, region):
     origins = "[...retimbre.player.tracks.values()].map(({ voice }) => voice.origin)"
     before = desk.look(origins)
     desk.page.keyboard.press("1")
-    assert desk.look("retimbre.player.heard") != "source"
+    assert desk.look("retimbre.player.audible") != "source"
     assert desk.look("retimbre.player.isPlaying")
     assert desk.look(origins) == before == [before[0]] * 3
 

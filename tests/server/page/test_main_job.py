@@ -145,7 +145,7 @@ def test_the_whole_job_needs_no_mouse(desk, region):
     for key, lane in {"a": 0, "1": 1, "2": 2, "0": 0, "b": 2}.items():
         keys.press(key)
         assert (
-            desk.look("retimbre.lanes.all.findIndex(({ id }) => id === retimbre.player.heard)")
+            desk.look("retimbre.lanes.all.findIndex(({ id }) => id === retimbre.player.audible)")
             == lane
         )
     keys.press(" ")

@@ -46,11 +46,11 @@ def test_undo_and_redo_go_through_the_takes(desk, region):
     desk.page.evaluate("document.activeElement.blur()")
     desk.page.keyboard.press("Control+z")
     desk.page.wait_for_selector("#history-list [aria-current]:has-text('first')")
-    desk.page.wait_for_function("() => retimbre.lanes.heard?.title.includes('first')")
+    desk.page.wait_for_function("() => retimbre.lanes.audible?.title.includes('first')")
     assert desk.page.input_value("#words") == "copy first"
     assert desk.look("retimbre.panel.selection") == {"start": 0, "length": 0}
     desk.page.keyboard.press("Control+Shift+z")
-    desk.page.wait_for_function("() => retimbre.lanes.heard?.title.includes('second')")
+    desk.page.wait_for_function("() => retimbre.lanes.audible?.title.includes('second')")
     assert desk.look("retimbre.panel.selection") == {"start": 0.5, "length": 1}
 
 
@@ -62,7 +62,7 @@ def test_the_history_leads_back_to_another_file(desk, region, tmp_path):
     desk.wait_for_takes(1)
     desk.load(other)
     desk.page.click("#history-list .past")
-    desk.page.wait_for_function("() => retimbre.lanes.heard?.take")
+    desk.page.wait_for_function("() => retimbre.lanes.audible?.take")
     assert desk.look("retimbre.panel.source.name") == region.name
 
 
@@ -121,7 +121,7 @@ def test_an_upload_that_the_server_has_forgotten_is_sent_again(open_desk, own_st
     desk.page.keyboard.press("r")
     desk.wait_for_takes(2)
     desk.page.click("#history-list li:last-child .past")
-    desk.page.wait_for_function("() => retimbre.lanes.heard === retimbre.lanes.all[1]")
+    desk.page.wait_for_function("() => retimbre.lanes.audible === retimbre.lanes.all[1]")
 
 
 def forget_uploads(studio):
