@@ -1,9 +1,9 @@
-"""What is a style? One YAML file each: schema, loading, blending, hot reload; and the table of knobs.
+"""What is a style? The table of knobs, and one YAML file each: schema, loading, blend, reload.
 
     library = Library([SHIPPED_FOLDER, users_folder])
     preset = library.get("church_organ")            # PresetError(unknown_preset) names the nearest
     half = blend([(preset, 0.5), (library.get("pan_flute"), 0.5)])
-    style = resolve(half, "played softly")          # ResolvedStyle; to_json() for journal and worker
+    style = resolve(half, "played softly")          # a ResolvedStyle: to_json() for the journal
 
 Rule 1: this package imports nothing of ours and nothing heavy.
 Rule 2: a preset that was loaded is immutable; edits make new ones.

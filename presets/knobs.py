@@ -1,8 +1,8 @@
 """The table of knobs: what a client may turn, in which range, and which model families take it.
 
-Every face of a knob reads this table: the preset schema, the blend, the engine, a job's request,
-`/preset/get` and with it the page. The protocol's rows, the Live device and the SuperCollider class
-cannot import it and are held equal to it by `tests/presets/test_faces.py`.
+The preset schema, the blend, the engine, a job's request, `/preset/get` and with it the page read
+this table. The protocol's rows (from which the command line and HTTP derive), the Live device, the
+SuperCollider class and the Pd help cannot import it; `tests/presets/test_faces.py` compares them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Value = int | float | str
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob. `low` and `high` bound a number; of text, `high` is the most bytes as UTF-8."""
+    """One knob. `low` and `high` bound a number; for a text, `high` is the most bytes as UTF-8."""
 
     name: str
     type: Literal["f", "i", "s"]  # as in OSC
@@ -45,15 +45,17 @@ _ALL = (*_HEARING, "musicgen")
 
 # fmt: off
 _ROWS = (
-    Knob("strength", "f", 0, 2, "how much the source is listened to (alpha, the adapter's scale)",
+    Knob("strength", "f", 0, 2, "how much the source is listened to (alpha)",
          _HEARING, 1.0, preset_path=("audio_prompt", "scale"), blend="mean", is_common=True),
-    Knob("pooling", "i", 1, 8, "how coarsely the source is heard: 1 fine, 8 coarse (omega, frames per audio token)",
+    Knob("pooling", "i", 1, 8, "how coarsely the source is heard: 1 fine, 8 coarse (omega)",
          _HEARING, 1, preset_path=("audio_prompt", "pooling"), blend="mean", is_common=True),
-    Knob("fidelity", "f", 0, 2, "how strictly the source's balance of notes and its attacks are kept",
+    Knob("fidelity", "f", 0, 2,
+         "how strictly the source's balance of notes and its attacks are kept",
          ("nano",), 0.0, preset_path=("audio_prompt", "fidelity"), blend="mean", is_common=True),
     Knob("guidance", "f", 0, 10, "how strictly the text is obeyed (lambda); 1: as it comes",
          _ALL, 1.0, preset_path=("guidance",), blend="mean", is_common=True),
-    Knob("guidance_from", "f", 0, 1, "guidance begins at this part of the way from noise (0) to sound (1); shorter is quicker",
+    Knob("guidance_from", "f", 0, 1,
+         "guidance begins at this part of the way from noise (0) to sound (1); shorter is quicker",
          _HEARING, 0.0, preset_path=("guidance_from",), blend="mean"),
     Knob("guidance_to", "f", 0, 1, "guidance ends at this part of the way",
          _HEARING, 1.0, preset_path=("guidance_to",), blend="mean"),
@@ -61,7 +63,8 @@ _ROWS = (
          _ALL, "", preset_path=("negative_prompt",), blend="join", is_common=True),
     Knob("steps", "i", 1, 100, "sampling steps: more is slower and finer",
          _HEARING, 1, preset_path=("steps",), blend="mean", is_common=True),
-    Knob("seed", "i", -1, MAX_SEED, "-1: a new one each time, below 2^24 so that Pd's floats can send it back",
+    Knob("seed", "i", -1, MAX_SEED,
+         "-1: a new one each time, below 2^24 so that Pd's floats can send it back",
          _ALL, -1, auto=-1, preset_path=("seed",), blend="heaviest", is_common=True),
     Knob("temperature", "f", 0, 4, "of a language model: more is bolder, 0 the likeliest",
          ("musicgen",), 1.0, preset_path=("temperature",), blend="mean"),
@@ -81,7 +84,7 @@ PRESET_KNOBS: Mapping[str, Knob] = MappingProxyType(
 
 
 def select_stated(keys: Mapping[str, Value | None]) -> dict[str, Value]:
-    """Of a request's keys, the knobs that say something; the seed, which takes count up, apart."""
+    """The knobs that a request's keys state, without the seed: each take has its own."""
     values = {name: keys.get(name) for name in KNOBS if name != "seed"}
     return {
         name: value

@@ -199,7 +199,10 @@ def _stamp(path: Path) -> Stamp:
 
 def _unknown(name: str, known: list[str]) -> str:
     if not known:
-        return f"no preset is called {name!r}, and no preset is loaded: see the errors of the last reload"
+        return (
+            f"no preset is called {name!r}, and no preset is loaded: "
+            "see the errors of the last reload"
+        )
     near = difflib.get_close_matches(name.lower().replace(" ", "_"), known, n=3, cutoff=0.5)
     cure = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
     return f"no preset is called {name!r}: {cure}"

@@ -104,7 +104,7 @@ def _parse(text: str | bytes, file: str) -> tuple[Preset, dict[Location, int]]:
 
 
 def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], list[Problem]]:
-    if sum(map(text.count, "[{" if isinstance(text, str) else (b"[", b"{"))) > MAX_BRACKETS:
+    if _count_brackets(text) > MAX_BRACKETS:
         raise _error(
             file,
             0,
@@ -144,6 +144,12 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
         ) from None
 
 
+def _count_brackets(text: str | bytes) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
 def _first_repeated_node(root: yaml.Node | None) -> yaml.Node | None:
     """Aliases compose to the same node object twice: walk without following them twice."""
     seen: set[int] = set()
@@ -178,8 +184,9 @@ def _walk(
             yield from _walk(value, here, lines, file)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            lines[(*where, index)] = _line(item)
-            yield from _walk(item, (*where, index), lines, file)
+            here = (*where, index)
+            lines[here] = _line(item)
+            yield from _walk(item, here, lines, file)
 
 
 def _problem(item: Any, file: str, lines: dict[Location, int]) -> Problem:
@@ -255,7 +262,7 @@ def _tensor_problem(
     if not _stays_inside(tensor.path):
         return (
             "path",
-            f"expected a path inside the style's own folder, got {tensor.path!r}: move the file beside it",
+            f"expected a path inside the style's folder, got {tensor.path!r}: move the file there",
         )
     target = folder / tensor.path
     if not target.is_file():
@@ -264,7 +271,7 @@ def _tensor_problem(
     if actual != tensor.sha256:
         return (
             "sha256",
-            f"expected {tensor.sha256}, the file has {actual}: fetch the file again or correct the hash",
+            f"expected {tensor.sha256}, the file has {actual}: fetch it again or correct the hash",
         )
     return "", ""
 

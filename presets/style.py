@@ -1,4 +1,4 @@
-"""A style as a job carries it: presets blended, the user's words filled in, nothing left to look up.
+"""A style as a job carries it: presets blended, the user's words filled in, files found.
 
 It goes through JSON twice, into the journal and to the worker; `to_json` and `from_json` are the
 only two functions that know the form. This module imports neither pydantic nor YAML.
@@ -59,7 +59,7 @@ class ResolvedStyle:
         return (*self.adapters, *self.soft_prompts)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON with the keys of a preset file; `soft_prompt` is a list where there are several."""
+        """JSON with the keys of a preset file; `soft_prompt` is a list where there are several."""
         soft_prompts = [tensor.to_json() for tensor in self.soft_prompts]
         blanks = {name: "" if knob.type == "s" else None for name, knob in PRESET_KNOBS.items()}
         return {
@@ -105,7 +105,7 @@ class ResolvedStyle:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PresetError(
                 "bad_preset",
-                f"preset: expected a resolved style, as `presets.resolve` makes one ({error!r:.80})",
+                f"preset: expected what `presets.resolve` makes, got another form ({error!r:.80})",
             ) from error
 
 

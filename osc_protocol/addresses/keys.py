@@ -1,7 +1,7 @@
 """The key/value pairs of a job: its knobs, its region, and what becomes of the stems.
 
 The Python client installs this package alone, so the knobs are written out here;
-`tests/presets/test_faces.py` holds them equal to `presets/knobs.py`.
+`tests/presets/test_faces.py` compares them with `presets/knobs.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ EDIT_KEYS = by_name((
     Arg("seed", "i", low=-1, default=-1,
         help="-1: a new one each time, below 2^24 so that Pd's floats can send it back"),
     Arg("strength", "f", low=0, high=2, default=None,
-        help="how much the source is listened to (alpha, the adapter's scale)"),
+        help="how much the source is listened to (alpha)"),
     Arg("pooling", "i", low=1, high=8, default=None,
-        help="how coarsely the source is heard: 1 fine, 8 coarse (omega, frames per audio token)"),
+        help="how coarsely the source is heard: 1 fine, 8 coarse (omega)"),
     Arg("fidelity", "f", low=0, high=2, default=None,
         help="how strictly the source's balance of notes and its attacks are kept"),
     Arg("guidance", "f", low=0, high=10, default=None,

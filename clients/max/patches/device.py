@@ -15,7 +15,7 @@ BUTTONS = ("Go", "Cancel", "Audition", "Stop", "Place")
 
 
 def device() -> Patch:
-    patch = Patch(1100, 560)
+    patch = Patch(1200, 560)
     _add_sound(patch)
     _add_scripts(patch)
     _add_status(patch)
@@ -142,17 +142,17 @@ def _add_buttons(patch: Patch) -> None:
 def _add_knobs(patch: Patch) -> None:
     """Dials, which count only while "own" is on; and the seed."""
     for index, knob in enumerate(KNOBS):
-        place, shown = (660 + 90 * index, 60), (256 + 56 * index, 8)
+        place, shown = (660 + 90 * index, 60), (256 + 46 * index, 8)
         _add_dial(patch, knob, place, shown, f"prepend knob {knob.name}")
     patch.add(
-        box("own", "live.toggle", (1020, 60, 20, 20), (1, 1), (484, 14, 20, 20), **switch("own")),
-        new("prepend own", "prepend own", (1020, 130, 76), (1, 1)),
-        comment("own", (1042, 60, 40), (506, 14, 50, 20), fontsize=10.0),
+        box("own", "live.toggle", (1110, 60, 20, 20), (1, 1), (490, 14, 20, 20), **switch("own")),
+        new("prepend own", "prepend own", (1110, 130, 76), (1, 1)),
+        comment("own", (1132, 60, 40), (512, 14, 44, 20), fontsize=10.0),
         box(
-            "seed", "live.numbox", (1020, 170, 56, 15), (1, 2), (294, 64, 60, 15), **parameter(SEED)
+            "seed", "live.numbox", (1110, 170, 56, 15), (1, 2), (294, 64, 60, 15), **parameter(SEED)
         ),
-        comment("seed", (980, 170, 40), (256, 62, 36, 20), fontsize=10.0),
-        new("prepend seed", "prepend seed", (1020, 200, 80), (1, 1)),
+        comment("seed", (1070, 170, 40), (256, 62, 36, 20), fontsize=10.0),
+        new("prepend seed", "prepend seed", (1110, 200, 80), (1, 1)),
     )
     patch.join(
         ("own", 0, "prepend own", 0),

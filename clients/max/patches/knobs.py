@@ -8,7 +8,7 @@ FLOAT, INT, ENUM = 0, 1, 2  # parameter_type of live.* objects
 
 
 class Knob(NamedTuple):
-    """A dial or a number box. Ranges as in docs/osc.md."""
+    """A dial or a number box; the range is the protocol's."""
 
     name: str
     low: float
@@ -19,6 +19,7 @@ class Knob(NamedTuple):
 
 KNOBS = (
     Knob("strength", 0.0, 2.0, 1.0),
+    Knob("fidelity", 0.0, 2.0, 1.0),
     Knob("guidance", 0.0, 10.0, 3.0),
     Knob("steps", 1, 100, 8, INT),
     Knob("pooling", 1, 8, 2, INT),

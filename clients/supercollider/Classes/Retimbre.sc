@@ -105,9 +105,9 @@ Retimbre {
 	// The Buffer's frames from startFrame on (numFrames of them; -1: all) and words; nil: the default or the model's own.
 	// action gets (stem's Buffer, job), progress (fraction, stage, seconds left or -1), failure (code, reason).
 	edit { |buffer, text = "", preset, strength, pooling, guidance, negative, steps, seed, startFrame = 0, numFrames = -1,
-		action, progress, failure, keys|
-		var given = (preset: preset, strength: strength, pooling: pooling, guidance: guidance, negative: negative,
-			steps: steps, seed: seed);
+		action, progress, failure, keys, fidelity|
+		var given = (preset: preset, strength: strength, pooling: pooling, fidelity: fidelity, guidance: guidance,
+			negative: negative, steps: steps, seed: seed);
 		var job = RetimbreJob(this, buffer.server, defaults.copy.putAll(given.reject(_.isNil), (keys ? []).asEvent),
 			action, progress, failure);
 		jobs[job.id.asSymbol] = job;
