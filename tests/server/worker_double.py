@@ -8,7 +8,8 @@ starve          ends as OpenBLAS ends a process that gets no memory
 hang            says nothing any more
 fail bad_audio  fails with that code
 unwritten       writes stem and manifest, then waits without telling
-Loads take 0.3 s. Each run of an edit adds a line to runs.txt beside its folder's parent, so that tests can count.
+Loads take 0.3 s. Each run of an edit adds a line to runs.txt beside its folder's parent, so that
+tests can count.
 """
 
 import json

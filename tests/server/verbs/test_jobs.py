@@ -13,11 +13,6 @@ from server.jobs.delivery import REPEATS
 from tests.server.clients import write_wav
 
 
-@pytest.fixture
-async def client(connect):
-    return await connect("udp")
-
-
 @pytest.fixture(params=["udp", "tcp"])
 async def either(request, connect):
     """A client of each transport in turn."""
@@ -264,7 +259,7 @@ async def test_stems_are_copied_to_the_folder_that_was_asked_for_and_overwrite_n
     assert audio.stat().st_size == min(path.stat().st_size for path in paths)
 
 
-async def test_a_file_that_is_written_to_while_its_job_waits_fails_instead_of_giving_the_wrong_sound(
+async def test_a_file_that_changes_while_its_job_waits_fails_instead_of_giving_the_wrong_sound(
     client, audio
 ):
     client.say("edit", 1, str(audio), "slow 20")

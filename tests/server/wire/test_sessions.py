@@ -1,4 +1,4 @@
-"""Two clients at once do not see each other's state, and each hears its answers where it listens."""
+"""Two clients do not see each other's state, and each gets its answers where it listens."""
 
 import asyncio
 import gc

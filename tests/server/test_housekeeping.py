@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.server.verbs.test_server import HARP
+from tests.server.verbs.test_presets import HARP
 
 
 async def test_nothing_wakes_a_server_without_work(server, monkeypatch):
