@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.audio.scene import Scene
 from engine.families.ace_step import components
 from engine.families.ace_step.editor import LEAST_SECONDS
-from engine.families.ace_step.family import DEFAULTS, MAX_SECONDS, editor_of
+from engine.families.ace_step.family import DEFAULTS, MAX_SECONDS, build_editor
 from engine.families.ace_step.tasks import TASKS, WORDS_ALONE
 from engine.families.ace_step.weights import LICENCE, TURBO, AceStepWeights, kind_of
 from engine.knobs import Knobs
@@ -52,8 +52,8 @@ class AceStepSubject(FlowSubject):
 
     def __init__(self, folder: Path) -> None:
         parts = components.load(folder)
-        self.kind, self.frames_at_once = kind_of(folder), parts.frames_at_once
-        editor = editor_of(parts, "cpu", None, can_guide=self.kind != TURBO)
+        self.kind, self.frames_at_once = kind_of(folder), parts.sizes.frames_at_once
+        editor = build_editor(parts, "cpu", None, can_guide=self.kind != TURBO)
         super().__init__(editor, parts.transformer, folder, DEFAULTS)
 
     def encoded(self, samples: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ class AceStepSubject(FlowSubject):
         return self.module(latent, time, time, said["context"], source, return_dict=False)[0]
 
     def made(self, scene: Scene, knobs: Knobs) -> np.ndarray:
-        return self._editor.made(scene, knobs, FILL, MAX_SECONDS)
+        return self._editor.edit(scene, knobs, FILL, MAX_SECONDS)
 
     def blocks(self) -> Iterable[nn.Module]:
         return self.module.layers

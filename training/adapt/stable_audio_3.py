@@ -23,7 +23,7 @@ from engine.audio.scene import Scene
 from engine.families.shared.weights import check_packages
 from engine.families.stable_audio_3 import components
 from engine.families.stable_audio_3.editor import LEAST_SECONDS
-from engine.families.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, editor_of
+from engine.families.stable_audio_3.family import DEFAULTS, SMALL_MAX_SECONDS, build_editor
 from engine.families.stable_audio_3.tasks import TASKS
 from engine.families.stable_audio_3.weights import LICENCE, StableAudio3Weights
 from engine.knobs import Knobs
@@ -56,10 +56,10 @@ class StableAudio3Subject(FlowSubject):
 
     def __init__(self, folder: Path) -> None:
         parts = components.load(folder)
-        super().__init__(editor_of(parts, "cpu", None), parts.transformer, folder, DEFAULTS)
+        super().__init__(build_editor(parts, "cpu", None), parts.transformer, folder, DEFAULTS)
 
     def encoded(self, samples: np.ndarray) -> np.ndarray:
-        return self._editor.encoded(samples)
+        return self._editor.encode(samples)
 
     def text_features(self, text: str) -> Arrays:
         """Its last place is the length's, which `velocity` fills in."""
@@ -88,7 +88,7 @@ class StableAudio3Subject(FlowSubject):
         ]
 
     def made(self, scene: Scene, knobs: Knobs) -> np.ndarray:
-        return self._editor.made(scene, knobs, TASKS["repaint"], SMALL_MAX_SECONDS)
+        return self._editor.edit(scene, knobs, TASKS["repaint"], SMALL_MAX_SECONDS)
 
     def blocks(self) -> Iterable[nn.Module]:
         return self.module.transformer_blocks

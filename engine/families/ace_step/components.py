@@ -1,13 +1,13 @@
-"""The parts of an ACE-Step 1.5 repository in diffusers' layout, and its stages as torch modules.
+"""Which parts has an ACE-Step 1.5 repository in diffusers' layout, and how do they make stages?
 
-The stock pipeline offers all the tasks here, but no negative words, no mixture of prompts, no
-cancel before the first step, and it draws from the encoder's posterior without its generator: so
+The stock pipeline does all tasks, but takes no negative words and no mixture of prompts, cannot be
+cancelled before the first step, and draws from the encoder's posterior without its generator. So
 its components are used, not its call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from engine.errors import EngineError
 from engine.families.ace_step.stages import STAGES
+from engine.families.shared.latent_editor import LatentSizes
+from engine.families.shared.modules import TextEncoder
 from engine.families.shared.pretrained import (
     PretrainedPart,
     model,
@@ -25,6 +27,8 @@ from engine.families.shared.pretrained import (
     scheduler_config,
     tokenizer,
 )
+from engine.families.shared.torch_runner import check_modules
+from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
 PIPELINE = "diffusers.pipelines.ace_step"
 PARTS = (
@@ -55,7 +59,13 @@ CODES = (  # for covers; a repository may come without them
         half=True,
     ),
 )
-IN_HALF = ("text_encoder", "word_embedding", "condition_encoder", "semantic_codes", "transformer")
+HALF_STAGES = (
+    "text_encoder",
+    "word_embedding",
+    "condition_encoder",
+    "semantic_codes",
+    "transformer",
+)
 
 
 @dataclass
@@ -72,19 +82,23 @@ class Components:
     detokenizer: Any = None
 
     @property
-    def frame_samples(self) -> int:
-        """Samples of one latent frame: 1920."""
-        return int(self.vae.hop_length)
+    def sizes(self) -> LatentSizes:
+        """48 kHz stereo, latent frames of 1920 samples and 64 channels.
 
-    @property
-    def frames_at_once(self) -> int:
-        """Latent frames come in multiples of the transformer's patches and of the codes' pools: 10."""
+        Frames come in multiples of the transformer's patches and of the codes' pools: 10.
+        """
         pool = self.audio_tokenizer.pool_window_size if self.audio_tokenizer else 1
-        return int(np.lcm(self.transformer.config.patch_size, pool))
+        return LatentSizes(
+            rate_hz=int(self.vae.config.sampling_rate),
+            frame_samples=int(self.vae.hop_length),
+            channels=int(self.vae.config.audio_channels),
+            latent_channels=int(self.transformer.config.audio_acoustic_hidden_dim),
+            frames_at_once=int(np.lcm(self.transformer.config.patch_size, pool)),
+        )
 
     @property
     def silence(self) -> np.ndarray:
-        """The latent of silence [frames, 64], ten minutes of it: zeros are none, they drone."""
+        """Ten minutes of the latent of silence [frames, 64]. Zeros are no silence: they drone."""
         return self.condition_encoder.silence_latent[0].float().numpy()
 
     @property
@@ -96,8 +110,8 @@ class Components:
 def load(
     folder: Path,
     *,
-    advance: Callable[[float], None] = lambda fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    advance: Advance = ignore_advance,
+    cancelled: IsCancelled = never_cancelled,
     half: Any = None,
 ) -> Components:
     """All parts on the CPU. EngineError missing_weights. Raises Cancelled between two parts."""
@@ -107,18 +121,7 @@ def load(
     return found
 
 
-class Words(nn.Module):
-    """Words -> the text encoder's answer; each text alone, so there is no padding."""
-
-    def __init__(self, encoder: Any) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        return self.encoder(input_ids=input_ids).last_hidden_state
-
-
-class Lyrics(nn.Module):
+class LyricsEmbedding(nn.Module):
     """Lyrics -> their embeddings alone: the condition encoder has a reader of its own for them."""
 
     def __init__(self, encoder: Any) -> None:
@@ -129,7 +132,7 @@ class Lyrics(nn.Module):
         return self.embedding(input_ids)
 
 
-class Context(nn.Module):
+class ConditionEncoder(nn.Module):
     """Words, lyrics and a timbre reference as the one sequence that the transformer attends to."""
 
     def __init__(self, encoder: Any) -> None:
@@ -137,11 +140,12 @@ class Context(nn.Module):
         self.encoder = encoder
 
     def forward(self, words: Tensor, lyrics: Tensor, timbre: Tensor) -> Tensor:
-        everything = lambda sequence: torch.ones(
-            sequence.shape[:2], dtype=torch.bool, device=sequence.device
-        )  # noqa: E731
+        whole_words, whole_lyrics = (
+            torch.ones(each.shape[:2], dtype=torch.bool, device=each.device)
+            for each in (words, lyrics)
+        )
         order = torch.arange(len(words), device=words.device)
-        return self.encoder(words, everything(words), lyrics, everything(lyrics), timbre, order)[0]
+        return self.encoder(words, whole_words, lyrics, whole_lyrics, timbre, order)[0]
 
 
 class VaeEncoder(nn.Module):
@@ -167,7 +171,7 @@ class VaeDecoder(nn.Module):
 
 
 class SemanticCodes(nn.Module):
-    """A latent -> the latent of its semantic codes: the tune and its course, without their sound."""
+    """A latent -> the latent of its semantic codes: melody and form, without their sound."""
 
     def __init__(self, audio_tokenizer: Any, detokenizer: Any, silence: Tensor) -> None:
         super().__init__()
@@ -183,8 +187,11 @@ class NoCodes(nn.Module):
     """Stands where a repository came without the two tokenizers."""
 
     def forward(self, latent: Tensor) -> Tensor:
-        message = "this checkpoint has no audio_tokenizer and audio_token_detokenizer, which covers need; fetch another"
-        raise EngineError("missing_weights", message)
+        raise EngineError(
+            "missing_weights",
+            "this checkpoint has no audio_tokenizer and audio_token_detokenizer, which covers "
+            "need; fetch another",
+        )
 
 
 class Denoiser(nn.Module):
@@ -200,18 +207,17 @@ class Denoiser(nn.Module):
 
 def modules(found: Components) -> dict[str, nn.Module]:
     """Stage name -> module, for every row of STAGES."""
-    codes = NoCodes()
+    codes: nn.Module = NoCodes()
     if found.audio_tokenizer:
         silence = found.condition_encoder.silence_latent.clone()
         codes = SemanticCodes(found.audio_tokenizer, found.detokenizer, silence)
-    built = {
-        "text_encoder": Words(found.text_encoder),
-        "word_embedding": Lyrics(found.text_encoder),
-        "condition_encoder": Context(found.condition_encoder),
+    built: dict[str, nn.Module] = {
+        "text_encoder": TextEncoder(found.text_encoder),
+        "word_embedding": LyricsEmbedding(found.text_encoder),
+        "condition_encoder": ConditionEncoder(found.condition_encoder),
         "vae_encoder": VaeEncoder(found.vae),
         "semantic_codes": codes,
         "transformer": Denoiser(found.transformer),
         "vae_decoder": VaeDecoder(found.vae),
     }
-    assert set(built) == {stage.name for stage in STAGES}
-    return {name: each.eval() for name, each in built.items()}
+    return check_modules(STAGES, built)

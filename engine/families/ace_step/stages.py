@@ -9,7 +9,6 @@ from engine.families.registry import Port, Stage
 
 WORD_WIDTH, CONTEXT_WIDTH = 1024, 2048
 CHANNELS, LATENT_CHANNELS = 2, 64
-FRAME_SAMPLES = 1920  # 40 ms
 
 _IDS = Port("input_ids", ("B", "L"), "int64")
 _LATENT = Port("latent", ("B", "T", LATENT_CHANNELS))

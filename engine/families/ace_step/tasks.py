@@ -1,7 +1,7 @@
-"""What ACE-Step is asked for: one row a task, and the tracks that it knows.
+"""What is ACE-Step asked for? A row for each task, and the tracks that it knows.
 
-The instruction is read by the text encoder and must stand as it was trained (acestep/constants.py
-of ACE-Step-1.5).
+The text encoder reads the instruction, which must stand as it was trained (acestep/constants.py of
+ACE-Step-1.5).
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.errors import EngineError
+from engine.families.shared.tasks import SceneTask
 
 
 @dataclass(frozen=True)
-class Task:
-    """How a task differs from the others.
+class Task(SceneTask):
+    """A task with its instruction.
 
     `{tracks}` in the instruction: the tracks that the words name.
     """
 
-    name: str
-    instruction: str
-    context_seconds: float  # of real audio on either side that it hears
+    instruction: str = ""
     is_base_only: bool = False  # turbo and sft were not trained for it
     most_tracks: int = 0  # named in the words; at least one, unless `plain` can stand instead
     plain: str = ""
     hears_codes: bool = False  # the region's semantic codes instead of its sound
-    refills: bool = False  # the region's own sound is not heard, only what lies about it
 
 
 TASKS: Mapping[str, Task] = {
@@ -35,36 +33,42 @@ TASKS: Mapping[str, Task] = {
     for task in (
         Task(
             "cover",
-            "Generate audio semantic tokens based on the given conditions:",
             2.0,
+            instruction="Generate audio semantic tokens based on the given conditions:",
             hears_codes=True,
         ),
         Task(
             "lego",
-            "Generate the {tracks} track based on the audio context:",
             5.0,
+            instruction="Generate the {tracks} track based on the audio context:",
             is_base_only=True,
             most_tracks=1,
         ),
         Task(
             "complete",
-            "Complete the input track with {tracks}:",
             5.0,
+            instruction="Complete the input track with {tracks}:",
             is_base_only=True,
             most_tracks=12,
             plain="Complete the input track:",
         ),
-        Task("repaint", "Repaint the mask area based on the given conditions:", 20.0, refills=True),
+        Task(
+            "repaint",
+            20.0,
+            refills=True,
+            joins=("start", "end"),
+            instruction="Repaint the mask area based on the given conditions:",
+        ),
         Task(
             "extract",
-            "Extract the {tracks} track from the audio:",
             2.0,
+            instruction="Extract the {tracks} track from the audio:",
             is_base_only=True,
             most_tracks=1,
         ),
     )
 }
-# what a weak cover leans towards
+# the instruction that a weak cover leans towards
 WORDS_ALONE = "Fill the audio semantic mask based on the given conditions:"
 
 TRACKS: Mapping[str, tuple[str, ...]] = {  # the name in the instruction, and the words that mean it
@@ -104,7 +108,10 @@ _PHRASES = sorted(
 
 
 def tracks_in(text: str) -> list[str]:
-    """The tracks that words name, in their order; of phrases in one another the longest counts."""
+    """The tracks that words name, in their order.
+
+    Of phrases that lie within one another the longest counts.
+    """
     found: list[tuple[int, str]] = []
     rest = text.lower()
     for phrase, track in _PHRASES:
@@ -115,7 +122,7 @@ def tracks_in(text: str) -> list[str]:
 
 
 def instruction_for(task: Task, text: str) -> str:
-    """What the text encoder is told.
+    """The instruction that the text encoder reads.
 
     EngineError bad_args where the words name no track, or too many.
     """
@@ -126,7 +133,8 @@ def instruction_for(task: Task, text: str) -> str:
         return task.plain
     if not 1 <= len(tracks) <= task.most_tracks:
         known = ", ".join(name.lower().replace("_", " ") for name in TRACKS)
-        expected = f"text: {task.name} wants {'one track' if task.most_tracks == 1 else 'tracks'} of: {known}"
+        wanted = "one track" if task.most_tracks == 1 else "tracks"
+        expected = f"text: {task.name} wants {wanted} of: {known}"
         raise EngineError(
             "bad_args", f"{expected}; {text!r:.80} names {', '.join(tracks).lower() or 'none'}"
         )

@@ -97,9 +97,9 @@ def find_repository(
 ) -> Path | None:
     """The first repository with an `index` file: in the models folder, then in the hub's cache."""
     names = tuple(names)
-    for name in names if folder else ():
-        if (folder / name / index).is_file():
-            return folder / name
+    for path in [folder / name for name in names] if folder else ():
+        if (path / index).is_file():
+            return path
     return next(filter(None, (find_cached(f"{owner}/{name}", index) for name in names)), None)
 
 

@@ -1,19 +1,21 @@
-"""The parts of a Stable Audio 3 repository in diffusers' layout, and its stages as torch modules.
+"""Which parts has a Stable Audio 3 repository, and how do they make stages?
 
 The stock pipelines offer text to audio (the only one with guidance and negative words), audio to
-audio and inpainting; continuing is inpainting with nothing behind. The components are used, so that
-every task has all of it, and a cancel.
+audio and inpainting. Their components are used, so that every task has guidance, negative words and
+a cancel. Continuing is inpainting with nothing behind the region.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from engine.families.shared.latent_editor import LatentSizes
+from engine.families.shared.modules import TextEncoder
 from engine.families.shared.pretrained import (
     PretrainedPart,
     model,
@@ -21,7 +23,9 @@ from engine.families.shared.pretrained import (
     scheduler_config,
     tokenizer,
 )
+from engine.families.shared.torch_runner import check_modules
 from engine.families.stable_audio_3.stages import STAGES
+from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
 PARTS = (
     PretrainedPart("tokenizer", "tokenizer", tokenizer("AutoTokenizer")),
@@ -39,7 +43,7 @@ PARTS = (
         "transformer", "transformer", model("diffusers", "StableAudio3DiTModel"), half=True
     ),
 )
-IN_HALF = ("text_encoder", "transformer")
+HALF_STAGES = ("text_encoder", "transformer")
 
 
 @dataclass
@@ -54,37 +58,33 @@ class Components:
     transformer: Any
 
     @property
-    def vae_reach(self) -> int:
-        """Latent frames on either side that one of the autoencoder's hears: a window's width a
-        layer, and one more.
+    def sizes(self) -> LatentSizes:
+        """44.1 kHz stereo, latent frames of 4096 samples and 256 channels.
+
+        A frame of the autoencoder hears a window's width a layer on either side, and one more.
         """
         config = self.vae.config
-        return int(config.sliding_window) * sum(config.encoder_transformer_depths) + 1
+        return LatentSizes(
+            rate_hz=int(config.sampling_rate),
+            frame_samples=int(self.vae.downsampling_ratio),
+            channels=int(config.audio_channels),
+            latent_channels=int(config.latent_dim),
+            vae_reach=int(config.sliding_window) * sum(config.encoder_transformer_depths) + 1,
+        )
 
 
 def load(
     folder: Path,
     *,
-    advance: Callable[[float], None] = lambda fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    advance: Advance = ignore_advance,
+    cancelled: IsCancelled = never_cancelled,
     half: Any = None,
 ) -> Components:
     """All parts on the CPU. EngineError missing_weights. Raises Cancelled between two parts."""
     return Components(**read_parts("Stable Audio 3", PARTS, folder, advance, cancelled, half))
 
 
-class Words(nn.Module):
-    """Words -> the text encoder's answer."""
-
-    def __init__(self, encoder: Any) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.encoder(input_ids, attention_mask=attention_mask)[0]
-
-
-class Length(nn.Module):
+class DurationEmbedder(nn.Module):
     """Seconds -> their embedding."""
 
     def __init__(self, embedder: Any) -> None:
@@ -140,12 +140,11 @@ class Denoiser(nn.Module):
 
 def modules(found: Components) -> dict[str, nn.Module]:
     """Stage name -> module, for every row of STAGES."""
-    built = {
-        "text_encoder": Words(found.text_encoder),
-        "duration_embedder": Length(found.duration_embedder),
+    built: dict[str, nn.Module] = {
+        "text_encoder": TextEncoder(found.text_encoder),
+        "duration_embedder": DurationEmbedder(found.duration_embedder),
         "vae_encoder": VaeEncoder(found.vae),
         "transformer": Denoiser(found.transformer),
         "vae_decoder": VaeDecoder(found.vae),
     }
-    assert set(built) == {stage.name for stage in STAGES}
-    return {name: each.eval() for name, each in built.items()}
+    return check_modules(STAGES, built)

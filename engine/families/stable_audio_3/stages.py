@@ -11,7 +11,6 @@ from engine.families.registry import Port, Stage
 
 MAX_WORDS, WORD_WIDTH = 256, 768
 CHANNELS, LATENT_CHANNELS = 2, 256
-FRAME_SAMPLES = 4096
 
 _WORDS = (
     Port("input_ids", ("B", MAX_WORDS), "int64"),

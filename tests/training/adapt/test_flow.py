@@ -181,14 +181,14 @@ def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_ref
 
     assert brought("theirs", "layers.0.self_attn.q_proj", 32) == 0
     preset = resolve(load_preset(tmp_path / "out" / "theirs" / "theirs.yaml"), "a tune")
-    loaded = FAMILIES["ace_step"].load(1, models)
-    loaded.warm_up()
+    family = FAMILIES["ace_step"].load(1, models)
+    family.warm_up()
     from engine.knobs import resolve as knobs_of
 
-    loaded.prepare(
+    family.prepare(
         preset, knobs_of("a tune", {"seed": 1}, preset, FAMILIES["ace_step"].defaults)[0]
     )
-    layer = loaded._editor.runners["transformer"].module.transformer.get_submodule(
+    layer = family.loaded.editor.runners["transformer"].module.transformer.get_submodule(
         "layers.0.self_attn.to_q"
     )
     assert np.isclose(next(iter(layer.scaling.values())), 8)

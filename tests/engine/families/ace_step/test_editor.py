@@ -12,7 +12,7 @@ from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.ace_step import components
 from engine.families.ace_step.editor import NO_LYRICS, Editor
-from engine.families.ace_step.family import editor_of
+from engine.families.ace_step.family import build_editor
 from engine.families.ace_step.tasks import TASKS
 from engine.families.shared.flow import noise_for
 from engine.knobs import Knobs
@@ -30,7 +30,7 @@ def parts(base_folder):
 
 @pytest.fixture(scope="module")
 def editor(parts) -> Editor:
-    return editor_of(parts, "cpu", None, can_guide=True)
+    return build_editor(parts, "cpu", None, can_guide=True)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def stock(pipeline, monkeypatch, scene, **options) -> np.ndarray:
 def test_a_task_equals_the_stock_pipelines(
     editor, pipeline, monkeypatch, scene, task, strength, options
 ):
-    made = editor.made(scene, replace(KNOBS, strength=strength), TASKS[task], 600.0)
+    made = editor.edit(scene, replace(KNOBS, strength=strength), TASKS[task], 600.0)
     expected = stock(pipeline, monkeypatch, scene, task_type=task, **options)
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(made, expected, atol=2e-3 * np.abs(expected).max())
@@ -115,11 +115,11 @@ def test_without_guidance_no_words_are_not_asked(editor, pipeline, monkeypatch, 
     monkeypatch.setitem(
         editor.runners, "transformer", counted(editor.runners["transformer"], asked)
     )
-    editor.made(scene, replace(KNOBS, guidance=1.0), TASKS["lego"], 600.0)
+    editor.edit(scene, replace(KNOBS, guidance=1.0), TASKS["lego"], 600.0)
     assert len(asked) == 2
-    editor.made(scene, KNOBS, TASKS["lego"], 600.0)
+    editor.edit(scene, KNOBS, TASKS["lego"], 600.0)
     assert len(asked) == 6
-    editor.made(scene, replace(KNOBS, guidance_from=0.1), TASKS["lego"], 600.0)  # the second step
+    editor.edit(scene, replace(KNOBS, guidance_from=0.1), TASKS["lego"], 600.0)  # the second step
     assert len(asked) == 9
 
 
@@ -129,7 +129,7 @@ def test_words_are_read_once(editor, monkeypatch, scene):
         editor.runners, "text_encoder", counted(editor.runners["text_encoder"], asked)
     )
     for seed in (1, 2):
-        editor.made(
+        editor.edit(
             scene, replace(KNOBS, seed=seed, prompts=(("new drums", 1.0),)), TASKS["lego"], 600.0
         )
     assert len(asked) == 1
@@ -141,7 +141,7 @@ def counted(runner, asked):
 
 def test_negative_words_and_further_prompts_change_what_is_made(editor, scene):
     plain, avoided, mixed = (
-        editor.made(scene, knobs, TASKS["lego"], 600.0)
+        editor.edit(scene, knobs, TASKS["lego"], 600.0)
         for knobs in (
             KNOBS,
             replace(KNOBS, negative="soft drums"),
@@ -156,20 +156,20 @@ def test_repainting_does_not_hear_the_middle_of_its_region_but_what_lies_about_i
     are.
     """
     task, quarter = TASKS["repaint"], REGION // 4
-    made = editor.made(scene, KNOBS, task, 600.0)
+    made = editor.edit(scene, KNOBS, task, 600.0)
     other = scene.region.copy()
     other[quarter:-quarter] = noise(REGION - 2 * quarter, 2, seed=9)
     np.testing.assert_allclose(
-        editor.made(replace(scene, region=other), KNOBS, task, 600.0), made, atol=1e-4
+        editor.edit(replace(scene, region=other), KNOBS, task, 600.0), made, atol=1e-4
     )
-    moved = editor.made(replace(scene, after=noise(AFTER, 2, seed=8)), KNOBS, task, 600.0)
+    moved = editor.edit(replace(scene, after=noise(AFTER, 2, seed=8)), KNOBS, task, 600.0)
     assert np.abs(moved - made).max() > 1e-3
 
 
 def test_every_step_is_told_and_a_cancel_counts_between_two(editor, scene):
     told = []
     with pytest.raises(Cancelled):
-        editor.made(
+        editor.edit(
             scene,
             KNOBS,
             TASKS["lego"],
@@ -182,7 +182,7 @@ def test_every_step_is_told_and_a_cancel_counts_between_two(editor, scene):
 
 
 def test_a_short_region_is_heard_as_ten_seconds(editor):
-    made = editor.made(
+    made = editor.edit(
         Scene(noise(0, 2), noise(5_000, 2), noise(0, 2)), KNOBS, TASKS["cover"], 600.0
     )
     assert made.shape == (5_000, 2)

@@ -16,7 +16,7 @@ from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.shared.flow import noise_for
 from engine.families.stable_audio_3 import components, editor
-from engine.families.stable_audio_3.family import editor_of
+from engine.families.stable_audio_3.family import build_editor
 from engine.families.stable_audio_3.tasks import TASKS
 from engine.knobs import Knobs
 from tests.engine.families.stable_audio_3.tiny import FRAME_SAMPLES, LATENT
@@ -40,8 +40,8 @@ def parts(request, base_folder, distilled_folder):
 @pytest.fixture(scope="module")
 def made_by(parts):
     """made_by(scene, knobs, task) -> the region's samples."""
-    ours = editor_of(parts, "cpu", None)
-    return lambda scene, knobs, task, *more: ours.made(scene, knobs, TASKS[task], 380.0, *more)
+    ours = build_editor(parts, "cpu", None)
+    return lambda scene, knobs, task, *more: ours.edit(scene, knobs, TASKS[task], 380.0, *more)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +122,13 @@ def test_guidance_and_negative_words_equal_text_to_audio_where_nothing_is_kept(
 
 
 def test_words_are_read_once_and_guidance_outside_its_interval_costs_nothing(parts, scene):
-    ours, read, asked = editor_of(parts, "cpu", None), [], []
+    ours, read, asked = build_editor(parts, "cpu", None), [], []
     ours.runners["text_encoder"] = counted(ours.runners["text_encoder"], read)
     ours.runners["transformer"] = counted(ours.runners["transformer"], asked)
     told = []
     for changes in ({}, {"guidance_from": 0.6}, {"guidance_to": 0.0}, {"guidance": 1.0}):
         asked.clear()
-        ours.made(scene, replace(KNOBS, **{"guidance": 4.0, **changes}), TASKS["timbre"], 380.0)
+        ours.edit(scene, replace(KNOBS, **{"guidance": 4.0, **changes}), TASKS["timbre"], 380.0)
         assert len(asked) == 4
         told.append(sum(len(call["latent"]) for call in asked))
     everywhere, late, nowhere, without = told
@@ -164,13 +164,13 @@ def test_left_and_right_are_two_signals_to_the_end(made_by, scene):
 
 
 def test_the_autoencoder_in_chunks_equals_the_whole(parts, monkeypatch):
-    ours = editor_of(parts, "cpu", None)
+    ours = build_editor(parts, "cpu", None)
     samples = noise(40 * FRAME_SAMPLES, 2).T
-    latent = ours.encoded(samples)
-    whole = ours.decoded(latent)
+    latent = ours.encode(samples)
+    whole = ours.decode(latent)
     monkeypatch.setattr(editor, "CHUNK_FRAMES", 7)
-    np.testing.assert_allclose(ours.encoded(samples), latent, atol=1e-5)
-    np.testing.assert_allclose(ours.decoded(latent), whole, atol=1e-5)
+    np.testing.assert_allclose(ours.encode(samples), latent, atol=1e-5)
+    np.testing.assert_allclose(ours.decode(latent), whole, atol=1e-5)
 
 
 def test_every_step_is_told_and_a_cancel_counts_between_two(made_by, scene):
