@@ -35,7 +35,7 @@ from server.jobs.journal import Journal, JournalError
 from server.jobs.metrics import Metrics
 from server.jobs.recovery import Recovery, recover
 from server.jobs.retention import Retention
-from server.jobs.spec import Recipes
+from server.jobs.spec import SpecBuilder
 from server.live.session import LiveAudio
 from server.paths import ServerAddress, remove_port_file, write_port_file
 from server.services import Services
@@ -160,7 +160,7 @@ class Server:
             file_threads=file_threads,
             library=library,
             sandbox=sandbox,
-            recipes=Recipes(library, sandbox, config.model),
+            specs=SpecBuilder(library, sandbox, config.model),
             uploads=uploads,
             downloads=Downloads(file_threads, functools.partial(_fail_download, delivery)),
             authenticator=Authenticator(password),
@@ -200,7 +200,7 @@ class Server:
             await services.journal_thread(journal.clients, REMEMBER_CLIENTS_SECONDS),
             await services.journal_thread(journal.sessions),
         )
-        await services.uploads.prepare(record.spec["audio"]["path"] for record in recovery.resumed)
+        await services.uploads.prepare(record.spec.audio.path for record in recovery.resumed)
         for record, results, end in recovery.ended:
             peer = self.inbox.find_peer(record.client)
             job = Job(record, peer, state=ENDED, results=results, end=end)
@@ -304,10 +304,7 @@ class Server:
                 "the engine is ready",
                 extra={"model": model, "device": self.executor.info.device, "seconds": seconds},
             )
-        services.dispatcher.give_up_if_hopeless()
-        if "job" in event:
-            services.dispatcher.on_event(event)
-        services.dispatcher.wake()
+        services.dispatcher.on_event(event)
         services.push_state()
 
     def _push_state(self) -> None:

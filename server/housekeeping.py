@@ -13,6 +13,7 @@ from pathlib import Path
 from server.jobs.job import JobRegistry
 from server.jobs.retention import WATCH_SECONDS as TAKES_SECONDS
 from server.jobs.retention import owner
+from server.jobs.spec import JobSpec
 from server.services import STYLES_FRESH_SECONDS, Services
 from server.wire.sessions import Sessions
 
@@ -38,7 +39,8 @@ def jobs_to_keep(registry: JobRegistry, sessions: Sessions, takes: Path) -> set[
 
 def _sources(registry: JobRegistry) -> Iterator[str]:
     """The files that jobs without an end still read."""
-    return (job.spec["audio"]["path"] for job in registry.living() if job.op == "edit")
+    specs = (job.spec for job in registry.living())
+    return (spec.audio.path for spec in specs if isinstance(spec, JobSpec))
 
 
 async def _watch_styles(services: Services) -> None:

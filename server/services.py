@@ -24,7 +24,7 @@ from server.jobs.job import JobRegistry
 from server.jobs.journal import Journal
 from server.jobs.metrics import Metrics
 from server.jobs.retention import Retention
-from server.jobs.spec import Recipes
+from server.jobs.spec import SpecBuilder
 from server.live.session import LiveAudio
 from server.paths import Paths
 from server.tasks import BackgroundTasks
@@ -55,7 +55,7 @@ class Services:
 
     library: Library
     sandbox: Sandbox
-    recipes: Recipes
+    specs: SpecBuilder
     uploads: Uploads
     downloads: Downloads
 
@@ -110,7 +110,7 @@ class Services:
             self.force_requested.set()
         self.stop_requested.set()
         if not self.dispatcher.is_draining:
-            self.dispatcher.is_draining = True
+            self.dispatcher.drain()
             self.dispatcher.tell_waiting(
                 "the server stops; this job waits in its journal and runs at the next start"
             )

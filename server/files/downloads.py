@@ -1,9 +1,8 @@
 """Audio that clients fetch over the wire because they cannot see our disk.
 
-One task per download keeps its time.
-
-The state machine is osc_protocol's UploadSender. It reads a mapped file and sums it up, which may
-block, so it runs in the file threads, one call after another.
+The state machine is osc_protocol's UploadSender. It reads a mapped file and computes its checksum,
+which may block: so it runs in the file threads, one call after another. A task for each download
+keeps its time.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
 from server.errors import RequestError
-from server.files.headers import HeaderError, header_of
-from server.files.sandbox import FileIdentity, opened
+from server.files.headers import HeaderError, read_header
+from server.files.sandbox import AudioFile
 from server.threads import SerialExecutor
 from server.wire.sessions import Peer
 
@@ -29,13 +28,13 @@ FORMATS = {".wav": "wav", ".flac": "flac", ".aif": "aiff", ".aiff": "aiff"}
 class Download:
     """One file on its way out."""
 
-    def __init__(self, identity: int | str, source: FileIdentity, peer: Peer) -> None:
+    def __init__(self, identity: int | str, source: AudioFile, peer: Peer) -> None:
         self.identity, self.peer = identity, peer
-        with opened(source) as file:
+        with source.open() as file:
             # raises ValueError for an empty file
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             try:
-                header = header_of(file)
+                header = read_header(file)
             except HeaderError:
                 header = None
         self.sender = UploadSender(
@@ -48,7 +47,7 @@ class Download:
             most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES,
         )
         self.turn = asyncio.Lock()
-        self.stirred = asyncio.Event()
+        self.has_news = asyncio.Event()
 
 
 class Downloads:
@@ -57,11 +56,11 @@ class Downloads:
     def __init__(
         self, file_threads: SerialExecutor, fail: Callable[[Peer, int | str, str, str], None]
     ) -> None:
-        self._file_lane, self._fail = file_threads, fail
+        self._file_threads, self._fail = file_threads, fail
         self._downloads: dict[tuple[str, int | str], Download] = {}
-        self._tasks: set[asyncio.Task] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def begin(self, peer: Peer, identity: int | str, source: FileIdentity) -> None:
+    async def begin(self, peer: Peer, identity: int | str, source: AudioFile) -> None:
         """Send a file; the same id again begins anew. Raises RequestError."""
         key = (peer.session.client, identity)
         if len(self._downloads) >= MAX_DOWNLOADS and key not in self._downloads:
@@ -69,7 +68,7 @@ class Downloads:
                 "queue_full", f"{MAX_DOWNLOADS} downloads are under way; wait for one to end"
             )
         try:
-            download = await self._file_lane(Download, identity, source, peer)
+            download = await self._file_threads(Download, identity, source, peer)
         except (OSError, ValueError) as error:
             raise RequestError("bad_audio", f"{source.path} cannot be read: {error}") from error
         self._downloads[key] = download
@@ -78,12 +77,12 @@ class Downloads:
         task.add_done_callback(self._tasks.discard)
 
     async def on_reply(self, peer: Peer, request: Request) -> bool:
-        """What the client says about a download. Returns whether there is one."""
-        download = self._downloads.get((peer.session.client, request.id))
+        """Take what the client says about a download. Returns whether there is one."""
+        download = self._downloads.get((peer.session.client, request.job_id))
         if download is None:
             return False
         await self._step(download, download.sender.on_reply, request)
-        download.stirred.set()
+        download.has_news.set()
         return True
 
     async def close(self) -> None:
@@ -97,10 +96,10 @@ class Downloads:
         try:
             await self._step(download, sender.start)
             while not sender.is_over and self._downloads.get(key) is download:
-                download.stirred.clear()
+                download.has_news.clear()
                 wait = max(0.0, (sender.next_tick or 0.0) - time.monotonic())
                 try:
-                    await asyncio.wait_for(download.stirred.wait(), wait)
+                    await asyncio.wait_for(download.has_news.wait(), wait)
                 except asyncio.TimeoutError:
                     await self._step(download, sender.on_tick)
             if sender.state == "failed" and sender.error[0] != "cancelled":
@@ -113,5 +112,5 @@ class Downloads:
         self, download: Download, step: Callable[..., list[bytes]], *arguments: Any
     ) -> None:
         async with download.turn:
-            for packet in await self._file_lane(step, *arguments, time.monotonic()):
+            for packet in await self._file_threads(step, *arguments, time.monotonic()):
                 download.peer.link.send(packet)

@@ -1,6 +1,4 @@
-"""What do the first bytes of an audio file promise?
-
-Rate, channels, frames, and where the file must end.
+"""What do the first bytes of an audio file promise? Rate, channels, frames and its end.
 
 Only headers are read, so that a file that a DAW is still writing is recognised before a model opens
 it. Formats other than WAV, AIFF and FLAC are left to the engine: their header is None.
@@ -9,8 +7,8 @@ it. Formats other than WAV, AIFF and FLAC are left to the engine: their header i
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 UNKNOWN_SIZE = 0xFFFFFFFF  # what streaming writers put where they cannot seek back
@@ -19,14 +17,12 @@ MAX_CHUNKS = 1000
 
 @dataclass(frozen=True)
 class AudioHeader:
-    """`end_bytes`: the file is complete when it has at least so many bytes; 0 where the header does
-    not say.
-    """
+    """What the header says; 0 where it does not."""
 
     rate_hz: int
     channels: int
     frames: int
-    end_bytes: int = 0
+    end_bytes: int = 0  # the file is complete when it has at least so many bytes
 
     @property
     def seconds(self) -> float:
@@ -38,16 +34,11 @@ class HeaderError(ValueError):
     """The file says that it is WAV, AIFF or FLAC, but its header is cut short or makes no sense."""
 
 
-def read_header(path: str | Path) -> AudioHeader | None:
-    """The header of a WAV (also RF64), AIFF or FLAC file; None for anything else. Raises
-    HeaderError, OSError.
+def read_header(file: BinaryIO) -> AudioHeader | None:
+    """The header of a WAV (also RF64), AIFF or FLAC file that is open at its beginning.
+
+    None for any other file. Raises HeaderError, OSError.
     """
-    with open(path, "rb") as file:
-        return header_of(file)
-
-
-def header_of(file: BinaryIO) -> AudioHeader | None:
-    """The same of a file that is open at its beginning."""
     magic = file.read(12)
     reader = _READERS.get((magic[:4], magic[8:12])) or _READERS.get((magic[:4], b""))
     if reader is None:
@@ -70,9 +61,9 @@ def _read_wav(file: BinaryIO) -> AudioHeader:
             _, channels, rate_hz, _, frame_bytes, _ = struct.unpack("<HHIIHH", file.read(16))
         elif name == b"data":
             if size == UNKNOWN_SIZE:
+                if wide_bytes is None:
+                    return AudioHeader(rate_hz, channels, 0)
                 size = wide_bytes
-            if size is None:
-                return AudioHeader(rate_hz, channels, 0)
             return _pcm(rate_hz, channels, size // max(frame_bytes, 1), start + size)
     raise HeaderError("no data chunk yet")
 
@@ -83,7 +74,7 @@ def _read_aiff(file: BinaryIO) -> AudioHeader:
     for name, size, start in _chunks(file, ">"):
         if name == b"COMM":
             channels, frames, _ = struct.unpack(">hIh", file.read(8))
-            header = _pcm(_extended(file.read(10)), channels, frames, 0)
+            header = _pcm(_extended_to_int(file.read(10)), channels, frames, 0)
         elif name == b"SSND":
             end_bytes = start + size
         if header and end_bytes:
@@ -110,7 +101,7 @@ _READERS = {
 }
 
 
-def _chunks(file: BinaryIO, order: str):
+def _chunks(file: BinaryIO, order: str) -> Iterator[tuple[bytes, int, int]]:
     """(name, bytes, offset of the content) of each chunk; contents are padded to even lengths."""
     position = 12
     for _ in range(MAX_CHUNKS):
@@ -129,7 +120,7 @@ def _pcm(rate_hz: int, channels: int, frames: int, end_bytes: int) -> AudioHeade
     return AudioHeader(rate_hz, channels, frames, end_bytes)
 
 
-def _extended(data: bytes) -> int:
+def _extended_to_int(data: bytes) -> int:
     """80 bit IEEE extended, which AIFF uses for the rate, as an integer."""
     exponent, mantissa = struct.unpack(">HQ", data)
     shift = 16383 + 63 - (exponent & 0x7FFF)

@@ -1,13 +1,16 @@
 """Which files may a client name?
 
-Text from the wire in, a real regular file under an allowed root out, or a refusal.
+Text from the wire in; a real regular file under an allowed root out, or a RequestError.
 
 Rule 1: nothing is opened before it has passed; a name that fails costs one `stat` at most.
-Rule 2: real paths are compared with real paths. A link at the end of a path is refused even when it
-    points back inside, because its target may change between the check and the reading.
-Rule 3: names may be swapped at any moment, so a file that has passed is known by device and inode. Those are found
-    by a walk that follows no link, and who opens the file compares them: `opened` here, `engine.audio.files.opened` there.
-Functions here touch the disk (a sleeping network drive may take seconds): call them from a file thread.
+Rule 2: real paths are compared with real paths. A link at the end of a path is refused even when
+    it points back inside, because its target may change between the check and the reading.
+Rule 3: names may be swapped at any moment, so a file that has passed is known by device and inode.
+    Those are found by a walk that follows no link, and are compared when the file is opened:
+    by `AudioFile.open` here, by `engine.audio.files.opened` in the worker.
+
+Functions here touch the disk, and a sleeping network drive may take seconds: call them from a file
+thread.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from engine.audio.identity import FileIdentity, open_without_waiting
 from server.errors import RequestError, unreadable
 
 IS_WINDOWS = sys.platform == "win32"
@@ -51,18 +55,15 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class FileIdentity:
-    """What a file was when it was checked, to notice that it was written to or swapped since."""
+class AudioFile:
+    """A file that has passed, and what it was then: it may be written to or swapped since."""
 
-    path: str
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
+    path: str  # its real path
+    identity: FileIdentity
 
     @classmethod
-    def of(cls, path: str | Path) -> FileIdentity:
-        """Of the regular file at a real path.
+    def at(cls, path: str | Path) -> AudioFile:
+        """The regular file at a real path.
 
         Raises OSError when it is gone, RequestError(path_denied) if it is none.
         """
@@ -72,37 +73,32 @@ class FileIdentity:
                 (kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "not a regular file"
             )
             raise RequestError("path_denied", f"{path} is {kind}; expected a regular file")
-        return cls._made(str(path), status)
+        return cls(str(path), FileIdentity.from_status(status))
+
+    def open(self) -> BinaryIO:
+        """The file to read.
+
+        Raises OSError, RequestError(path_denied) when its name stands for another file by now.
+        """
+        file = open(self.path, "rb", opener=open_without_waiting)  # the caller closes it
+        if self.identity.is_same_file(os.fstat(file.fileno())):
+            return file
+        file.close()
+        raise RequestError(
+            "path_denied",
+            f"{self.path} was swapped for another file while it was looked at; "
+            "render each region to a file of its own",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object."""
+        return {"path": self.path, **vars(self.identity)}
 
     @classmethod
-    def _made(cls, path: str, status: os.stat_result) -> FileIdentity:
-        return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-    def is_open_as(self, descriptor: int) -> bool:
-        """Whether an open file is this one, whatever was written to it since."""
-        status = os.fstat(descriptor)
-        return (status.st_dev, status.st_ino) == (self.device, self.inode)
-
-
-def opened(identity: FileIdentity) -> BinaryIO:
-    """The file to read.
-
-    Raises OSError, RequestError(path_denied) when its name stands for another one by now.
-    """
-    file = open(identity.path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
-    if identity.is_open_as(file.fileno()):
-        return file
-    file.close()
-    raise RequestError(
-        "path_denied",
-        f"{identity.path} was swapped for another file while it was looked at; "
-        "render each region to a file of its own",
-    )
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """A pipe in the file's place would be waited for, for ever."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    def from_json(cls, values: Mapping[str, Any]) -> AudioFile:
+        """What `to_json` wrote. Fields that an older version did not write are 0: no file is it."""
+        names = (field.name for field in fields(FileIdentity))
+        return cls(values["path"], FileIdentity(*(values.get(name, 0) for name in names)))
 
 
 def _status(real: str) -> os.stat_result:
@@ -205,26 +201,27 @@ class Sandbox:
         self.roots = tuple(os.path.realpath(os.path.expanduser(root)) for root in roots)
         self.max_file_bytes = max_file_bytes
 
-    def audio_file(self, text: str) -> FileIdentity:
+    def audio_file(self, text: str) -> AudioFile:
         """The real file that `text` names. Raises RequestError(no_file | path_denied | too_large)."""
         named = normalise(text)
         real = self._under_a_root(named, text)
         try:
-            identity = FileIdentity.of(real)
+            file = AudioFile.at(real)
         except OSError as error:
             message = f"{text!r}: {error.strerror or error}; looked for {real}"
             raise unreadable(error, "no_file", message) from error
-        if identity.size_bytes > self.max_file_bytes:
+        size_bytes = file.identity.size_bytes
+        if size_bytes > self.max_file_bytes:
             raise RequestError(
                 "too_large",
-                f"{text!r} has {identity.size_bytes / 1e6:.0f} MB; "
+                f"{text!r} has {size_bytes / 1e6:.0f} MB; "
                 f"at most {self.max_file_bytes / 1e6:.0f} MB are accepted (--max-file-mb)",
             )
         if not os.access(real, os.R_OK):
             raise RequestError(
                 "path_denied", f"{text!r} may not be read by the server; check its permissions"
             )
-        return identity
+        return file
 
     def folder(self, text: str) -> Path:
         """An existing folder under a root, for copies of stems.
@@ -239,10 +236,6 @@ class Sandbox:
                 f"out: folder {text!r} does not exist under an allowed root; make it first",
             )
         return Path(real)
-
-    def contains(self, path: str | Path) -> bool:
-        """Whether `path`, links followed, lies under a root."""
-        return self._is_inside(os.path.realpath(path), may_be_root=True)
 
     def _under_a_root(self, named: str, text: str, may_be_root: bool = False) -> str:
         candidates = (

@@ -1,8 +1,8 @@
 """Audio that clients send over the wire, on its way into the spool.
 
 The state machine is osc_protocol's; this adds the file, the limits and the forgetting. A finished
-upload is named by its handle, a relative path under the spool: wherever a path may be said, a
-handle may. Belongs to the loop's thread; writing happens in the file threads.
+upload is named by its handle, a relative path under the spool, which may stand wherever a path may.
+Belongs to the event loop's thread; writing happens in the file threads.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ REGIONS_FOLDER = "regions"  # beside it: for clients that see this machine's fil
 MAX_OPEN = 64
 MAX_OPEN_PER_CLIENT = 16
 MAX_REMEMBERED = 1024  # finished ones too: their last answer may have to be repeated for a minute
-WRITE_BYTES = (
-    2**18
-)  # chunks of UDP are gathered: each hop to the file threads costs more than they do
+# chunks of UDP are gathered: each hop to the file threads costs more than a chunk
+WRITE_BYTES = 2**18
 KEEP_SECONDS = 24 * 3600.0  # of a finished upload that no living job needs
-# nor does it go earlier by our own time: a clock that is set forward makes everything old
+# for which it is seen by our own time: a clock that is set forward makes everything old
 SEEN_SECONDS = 3600.0
 SPARE_BYTES = 256 * 2**20  # is left free on the disk
 
@@ -57,12 +56,12 @@ class Upload:
         suffix = "wav" if self.format in RAW_FORMATS else self.format
         self.path = folder / f"{secrets.token_hex(8)}.{suffix}"
         self.part = self.path.with_suffix(".part")
-        self.file: BinaryIO | None = None
+        self._file: BinaryIO | None = None
         self.pending: list[bytes] = []
         self.pending_bytes = self.written_bytes = 0
         self.writing = asyncio.Lock()
         self.receiver = UploadReceiver(
-            request.id,
+            request.job_id,
             f"{FOLDER}/{self.path.name}",
             now=time.monotonic(),
             limit_bytes=limit_bytes,
@@ -71,30 +70,31 @@ class Upload:
 
     def open(self) -> None:
         """Make the file. Blocks."""
-        self.file = open(self.part, "xb")  # noqa: SIM115 - closed by finish or discard
+        self._file = open(self.part, "xb")  # noqa: SIM115 - closed by finish or discard
         if self.format in RAW_FORMATS:
-            self.file.write(b"\0" * WAV_HEADER_BYTES)
+            self._file.write(b"\0" * WAV_HEADER_BYTES)
 
     def write(self, data: bytes) -> None:
         """Append. Blocks."""
-        if self.file:
-            self.file.write(data)
+        if self._file:
+            self._file.write(data)
             self.written_bytes += len(data)
 
     def finish(self) -> None:
-        """All bytes are here: header, name. Blocks."""
+        """Write the header and give the file its name: all bytes are here. Blocks."""
+        assert self._file, "open comes first"
         if self.format in RAW_FORMATS:
-            self.file.seek(0)
-            self.file.write(
+            self._file.seek(0)
+            self._file.write(
                 wav_header(self.format, self.rate_hz, self.channels, self.written_bytes)
             )
-        self.file.close()
+        self._file.close()
         os.rename(self.part, self.path)
 
     def discard(self) -> None:
         """Drop what came. Blocks."""
-        if self.file:
-            self.file.close()
+        if self._file:
+            self._file.close()
         self.part.unlink(missing_ok=True)
 
 
@@ -104,7 +104,7 @@ class Uploads:
     def __init__(self, spool: Path, limit_bytes: int, file_threads: SerialExecutor) -> None:
         self.folder, self.regions = spool / FOLDER, spool / REGIONS_FOLDER
         self._real_folder = os.path.realpath(self.folder) + os.sep
-        self._limit_bytes, self._file_lane = limit_bytes, file_threads
+        self._limit_bytes, self._file_threads = limit_bytes, file_threads
         self._uploads: dict[tuple[str, int | str], Upload] = {}
         self.begun = asyncio.Event()  # cleared by who waits for the next one
         self.received_bytes = 0  # since the start
@@ -126,20 +126,18 @@ class Uploads:
         return sum(upload.receiver.state == "open" for upload in self._uploads.values())
 
     async def prepare(self, needed: Iterable[str]) -> None:
-        """Make the folders, drop what an earlier life left behind but for files that jobs still
-        need.
-        """
-        await self._file_lane(self._sweep, frozenset(needed), True)
+        """Make the folders, and delete what an earlier run left, but for files that jobs need."""
+        await self._file_threads(self._sweep, frozenset(needed), True)
 
     async def on_open(self, client: str, request: Request, is_stream: bool) -> list[bytes]:
-        """Begin, or answer an /audio/open that came twice."""
-        upload = self._uploads.get((client, request.id))
+        """Begin a transfer, or answer an /audio/open that came twice."""
+        upload = self._uploads.get((client, request.job_id))
         if upload is None or upload.receiver.state != "open":
             upload = await self._begin(client, request, is_stream)
         return upload.receiver.on_message(request, time.monotonic())
 
     async def on_data(self, client: str, request: Request) -> list[bytes]:
-        """One chunk."""
+        """Take one chunk."""
         upload = self._find(client, request)
         packets = upload.receiver.on_message(request, time.monotonic())
         chunk = upload.receiver.take()
@@ -150,38 +148,39 @@ class Uploads:
         if upload.pending_bytes >= WRITE_BYTES:
             await self._flush(client, request, upload)
         if upload.receiver.state == "failed":
-            await self.drop(client, request.id)
+            await self.drop(client, request.job_id)
         return packets
 
     async def on_close(self, client: str, request: Request) -> list[bytes]:
-        """All was sent; the answer goes out when the file is complete."""
+        """The client has sent all. The answer is for when the file is complete."""
         upload = self._find(client, request)
         was_open = upload.receiver.state == "open"
         packets = upload.receiver.on_message(request, time.monotonic())
         if was_open and upload.receiver.state == "done":
             await self._flush(client, request, upload)
             try:
-                await self._file_lane(upload.finish)
+                await self._file_threads(upload.finish)
             except OSError as error:
-                await self.drop(client, request.id)
+                await self.drop(client, request.job_id)
                 raise to_error(error, "the upload cannot be written") from error
             log.info(
                 "an upload is complete", extra={"client": client, "bytes": upload.written_bytes}
             )
         elif upload.receiver.state == "failed":
-            await self.drop(client, request.id)
+            await self.drop(client, request.job_id)
         return packets
 
     async def expire(self, needed: Iterable[str], now: float | None = None) -> None:
-        """Forget transfers that fell silent by `now` (monotonic), and finished files that are old
-        and not `needed`.
+        """Forget transfers that are silent at `now` (monotonic), and delete old finished files.
+
+        Files in `needed` stay.
         """
         now = time.monotonic() if now is None else now
         for (client, identity), upload in list(self._uploads.items()):
             if upload.receiver.is_expired(now):
                 log.info("an upload has expired", extra={"client": client, "id": identity})
                 await self.drop(client, identity)
-        await self._file_lane(self._sweep, frozenset(needed), False)
+        await self._file_threads(self._sweep, frozenset(needed), False)
 
     async def close(self) -> None:
         """Drop what is unfinished."""
@@ -192,13 +191,13 @@ class Uploads:
         self._check(client, request)
         upload = Upload(request, self.folder, self._limit_bytes, is_stream)
         self._forget_finished()
-        self._uploads[client, request.id] = upload
+        self._uploads[client, request.job_id] = upload
         self.begun.set()
         try:
-            await self._file_lane(self._check_disk)
-            await self._file_lane(upload.open)
+            await self._file_threads(self._check_disk)
+            await self._file_threads(upload.open)
         except BaseException:
-            del self._uploads[client, request.id]
+            del self._uploads[client, request.job_id]
             raise
         return upload
 
@@ -231,7 +230,7 @@ class Uploads:
 
     def _find(self, client: str, request: Request) -> Upload:
         try:
-            return self._uploads[client, request.id]
+            return self._uploads[client, request.job_id]
         except KeyError:
             raise RequestError(
                 "unknown_upload",
@@ -245,13 +244,13 @@ class Uploads:
             upload.pending.clear()
             upload.pending_bytes = 0
             try:
-                await self._file_lane(upload.write, data)
+                await self._file_threads(upload.write, data)
             except OSError as error:
-                await self.drop(client, request.id)
+                await self.drop(client, request.job_id)
                 raise to_error(error, "the upload cannot be written") from error
 
     def _forget_finished(self) -> None:
-        """The oldest, where there are too many; their files stay."""
+        """Forget the oldest, where there are too many; their files stay."""
         finished = [key for key, upload in self._uploads.items() if upload.receiver.state != "open"]
         for key in finished[: max(0, len(self._uploads) - MAX_REMEMBERED + 1)]:
             del self._uploads[key]
@@ -260,7 +259,7 @@ class Uploads:
         """Forget a transfer; what it has not finished is deleted."""
         upload = self._uploads.pop((client, identity), None)
         if upload:
-            await self._file_lane(upload.discard)
+            await self._file_threads(upload.discard)
 
     def _sweep(self, needed: frozenset[str], is_start: bool) -> None:
         before, self._seen = self._seen, {}
@@ -269,14 +268,12 @@ class Uploads:
             for path in folder.iterdir():
                 # finished, or taken away, while we look
                 with contextlib.suppress(FileNotFoundError):
-                    if (
-                        self._is_over(path, before, is_start)
-                        and os.path.realpath(path) not in needed
-                    ):
+                    is_needed = os.path.realpath(path) in needed
+                    if self._is_over(path, before, is_start) and not is_needed:
                         path.unlink()
 
     def _is_over(self, path: Path, before: dict[Path, float], is_start: bool) -> bool:
-        """Left behind by an earlier life, or old."""
+        """Whether a file was left by an earlier run, or is old."""
         if path.suffix == ".part" or not path.is_file():
             return is_start and path.suffix == ".part"
         seen = self._seen[path] = before.get(path, time.monotonic())

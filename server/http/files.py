@@ -20,7 +20,6 @@ from osc_protocol import (
     decode_reply,
 )
 from server.errors import RequestError
-from server.files.sandbox import opened
 from server.http import calls
 from server.http.clients import Client
 from server.paths import PAGE
@@ -131,12 +130,12 @@ def _check(packets: list[bytes]) -> ReplyMessage:
 async def audio(services: Services, request: web.Request) -> web.StreamResponse:
     """A stem, a manifest, an upload or any other file that a client may name."""
     path = request.query.get("path", "")
-    identity = await services.file_threads(services.sandbox.audio_file, path)
-    headers = {"Content-Type": AUDIO_TYPES.get(Path(identity.path).suffix.lower(), OCTETS)}
-    with await services.file_threads(opened, identity) as file:
+    audio_file = await services.file_threads(services.sandbox.audio_file, path)
+    headers = {"Content-Type": AUDIO_TYPES.get(Path(audio_file.path).suffix.lower(), OCTETS)}
+    with await services.file_threads(audio_file.open) as file:
         # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an
         # open file.
-        name = identity.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
+        name = audio_file.path if os.name == "nt" else f"/dev/fd/{file.fileno()}"
         response = web.FileResponse(Path(name), headers=headers)
         await response.prepare(request)  # sends it all, before the file is closed
     return response

@@ -1,8 +1,7 @@
 """What a client hears about its jobs, and how often. Every job message goes out here.
 
-A job that lives says something at least every HEARTBEAT_SECONDS and at most five times a second.
-Its end may get lost on UDP, so it is repeated with the same serial until the client says /got, or
-asks.
+A job that lives is reported at least every HEARTBEAT_SECONDS and at most five times a second. Its
+end may get lost on UDP, so it is repeated with the same serial until the client says /got, or asks.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from osc_protocol import ROOT, ProtocolError, encode
 from server.jobs.job import Job
-from server.jobs.journal import Result
+from server.jobs.records import End, Result
 from server.wire.sessions import Peer, Sessions
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.5  # the promise is 2 s
 PROGRESS_APART_SECONDS = 0.2
 REPEATS = 3
-SECRET = frozenset((f"{ROOT}/auth",))  # what came with it is shown nowhere
+SECRET = frozenset((f"{ROOT}/auth",))  # its arguments are shown nowhere
 REPEAT_APART_SECONDS = 0.5
 
 
@@ -34,10 +33,10 @@ class Delivery:
         self._repeats: dict[str, asyncio.TimerHandle] = {}
 
     def send(self, peer: Peer, address: str, *atoms: Any) -> None:
-        """One message to one peer."""
+        """Send one message to one peer."""
         try:
             packet = encode(f"{ROOT}/{address}", *atoms)
-        except ProtocolError:  # our mistake; it must not take the job down that is being told about
+        except ProtocolError:  # our mistake, which must not cost the job
             log.exception("a message is not sent", extra={"verb": address, "peer": peer.key})
             return
         if peer.session.dump_level:
@@ -45,60 +44,54 @@ class Delivery:
         peer.link.send(packet)
 
     def push(self, address: str, *atoms: Any) -> None:
-        """The server's news, for all who registered with /notify."""
+        """Send news to all who registered with /notify."""
         for peer in list(self._sessions.listeners()):
             self.send(peer, address, *atoms)
 
     def ack(self, job: Job, queue_position: int, eta_seconds: float) -> None:
-        """It stands in the journal."""
+        """A job stands in the journal."""
         self._tell(job, "ack", job.client_id, job.name, queue_position, eta_seconds)
 
     def progress(self, job: Job, queue_position: int) -> None:
-        """Where it is now."""
+        """Report where a job is now."""
         self._tell(
             job, "progress", job.client_id, job.fraction, job.stage, job.eta_seconds, queue_position
         )
 
     def may_report(self, job: Job) -> bool:
-        """Whether five messages a second leave room for one more."""
-        return time.monotonic() - job.told_at >= PROGRESS_APART_SECONDS
+        """Whether there is room for one more of five messages a second."""
+        return time.monotonic() - job.reported_at >= PROGRESS_APART_SECONDS
 
     def is_due(self, job: Job) -> bool:
         """Whether its client has not heard of it for a while."""
-        return time.monotonic() - job.told_at >= HEARTBEAT_SECONDS
+        return time.monotonic() - job.reported_at >= HEARTBEAT_SECONDS
 
     def result(self, job: Job, result: Result) -> None:
-        """One file is ready."""
+        """One stem of a job is ready."""
         self._tell(job, "result", *_result_atoms(job, result))
 
     def end(self, job: Job) -> None:
-        """The one /done or /fail; over UDP again and again until it was got."""
+        """Send the one /done or /fail; over UDP again and again until it was received."""
         self._tell_end(job)
         if job.peer and not job.peer.link.is_stream and job.op == "edit":
             self._repeat_later(job, REPEATS)
 
     def answer(self, job: Job, peer: Peer, command: str = "") -> None:
-        """Tell `peer` once more what an ended job made and how it ended.
-
-        Asking counts as having got it.
+        """Tell `peer` once more what an ended job made and how it ended; no repeat is needed then.
 
         `command`: the address that is answered, where it is not the job's own.
         """
-        self.got(job)
+        self.stop_repeating(job)
         for result in job.results:
             self.send(peer, "result", *_result_atoms(job, result))
-        self.send(peer, *_end_message(job, command))
+        if job.end:
+            self.send(peer, *_end_message(job, job.end, command))
 
-    def got(self, job: Job) -> None:
+    def stop_repeating(self, job: Job) -> None:
         """The client has the end of this job."""
         timer = self._repeats.pop(job.name, None)
         if timer:
             timer.cancel()
-
-    @property
-    def repeating(self) -> int:
-        """How many ends are still to be repeated."""
-        return len(self._repeats)
 
     def close(self) -> None:
         """Repeat nothing more."""
@@ -119,10 +112,11 @@ class Delivery:
         self._repeat_later(job, left - 1)
 
     def _tell_end(self, job: Job) -> None:
-        self._tell(job, *_end_message(job))
+        if job.end:
+            self._tell(job, *_end_message(job, job.end))
 
     def _tell(self, job: Job, address: str, *atoms: Any) -> None:
-        job.told_at = time.monotonic()
+        job.reported_at = time.monotonic()
         for peer in self._audience(job):
             self.send(peer, address, *atoms)
 
@@ -136,7 +130,7 @@ class Delivery:
         ]
 
 
-def _result_atoms(job: Job, result: Result) -> tuple:
+def _result_atoms(job: Job, result: Result) -> tuple[Any, ...]:
     return (
         job.client_id,
         result.index,
@@ -150,12 +144,14 @@ def _result_atoms(job: Job, result: Result) -> tuple:
     )
 
 
-def _end_message(job: Job, asked: str = "") -> tuple:
-    end, command = job.end, asked or job.record.command
-    if end.code and not asked:  # a failed job may have made a take before, and that one can be used
-        return "fail", command, job.client_id, end.code, end.message, end.serial
+def _end_message(job: Job, end: End, command: str = "") -> tuple[Any, ...]:
+    """Address and atoms. `command`: the address that is answered, where it is not the job's own."""
+    # a failed job may have made a take before, and whoever asks for that can use it
+    if end.code and not command:
+        return "fail", job.record.command, job.client_id, end.code, end.message, end.serial
+    command = command or job.record.command
     if job.op == "load":
-        return "done", command, job.client_id, job.warm_seconds
+        return "done", command, job.client_id, job.load_seconds
     if job.op == "unload":
         return "done", command, job.client_id
     return (
@@ -170,11 +166,11 @@ def _end_message(job: Job, asked: str = "") -> tuple:
     )
 
 
-def trace(peer: Peer, way: str, address: str, atoms: tuple, packet: bytes) -> None:
+def trace(peer: Peer, way: str, address: str, atoms: tuple[Any, ...], packet: bytes) -> None:
     """Show one message to the client that asked for it with /dump, and in the log."""
     is_secret = address in SECRET
     shown = f"{peer.key} {way} {address} " + (
-        "<secret>" if is_secret else " ".join(_shown(atom) for atom in atoms)
+        "<secret>" if is_secret else " ".join(_to_text(atom) for atom in atoms)
     )
     if peer.session.dump_level > 1 and not is_secret:
         shown += f" | {len(packet)} bytes: {packet[:128].hex(' ', 4)}"
@@ -182,5 +178,5 @@ def trace(peer: Peer, way: str, address: str, atoms: tuple, packet: bytes) -> No
     peer.link.send(encode(f"{ROOT}/log", 0, shown))
 
 
-def _shown(atom: Any) -> str:
+def _to_text(atom: Any) -> str:
     return f"<{len(atom)} bytes>" if isinstance(atom, bytes) else repr(atom)

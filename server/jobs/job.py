@@ -1,7 +1,4 @@
-"""A job in memory, and the registry in which all of them stand.
-
-What must survive is in the journal; this is the rest.
-"""
+"""A job in memory, and the registry of them all. What must survive is in the journal."""
 
 from __future__ import annotations
 
@@ -15,42 +12,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from server.jobs.journal import End, JobRecord, Result
+from server.jobs.records import EditRecord, End, ModelRecord, Result
+from server.jobs.spec import JobSpec, ModelSpec
 from server.wire.sessions import Peer
 
 KEEP_SECONDS = 600.0  # ended jobs are answered from memory for so long, after that from the journal
 KEEP_AT_MOST = 256
-# exclusive: a float of single precision (Pd has no integers) holds every seed below exactly
-MAX_SEED = 2**24
 
 ACCEPTING, SETTLING, QUEUED, RUNNING, ENDED = "accepting", "settling", "queued", "running", "ended"
 
 
 @dataclass(eq=False)
 class Job:
-    """One request that takes a while. `peer` hears about it; None: nobody does at the moment.
+    """One request that takes a while. `peer` hears about it; None: nobody does at the moment."""
 
-    `op`: edit, load or unload. Only edits stand in the journal.
-    """
-
-    record: JobRecord
+    record: EditRecord | ModelRecord
     peer: Peer | None
-    op: str = "edit"
     state: str = ACCEPTING
     fraction: float = 0.0
     stage: str = "queued"
     eta_seconds: float = -1.0
     results: list[Result] = field(default_factory=list)
     end: End | None = None
-    stop: tuple[str, str] | None = None  # (code, message): it has been asked to end so
+    stop: tuple[str, str] | None = None  # (code, message) of the end that was asked for
     is_ending: bool = False
     order: int = 0
-    told_at: float = 0.0  # monotonic: when its client last heard of it
-    # monotonic, which no change of the clock moves
-    born_at: float = field(default_factory=time.monotonic)
+    reported_at: float = 0.0  # monotonic: when its client last heard of it
+    accepted_at: float = field(default_factory=time.monotonic)  # no change of the clock moves it
     ended_at: float = 0.0  # monotonic
-    warm_seconds: float = 0.0  # of a load
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # for who waits in this process
+    load_seconds: float = 0.0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def name(self) -> str:
@@ -63,9 +54,14 @@ class Job:
         return self.record.client_id
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """All it takes to run it."""
+    def spec(self) -> JobSpec | ModelSpec:
+        """What it is asked to do."""
         return self.record.spec
+
+    @property
+    def op(self) -> str:
+        """What it does: edit, load or unload. Only edits stand in the journal."""
+        return self.record.spec.op
 
     @property
     def is_alive(self) -> bool:
@@ -80,7 +76,7 @@ class Job:
         return {"": "done", "cancelled": "cancelled"}.get(self.end.code, "failed")
 
     def advance(self, fraction: float, stage: str, eta_seconds: float) -> None:
-        """Take a report in. Progress never falls, and is 1 only when the job has ended."""
+        """Take a report. Progress never falls, and is 1 only when the job has ended."""
         if fraction >= 0:
             self.fraction = max(self.fraction, min(fraction, 0.999))
         elif self.fraction == 0:
@@ -110,7 +106,7 @@ class JobRegistry:
         return job or (self._by_name.get(client_id) if isinstance(client_id, str) else None)
 
     def close(self, job: Job) -> None:
-        """It has ended; keep it for a while for those who ask again."""
+        """A job has ended; keep it for a while, because its client may ask again."""
         job.state, job.ended_at = ENDED, time.monotonic()
         job.ended.set()
         self.version += 1
@@ -118,14 +114,14 @@ class JobRegistry:
         self.forget_old()
 
     def drop(self, job: Job) -> None:
-        """It was never accepted."""
+        """Forget a job."""
         self._by_name.pop(job.name, None)
         self.version += 1
         if self._by_id.get(_key(job)) is job:
             del self._by_id[_key(job)]
 
     def forget_old(self) -> None:
-        """Only memory forgets; the journal does not."""
+        """Forget what ended long ago. The journal does not."""
         now = time.monotonic()
         while self._ended:
             oldest = next(iter(self._ended.values()))
@@ -149,7 +145,7 @@ class JobRegistry:
         return list(self._by_name.values())
 
     def rename(self, before: str, after: str) -> list[str]:
-        """Jobs of a client that has said its name follow it. Returns our names of them."""
+        """Jobs follow a client that has told its name. Returns our names of them."""
         moved = [job for job in self._by_name.values() if job.record.client == before]
         for job in moved:
             self._by_id.pop(_key(job), None)
@@ -159,7 +155,7 @@ class JobRegistry:
         return [job.name for job in moved]
 
 
-def about(job: Job) -> dict[str, Any]:
+def log_fields(job: Job) -> dict[str, Any]:
     """The fields of a log line about a job."""
     return {
         "job": job.name,
@@ -175,13 +171,8 @@ def _key(job: Job) -> tuple[str, str]:
 
 
 def new_name() -> str:
-    """A job's name on the server. Who knows it may ask about the job, so it cannot be guessed."""
+    """A job's name on the server. It cannot be guessed: whoever knows it may ask about the job."""
     return "job-" + secrets.token_hex(8)
-
-
-def new_seed(takes: int = 1) -> int:
-    """A seed for the first of so many takes."""
-    return secrets.randbelow(MAX_SEED - takes)
 
 
 def fingerprint(command: str, parts: dict[str, Any]) -> str:

@@ -83,7 +83,7 @@ class Metrics:
 
     def observe_start(self, job: Job) -> None:
         """A job has begun to run."""
-        self._wait.observe(max(0.0, time.monotonic() - job.born_at))
+        self._wait.observe(max(0.0, time.monotonic() - job.accepted_at))
 
     def enter_stage(self, job: Job, stage: str) -> None:
         """A job has entered a stage; empty: it has left its last one."""

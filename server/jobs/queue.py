@@ -1,10 +1,13 @@
-"""Who is next? Higher priority first. Among equals clients take turns, whoever has waited longest
-for one first; the jobs of one client keep their order.
+"""Which job is next? Higher priority first. Among equals, clients take turns.
 
-    waiting      a1 a2 a3 b1 c1     (a, b, c: clients; a had a turn just now, b waits since before, c came last)
-    they run as  b1 a1 c1 a2 a3     (and c1 before a1, if it came while the job of a ran)
-So who sends a thousand jobs delays others by one job at a time, and whoever comes later delays nobody who waits: not
-even a new client every second. Belongs to the event loop's thread.
+The client that has waited longest for a turn is first; the jobs of one client keep their order.
+
+    waiting      a1 a2 a3 b1 c1     (a, b, c: clients; a had a turn just now, b has waited since
+    they run as  b1 a1 c1 a2 a3      before, c came last; c1 before a1, if it came while a's ran)
+
+So a client that sends a thousand jobs delays others by one job at a time, and a client that comes
+later delays nobody who waits: not even when a new one comes every second. Belongs to the event
+loop's thread.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from itertools import groupby
 
 from server.jobs.job import RUNNING, Job, JobRegistry
 
-# the turn in which a client's wait began; True: with its own turn, so after who came in it
+# the turn in which a client's wait began; True: it was its own turn, so clients that came then
+# are before it
 Since = tuple[int, bool]
 
 
@@ -31,21 +35,21 @@ class FairQueue:
         self._known = (-1, -1)  # the state of the registry and the turn that _order is of
 
     def begin(self, job: Job) -> None:
-        """It runs now: its client has had a turn."""
+        """A job runs now: its client has had a turn."""
         self._turns += 1
         self._since[job.record.client] = (self._turns, True)
 
     def first(self) -> Job | None:
-        """Whose turn it is."""
-        self._look()
+        """The job whose turn it is."""
+        self._update()
         return next((job for job in self._order if not job.is_ending), None)
 
     def place(self, job: Job) -> int:
         """How many of those that wait come before it."""
-        self._look()
+        self._update()
         return self._places.get(job, 0)
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         now = (self._registry.version, self._turns)
         if now != self._known:
             living, came = list(self._registry.living()), (self._turns, False)
@@ -61,7 +65,8 @@ class FairQueue:
 
 def in_turns(jobs: Iterable[Job], since: Mapping[str, Since]) -> list[Job]:
     """The jobs in the order of the module's rule."""
-    since, order = dict(since), []
+    since = dict(since)
+    order: list[Job] = []
     latest = max((turn for turn, _ in since.values()), default=0) + 1
     for _, equals in groupby(sorted(jobs, key=_rank), key=_priority):
         for job in _round_robin(list(equals), since):
@@ -90,4 +95,4 @@ def _rank(job: Job) -> tuple[int, int]:
 
 
 def _priority(job: Job) -> int:
-    return job.spec.get("priority", 0)
+    return job.spec.priority

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.jobs import stems
-from server.jobs.journal import End, JobRecord, Journal, Result
+from server.jobs.journal import Journal
+from server.jobs.records import EditRecord, End, Result
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 class Recovery:
     """What was found: jobs to run, and jobs whose end is to be told."""
 
-    resumed: list[JobRecord] = field(default_factory=list)
-    ended: list[tuple[JobRecord, list[Result], End]] = field(default_factory=list)
+    resumed: list[EditRecord] = field(default_factory=list)
+    ended: list[tuple[EditRecord, list[Result], End]] = field(default_factory=list)
 
 
 def recover(journal: Journal, takes: Path) -> Recovery:
@@ -33,7 +34,7 @@ def recover(journal: Journal, takes: Path) -> Recovery:
     Blocks; runs in the journal's thread.
     """
     recovery = Recovery()
-    for record in journal.unfinished():
+    for record in journal.list_unfinished():
         if record.state == "queued":
             recovery.resumed.append(record)
         else:
@@ -47,31 +48,25 @@ def recover(journal: Journal, takes: Path) -> Recovery:
     return recovery
 
 
-def _close(journal: Journal, record: JobRecord, takes: Path) -> tuple[JobRecord, list[Result], End]:
-    kept = {result.index: result for result in journal.results(record.job)}
-    made, manifests = stems.finished(record, takes)
-    results = list(
-        {
-            **{
-                result.index: stems.delivered(result, record.spec["out"])[0]
-                for result in made
-                if result.index not in kept
-            },
-            **kept,
-        }.values()
-    )
-    results.sort(key=lambda result: result.index)
-    if len(manifests) < record.spec["takes"]:
+def _close(
+    journal: Journal, record: EditRecord, takes: Path
+) -> tuple[EditRecord, list[Result], End]:
+    spec = record.spec
+    by_index = {result.index: result for result in journal.results(record.job)}
+    finished, manifests = stems.read_takes(record, takes)
+    for result in finished:
+        if result.index not in by_index:
+            by_index[result.index], _ = stems.deliver(result, spec.output_folder)
+    results = [by_index[index] for index in sorted(by_index)]
+    if len(manifests) < spec.takes:
         end = End(
             "interrupted",
             "the server was stopped while this ran; send it again under a new id, or use "
             "/retimbre/again",
-            record.spec["seed"],
-            "",
-            0.0,
-            len(results),
+            spec.seed,
+            results=len(results),
         )
     else:
         seconds = max(0.0, os.path.getmtime(manifests[0]) - record.created)
-        end = End("", "", record.spec["seed"], manifests[0], seconds, len(results))
+        end = End("", "", spec.seed, manifests[0], seconds, len(results))
     return record, results, journal.end_job(record.job, end, results)

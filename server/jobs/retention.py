@@ -1,11 +1,9 @@
-"""Which takes are kept?
+"""Which takes are kept? All, until they are too many, too large or too old; then the oldest go.
 
-All, until they are more than `keep_gb`, or older than `keep_days`, or more than MAX_JOBS.
-
-The oldest go first. Never: the take in use, what runs or waits, what ended a moment ago, and a take
-whose stem is somebody's region now. Copies that a client asked for with `out` are the client's. The
-journal agrees first (`pruned`, see its rule 4); a crash between that and the files is made good by
-the next pass.
+The limits are `keep_gb`, `keep_days` and MAX_JOBS. These never go: the take in use, what runs or
+waits, what ended a moment ago, and a take whose stem is somebody's region. Copies that a client
+asked for with `out` are the client's. The journal agrees first (`pruned`, see its rule 4); after a
+crash between that and the files, the next pass goes on.
 
 Days are believed only after the clock has gone steadily for an hour: one that starts in the wrong
 year must not delete anything.
@@ -20,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from server.jobs.journal import Journal
+from server.jobs.journal import EndedJob, Journal
 from server.threads import SerialExecutor
 
 log = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ JUMP_SECONDS = 60.0  # more between the two clocks is no drift
 
 
 class SteadyClock:
-    """Tells whether the calendar can be believed. `now` and `monotonic`: clocks in seconds."""
+    """Finds out whether the calendar can be believed. `now` and `monotonic`: clocks in seconds."""
 
     def __init__(
         self, now: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
@@ -44,7 +42,7 @@ class SteadyClock:
 
     @property
     def is_steady(self) -> bool:
-        """Whether both clocks have gone together for an hour, as far as those who asked could see."""
+        """Whether both clocks have gone together for an hour, as far as the calls could see."""
         seen = self._monotonic()
         apart = self.now() - seen
         if abs(apart - self._apart) > JUMP_SECONDS:
@@ -58,9 +56,9 @@ class SteadyClock:
 
 
 class Retention:
-    """Forgets old takes.
+    """Forgets old takes. Belongs to the event loop's thread.
 
-    `spared` names jobs that must stay. Belongs to the loop's thread; 0 days or GB: no limit.
+    0 days or GB: no limit. `spared` names jobs that must stay.
     """
 
     def __init__(
@@ -74,31 +72,27 @@ class Retention:
         spared: Callable[[], set[str]],
         clock: SteadyClock | None = None,
     ) -> None:
-        self._journal, self._journal_lane, self._file_lane, self._takes = (
-            journal,
-            journal_thread,
-            file_threads,
-            takes,
-        )
+        self._journal, self._journal_thread = journal, journal_thread
+        self._file_threads, self._takes = file_threads, takes
         self._keep_seconds, self._keep_bytes = keep_days * DAY_SECONDS, keep_gb * 10**9
         self._spared, self._clock = spared, clock or SteadyClock()
         self.kept_jobs = self.kept_bytes = 0  # after the last pass
 
     async def prune(self) -> int:
-        """One pass. Returns how many jobs were forgotten. Raises sqlite3.Error."""
+        """Make one pass. Returns how many jobs were forgotten. Raises sqlite3.Error."""
         is_steady = self._clock.is_steady
-        jobs = await self._journal_lane(self._journal.ended_jobs)
-        sizes = await self._file_lane(_sizes, self._takes, [job for job, _, _ in jobs])
+        jobs = await self._journal_thread(self._journal.list_ended)
+        sizes = await self._file_threads(_measure, self._takes, [each.job for each in jobs])
         oldest = (
             self._clock.now() - self._keep_seconds
             if self._keep_seconds and is_steady
             else float("-inf")
         )
-        doomed = choose(jobs, sizes, oldest, self._keep_bytes or float("inf"), self._spared())
-        await self._journal_lane(self._journal.mark_pruned, doomed)
-        marked = await self._journal_lane(self._journal.marked)
-        gone = await self._file_lane(_delete, self._takes, marked)
-        await self._journal_lane(self._journal.drop_pruned, gone)
+        pruned = choose(jobs, sizes, oldest, self._keep_bytes or float("inf"), self._spared())
+        await self._journal_thread(self._journal.mark_pruned, pruned)
+        marked = await self._journal_thread(self._journal.list_pruned)
+        gone = await self._file_threads(_delete, self._takes, marked)
+        await self._journal_thread(self._journal.drop_pruned, gone)
         kept = [sizes[job] for job in sizes.keys() - set(gone)]
         self.kept_jobs, self.kept_bytes = len(kept), sum(kept)
         if gone:
@@ -107,26 +101,27 @@ class Retention:
 
 
 def choose(
-    jobs: list[tuple[str, float, bool]],
+    jobs: list[EndedJob],
     sizes: dict[str, int],
     oldest: float,
     keep_bytes: float,
     spared: set[str],
     max_jobs: int = MAX_JOBS,
 ) -> list[str]:
-    """Who goes.
+    """The jobs that go.
 
-    `jobs`: (name, arrival, whether in use), oldest first; `oldest`: arrival of the first that may
-    stay.
+    `jobs`: oldest first. `sizes`: bytes of their files. `oldest`: arrival of the first that may
+    stay, in seconds since 1970. `spared`: jobs that must stay.
     """
-    left_bytes, left_jobs, doomed = sum(sizes.values()), len(jobs), []
+    chosen: list[str] = []
+    left_bytes, left_jobs = sum(sizes.values()), len(jobs)
     for job, created, is_in_use in jobs:
         is_too_much = left_bytes > keep_bytes or left_jobs > max_jobs
         if (is_too_much or created < oldest) and not is_in_use and job not in spared:
-            doomed.append(job)
+            chosen.append(job)
             left_bytes -= sizes.get(job, 0)
             left_jobs -= 1
-    return doomed
+    return chosen
 
 
 def owner(path: str, takes: Path) -> str:
@@ -137,7 +132,7 @@ def owner(path: str, takes: Path) -> str:
         return ""
 
 
-def _sizes(takes: Path, jobs: Iterable[str]) -> dict[str, int]:
+def _measure(takes: Path, jobs: Iterable[str]) -> dict[str, int]:
     """Bytes of each job's files."""
     return {
         job: sum(

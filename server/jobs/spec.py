@@ -1,21 +1,27 @@
-"""From a client's words to a job's recipe: what an edit needs, resolved once, so that it can be run
-again any time.
+"""What is a job asked to do?
 
-The recipe (`spec`) is plain JSON: it stands in the journal, makes the worker's request, and is what
-/again changes.
+    request --> SpecBuilder --> JobSpec --> to_json --> journal --> from_json --> JobSpec
+                                        --> the worker's requests (`server.jobs.stems`)
+
+Everything is resolved once, so that the job can be run again any time.
 """
 
 from __future__ import annotations
 
 import difflib
-from typing import Any
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from presets import Library, PresetError, resolve
+from presets import Library, PresetError, ResolvedStyle, resolve
 from server.errors import RequestError
-from server.files.sandbox import FileIdentity, Sandbox
-from server.jobs.job import new_seed
+from server.files.sandbox import AudioFile, Sandbox
 
-NOT_IN_RECIPE = (
+# exclusive: a float of single precision (Pd has no integers) holds every seed below exactly
+MAX_SEED = 2**24
+# keys of an edit that have a field of their own; the others are options
+FIELD_KEYS = (
     "start",
     "length",
     "preset",
@@ -29,99 +35,179 @@ NOT_IN_RECIPE = (
 )
 
 
-class Recipes:
-    """Makes recipes. `default_model` is used where neither a key nor the preset names one."""
+@dataclass(frozen=True)
+class JobSpec:
+    """An edit: which audio, what is made of it, and where the stems go."""
 
-    def __init__(self, library: Library, sandbox: Sandbox, default_model: str) -> None:
-        self.library, self.sandbox, self.default_model = library, sandbox, default_model
+    op: ClassVar[str] = "edit"
 
-    def edit(self, audio: str, text: str, keys: dict[str, Any]) -> dict[str, Any]:
-        """A new recipe. Touches the disk: call it from a file thread. Raises RequestError."""
-        preset = self._preset(keys.get("preset", ""), text)
-        _check_words(text, preset)
-        return self._complete({}, self.sandbox.audio_file(audio), text, preset, keys)
+    audio: AudioFile
+    text: str
+    model: str
+    seed: int  # of the first take
+    preset: ResolvedStyle | None = None
+    start_seconds: float = 0.0
+    length_seconds: float = 0.0  # 0: to the end of the file
+    takes: int = 1
+    output_folder: str = ""  # where the client wants copies of the stems; "": nowhere
+    beats_start: float = 0.0  # the client's position of the region, which comes back with each stem
+    priority: int = 0
+    deadline_seconds: float = 0.0  # from the arrival; 0: none
+    # the request's other keys: knobs, and the stems' format, bits and level
+    options: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)  # is copied into the manifests
 
-    def again(self, old: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
-        """An old recipe with changes; without any, the same seed and so the same audio. Raises
-        RequestError.
-        """
-        preset = self._preset(keys["preset"], old["text"]) if "preset" in keys else old["preset"]
-        _check_words(old["text"], preset)
-        return self._complete(
-            old, self.sandbox.audio_file(old["audio"]["path"]), old["text"], preset, keys
-        )
-
-    def _complete(
-        self,
-        old: dict[str, Any],
-        audio: FileIdentity,
-        text: str,
-        preset: dict[str, Any] | None,
-        keys: dict[str, Any],
-    ) -> dict[str, Any]:
-        def chosen(name: str, default: Any) -> Any:
-            return keys.get(name, old.get(name, default))
-
-        takes = chosen("takes", 1)
+    def to_json(self) -> dict[str, Any]:
+        """The form of the journal, which every version of the server reads."""
         return {
-            "audio": vars(audio),
-            "text": text,
-            "preset": preset,
-            "model": self._model(old, preset, keys),
-            "start": chosen("start", 0.0),
-            "length": chosen("length", 0.0),
-            "takes": takes,
-            "seed": _seed(old, preset, keys, takes),
-            "out": self._out(keys["out"]) if keys.get("out") else old.get("out", ""),
-            "beats_start": chosen("beats_start", 0.0),
-            "priority": keys.get("priority", 0),
-            "deadline": keys.get("deadline", 0.0),
-            "keys": {
-                **old.get("keys", {}),
-                **{name: value for name, value in keys.items() if name not in NOT_IN_RECIPE},
-            },
-            "context": {},
+            "audio": self.audio.to_json(),
+            "text": self.text,
+            "preset": self.preset.to_json() if self.preset else None,
+            "model": self.model,
+            "start": self.start_seconds,
+            "length": self.length_seconds,
+            "takes": self.takes,
+            "seed": self.seed,
+            "out": self.output_folder,
+            "beats_start": self.beats_start,
+            "priority": self.priority,
+            "deadline": self.deadline_seconds,
+            "keys": dict(self.options),
+            "context": dict(self.context),
         }
 
-    def check_preset(self, name: str) -> None:
-        """Raises RequestError(unknown_preset) that names the nearest; no name is always right."""
-        self._preset(name, "")
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobSpec:
+        """What `to_json` wrote, also where an older version wrote fewer keys."""
+        preset = values.get("preset")
+        return cls(
+            audio=AudioFile.from_json(values["audio"]),
+            text=values["text"],
+            model=values["model"],
+            seed=values["seed"],
+            preset=ResolvedStyle.from_json(preset) if preset else None,
+            start_seconds=values.get("start", 0.0),
+            length_seconds=values.get("length", 0.0),
+            takes=values.get("takes", 1),
+            output_folder=values.get("out", ""),
+            beats_start=values.get("beats_start", 0.0),
+            priority=values.get("priority", 0),
+            deadline_seconds=values.get("deadline", 0.0),
+            options=values.get("keys", {}),
+            context=values.get("context", {}),
+        )
 
-    def _preset(self, name: str, text: str) -> dict[str, Any] | None:
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model is to be loaded or unloaded. It waits in the queue as an edit without wishes does."""
+
+    op: str  # load or unload
+    model: str
+
+    seed: ClassVar[int] = 0
+    takes: ClassVar[int] = 1
+    priority: ClassVar[int] = 0
+    deadline_seconds: ClassVar[float] = 0.0
+
+
+class SpecBuilder:
+    """Makes a JobSpec of a request.
+
+    `default_model` is used where neither a key nor the preset names one.
+    """
+
+    def __init__(self, library: Library, sandbox: Sandbox, default_model: str) -> None:
+        self._library, self._sandbox, self._default_model = library, sandbox, default_model
+
+    def edit(self, audio: str, text: str, keys: Mapping[str, Any]) -> JobSpec:
+        """Of a new edit. Touches the disk: call it from a file thread. Raises RequestError."""
+        return self._build(audio, text, self._find_preset(keys.get("preset", ""), text), keys)
+
+    def again(self, earlier: JobSpec, keys: Mapping[str, Any]) -> JobSpec:
+        """Of an earlier edit with changes. Touches the disk. Raises RequestError.
+
+        Without changes it has the same seed, so the same audio is made.
+        """
+        preset = (
+            self._find_preset(keys["preset"], earlier.text) if "preset" in keys else earlier.preset
+        )
+        return self._build(earlier.audio.path, earlier.text, preset, keys, earlier)
+
+    def check_preset(self, name: str) -> None:
+        """Raises RequestError(unknown_preset) that names the nearest. No name is always right."""
+        self._find_preset(name, "")
+
+    def _build(
+        self,
+        audio: str,
+        text: str,
+        preset: ResolvedStyle | None,
+        keys: Mapping[str, Any],
+        earlier: JobSpec | None = None,
+    ) -> JobSpec:
+        _check_words(text, preset)
+        file = self._sandbox.audio_file(audio)
+        base = earlier or JobSpec(file, text, "", -1)
+        takes = keys.get("takes", base.takes)
+        out = keys.get("out")
+        options = {name: value for name, value in keys.items() if name not in FIELD_KEYS}
+        return JobSpec(
+            audio=file,
+            text=text,
+            preset=preset,
+            model=self._choose_model(base.model, preset, keys),
+            seed=_choose_seed(earlier, preset, keys, takes),
+            start_seconds=keys.get("start", base.start_seconds),
+            length_seconds=keys.get("length", base.length_seconds),
+            takes=takes,
+            output_folder=str(self._sandbox.folder(out)) if out else base.output_folder,
+            beats_start=keys.get("beats_start", base.beats_start),
+            priority=keys.get("priority", 0),
+            deadline_seconds=keys.get("deadline", 0.0),
+            options={**base.options, **options},
+        )
+
+    def _find_preset(self, name: str, text: str) -> ResolvedStyle | None:
         if not name:
             return None
         try:
-            return resolve(self.library.find(name), text).to_json()
+            return resolve(self._library.find(name), text)
         except PresetError as error:
             raise RequestError(error.code, error.message) from error
 
-    def _model(
-        self, old: dict[str, Any], preset: dict[str, Any] | None, keys: dict[str, Any]
+    def _choose_model(
+        self, earlier: str, preset: ResolvedStyle | None, keys: Mapping[str, Any]
     ) -> str:
-        asked = keys.get("model") or ("" if "preset" in keys else old.get("model", ""))
-        plays = preset["model"] if preset else ""
-        if asked and plays and asked != plays:
+        requested = keys.get("model") or ("" if "preset" in keys else earlier)
+        if preset and preset.model and requested not in ("", preset.model):
             raise RequestError(
                 "bad_args",
-                f"preset {preset['name']} plays on model {plays}, and model {asked} was asked "
-                "for; leave the model out",
+                f"preset {preset.name} plays on model {preset.model}, and model {requested} was "
+                "asked for; leave the model out",
             )
-        return asked or plays or self.default_model
-
-    def _out(self, folder: str) -> str:
-        return str(self.sandbox.folder(folder))
+        return requested or (preset.model if preset else "") or self._default_model
 
 
-def _seed(
-    old: dict[str, Any], preset: dict[str, Any] | None, keys: dict[str, Any], takes: int
+def _choose_seed(
+    earlier: JobSpec | None, preset: ResolvedStyle | None, keys: Mapping[str, Any], takes: int
 ) -> int:
-    """The key's, else the old job's, else the preset's; -1 in any of them: a new one."""
-    stated = [keys.get("seed"), old.get("seed"), preset["seed"] if preset else None]
-    seed = next((seed for seed in stated if seed is not None), -1)
+    """The key's, else the earlier job's, else the preset's; -1 in any of them: a new one."""
+    stated = (
+        keys.get("seed"),
+        earlier.seed if earlier else None,
+        preset.knobs.get("seed") if preset else None,
+    )
+    seed = next((int(seed) for seed in stated if seed is not None), -1)
     return seed if seed >= 0 else new_seed(takes)
 
 
-def _check_words(text: str, preset: dict[str, Any] | None) -> None:
+def new_seed(takes: int = 1) -> int:
+    """A random seed for the first of so many takes."""
+    return secrets.randbelow(MAX_SEED - takes)
+
+
+def _check_words(text: str, preset: ResolvedStyle | None) -> None:
     if not text.strip() and not preset:
         raise RequestError(
             "bad_args",
@@ -131,8 +217,9 @@ def _check_words(text: str, preset: dict[str, Any] | None) -> None:
 
 
 def check_model(name: str, models: list[dict[str, Any]]) -> None:
-    """Raises RequestError(unknown_model) that names the nearest; passes where the engine has not said
-    what it has.
+    """Raises RequestError(unknown_model) that names the nearest.
+
+    Passes where the engine has not said which models it has.
     """
     names = [model["name"] for model in models]
     if name and names and name not in names:

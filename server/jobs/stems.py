@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from presets.knobs import select_stated
-from server.jobs.journal import JobRecord, Result
+from server.jobs.records import EditRecord, Result
+from server.jobs.spec import JobSpec
 
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
@@ -23,20 +24,18 @@ SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 b
 MAX_COPIES = 1000  # of one name in one folder
 
 
-def folder_of(takes: Path, job: str, count: int, take: int) -> Path:
+def take_folder(takes: Path, job: str, count: int, take: int) -> Path:
     """takes/<job>, or takes/<job>/take-<n> where a job makes several."""
     return takes / job if count == 1 else takes / job / f"take-{take + 1}"
 
 
-def manifest_of(folder: Path, told: str) -> Path:
-    """The manifest that the engine named, or the one that it promised."""
-    return Path(told) if told else folder / MANIFEST
+def manifest_path(folder: Path, named: str) -> Path:
+    """The manifest that the engine has named, or the one that it promised."""
+    return Path(named) if named else folder / MANIFEST
 
 
-def prefix_of(audio: str, text: str, job: str) -> str:
-    """Names that a person recognises in a DAW's list of files: source, words, and what makes it
-    unique.
-    """
+def stem_prefix(audio: str, text: str, job: str) -> str:
+    """The source, the words, and what makes it unique: a person knows it in a DAW's list of files."""
     return "-".join(
         part for part in (slug(Path(audio).stem), slug(text), job.rpartition("-")[2][:6]) if part
     )
@@ -49,40 +48,37 @@ def slug(text: str) -> str:
 
 
 def worker_request(
-    spec: dict[str, Any], worker_job: str, job: str, take: int, folder: Path
+    spec: JobSpec, worker_job: str, job: str, take: int, folder: Path
 ) -> dict[str, Any]:
     """The line that the worker gets for one take; takes differ by their seeds."""
-    keys = spec["keys"]
-    identity = {name: value for name, value in spec["audio"].items() if name != "path"}
+    options = spec.options
     return {
         "op": "edit",
         "job": worker_job,
         "request": {
-            "audio": spec["audio"]["path"],
-            "audio_identity": identity,
-            "start_seconds": spec["start"],
-            "length_seconds": spec["length"] or None,
-            "text": spec["text"],
-            "model": spec["model"],
-            "preset": spec["preset"],
-            "knobs": {**select_stated(keys), "seed": (spec["seed"] + take) % 2**31},
-            "format": keys.get("format", "wav"),
-            "bits": keys.get("bits", "same"),
-            "level": keys.get("level", "match"),
+            "audio": spec.audio.path,
+            "audio_identity": vars(spec.audio.identity),
+            "start_seconds": spec.start_seconds,
+            "length_seconds": spec.length_seconds or None,
+            "text": spec.text,
+            "model": spec.model,
+            "preset": spec.preset.to_json() if spec.preset else None,
+            "knobs": {**select_stated(options), "seed": (spec.seed + take) % 2**31},
+            "format": options.get("format", "wav"),
+            "bits": options.get("bits", "same"),
+            "level": options.get("level", "match"),
             "output_dir": str(folder),
-            "stem_prefix": prefix_of(spec["audio"]["path"], spec["text"], job),
-            "context": {**spec["context"], "job": job, "take": take + 1},
+            "stem_prefix": stem_prefix(spec.audio.path, spec.text, job),
+            "context": {**spec.context, "job": job, "take": take + 1},
         },
     }
 
 
-def delivered(result: Result, out: str) -> tuple[Result, str]:
-    """Copy a stem to the client's folder, where it named one, and point the result to the copy.
+def deliver(result: Result, out: str) -> tuple[Result, str]:
+    """Copy a stem to the client's folder, where it named one. Blocks.
 
-    Blocks.
-
-    Also returns a complaint when that cannot be done: then the stem is still where the engine put
-    it.
+    Returns the result with the copy's path. Where that cannot be made: the result as it was, and
+    what the problem is.
     """
     if not out:
         return result, ""
@@ -91,26 +87,24 @@ def delivered(result: Result, out: str) -> tuple[Result, str]:
             raise OSError(errno.ELOOP, "it has become a symbolic link, or lies behind one")
         return replace(result, path=str(_copy(Path(result.path), Path(out)))), ""
     except OSError as error:
-        return (
-            result,
-            f"the stem is not copied to {out} ({error.strerror or error}); it lies in {result.path}",
-        )
+        problem = f"the stem is not copied to {out} ({error.strerror or error})"
+        return result, f"{problem}; it lies in {result.path}"
 
 
 def _copy(source: Path, out: Path) -> Path:
-    """The whole copy, under a name that was free in `out`."""
+    """Copy it whole, under a name that is free in `out`."""
     temporary = out / f".{source.name}.{os.getpid()}.part"
     try:
-        with open(source, "rb") as there, open(temporary, "wb") as here:
-            shutil.copyfileobj(there, here, COPY_CHUNK_BYTES)
-            here.flush()
-            os.fsync(here.fileno())
-        return _named(temporary, out / source.name)
+        with open(source, "rb") as stem, open(temporary, "wb") as copy:
+            shutil.copyfileobj(stem, copy, COPY_CHUNK_BYTES)
+            copy.flush()
+            os.fsync(copy.fileno())
+        return _publish(temporary, out / source.name)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _named(temporary: Path, wanted: Path) -> Path:
+def _publish(temporary: Path, wanted: Path) -> Path:
     """Give the finished copy its name, or the next free one: name-2, name-3 ... Never overwrites."""
     for number in range(1, MAX_COPIES):
         target = (
@@ -125,10 +119,7 @@ def _named(temporary: Path, wanted: Path) -> Path:
 
 
 def _rename_new(source: Path, target: Path) -> None:
-    """Rename that fails when the target exists.
-
-    Windows' own does; elsewhere a hard link makes it atomic.
-    """
+    """Rename, or raise FileExistsError. Windows does so; elsewhere a hard link makes it atomic."""
     if os.name == "nt":
         os.rename(source, target)
         return
@@ -142,35 +133,38 @@ def _rename_new(source: Path, target: Path) -> None:
         os.rename(source, target)
 
 
-def finished(record: JobRecord, takes: Path) -> tuple[list[Result], list[str]]:
-    """Results and manifests of the takes that the engine had finished when it or we died, up to the
-    first that it had not. Blocks.
+def read_takes(record: EditRecord, takes: Path) -> tuple[list[Result], list[str]]:
+    """Results and manifests of the takes that the engine has finished. Blocks.
+
+    Takes are made in order: the first that is not finished ends the list.
     """
-    count, results, manifests = record.spec["takes"], [], []
-    for take in range(count):
-        found = finished_take(record.spec, folder_of(takes, record.job, count, take), len(results))
+    spec = record.spec
+    results: list[Result] = []
+    manifests: list[str] = []
+    for take in range(spec.takes):
+        folder = take_folder(takes, record.job, spec.takes, take)
+        found = read_take(spec, folder, len(results))
         if found is None:
             break
         results += found
-        manifests.append(str(folder_of(takes, record.job, count, take) / MANIFEST))
+        manifests.append(str(folder / MANIFEST))
     return results, manifests
 
 
-def finished_take(spec: dict[str, Any], folder: Path, first: int) -> list[Result] | None:
+def read_take(spec: JobSpec, folder: Path, first: int) -> list[Result] | None:
     """Results of one take, counted from `first`; None where it is not finished. Blocks.
 
-    The engine writes the manifest last, by rename: where it lies, all stems of that take are
-    complete.
+    The engine writes the manifest last, by rename: where it lies, all stems of the take are whole.
     """
     try:
-        made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stems"]
-        results = [_result(spec, first + index, stem) for index, stem in enumerate(made)]
+        stems = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stems"]
+        results = [_to_result(spec, first + index, stem) for index, stem in enumerate(stems)]
     except (OSError, ValueError, KeyError):
         return None
     return results if all(os.path.isfile(result.path) for result in results) else None
 
 
-def _result(spec: dict[str, Any], index: int, stem: dict[str, Any]) -> Result:
+def _to_result(spec: JobSpec, index: int, stem: dict[str, Any]) -> Result:
     return Result(
         index,
         stem["name"],
@@ -178,6 +172,6 @@ def _result(spec: dict[str, Any], index: int, stem: dict[str, Any]) -> Result:
         stem["rate_hz"],
         stem["channels"],
         stem["frames"],
-        spec["start"],
-        spec["beats_start"],
+        spec.start_seconds,
+        spec.beats_start,
     )

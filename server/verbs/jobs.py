@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from osc_protocol import ROOT, Request
 from server.errors import RequestError
-from server.files.sandbox import FileIdentity
-from server.jobs import spec as requests
+from server.files.sandbox import AudioFile
 from server.jobs.job import ACCEPTING, ENDED, Job, fingerprint, new_name, region_name
-from server.jobs.journal import JobRecord, Journal
+from server.jobs.journal import Journal
+from server.jobs.records import JobRecord
+from server.jobs.spec import JobSpec, check_model
 from server.services import Services
 from server.wire.sessions import Peer
 
@@ -25,13 +27,7 @@ async def edit(services: Services, peer: Peer, request: Request) -> None:
         if not await answer_repeat(services, peer, request):
             keys = _effective_keys(peer, request.keys)
             await begin(
-                services,
-                peer,
-                request,
-                services.recipes.edit,
-                values["audio"],
-                values["text"],
-                keys,
+                services, peer, request, services.specs.edit, values["audio"], values["text"], keys
             )
 
 
@@ -51,13 +47,7 @@ async def say(services: Services, peer: Peer, request: Request) -> None:
             "length": region.length_seconds,
         }
         await begin(
-            services,
-            peer,
-            request,
-            services.recipes.edit,
-            region.audio,
-            request.values["text"],
-            keys,
+            services, peer, request, services.specs.edit, region.audio, request.values["text"], keys
         )
 
 
@@ -70,19 +60,19 @@ async def again(services: Services, peer: Peer, request: Request) -> None:
 
 async def _begin_again(services: Services, peer: Peer, request: Request) -> None:
     old = await find(services, peer, request.values["old_id"])
-    if old is None or old.op != "edit":
+    if old is None or not isinstance(old.spec, JobSpec):
         raise RequestError(
             "unknown_job",
             f"no job of yours is called {request.values['old_id']!r}; "
             f"{ROOT}/take/list shows what there is",
         )
-    job = await begin(services, peer, request, services.recipes.again, old.spec, request.keys)
-    if job.spec["audio"] != old.spec["audio"]:
+    job = await begin(services, peer, request, services.specs.again, old.spec, request.keys)
+    if isinstance(job.spec, JobSpec) and job.spec.audio != old.spec.audio:
         services.delivery.send(
             peer,
             "log",
             2,
-            f"{job.spec['audio']['path']} has changed since {old.client_id!r} "
+            f"{job.spec.audio.path} has changed since {old.client_id!r} "
             "was made, so the outcome will differ",
         )
 
@@ -91,29 +81,29 @@ async def begin(
     services: Services,
     peer: Peer,
     request: Request,
-    make_spec: Callable[..., dict[str, Any]],
+    make_spec: Callable[..., JobSpec],
     *arguments: Any,
 ) -> Job:
-    """Make the job's spec in a file thread and take the job on. Raises RequestError."""
+    """Make the job's description and take it on. Raises RequestError."""
     services.dispatcher.check_room()
     spec = await services.file_threads(make_spec, *arguments)
-    requests.check_model(spec["model"], services.executor.info.models)
-    name = new_name()
-    spec["context"] = {
-        "client": peer.session.client,
+    check_model(spec.model, services.executor.info.models)
+    name, client = new_name(), peer.session.client
+    context = {
+        "client": client,
         "client_id": request.job_id,
         "command": request.address,
-        "tempo_bpm": spec["keys"].get("tempo"),
-        "beats_start": spec["beats_start"],
+        "tempo_bpm": spec.options.get("tempo"),
+        "beats_start": spec.beats_start,
     }
     record = JobRecord(
         name,
-        peer.session.client,
+        client,
         request.id or name,
         request.address,
-        region_name(spec["audio"]["path"], spec["start"], spec["length"]),
+        region_name(spec.audio.path, spec.start_seconds, spec.length_seconds),
         _fingerprint(request),
-        spec,
+        replace(spec, context=context),
         time.time(),
     )
     job = Job(record, peer)
@@ -142,7 +132,7 @@ async def answer_repeat(services: Services, peer: Peer, request: Request) -> boo
         return False
     job = services.registry.find(peer.session.client, request.job_id)
     if job is None:
-        job = await _recall(services, peer.session.client, request.id)
+        job = await _recall(services, peer.session.client, request.job_id)
         if (
             job is None
             or job.record.fingerprint != _fingerprint(request)
@@ -167,10 +157,12 @@ async def answer_repeat(services: Services, peer: Peer, request: Request) -> boo
 
 
 async def _has_changed(services: Services, job: Job) -> bool:
-    """Whether the file of an old job is another one now. A missing file has not changed."""
-    audio = job.spec["audio"]
+    """Whether the file of an old job is another one now; a missing file has not changed."""
+    if not isinstance(job.spec, JobSpec):
+        return False
+    audio = job.spec.audio
     try:
-        return vars(await services.file_threads(FileIdentity.of, audio["path"])) != audio
+        return await services.file_threads(AudioFile.at, audio.path) != audio
     except OSError:
         return False
 
@@ -221,7 +213,7 @@ def got(services: Services, peer: Peer, request: Request) -> None:
     """The client has the end of this job."""
     job = services.registry.find(peer.session.client, request.job_id)
     if job and job.end and request.values["serial"] in (0, job.end.serial):
-        services.delivery.got(job)
+        services.delivery.stop_repeating(job)
 
 
 async def cancel(services: Services, peer: Peer, request: Request) -> None:
@@ -247,15 +239,15 @@ async def take_list(services: Services, peer: Peer, request: Request) -> None:
         services.journal.takes, peer.session.client, region, MAX_TAKES_LISTED
     )
     for record, end in takes:
-        preset = record.spec["preset"]
+        preset = record.spec.preset
         services.delivery.send(
             peer,
             "take/item",
             record.client_id,
             record.job,
             record.region,
-            record.spec["text"],
-            preset["name"][:64] if preset else "",
+            record.spec.text,
+            preset.name[:64] if preset else "",
             end.seed,
             end.results,
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),

@@ -121,14 +121,14 @@ async def capture(services: Services, peer: Peer, request: Request) -> None:
         services.dispatcher.check_room()
         keys = {**peer.session.defaults, **request.keys}
         times = keys.pop("play", 1)
-        services.recipes.check_preset(keys.get("preset", ""))
+        services.specs.check_preset(keys.get("preset", ""))
         path, bars = await _capture_bars(services, peer, request.values["bars"])
         known = {"tempo": bars["tempo"], "beats_start": bars["beat"], "start": 0.0, "length": 0.0}
         job = await verbs_jobs.begin(
             services,
             peer,
             request,
-            services.recipes.edit,
+            services.specs.edit,
             path,
             request.values["text"],
             {**keys, **known},

@@ -7,9 +7,9 @@ import time
 from osc_protocol import Request
 from presets import PresetError, parameters
 from server.errors import RequestError
-from server.jobs import spec as requests
 from server.jobs.job import Job, new_name
-from server.jobs.journal import JobRecord
+from server.jobs.records import JobRecord
+from server.jobs.spec import ModelSpec, check_model
 from server.services import Services
 from server.wire.sessions import Peer
 
@@ -64,7 +64,7 @@ def preset_get(services: Services, peer: Peer, request: Request) -> None:
 async def preset_blend(services: Services, peer: Peer, request: Request) -> None:
     """A mixture of styles becomes the client's default."""
     mixture = request.values["mixture"]
-    services.recipes.check_preset(mixture)
+    services.specs.check_preset(mixture)
     peer.session.defaults["preset"] = mixture
     await services.remember(peer)
     services.delivery.send(peer, "done", request.address, 0, max(1, len(mixture.split()) // 2))
@@ -106,11 +106,11 @@ async def model_unload(services: Services, peer: Peer, request: Request) -> None
 
 async def _run_on_model(services: Services, peer: Peer, request: Request, op: str) -> None:
     """Queue a load or an unload. Neither is journalled: a restart undoes it anyway."""
-    name, client = request.values["name"], peer.session.client
-    requests.check_model(name, services.executor.info.models)
+    spec, client = ModelSpec(op, request.values["name"]), peer.session.client
+    check_model(spec.model, services.executor.info.models)
     earlier = services.registry.find(client, request.job_id)
     if earlier and earlier.is_alive:
-        if (earlier.op, earlier.spec.get("model")) != (op, name):
+        if earlier.spec != spec:
             raise RequestError(
                 "busy",
                 f"id {request.job_id!r} stands for something that still runs; choose another",
@@ -119,9 +119,9 @@ async def _run_on_model(services: Services, peer: Peer, request: Request, op: st
         return
     services.dispatcher.check_room()
     record = JobRecord(
-        new_name(), client, request.job_id, request.address, "", "", {"model": name}, time.time()
+        new_name(), client, request.job_id, request.address, "", "", spec, time.time()
     )
-    await services.dispatcher.accept(Job(record, peer, op=op))
+    await services.dispatcher.accept(Job(record, peer))
 
 
 VERBS = {

@@ -8,9 +8,9 @@ from osc_protocol import EDIT_KEYS, PROTOCOL_VERSION, REQUIRED, Request
 from server import status as measured
 from server.errors import RequestError
 from server.files.headers import AudioHeader
-from server.files.settle import settled
-from server.jobs import spec as requests
+from server.files.settle import wait_until_settled
 from server.jobs.job import region_name
+from server.jobs.spec import check_model
 from server.services import Services
 from server.wire.sessions import Peer, Region
 
@@ -99,8 +99,8 @@ def quit_server(services: Services, peer: Peer, request: Request) -> None:
 
 async def set_keys(services: Services, peer: Peer, request: Request) -> None:
     """Keys for all later jobs of this client."""
-    services.recipes.check_preset(request.keys.get("preset", ""))
-    requests.check_model(request.keys.get("model", ""), services.executor.info.models)
+    services.specs.check_preset(request.keys.get("preset", ""))
+    check_model(request.keys.get("model", ""), services.executor.info.models)
     peer.session.defaults.update(request.keys)
     await services.remember(peer)
 
@@ -119,7 +119,7 @@ async def region(services: Services, peer: Peer, request: Request) -> None:
     """Choose this client's current region."""
     values = request.values
     file = await services.file_threads(services.sandbox.audio_file, values["audio"])
-    file, header = await settled(
+    file, header = await wait_until_settled(
         file.path, services.file_threads, services.uploads.quiet_seconds(file.path)
     )
     start, length = values["start"], values["length"]

@@ -155,7 +155,7 @@ class Storm:
                 stem["path"] for path in finished for stem in json.loads(path.read_text())["stems"]
             }
             assert made == {result.path for result in results}
-            assert (journal.end_of(name).code == "") <= (len(results) == record.spec["takes"])
+            assert (journal.end_of(name).code == "") <= (len(results) == record.spec.takes)
 
 
 def check_journal(path):

@@ -108,7 +108,7 @@ def in_memory(server: Server) -> dict[str, int]:
     return {
         **server.services.sessions.counts,
         "uploads": server.services.uploads.open,
-        "repeats": server.services.delivery.repeating,
+        "repeats": len(server.services.delivery._repeats),
         "jobs": len(list(server.services.registry.living())),
         "tasks": len(asyncio.all_tasks()),
     }
@@ -132,7 +132,7 @@ async def vanish(
     amid = in_memory(server)
     await until(
         lambda: (
-            not list(server.services.registry.living()) and not server.services.delivery.repeating
+            not list(server.services.registry.living()) and not server.services.delivery._repeats
         ),
         PATIENCE_SECONDS,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import io
 import os
 import shutil
 import tempfile
@@ -347,7 +348,7 @@ def header(data: bytes) -> None:
     from server.files.headers import HeaderError, read_header
 
     try:
-        found = read_header(file_of(data, "header"))
+        found = read_header(io.BytesIO(data))
     except HeaderError:
         return
     assert found is None or (found.seconds >= 0 and found.end_bytes >= 0)

@@ -9,6 +9,8 @@ from pathlib import Path
 from osc_protocol import ROOT, StreamDecoder, decode_reply, encode, encode_frame
 from server.compute.executor import Timeouts
 from server.compute.local import LocalExecutor
+from server.files.sandbox import AudioFile, FileIdentity
+from server.jobs.spec import JobSpec
 
 DOUBLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("worker_double.py"))]
 PATIENCE_SECONDS = 10.0
@@ -28,6 +30,14 @@ def write_wav(path, frames=4800, channels=1, rate_hz=48000):
         audio.setframerate(rate_hz)
         audio.writeframes(random.Random(0).randbytes(2 * frames * channels))
     return path
+
+
+def job_spec(audio="/a.wav", **values):
+    """An edit of a file, which need not be there."""
+    file = (
+        AudioFile.at(audio) if Path(audio).exists() else AudioFile(audio, FileIdentity(1, 2, 3, 4))
+    )
+    return JobSpec(**{"audio": file, "text": "copy", "model": "nano", "seed": 1, **values})
 
 
 class Client:

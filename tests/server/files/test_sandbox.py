@@ -39,7 +39,7 @@ def test_names_under_a_root_are_found(sandbox, root, name):
 
 
 def test_file_urls_and_escapes_are_understood(sandbox, root):
-    assert sandbox.audio_file((root / "song" / "ä ö.wav").as_uri()).size_bytes == 1
+    assert sandbox.audio_file((root / "song" / "ä ö.wav").as_uri()).identity.size_bytes == 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_root_may_itself_be_reached_through_a_link(root):
     assert (
         Sandbox([root.parent / "link"], 100)
         .audio_file(str(root.parent / "link" / "a.wav"))
-        .size_bytes
+        .identity.size_bytes
         == 10
     )
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from server.errors import RequestError
-from server.files.sandbox import Sandbox, opened
+from server.files.sandbox import Sandbox
 
 ROUNDS = 1000
 
@@ -43,7 +43,7 @@ def test_what_is_let_through_is_inside(flickering):
     sandbox, read, refused = Sandbox([flickering], 100), 0, 0
     for _ in range(ROUNDS):
         try:
-            with opened(sandbox.audio_file("song/a.wav")) as file:
+            with sandbox.audio_file("song/a.wav").open() as file:
                 assert file.read() == b"ours"
                 read += 1
         except (RequestError, OSError):

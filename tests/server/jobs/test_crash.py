@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from server.app import Server
-from server.files.sandbox import FileIdentity
-from server.jobs.journal import JobRecord, Journal
-from tests.server.clients import PATIENCE_SECONDS, TcpClient, UdpClient, executor
+from server.jobs.journal import Journal
+from server.jobs.records import JobRecord
+from tests.server.clients import PATIENCE_SECONDS, TcpClient, UdpClient, executor, job_spec
 from tests.server.machine import ROOT, SCRIPT, Machine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -90,25 +90,18 @@ async def test_a_message_that_comes_before_the_journal_was_read_waits_for_it(
     config, audio, monkeypatch
 ):
     """Or the job would be unknown for a moment, and begun a second time."""
-    spec = {
-        "audio": vars(FileIdentity.of(audio)),
-        "text": "copy",
-        "preset": None,
-        "model": "nano",
-        "start": 0.0,
-        "length": 0.0,
-        "takes": 1,
-        "seed": 1,
-        "out": "",
-        "beats_start": 0.0,
-        "priority": 0,
-        "deadline": 0.0,
-        "keys": {},
-        "context": {},
-    }
     journal = Journal(config.paths().create().journal)
     journal.add_job(
-        JobRecord("job-1", "here/patch", 1, "/retimbre/edit", "region", "print", spec, time.time())
+        JobRecord(
+            "job-1",
+            "here/patch",
+            1,
+            "/retimbre/edit",
+            "region",
+            "print",
+            job_spec(str(audio)),
+            time.time(),
+        )
     )
     journal.close()
     server, resume = Server(config, executor()), Server._resume

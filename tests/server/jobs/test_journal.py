@@ -5,9 +5,11 @@ import sqlite3
 
 import pytest
 
-from server.jobs import journal as module
-from server.jobs.journal import End, JobRecord, Journal, JournalError, Result
+from server.jobs import database as module
+from server.jobs.journal import Journal, JournalError
+from server.jobs.records import End, JobRecord, Result
 from server.wire.known import KnownClient, KnownSession
+from tests.server.clients import job_spec
 
 
 @pytest.fixture
@@ -23,9 +25,8 @@ def journal(path):
 
 
 def record(job="job-1", client="here/max", client_id=7, **values):
-    spec = {"audio": {"path": "/a.wav"}, "seed": 3, "takes": 1, "start": 0.0}
     return JobRecord(
-        job, client, client_id, "/retimbre/edit", "region-1", "abc", spec, 1000.0, **values
+        job, client, client_id, "/retimbre/edit", "region-1", "abc", job_spec(), 1000.0, **values
     )
 
 
@@ -80,7 +81,7 @@ def test_unfinished_jobs_are_found_in_order(journal):
         journal.add_job(record(f"job-{number}", client_id=number))
     journal.start_job("job-0", record().spec)
     journal.end_job("job-1", End())
-    assert [(each.job, each.state) for each in journal.unfinished()] == [
+    assert [(each.job, each.state) for each in journal.list_unfinished()] == [
         ("job-0", "running"),
         ("job-2", "queued"),
     ]
@@ -107,7 +108,7 @@ def test_one_take_of_a_region_is_in_use(journal):
 def test_the_log_is_written_into_the_file_after_some_ends_and_not_before_an_ack(
     journal, path, monkeypatch
 ):
-    monkeypatch.setattr(module, "ENDS_BETWEEN_FOLDS", 20)
+    monkeypatch.setattr(module, "ENDS_BETWEEN_CHECKPOINTS", 20)
     before = path.stat().st_size
     for index in range(20):
         journal.add_job(record(f"job-{index}", client_id=index))
@@ -146,12 +147,12 @@ def test_a_job_is_marked_before_its_files_go_and_never_when_it_is_in_use(journal
     journal.use_take(journal.job("job-1"))
     journal.mark_pruned(["job-0", "job-1", "job-2"])
     assert (
-        journal.marked() == ["job-0"]
+        journal.list_pruned() == ["job-0"]
         and journal.job("job-0") is None
         and journal.find("here/max", 0) is None
     )
     journal.drop_pruned(["job-0"])
-    assert journal.marked() == [] and journal.results("job-0") == []
+    assert journal.list_pruned() == [] and journal.results("job-0") == []
     assert [take.job for take, _ in journal.takes("here/max", "", 10)] == ["job-1"]
 
 
@@ -168,7 +169,7 @@ def test_the_journal_of_version_1_is_taken_over(journal, path):
     again = Journal(path)
     assert again.clients(60.0) == [KnownClient("udp:127.0.0.1:4000", "here/max", 11021, 1)]
     assert again.sessions() == [KnownSession("here/max", 7, {"defaults": {}})]
-    assert again.marked() == [] and again.check() == "ok"
+    assert again.list_pruned() == [] and again.check() == "ok"
     again.close()
 
 
@@ -182,7 +183,7 @@ def test_a_failed_statement_leaves_nothing_half_done(journal):
     with pytest.raises(sqlite3.IntegrityError):
         journal.add_job(record())
     journal.add_job(record("job-2"))
-    assert len(journal.unfinished()) == 2
+    assert len(journal.list_unfinished()) == 2
 
 
 def test_a_damaged_file_says_what_to_do(path):

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from server.jobs.job import RUNNING, Job, JobRegistry
-from server.jobs.journal import JobRecord
 from server.jobs.queue import FairQueue, in_turns
+from server.jobs.records import JobRecord
+from tests.server.clients import job_spec
 
 
 def jobs(text):
@@ -23,7 +24,7 @@ def jobs(text):
             "/retimbre/edit",
             "",
             "",
-            {"priority": int(priority or 0)},
+            job_spec(priority=int(priority or 0)),
             0.0,
         )
         made.append(Job(record, None, order=order))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from osc_protocol.wire import write_message
-from server.files.settle import settled
+from server.files.settle import wait_until_settled
 from server.jobs.delivery import REPEATS
 from tests.server.clients import write_wav
 
@@ -152,9 +152,9 @@ async def test_progress_never_falls_and_heartbeats_come_while_a_job_waits(client
 async def test_nobody_is_passed_while_his_file_settles(client, audio, monkeypatch):
     async def slowly(path, *rest):
         await asyncio.sleep(0.3 if path.endswith("first.wav") else 0)
-        return await settled(path, *rest)
+        return await wait_until_settled(path, *rest)
 
-    monkeypatch.setattr("server.jobs.dispatcher.settled", slowly)
+    monkeypatch.setattr("server.jobs.dispatcher.wait_until_settled", slowly)
     client.say("edit", 1, str(write_wav(audio.parent / "first.wav")), "copy")
     client.say("edit", 2, str(audio), "copy")
     await client.expect("done", id=2)
