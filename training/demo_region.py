@@ -70,7 +70,7 @@ def hand(notes, velocity: int, accent: int = 10) -> tuple[Note, ...]:
 
 def rendered(renderer: Renderer, notes: tuple[Note, ...], program: int) -> np.ndarray:
     seconds = round(len(LEFT) * BEATS_PER_BAR * BEAT_SECONDS + 1.0, 2)
-    score = Score.plain(notes, seconds, 60 / BEAT_SECONDS)
+    score = Score.from_notes(notes, seconds, 60 / BEAT_SECONDS)
     return resample(renderer.render(score, program)[:, None], SAMPLE_RATE_HZ, RATE_HZ)[:, 0]
 
 

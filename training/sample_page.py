@@ -20,7 +20,7 @@ from engine.hearing.music import PITCH_NAMES, Chord, Note
 from evaluation.corpus.instruments import SOUNDS, Instrument
 from evaluation.corpus.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
 from evaluation.corpus.scores import CONTROL_RATE_HZ, Score
-from evaluation.exams.page import block, save_picture, table
+from evaluation.reporting.page import markdown_table, replace_block, save_picture
 
 SECONDS = 10.0
 # genre -> seed
@@ -63,7 +63,7 @@ SUFFIXES = {  # quality -> what is written after the root
 
 def genre_table() -> str:
     """Markdown, a row for each of GENRES."""
-    return table(
+    return markdown_table(
         [
             "genre",
             "also called",
@@ -174,7 +174,7 @@ def played(piece: Arrangement, renderer: Renderer) -> np.ndarray:
     mix = np.zeros(length * SAMPLE_RATE_HZ // CONTROL_RATE_HZ, np.float32)
     for role, notes in stems.items():
         sound = instrument(GENRES[piece.genre].instruments[role][0])
-        score = Score.plain(notes, piece.grid.seconds, piece.grid.tempo_bpm)
+        score = Score.from_notes(notes, piece.grid.seconds, piece.grid.tempo_bpm)
         mix += GAINS.get(role, 1.0) * renderer.render(score, sound.program, sound.bank)
     return mix / np.abs(mix).max()
 
@@ -190,7 +190,7 @@ def instrument(words: str) -> Instrument:
 def draw_spectrogram(path: Path, piece: Arrangement) -> None:
     from matplotlib.figure import Figure
 
-    from evaluation.metrics.similarity import Sound
+    from evaluation.metrics.sound import Sound
 
     renderer = Renderer(find_soundfont(TRAINING_SOUNDFONTS[0]))
     mel = Sound(played(piece, renderer), SAMPLE_RATE_HZ).log_mel
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder of arranger.md")
     options = parser.parse_args(arguments)
-    block(options.out / "arranger.md", "genres", genre_table())
+    replace_block(options.out / "arranger.md", "genres", genre_table())
     for name, seed in SHOWN.items():
         piece = compose(seed, SECONDS, name)
         draw_roll(options.out / "pictures" / f"arranger-{name.replace(' ', '-')}.png", piece)

@@ -1,6 +1,6 @@
-"""Pieces by the arranger, truly played: every part by a sampler, on sounds that its genre names.
+"""How do the arranger's pieces sound? Each part rendered on a sound that its genre names.
 
-Seeds are those of tests (or of the judge): no training has met these pieces, nor, with TimGM6mb,
+Seeds are those of tests (or of the judge): training never met these pieces, nor, with TimGM6mb,
 these sounds.
 """
 
@@ -17,6 +17,9 @@ from engine.arranging.parts import write
 from engine.arranging.wording import TUNE
 from engine.families.nano.features import level_gain
 from engine.hearing.music import Note
+from evaluation.corpus.instruments import SOUNDS
+from evaluation.corpus.render import Renderer, find_soundfont
+from evaluation.corpus.scores import Score
 
 RATE_HZ = 32_000
 GENRE_ROLES = ("bass", "chords", "drums")  # beside the tune: what nano's genre task gives
@@ -29,10 +32,12 @@ LEVELS_DB = {
     "arpeggio": -8.0,
     "pad": -9.0,
 }
+# Words -> General MIDI program and bank.
+PROGRAMS = {word: (sound.program, sound.bank) for sound in SOUNDS for word in sound.words}
 
 
 @dataclass(frozen=True)
-class Performance:
+class RenderedPiece:
     """A piece and its parts, each mono at 32 kHz at its level in the mix."""
 
     piece: Arrangement
@@ -43,63 +48,51 @@ class Performance:
         return sum((self.parts[role] for role in roles), np.zeros_like(self.parts[TUNE]))
 
 
-class Players:
+class PartRenderer:
     """One soundfont; notes in, sound out. One thread."""
 
     def __init__(self, soundfont: str) -> None:
-        """FileNotFoundError naming the package of a missing soundfont."""
-        from evaluation.corpus.render import Renderer, find_soundfont
-
+        """Raises FileNotFoundError naming the package of a missing soundfont."""
         self._renderer = Renderer(find_soundfont(soundfont))
-        self._programs = programs()
 
-    def play(self, notes: Sequence[Note], words: str, seconds: float) -> np.ndarray:
-        """The notes on the sound of those words, brought to -20 dBFS; silence stays silence."""
-        from evaluation.corpus.scores import Score
-
-        sound = self._renderer.render(Score.plain(notes, seconds), *self._programs[words])
+    def render(self, notes: Sequence[Note], words: str, seconds: float) -> np.ndarray:
+        """The notes on the sound of those words, at -20 dBFS; silence stays silence."""
+        sound = self._renderer.render(Score.from_notes(notes, seconds), *PROGRAMS[words])
         return sound * np.float32(level_gain(sound))
 
     def close(self) -> None:
         self._renderer.close()
 
 
-def programs() -> dict[str, tuple[int, int]]:
-    """Words -> General MIDI program and bank."""
-    from evaluation.corpus.instruments import SOUNDS
-
-    return {word: (sound.program, sound.bank) for sound in SOUNDS for word in sound.words}
-
-
-def perform(
-    players: Players, piece: Arrangement, roles: Sequence[str], random: np.random.Generator
-) -> Performance:
+def render_parts(
+    renderer: PartRenderer, piece: Arrangement, roles: Sequence[str], random: np.random.Generator
+) -> RenderedPiece:
     """The tune and these roles on sounds that the piece's genre names."""
     instruments = GENRES[piece.genre].instruments
     parts = {}
     for role, notes in {TUNE: piece.tune, **{role: piece.parts[role] for role in roles}}.items():
         words = instruments["lead" if role == TUNE else role]
-        parts[role] = players.play(notes, str(random.choice(words)), piece.grid.seconds)
-    return Performance(piece, at_levels(parts))
+        parts[role] = renderer.render(notes, str(random.choice(words)), piece.grid.seconds)
+    return RenderedPiece(piece, set_levels(parts))
 
 
-def rearranged(
-    players: Players, piece: Arrangement, genre: str, random: np.random.Generator
-) -> Performance:
-    """The same tune over the same chords, its band written and played in another genre."""
-    written = {role: write(role, piece.grid, GENRES[genre], random) for role in GENRE_ROLES}
-    return perform(players, replace(piece, genre=genre, parts=written), GENRE_ROLES, random)
+def render_rearrangement(
+    renderer: PartRenderer, piece: Arrangement, genre: str, random: np.random.Generator
+) -> RenderedPiece:
+    """The same tune over the same chords, its band written and rendered in another genre."""
+    parts = {role: write(role, piece.grid, GENRES[genre], random) for role in GENRE_ROLES}
+    return render_parts(renderer, replace(piece, genre=genre, parts=parts), GENRE_ROLES, random)
 
 
-def at_levels(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each part brought to -20 dBFS and then to its LEVELS_DB; silence stays silence."""
+def set_levels(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each part at -20 dBFS plus its LEVELS_DB; silence stays silence."""
     return {
         role: sound * np.float32(level_gain(sound) * 10 ** (LEVELS_DB[role] / 20))
         for role, sound in parts.items()
     }
 
 
-def drum_loop(players: Players, seed: int, genre: str, seconds: float) -> np.ndarray:
-    """The drummer of a piece in this genre, alone."""
+def render_drum_loop(renderer: PartRenderer, seed: int, genre: str, seconds: float) -> np.ndarray:
+    """The drums of a piece in this genre, alone."""
     piece = compose(seed, seconds, genre)
-    return players.play(piece.parts["drums"], GENRES[genre].instruments["drums"][0], seconds)
+    return renderer.render(piece.parts["drums"], GENRES[genre].instruments["drums"][0], seconds)

@@ -1,7 +1,7 @@
-"""The sounds that nano can play, as one table, and the words by which people ask for them.
+"""Which sounds can nano play, and by which words do people ask for them?
 
-`words` are used in training; `held_out_words` never are: the evaluation asks with them to see
-whether the sentence encoder carries a sound's meaning to a word that training did not say.
+Training uses `words` and never `held_out_words`. The evaluation asks with those, to see whether the
+sentence encoder carries a sound's meaning to a word that training did not use.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("banjo", 105, "plucked", ("banjo", "bluegrass banjo"), ()),
 )
 
-# Whatever is struck: the notes of a kit are hits.
+# The notes of a kit are hits.
 KITS: tuple[Instrument, ...] = (
     Instrument("drum kit", 0, "drums", ("drum kit", "acoustic drums", "standard drum kit", "drums"), ("trap set",), PERCUSSION),
     Instrument("rock drums", 16, "drums", ("rock drum kit", "power drums", "rock drums", "big drums"), ("stadium drums",), PERCUSSION),
@@ -70,74 +70,24 @@ KITS: tuple[Instrument, ...] = (
     Instrument("brushed drums", 40, "drums", ("brushed jazz drums", "drums with brushes", "brushed drums", "jazz drums"), ("brushes on a snare",), PERCUSSION),
     Instrument("orchestral percussion", 48, "drums", ("orchestral percussion", "concert percussion", "timpani and cymbals"), ("symphonic drums",), PERCUSSION),
 )
-# Learned later; the judge of `evaluation` does not know them.
-MORE: tuple[Instrument, ...] = (
+# The judge does not know them.
+UNJUDGED: tuple[Instrument, ...] = (
     Instrument("upright bass", 32, "bass", ("upright bass", "double bass", "acoustic bass", "contrabass", "walking bass"), ("jazz bass fiddle",)),
 )
-SOUNDS = INSTRUMENTS + KITS + MORE  # a label in the training data is a row of this table
+SOUNDS = INSTRUMENTS + KITS + UNJUDGED  # a label in the training data is a row of this table
 
 # fmt: on
 
 SOURCE_ONLY_KITS: tuple[int, ...] = (8, 32)  # appear only as sources
 # Sounds that appear only as sources, so that a region need not come from the table above.
+# fmt: off
 SOURCE_ONLY_PROGRAMS: tuple[int, ...] = (
-    1,
-    2,
-    3,
-    5,
-    9,
-    10,
-    14,
-    15,
-    17,
-    18,
-    20,
-    23,
-    25,
-    27,
-    28,
-    29,
-    32,
-    34,
-    35,
-    36,
-    39,
-    41,
-    43,
-    44,
-    49,
-    50,
-    51,
-    53,
-    54,
-    58,
-    59,
-    62,
-    63,
-    64,
-    66,
-    67,
-    69,
-    70,
-    72,
-    74,
-    76,
-    77,
-    78,
-    79,
-    82,
-    85,
-    87,
-    88,
-    90,
-    91,
-    106,
-    107,
-    108,
-    109,
-    110,
-    111,
+    1, 2, 3, 5, 9, 10, 14, 15, 17, 18, 20, 23, 25, 27,
+    28, 29, 32, 34, 35, 36, 39, 41, 43, 44, 49, 50, 51, 53,
+    54, 58, 59, 62, 63, 64, 66, 67, 69, 70, 72, 74, 76, 77,
+    78, 79, 82, 85, 87, 88, 90, 91, 106, 107, 108, 109, 110, 111,
 )
+# fmt: on
 
 TEMPLATES: tuple[str, ...] = (
     "{}",
@@ -161,5 +111,3 @@ TEMPLATES: tuple[str, ...] = (
     "this melody played by a {}",
     "Turn it into a {}.",
 )
-
-BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}

@@ -35,14 +35,15 @@ def find_soundfont(name: str) -> Path:
         if (folder / file).exists():
             return folder / file
     raise FileNotFoundError(
-        f"soundfont {file} is in none of {[str(f) for f in SOUNDFONT_FOLDERS]}: install the package {package}"
+        f"soundfont {file} is in none of {[str(folder) for folder in SOUNDFONT_FOLDERS]}: "
+        f"install the package {package}"
     )
 
 
 class Renderer:
     """One FluidSynth with one soundfont; reverb and chorus off, as the model adds none."""
 
-    def __init__(self, soundfont: Path):
+    def __init__(self, soundfont: Path) -> None:
         import fluidsynth
 
         self._synth = fluidsynth.Synth(
@@ -55,10 +56,9 @@ class Renderer:
             raise RuntimeError(f"FluidSynth cannot read {soundfont}")
 
     def render(self, score: Score, program: int, bank: int = 0) -> np.ndarray:
-        """Mono float32 [32 000 * seconds] at the synthesiser's own level; silence if the program
-        has no such notes.
+        """Mono float32 [32 000 * seconds] at the synthesiser's own level. `bank` 128: percussion.
 
-        `bank` 128: percussion.
+        Silence if the program has no such notes.
         """
         synth = self._synth
         synth.system_reset()

@@ -1,13 +1,13 @@
-"""Made-up music for one player: random scores that any instrument can be asked to play.
+"""What is played? Random scores for one player, which any instrument can play.
 
-A score is notes plus continuous controllers. The controllers matter: notes between the semitones,
-vibrato, slides and swells are what real players add and what a sampler never does by itself, and
-because source and target follow the same curves the model learns to carry them over.
+A score is notes plus continuous controllers: notes between the semitones, vibrato, slides and
+swells are what real players add and what a sampler never does by itself. Source and target follow
+the same curves, so the model learns to carry them over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,13 @@ import numpy as np
 from engine.hearing.music import Note
 
 CONTROL_RATE_HZ = 100
-# Seeds are shared out once, so that no score is ever met twice.
-TRAINING_SEEDS, JUDGE_SEEDS, TEST_SEEDS = (
-    range(100_000),
-    range(200_000, 300_000),
-    range(300_000, 400_000),
-)
+# Disjoint ranges: no score of one purpose is ever met in another.
+TRAINING_SEEDS = range(100_000)
+JUDGE_SEEDS = range(200_000, 300_000)
+TEST_SEEDS = range(300_000, 400_000)
 BEND_RANGE_CENTS = 200.0  # General MIDI's default: two semitones either way
+Rhythms = tuple[tuple[float, ...], ...]  # lengths in beats, played one after another
+
 SCALES = (
     (0, 2, 4, 5, 7, 9, 11),
     (0, 2, 3, 5, 7, 8, 10),
@@ -30,7 +30,7 @@ SCALES = (
     (0, 3, 5, 6, 7, 10),
     (0, 2, 4, 5, 7, 9, 10),
 )
-RHYTHMS = (
+RHYTHMS: Rhythms = (
     (1.0,),
     (0.5, 0.5),
     (0.25, 0.25, 0.5),
@@ -42,6 +42,8 @@ RHYTHMS = (
     (3.0,),
     (0.5, 0.25, 0.25),
 )
+
+CHORD_RHYTHMS: Rhythms = ((1.0,), (2.0,), (4.0,), (0.5, 0.5), (1.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Score:
     expression: np.ndarray  # [100 * seconds], 0..1 (MIDI controller 11)
 
     @classmethod
-    def plain(cls, notes: Iterable[Note], seconds: float, tempo_bpm: float = 120.0) -> Score:
+    def from_notes(cls, notes: Iterable[Note], seconds: float, tempo_bpm: float = 120.0) -> Score:
         """The notes as they are written: no bend, full expression."""
         still = np.zeros(round(seconds * CONTROL_RATE_HZ), np.float32)
         return cls(seconds, tempo_bpm, tuple(notes), still, still + 1)
@@ -86,14 +88,17 @@ def make_score(seed: int, seconds: float = 5.12) -> Score:
 class _Player:
     """The choices that stay the same through one score."""
 
-    def __init__(self, random, tempo_bpm, seconds, key, scale, centre):
-        self.random, self.seconds, self.key, self.scale, self.centre = (
-            random,
-            seconds,
-            key,
-            scale,
-            centre,
-        )
+    def __init__(
+        self,
+        random: np.random.Generator,
+        tempo_bpm: float,
+        seconds: float,
+        key: int,
+        scale: tuple[int, ...],
+        centre: float,
+    ) -> None:
+        self.random, self.seconds = random, seconds
+        self.key, self.scale, self.centre = key, scale, centre
         self.beat = 60 / tempo_bpm
         self.legato = random.choice([0.35, 0.7, 0.9, 1.0, 1.08], p=[0.12, 0.2, 0.3, 0.25, 0.13])
         self.loudness = random.uniform(55, 110)
@@ -109,7 +114,7 @@ class _Player:
         steps = np.arange(-7, 80)
         return int(steps[np.argmin([abs(self.degree(int(s)) - pitch) for s in steps])])
 
-    def onsets(self, rhythms=RHYTHMS):
+    def onsets(self, rhythms: Rhythms = RHYTHMS) -> Iterator[tuple[float, float]]:
         """(start, duration) in seconds, bar after bar, repeating a motif as music does."""
         motif = [
             rhythms[self.random.integers(len(rhythms))] for _ in range(self.random.integers(1, 4))
@@ -129,7 +134,7 @@ class _Player:
                         )
                     time += length * self.beat
 
-    def note(self, start, duration, pitch, accent=0.0) -> Note:
+    def note(self, start: float, duration: float, pitch: int, accent: float = 0.0) -> Note:
         velocity = int(np.clip(self.loudness + accent + self.random.normal(0, 7), 25, 124))
         while pitch > 96:
             pitch -= 12
@@ -138,7 +143,7 @@ class _Player:
         return Note(float(start), float(max(0.06, duration * self.legato)), int(pitch), velocity)
 
 
-def _melody(player: _Player, rhythms=RHYTHMS) -> list[Note]:
+def _melody(player: _Player, rhythms: Rhythms = RHYTHMS) -> list[Note]:
     step = player.nearest_step(player.centre)
     home, notes = step, []
     for start, duration in player.onsets(rhythms):
@@ -166,12 +171,10 @@ def _parallel(player: _Player) -> list[Note]:
     return lead + second
 
 
-def _chords(
-    player: _Player, rhythms=((1.0,), (2.0,), (4.0,), (0.5, 0.5), (1.5, 0.5))
-) -> list[Note]:
+def _chords(player: _Player) -> list[Note]:
     shape = (0, 2, 4) if player.random.random() < 0.6 else (0, 2, 4, 6)
     root, notes = player.nearest_step(player.centre - 5), []
-    for start, duration in player.onsets(rhythms):
+    for start, duration in player.onsets(CHORD_RHYTHMS):
         strum = player.random.choice([0.0, 0.0, 0.02])
         notes += [
             player.note(start + strum * i, duration, player.degree(root + s), -5)
@@ -227,7 +230,7 @@ TEXTURES = (_melody, _parallel, _chords, _arpeggio, _two_hands, _bass, _drone)
 TEXTURE_WEIGHTS = (0.36, 0.1, 0.16, 0.13, 0.12, 0.08, 0.05)
 
 
-def _bend(random, notes, length: int) -> np.ndarray:
+def _bend(random: np.random.Generator, notes: Sequence[Note], length: int) -> np.ndarray:
     """Tuning, vibrato and slides in cents. A third of the scores stay exactly on pitch."""
     time = np.arange(length) / CONTROL_RATE_HZ
     curve = np.zeros(length, np.float32)
@@ -252,12 +255,12 @@ def _bend(random, notes, length: int) -> np.ndarray:
     return np.clip(curve, -BEND_RANGE_CENTS, BEND_RANGE_CENTS).astype(np.float32)
 
 
-def _voices(notes, note: Note) -> int:
+def _voices(notes: Sequence[Note], note: Note) -> int:
     """How many notes start together with `note`: a chord shares one bend."""
     return sum(abs(other.start_seconds - note.start_seconds) < 0.03 for other in notes)
 
 
-def _expression(random, length: int) -> np.ndarray:
+def _expression(random: np.random.Generator, length: int) -> np.ndarray:
     """Swells. Half of the scores keep one level."""
     if random.random() < 0.5:
         return np.ones(length, np.float32)

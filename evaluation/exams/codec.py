@@ -1,5 +1,4 @@
-"""The codec alone: what is lost between hearing a sound and speaking it, before any network changes
-a note.
+"""Judge the codec alone: what is lost before any network changes a note?
 
     python -m evaluation.exams.codec --recordings DIR
 
@@ -9,20 +8,24 @@ and the train extra.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from evaluation.exams.page import block, save_picture, table
-from evaluation.exams.report import cell
-from evaluation.exams.unseen import mean_and_error
-from evaluation.methods.subject import Subject
-from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel_distance, onset_f
+from engine.arranging.genres import GENRES
+from engine.hearing.music import Note
+from evaluation.corpus.arrangements import PartRenderer, render_drum_loop
+from evaluation.corpus.instruments import INSTRUMENTS
+from evaluation.corpus.recordings import read_recordings
+from evaluation.corpus.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
+from evaluation.corpus.scores import TEST_SEEDS, make_score
+from evaluation.methods.models import Model, Nano
+from evaluation.metrics.means import figure_means
+from evaluation.metrics.similarity import chroma_similarity, log_mel_distance, onset_f
+from evaluation.metrics.sound import Sound
 from evaluation.metrics.spectra import (
     RATE_HZ,
     between_partials_db,
@@ -30,8 +33,12 @@ from evaluation.metrics.spectra import (
     rise_ms,
     stft_distance,
 )
+from evaluation.reporting.command import ignore_librosa_warnings, make_parser, option
+from evaluation.reporting.page import markdown_table, replace_block, save_picture
+from evaluation.reporting.tables import format_mean
 
 SECONDS = 5.12
+QUIETEST_PEAK = 1e-3
 KINDS = {
     "unseen": "instruments, unseen soundfont",
     "drums": "drum loops, unseen soundfont",
@@ -48,53 +55,55 @@ FIGURES = {  # name -> (heading, digits)
     "rise_ms": ("attacks, ms", 1),
     "rise_ms_original": ("of the original", 1),
 }
-HELD = (
-    "accordion",
-    "violin",
-    "cello",
-    "string ensemble",
-    "choir",
-    "trumpet",
-    "oboe",
-    "clarinet",
-    "flute",
-    "pan flute",
+# fmt: off
+SUSTAINING = (
+    "accordion", "violin", "cello", "string ensemble", "choir",
+    "trumpet", "oboe", "clarinet", "flute", "pan flute",
 )
-HELD_PITCHES_MIDI = (55, 64, 72)
-HELD_SECONDS = (1.0, 4.0)  # where a held note is looked at: after its attack, before its end
+# fmt: on
+LONG_NOTE_PITCHES_MIDI = (55, 64, 72)
+LONG_NOTE_SECONDS = (1.0, 4.0)  # what is measured of it: after its attack, before its end
 FIRST_SCORE, FIRST_LOOP = 96_000, 97_000  # places in the seeds of tests
+OPTIONS = (
+    option("--recordings", "also these real recordings", type=Path, metavar="DIR"),
+    option("--count", "of instruments and of loops at most", type=int, default=37),
+    option("--page", type=Path, default=Path("docs/codec.md")),
+)
 
 
-def sounds(recordings: Path | None, count: int) -> Iterator[tuple[str, str, Sound]]:
-    """(kind, name, sound): every target instrument of nano once, a drum loop of every genre, each
-    recording.
-    """
-    from evaluation.corpus.arrangements import Players, drum_loop
-    from evaluation.corpus.instruments import INSTRUMENTS
-    from evaluation.corpus.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
-    from evaluation.corpus.scores import TEST_SEEDS, make_score
+def main(argv: Sequence[str] | None = None, model: Model | None = None) -> int:
+    prog = "python -m evaluation.exams.codec"
+    options = make_parser(prog, __doc__, OPTIONS).parse_args(argv)
+    ignore_librosa_warnings()
+    model = model or Nano()
+    sounds = list(find_sounds(options.recordings, options.count))
+    text = markdown(examine(model, sounds))
+    print(text)
+    replace_block(options.page, "codec", text)
+    replace_block(options.page, "held", partials_table(model, options.count))
+    by_kind = {kind: (name, sound) for kind, name, sound in reversed(sounds)}
+    shown = {
+        f"{KINDS[kind]}: {by_kind[kind][0]}": by_kind[kind][1] for kind in KINDS if kind in by_kind
+    }
+    draw_picture(options.page.parent / "pictures" / "codec.png", model, shown)
+    return 0
 
+
+def find_sounds(recordings: Path | None, count: int) -> Iterator[tuple[str, str, Sound]]:
+    """(kind, name, sound): each target instrument, a drum loop of each genre, each recording."""
     renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
     for index, instrument in enumerate(INSTRUMENTS[:count]):
-        samples = renderer.render(
-            make_score(TEST_SEEDS[FIRST_SCORE + index], SECONDS), instrument.program
-        )
-        if np.abs(samples).max() > 1e-3:
+        score = make_score(TEST_SEEDS[FIRST_SCORE + index], SECONDS)
+        samples = renderer.render(score, instrument.program)
+        if np.abs(samples).max() > QUIETEST_PEAK:
             yield "unseen", instrument.name, Sound(samples, RATE_HZ)
     renderer.close()
-    from engine.arranging.genres import GENRES
-
-    players = Players(UNSEEN_SOUNDFONT)
+    parts = PartRenderer(UNSEEN_SOUNDFONT)
     for index, genre in enumerate(list(GENRES)[:count]):
-        yield (
-            "drums",
-            genre,
-            Sound(drum_loop(players, TEST_SEEDS[FIRST_LOOP + index], genre, SECONDS), RATE_HZ),
-        )
-    players.close()
+        loop = render_drum_loop(parts, TEST_SEEDS[FIRST_LOOP + index], genre, SECONDS)
+        yield "drums", genre, Sound(loop, RATE_HZ)
+    parts.close()
     if recordings:
-        from evaluation.exams.recordings import read_recordings
-
         for name, sound in read_recordings(recordings):
             yield "recorded", name, Sound(sound.samples[: int(SECONDS * RATE_HZ)], RATE_HZ)
 
@@ -112,114 +121,75 @@ def figures(copy: Sound, original: Sound) -> dict[str, float]:
     }
 
 
-def held_notes(count: int) -> Iterator[tuple[str, float, Sound]]:
-    """(instrument, Hz, one long note), every instrument of HELD at HELD_PITCHES_MIDI by the unseen
-    soundfont.
-    """
-    from engine.hearing.music import Note
-    from evaluation.corpus.arrangements import Players
-    from evaluation.corpus.render import UNSEEN_SOUNDFONT
-
-    players = Players(UNSEEN_SOUNDFONT)
-    for name, pitch in itertools.product(HELD[:count], HELD_PITCHES_MIDI):
-        note = Note(0.3, HELD_SECONDS[1], pitch, 90)
-        yield (
-            name,
-            440 * 2 ** ((pitch - 69) / 12),
-            Sound(players.play([note], name, SECONDS), RATE_HZ),
-        )
-    players.close()
+def render_long_notes(count: int) -> Iterator[tuple[str, float, Sound]]:
+    """(instrument, Hz, one long note) of the first `count` instruments that can sustain one."""
+    renderer = PartRenderer(UNSEEN_SOUNDFONT)
+    for name, pitch in itertools.product(SUSTAINING[:count], LONG_NOTE_PITCHES_MIDI):
+        samples = renderer.render([Note(0.3, LONG_NOTE_SECONDS[1], pitch, 90)], name, SECONDS)
+        yield name, 440 * 2 ** ((pitch - 69) / 12), Sound(samples, RATE_HZ)
+    renderer.close()
 
 
-def held_table(subject: Subject, count: int) -> str:
-    """What lies between the partials of held notes: each instrument's mean, original and codec."""
-    rows: dict[str, list[tuple[float, float]]] = {}
-    for name, hz, sound in held_notes(count):
-        pair = (sound, subject.codec(sound))
-        rows.setdefault(name, []).append(
-            tuple(between_partials_db(s, hz, *HELD_SECONDS) for s in pair)
-        )
+def partials_table(model: Model, count: int) -> str:
+    """What lies between the partials of long notes: each instrument's mean, original and codec."""
+    rows: dict[str, list[list[float]]] = {}
+    for name, hz, sound in render_long_notes(count):
+        levels_db = [
+            between_partials_db(one, hz, *LONG_NOTE_SECONDS)
+            for one in (sound, model.reconstruct(sound))
+        ]
+        rows.setdefault(name, []).append(levels_db)
     means = {name: np.mean(values, axis=0) for name, values in rows.items()}
     means["all"] = np.mean(list(means.values()), axis=0)
     cells = [[name, *(f"{value:.1f}" for value in values)] for name, values in means.items()]
-    return table(["between partials, dB", "original", "through the codec"], cells)
+    return markdown_table(["between partials, dB", "original", "through the codec"], cells)
 
 
-def low_passed(sound: Sound) -> Sound:
-    """What a model at 16 kHz could give back at best."""
+def cut_highs(sound: Sound) -> Sound:
+    """The best that a model at 16 kHz could give back."""
     return Sound(Sound(sound.at(16_000), 16_000).at(RATE_HZ)[: len(sound.samples)], RATE_HZ)
 
 
 def examine(
-    subject: Subject, heard: Sequence[tuple[str, str, Sound]]
+    model: Model, sounds: Sequence[tuple[str, str, Sound]]
 ) -> dict[str, dict[str, list[dict[str, float]]]]:
     """kind -> way -> figures of each sound."""
     from tqdm import tqdm
 
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
-    for kind, _, sound in tqdm(heard, desc="codec", unit="sound"):
+    for kind, _, sound in tqdm(sounds, desc="codec", unit="sound"):
         rows = found.setdefault(kind, {way: [] for way in WAYS})
-        rows["codec"].append(figures(subject.codec(sound), sound))
-        rows["low_pass"].append(figures(low_passed(sound), sound))
+        rows["codec"].append(figures(model.reconstruct(sound), sound))
+        rows["low_pass"].append(figures(cut_highs(sound), sound))
     return found
 
 
 def markdown(found: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> str:
+    """The table of docs/codec.md."""
     rows = []
     for kind, ways in found.items():
         for way, results in ways.items():
-            means = {name: mean_and_error([row[name] for row in results]) for name in FIGURES}
+            means = figure_means(FIGURES, results)
             title = f"{KINDS[kind]} ({len(results)})" if way == "codec" else ""
-            rows.append(
-                [
-                    title,
-                    WAYS[way],
-                    *(cell(means[name], digits) for name, (_, digits) in FIGURES.items()),
-                ]
-            )
-    return table(["", "", *(heading for heading, _ in FIGURES.values())], rows)
+            cells = (format_mean(means[name], digits) for name, (_, digits) in FIGURES.items())
+            rows.append([title, WAYS[way], *cells])
+    return markdown_table(["", "", *(heading for heading, _ in FIGURES.values())], rows)
 
 
-def picture(path: Path, subject: Subject, shown: Mapping[str, Sound]) -> None:
+def draw_picture(path: Path, model: Model, sounds: Mapping[str, Sound]) -> None:
     """Originals above, what the codec gives back below; 0 to 16 kHz, 80 dB."""
     from matplotlib.figure import Figure
 
-    from evaluation.exams.gallery import draw
+    from evaluation.reporting.gallery import draw_spectrogram
 
-    figure = Figure(figsize=(4 * len(shown), 6), layout="constrained")
-    axes = figure.subplots(2, len(shown), sharex=True, sharey=True, squeeze=False)
-    for (above, below), (title, sound) in zip(axes.T, shown.items(), strict=True):
-        draw(above, title, sound)
-        draw(below, "through the codec", subject.codec(sound))
+    figure = Figure(figsize=(4 * len(sounds), 6), layout="constrained")
+    axes = figure.subplots(2, len(sounds), sharex=True, sharey=True, squeeze=False)
+    for (above, below), (title, sound) in zip(axes.T, sounds.items(), strict=True):
+        draw_spectrogram(above, title, sound)
+        draw_spectrogram(below, "through the codec", model.reconstruct(sound))
     for axis in axes[:, 0]:
         axis.set_ylabel("kHz")
     save_picture(figure, path)
-
-
-def main(arguments: Sequence[str] | None = None, subject: Subject | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--recordings", type=Path, metavar="DIR", help="also these real recordings")
-    parser.add_argument("--count", type=int, default=37, help="of instruments and of loops at most")
-    parser.add_argument("--page", type=Path, default=Path("docs/codec.md"))
-    options = parser.parse_args(arguments)
-    warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
-    if subject is None:
-        from evaluation.methods.subject import Nano
-
-        subject = Nano()
-    heard = list(sounds(options.recordings, options.count))
-    text = markdown(examine(subject, heard))
-    print(text)
-    block(options.page, "codec", text)
-    block(options.page, "held", held_table(subject, options.count))
-    by_kind = {kind: (name, sound) for kind, name, sound in reversed(heard)}
-    shown = {
-        f"{KINDS[kind]}: {by_kind[kind][0]}": by_kind[kind][1] for kind in KINDS if kind in by_kind
-    }
-    picture(options.page.parent / "pictures" / "codec.png", subject, shown)
-    return 0
 
 
 if __name__ == "__main__":

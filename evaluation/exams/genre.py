@@ -1,9 +1,9 @@
 """Judge genre: is the result the genre that was asked for, and is it still the same music?
 
-Unseen pieces by the arranger, truly played by a soundfont that training never heard, go to the
-model with the name of another genre; the mix of what comes back is judged, by a judge that learned
-from true renderings alone. Beside every figure stands that of a true re-arrangement: the same tune
-and chords, written and played in that genre. Definitions: docs/evaluation.md.
+Unseen pieces by the arranger, rendered with a soundfont that training never heard, go to the model
+with the name of another genre. The mix of what comes back is judged, by a judge that learned from
+true renderings alone. Every figure stands beside that of a true re-arrangement: the same tune and
+chords, written and rendered in that genre. Definitions: docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -19,29 +19,24 @@ from evaluation.corpus.arrangements import (
     LEVELS_DB,
     RATE_HZ,
     TUNE,
-    Players,
-    at_levels,
-    perform,
-    rearranged,
+    PartRenderer,
+    render_parts,
+    render_rearrangement,
+    set_levels,
 )
-from evaluation.exams.accompaniment import (
-    SOURCES,
-    allowed_classes,
-    examined,
-    means_of,
-    parser,
-    tracked,
-)
-from evaluation.exams.report import Goal, figures_table
+from evaluation.exams.arrangements import SOURCES, Exam, allowed_classes, run_exam
+from evaluation.metrics.means import figure_means
 from evaluation.metrics.musical import harmony_share
-from evaluation.metrics.similarity import Sound, chroma_similarity
+from evaluation.metrics.similarity import chroma_similarity
+from evaluation.metrics.sound import Sound
+from evaluation.reporting.tables import Goal, figures_table
 
 if TYPE_CHECKING:
     from engine.arranging.compose import Arrangement
-    from evaluation.methods.subject import Band
-    from evaluation.metrics.judge import Judge
+    from evaluation.methods.models import ArrangingModel
 
 FIRST_SEED = 55_000  # place in the seeds of tests
+GENRES_PER_RECORDING = 3
 FIGURES = {
     "accuracy": "asked genre heard",
     "before": "old genre heard",
@@ -55,145 +50,133 @@ ROWS = {
     "codec": "its parts through codec",
     "copy": "source unchanged",
 }
+_means = partial(figure_means, FIGURES)
 
 
-def main(argv: Sequence[str] | None = None, subject: Band | None = None) -> int:
-    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if
-    not told what.
-    """
-    return examined(
-        "genre", parser("genre", __doc__, "arrangements", 30).parse_args(argv), subject, _examine
-    )
+def main(argv: Sequence[str] | None = None, model: ArrangingModel | None = None) -> int:
+    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Default: nano."""
+    return run_exam("genre", __doc__, 30, argv, model, "genre", _examine)
 
 
-def _examine(report: dict[str, Any], options, subject: Band, judges, console) -> list[Goal]:
-    judge = judges.load(name="genre")
-    report["judge"] = judge.card
-    own = judge.card["held_out_accuracy"]
-    console.print(
+def _examine(exam: Exam) -> list[Goal]:
+    card = exam.report["judge"] = exam.judge.card
+    exam.console.print(
         "the judge of genres, on true renderings that it never heard: "
-        + ", ".join(f"{font} {share:.0%}" for font, share in own.items())
+        + ", ".join(f"{font} {share:.0%}" for font, share in card["held_out_accuracy"].items())
     )
-    goals: list[Goal] = []
-    if options.count:
-        results = list(
-            tracked(console, _unseen(options, subject, judge), options.count, "arrangements")
-        )
-        rows = {row: _means([item["rows"][row] for item in results]) for row in ROWS}
-        kinds = {
-            kind: _means([item["rows"]["stem"] for item in results if item["source"] == kind])
-            for kind in dict.fromkeys(item["source"] for item in results)
-        }
-        report["unseen"] = {"results": results, "rows": rows, "by_source": kinds}
-        goals += [
-            Goal("genre accuracy", rows["stem"]["accuracy"]["mean"], 0.8),
-            Goal("chroma to the source", rows["stem"]["chroma"]["mean"], 0.8),
-        ]
-        title = f"{len(results)} unseen arrangements, unseen soundfont, mean ± standard error"
-        console.print(figures_table(title, FIGURES, {ROWS[row]: own for row, own in rows.items()}))
-        console.print(figures_table("Stems by what was heard", FIGURES, kinds))
-    if options.recordings:
-        results = list(tracked(console, _recorded(options, subject, judge), None, "recordings"))
+    goals = _examine_unseen(exam) if exam.options.count else []
+    if exam.options.recordings:
+        results = exam.track(_recordings_results(exam), None, "recordings")
         means = {"stems, mixed": _means(results)}
-        report["recordings"] = {"results": results, "rows": means}
-        console.print(figures_table("Real recordings", FIGURES, means))
+        exam.report["recordings"] = {"results": results, "rows": means}
+        exam.console.print(figures_table("Real recordings", FIGURES, means))
     return goals
 
 
-def _unseen(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
+def _examine_unseen(exam: Exam) -> list[Goal]:
+    results = exam.track(_unseen_results(exam), exam.options.count, "arrangements")
+    rows = {row: _means([item["rows"][row] for item in results]) for row in ROWS}
+    by_source = {
+        name: _means([item["rows"]["stem"] for item in results if item["source"] == name])
+        for name in dict.fromkeys(item["source"] for item in results)
+    }
+    exam.report["unseen"] = {"results": results, "rows": rows, "by_source": by_source}
+    title = f"{len(results)} unseen arrangements, unseen soundfont, mean ± standard error"
+    named = {ROWS[row]: figures for row, figures in rows.items()}
+    exam.console.print(figures_table(title, FIGURES, named))
+    exam.console.print(figures_table("Stems by what was heard", FIGURES, by_source))
+    return [
+        Goal("genre accuracy", rows["stem"]["accuracy"]["mean"], 0.8),
+        Goal("chroma to the source", rows["stem"]["chroma"]["mean"], 0.8),
+    ]
+
+
+def _unseen_results(exam: Exam) -> Iterator[dict[str, Any]]:
     """Every genre is asked for in turn, of a piece in another one."""
     from engine.arranging.compose import compose
     from evaluation.corpus.render import UNSEEN_SOUNDFONT
     from evaluation.corpus.scores import TEST_SEEDS
 
-    players, genres, sources = Players(UNSEEN_SOUNDFONT), judge.names, list(SOURCES)
+    options, genres, sources = exam.options, exam.judge.names, list(SOURCES)
+    renderer = PartRenderer(UNSEEN_SOUNDFONT)
     for index in range(options.count):
         asked = genres[index % len(genres)]
-        of = genres[(index + 1 + index // len(genres) * 3) % len(genres)]
-        piece = compose(TEST_SEEDS[FIRST_SEED + 1000 * options.seed + index], options.seconds, of)
-        yield examine_piece(
-            players,
-            piece,
-            asked,
-            sources[index % len(sources)],
-            subject,
-            judge,
-            options.seed + index,
-        )
-    players.close()
+        own = genres[(index + 1 + index // len(genres) * 3) % len(genres)]
+        seed = TEST_SEEDS[FIRST_SEED + 1000 * options.seed + index]
+        piece, source = compose(seed, options.seconds, own), sources[index % len(sources)]
+        yield examine_piece(exam, renderer, piece, asked, source, options.seed + index)
+    renderer.close()
 
 
 def examine_piece(
-    players: Players,
-    piece: Arrangement,
-    asked: str,
-    kind: str,
-    subject: Band,
-    judge: Judge,
-    seed: int,
+    exam: Exam, renderer: PartRenderer, piece: Arrangement, asked: str, source_name: str, seed: int
 ) -> dict[str, Any]:
     """Figures of what comes back, of a true re-arrangement, and of the source left alone."""
-    random = np.random.default_rng([0x6E4E, seed])
-    played = perform(players, piece, [role for role in SOURCES[kind] if role != TUNE], random)
-    source = Sound(played.mix(*SOURCES[kind]), RATE_HZ)
-    stems = subject.perform(source, f"turn this into {asked}", {"seed": seed})
-    true = rearranged(players, piece, asked, random)
-    spoken = {name: subject.codec(Sound(part, RATE_HZ)) for name, part in true.parts.items()}
+    random, roles = np.random.default_rng([0x6E4E, seed]), SOURCES[source_name]
+    rendered = render_parts(renderer, piece, [role for role in roles if role != TUNE], random)
+    source = Sound(rendered.mix(*roles), RATE_HZ)
+    stems = exam.model.arrange(source, f"turn this into {asked}", {"seed": seed})
+    true = render_rearrangement(renderer, piece, asked, random)
+    codec = {
+        name: exam.model.reconstruct(Sound(part, RATE_HZ)) for name, part in true.parts.items()
+    }
     mixes = {
-        "stem": (mixed(stems), stems.get(TUNE)),
+        "stem": (mix_stems(stems), stems.get(TUNE)),
         "true": (Sound(true.mix(*true.parts), RATE_HZ), Sound(true.parts[TUNE], RATE_HZ)),
-        "codec": (mixed(spoken), spoken[TUNE]),
+        "codec": (mix_stems(codec), codec[TUNE]),
         "copy": (source, source),
     }
-    allowed = allowed_classes(piece)
-    rows = {
-        row: {
-            **heard_as(judge.name(mix), asked, piece.genre),
-            "chroma": chroma_similarity(mix, source),
-            "tune": chroma_similarity(tune, source) if tune else float("nan"),
+    allowed, rows = allowed_classes(piece), {}
+    for row, (mix, tune) in mixes.items():
+        name = exam.judge.name(mix)
+        rows[row] = {
+            "accuracy": float(name == asked),
+            "before": float(name == piece.genre),
+            **_chroma_figures(mix, tune, source),
             "harmony": harmony_share(mix, allowed),
         }
-        for row, (mix, tune) in mixes.items()
+    heard = exam.judge.name(mixes["stem"][0])
+    return {
+        "genre": piece.genre,
+        "asked": asked,
+        "heard": heard,
+        "source": source_name,
+        "rows": rows,
     }
-    heard = judge.name(mixes["stem"][0])
-    return {"genre": piece.genre, "asked": asked, "heard": heard, "source": kind, "rows": rows}
 
 
-def heard_as(heard: str, asked: str, before: str) -> dict[str, float]:
-    return {"accuracy": float(heard == asked), "before": float(heard == before)}
-
-
-def mixed(stems: Mapping[str, Sound]) -> Sound:
-    """The stems at one loudness and then at LEVELS_DB; one that has no such level (a mix already)
-    as it is.
-    """
+def mix_stems(stems: Mapping[str, Sound]) -> Sound:
+    """The stems at their LEVELS_DB; one without a level is a mix and stays as it is."""
     if not set(stems) <= set(LEVELS_DB):
         return next(iter(stems.values()))
-    parts = at_levels({name: stem.at(RATE_HZ) for name, stem in stems.items()})
-    return Sound(sum(parts.values()), RATE_HZ)
+    parts = list(set_levels({name: stem.at(RATE_HZ) for name, stem in stems.items()}).values())
+    return Sound(sum(parts, np.zeros_like(parts[0])), RATE_HZ)
 
 
-def _recorded(options, subject: Band, judge: Judge) -> Iterator[dict[str, Any]]:
-    """Each recording in three genres that come round in turn."""
-    from evaluation.exams.recordings import read_recordings
-
-    for index, (name, source) in enumerate(read_recordings(options.recordings)):
-        source = Sound(source.samples[: round(options.seconds * RATE_HZ)], RATE_HZ)
-        for offset in range(3):
-            asked = judge.names[(3 * index + offset) % len(judge.names)]
-            stems = subject.perform(source, f"turn this into {asked}", {"seed": options.seed})
-            mix, tune = mixed(stems), stems.get(TUNE)
+def _recordings_results(exam: Exam) -> Iterator[dict[str, Any]]:
+    """Each recording in three genres, which come round in turn."""
+    names = exam.judge.names
+    for index, (name, source) in enumerate(exam.read_recordings()):
+        for offset in range(GENRES_PER_RECORDING):
+            asked = names[(GENRES_PER_RECORDING * index + offset) % len(names)]
+            knobs = {"seed": exam.options.seed}
+            stems = exam.model.arrange(source, f"turn this into {asked}", knobs)
+            mix = mix_stems(stems)
+            heard = exam.judge.name(mix)
             yield {
                 "recording": name,
                 "asked": asked,
-                "heard": judge.name(mix),
-                "accuracy": float(judge.name(mix) == asked),
-                "chroma": chroma_similarity(mix, source),
-                "tune": chroma_similarity(tune, source) if tune else float("nan"),
+                "heard": heard,
+                "accuracy": float(heard == asked),
+                **_chroma_figures(mix, stems.get(TUNE), source),
             }
 
 
-_means = partial(means_of, FIGURES)
+def _chroma_figures(mix: Sound, tune: Sound | None, source: Sound) -> dict[str, float]:
+    return {
+        "chroma": chroma_similarity(mix, source),
+        "tune": chroma_similarity(tune, source) if tune else float("nan"),
+    }
 
 
 if __name__ == "__main__":

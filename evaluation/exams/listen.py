@@ -1,7 +1,7 @@
-"""A blind listening test: build it from results, show it to browsers on this machine, count the
-answers.
+"""A blind listening test: build it from results, show it on this machine, count the answers.
 
-retimbre eval listen RESULTS --out TEST     build; RESULTS as for `retimbre eval folder`, with methods to compare
+retimbre eval listen RESULTS --out TEST     build; RESULTS as for `retimbre eval folder`, with
+                                            methods to compare
 retimbre eval listen TEST --serve           show it here; or put TEST/test on any web server
 retimbre eval listen TEST --score [CSV …]   figures of the answers, with those downloaded elsewhere
 """
@@ -15,85 +15,68 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.exams.pairs import PairsError, read_rows
+from evaluation.corpus.results import ResultsError, read_results
 from evaluation.listening.build import KINDS, build
 from evaluation.listening.score import score
+from evaluation.reporting.command import make_parser, option, print_error
 
+PROG = "retimbre eval listen"
 PORT = 11_030
+# fmt: off
+OPTIONS = (
+    option("place", type=Path, metavar="RESULTS_OR_TEST"),
+    option("--out", "build the test there; the folder must not exist", type=Path, metavar="TEST"),
+    option("--serve", "show the test on this machine until ctrl-C", action="store_true"),
+    option("--score", "count answers", nargs="*", type=Path, metavar="CSV"),
+    option("--seed", "of order, sides and choice (default 0)", type=int, default=0),
+    option("--kind", "A/B, opinion scores, or both", choices=(*KINDS, "both"), default="both"),
+    option("--pieces", "that many pieces, drawn by seed (all)", type=int, default=0, metavar="N"),
+    option("--anchor", "also ask for an opinion of the unchanged source", action="store_true"),
+    option("--port", f"for --serve (default {PORT})", type=int, default=PORT),
+    option("--json", "write the figures of --score there", type=Path, metavar="FILE"),
+)
+# fmt: on
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: done, 1: something is missing, 2: wrong use."""
-    options = _parser().parse_args(argv)
+    options = make_parser(PROG, __doc__, OPTIONS).parse_args(argv)
     actions = [options.out is not None, options.serve, options.score is not None]
     if sum(actions) != 1:
-        print("retimbre eval listen: expected one of --out, --serve and --score", file=sys.stderr)
+        print_error(PROG, "expected one of --out, --serve and --score")
         return 2
     try:
         if options.out:
             _build(options)
         elif not (options.place / "key.json").is_file():
-            raise PairsError(
+            raise ResultsError(
                 f"{options.place} is no listening test (no key.json); build one with --out"
             )
         elif options.serve:
             _serve(options.place, options.port)
         else:
             _show(score(options.place, options.score), options.json)
-    except PairsError as error:
-        print(f"retimbre eval listen: {error}", file=sys.stderr)
+    except ResultsError as error:
+        print_error(PROG, error)
         return 1
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "retimbre eval listen",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("place", type=Path, metavar="RESULTS_OR_TEST")
-    parser.add_argument(
-        "--out", type=Path, metavar="TEST", help="build the test there; the folder must not exist"
-    )
-    parser.add_argument(
-        "--serve", action="store_true", help="show the test on this machine until ctrl-C"
-    )
-    parser.add_argument("--score", nargs="*", type=Path, metavar="CSV", help="count answers")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of order, sides and choice (default 0)"
-    )
-    parser.add_argument(
-        "--kind", choices=(*KINDS, "both"), default="both", help="A/B, opinion scores, or both"
-    )
-    parser.add_argument(
-        "--pieces", type=int, default=0, metavar="N", help="that many pieces, drawn by seed (all)"
-    )
-    parser.add_argument(
-        "--anchor", action="store_true", help="also ask for an opinion of the unchanged source"
-    )
-    parser.add_argument("--port", type=int, default=PORT, help=f"for --serve (default {PORT})")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures of --score there"
-    )
-    return parser
 
 
 def _build(options: argparse.Namespace) -> None:
     kinds = KINDS if options.kind == "both" else (options.kind,)
     key = build(
-        read_rows(options.place),
+        read_results(options.place),
         options.out,
         seed=options.seed,
         kinds=kinds,
         pieces=options.pieces,
         with_anchor=options.anchor,
     )
+    trials, level_lufs = len(key["trials"]), key["loudness_lufs"]
+    print(f"{trials} trials, every stimulus at {level_lufs} LUFS, in {options.out}")
     print(
-        f"{len(key['trials'])} trials, every stimulus at {key['loudness_lufs']} LUFS, in {options.out}"
-    )
-    print(
-        f"show it here: retimbre eval listen {options.out} --serve; elsewhere: put {options.out / 'test'} on the web"
+        f"show it here: retimbre eval listen {options.out} --serve; "
+        f"elsewhere: put {options.out / 'test'} on the web"
     )
     print(f"keep {options.out / 'key.json'} to yourself")
 

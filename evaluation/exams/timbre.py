@@ -1,7 +1,7 @@
 """Judge timbre transfer: instrument, notes, timing and sound, each beside its ceilings.
 
   (a) is it the instrument that was asked for? (b) are the notes kept? (c) is the timing kept?
-  (d) is it near the true rendering? (e) the same on --recordings, and there (f): is the melody kept?
+  (d) is it near the true rendering? (e) the same on --recordings, and (f): is the melody kept?
 
 Definitions: docs/evaluation.md. The same seed gives the same scores, pairs and words.
 """
@@ -9,15 +9,37 @@ Definitions: docs/evaluation.md. The same seed gives the same scores, pairs and 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from evaluation.methods.subject import Subject
+from evaluation.reporting.command import (
+    CHECK,
+    JSON,
+    RECORDINGS,
+    WEIGHTS,
+    check_recordings,
+    ignore_librosa_warnings,
+    make_parser,
+    make_progress,
+    open_console,
+    option,
+    print_error,
+    track,
+    write_json,
+)
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evaluation.corpus.pairs import Pair, PairRenderer
+    from evaluation.methods.models import EditingModel
+    from evaluation.metrics.judge import Judge
+    from evaluation.metrics.sound import Sound
+
+PROG = "retimbre eval timbre"
 KNOB_VALUES = {  # one at a time, the others at the family's defaults
     "steps": (2, 4, 8, 16),
     "guidance": (1.0, 1.5, 2.0, 3.0),
@@ -26,83 +48,30 @@ KNOB_VALUES = {  # one at a time, the others at the family's defaults
 }
 TABLE_WIDTH = 120  # in files and pipes
 WHOLE_NUMBERS = ("steps", "pooling", "seed")
+GALLERY_PAIRS = 10
 
 
-def main(argv: Sequence[str] | None = None, subject: Subject | None = None) -> int:
-    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Examines nano if
-    not told what.
-    """
-    options = _parser().parse_args(argv)
-    if options.recordings and not options.recordings.is_dir():
-        print(
-            f"retimbre eval timbre: {options.recordings} is not a folder: give one with audio files",
-            file=sys.stderr,
-        )
+@dataclass(frozen=True)
+class _Exam:
+    """What every part of the examination needs."""
+
+    options: argparse.Namespace
+    model: EditingModel
+    judge: Judge
+    knobs: Mapping[str, Any]
+    console: Console
+
+
+def main(argv: Sequence[str] | None = None, model: EditingModel | None = None) -> int:
+    """0: examined (with --check: and every goal reached), 1: not, 2: wrong use. Default: nano."""
+    options = make_parser(PROG, __doc__, OPTIONS).parse_args(argv)
+    if not check_recordings(PROG, options.recordings):
         return 2
-    report = _examine(options, subject)
+    report = _examine(options, model)
     if report is None:
         return 1
-    if options.json:
-        from evaluation.exams.report import plain
-
-        text = json.dumps(plain(report), indent=1)
-        print(text) if str(options.json) == "-" else options.json.write_text(
-            text + "\n", encoding="utf-8"
-        )
+    write_json(report, options.json)
     return 1 if options.check and not all(goal["reached"] for goal in report["goals"]) else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "retimbre eval timbre",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--pairs",
-        type=int,
-        default=74,
-        metavar="N",
-        help="unseen pairs, 0 for none (default 74: every target twice)",
-    )
-    parser.add_argument("--recordings", type=Path, metavar="DIR", help="folder of real recordings")
-    parser.add_argument(
-        "--knobs", action="store_true", help="also sweep each knob on a third of the pairs"
-    )
-    parser.add_argument(
-        "--melody", action="store_true", help="also ask (f) of the unseen pairs: takes minutes more"
-    )
-    parser.add_argument(
-        "--held-out-words", action="store_true", help="also ask with words that training never said"
-    )
-    parser.add_argument(
-        "--set",
-        dest="knob_settings",
-        action="append",
-        default=[],
-        type=_setting,
-        metavar="KNOB=VALUE",
-        help="examine with this knob",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of pairs, words and stems (default 0)")
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        metavar="DIR",
-        help="weights of nano (default: those that are shipped)",
-    )
-    parser.add_argument("--threads", type=int, default=1, help="of the model (default 1)")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write all figures there ('-': to stdout)"
-    )
-    parser.add_argument(
-        "--gallery",
-        type=Path,
-        metavar="DIR",
-        help="leave sound and a picture of the first ten pairs there",
-    )
-    parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
-    return parser
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -117,77 +86,94 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, (int if name in WHOLE_NUMBERS else float)(value)
 
 
-def _examine(options: argparse.Namespace, subject: Subject | None) -> dict[str, Any] | None:
+# fmt: off
+OPTIONS = (
+    option("--pairs", "unseen pairs, 0 for none (default 74: every target twice)",
+           type=int, default=74, metavar="N"),
+    RECORDINGS,
+    option("--knobs", "also sweep each knob on a third of the pairs", action="store_true"),
+    option("--melody", "also ask (f) of the unseen pairs: takes minutes more", action="store_true"),
+    option("--held-out-words", "also ask with words that training never said", action="store_true"),
+    option("--set", "examine with this knob", dest="knob_settings", action="append", default=[],
+           type=_setting, metavar="KNOB=VALUE"),
+    option("--seed", "of pairs, words and stems (default 0)", type=int, default=0),
+    WEIGHTS,
+    option("--threads", "of the model (default 1)", type=int, default=1),
+    JSON,
+    option("--gallery", "leave sound and a picture of the first ten pairs there",
+           type=Path, metavar="DIR"),
+    CHECK,
+)
+# fmt: on
+
+
+def _examine(options: argparse.Namespace, model: EditingModel | None) -> dict[str, Any] | None:
     """Everything that was asked for, printed as it ends; None if there is nothing to examine."""
-    import warnings
-
-    from rich.console import Console
-
     from engine.errors import EngineError
-    from evaluation.exams import report as tables
-    from evaluation.methods.subject import Nano
+    from evaluation.exams.timbre_report import find_goals, print_report
+    from evaluation.methods.models import Nano
     from evaluation.metrics.judge import Judge
 
-    warnings.filterwarnings("ignore", module="librosa")  # it comments on every short CQT octave
-    console = Console(
-        stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else TABLE_WIDTH
-    )
+    ignore_librosa_warnings()
+    console = open_console(options.json, TABLE_WIDTH)
     try:
-        judge, subject = Judge.load(), subject or Nano(options.weights, options.threads)
+        judge, model = Judge.load(), model or Nano(options.weights, options.threads)
     except (FileNotFoundError, EngineError) as error:
-        print(f"retimbre eval timbre: {error}", file=sys.stderr)
+        print_error(PROG, error)
         return None
     knobs = {"seed": options.seed, **dict(options.knob_settings)}
+    exam = _Exam(options, model, judge, knobs, console)
     report: dict[str, Any] = {
         "schema": 1,
         "seed": options.seed,
         "knobs_set": knobs,
-        "model": subject.describe(),
+        "model": model.describe(),
         "judge": judge.card,
         "skipped": [],
     }
     if options.pairs:
-        _unseen_parts(report, options, subject, judge, knobs, console)
+        report |= _examine_unseen_parts(exam, report["skipped"])
     if options.recordings:
-        report["recordings"] = _recordings(options.recordings, subject, judge, knobs, console)
-    report["goals"] = [goal.plain() for goal in tables.goals(report)]
-    tables.print_report(console, report)
+        report["recordings"] = _examine_recordings(exam)
+    report["goals"] = [goal.to_dict() for goal in find_goals(report)]
+    print_report(console, report)
     return report
 
 
-def _unseen_parts(report, options, subject, judge, knobs, console) -> None:
-    """Fills in unseen, held_out_words and knobs, or says why they are skipped."""
-    from evaluation.exams.unseen import Stage
+def _examine_unseen_parts(exam: _Exam, skipped: list[str]) -> dict[str, Any]:
+    """unseen, held_out_words and knobs, as asked for; adds to `skipped` why there are none."""
+    from evaluation.corpus.pairs import PairRenderer
 
     try:
-        stage = Stage()
+        renderer = PairRenderer()
     except (FileNotFoundError, ImportError) as error:
-        report["skipped"].append(f"unseen scores: {error}")
-        return
+        skipped.append(f"unseen scores: {error}")
+        return {}
     try:
-        report["unseen"] = _unseen(options, stage, subject, judge, knobs, console)
-        if options.held_out_words:
-            report["held_out_words"] = _held_out_words(
-                options, stage, subject, judge, knobs, console
-            )
-        if options.knobs:
-            report["knobs"] = _sweep(options, stage, subject, judge, knobs, console)
+        parts = {"unseen": _examine_unseen(exam, renderer)}
+        if exam.options.held_out_words:
+            parts["held_out_words"] = _examine_words(exam, renderer)
+        if exam.options.knobs:
+            parts["knobs"] = _sweep_knobs(exam, renderer)
+        return parts
     finally:
-        stage.close()
+        renderer.close()
 
 
-def _unseen(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
+def _examine_unseen(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
+    from evaluation.corpus.pairs import render_pairs
     from evaluation.exams import unseen
 
-    results = []
-    for index, (pair, sounds) in enumerate(
-        _track(console, unseen.played(stage, options.pairs, options.seed), "unseen pairs")
-    ):
-        results.append(unseen.examine_pair(subject, judge, pair, sounds, knobs, options.melody))
-        if options.gallery and index < 10:
-            _hang(options.gallery, index, pair, sounds, subject, knobs)
+    options, results = exam.options, []
+    pairs = render_pairs(renderer, options.pairs, options.seed)
+    for index, (pair, sounds) in enumerate(track(exam.console, pairs, "unseen pairs")):
+        results.append(
+            unseen.examine_pair(exam.model, exam.judge, pair, sounds, exam.knobs, options.melody)
+        )
+        if options.gallery and index < GALLERY_PAIRS:
+            _save_example(exam, index, pair, sounds)
     return {
-        "soundfont": stage.soundfont,
+        "soundfont": renderer.soundfont,
         "pairs": len(results),
         "rows": unseen.summary(results),
         "per_target": unseen.per_target(results),
@@ -195,89 +181,60 @@ def _unseen(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
     }
 
 
-def _held_out_words(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
-    from evaluation.exams import unseen
+def _examine_words(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
+    """Words that training never used: does the judge hear what they mean?"""
+    from evaluation.corpus.pairs import render_pairs
+    from evaluation.metrics.means import mean_and_error
 
-    results = []
-    for pair, sounds in _track(
-        console,
-        unseen.played(stage, options.pairs, options.seed + 1, held_out_words=True),
-        "held-out words",
-    ):
-        heard = judge.name(subject.stem(sounds["source"], pair.text, knobs))
+    options, results = exam.options, []
+    pairs = render_pairs(renderer, options.pairs, options.seed + 1, held_out_words=True)
+    for pair, sounds in track(exam.console, pairs, "held-out words"):
+        heard = exam.judge.name(exam.model.edit(sounds["source"], pair.text, exam.knobs))
         results.append({"text": pair.text, "target": pair.target, "heard": heard})
-    accuracy = unseen.mean_and_error([item["heard"] == item["target"] for item in results])
+    accuracy = mean_and_error([item["heard"] == item["target"] for item in results])
     return {"pairs": len(results), "accuracy": accuracy, "results": results}
 
 
-def _sweep(options, stage, subject, judge, knobs, console) -> dict[str, Any]:
-    from evaluation.exams import unseen
+def _sweep_knobs(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
+    from evaluation.corpus.pairs import render_pairs
+    from evaluation.exams.unseen import stem_figures
+    from evaluation.metrics.means import figure_means
 
-    pairs = unseen.played(stage, max(1, options.pairs // 3), options.seed)
+    pairs = render_pairs(renderer, max(1, exam.options.pairs // 3), exam.options.seed)
     settings = [(knob, value) for knob, values in KNOB_VALUES.items() for value in values]
     rows = []
-    for knob, value in _track(console, settings, "knobs"):
-        found = [
-            unseen.stem_figures(subject, judge, pair, sounds, {**knobs, knob: value})
-            for pair, sounds in pairs
-        ]
-        figures = {
-            figure: unseen.mean_and_error([item[figure] for item in found]) for figure in found[0]
-        }
-        rows.append({"knob": knob, "value": value, "figures": figures})
+    for knob, value in track(exam.console, settings, "knobs"):
+        knobs = {**exam.knobs, knob: value}
+        found = [stem_figures(exam.model, exam.judge, *pair, knobs) for pair in pairs]
+        rows.append({"knob": knob, "value": value, "figures": figure_means(found[0], found)})
     return {"pairs": len(pairs), "rows": rows}
 
 
-def _recordings(folder: Path, subject, judge, knobs, console) -> dict[str, Any]:
-    from evaluation.exams import recordings
+def _examine_recordings(exam: _Exam) -> dict[str, Any]:
+    from evaluation.corpus.recordings import read_recordings
+    from evaluation.exams.recordings import TARGETS, examine_recording, summary
 
-    sources = list(recordings.read_recordings(folder))
-    with _progress(console) as progress:
-        task = progress.add_task("recordings", total=len(sources) * len(recordings.TARGETS))
+    sources = list(read_recordings(exam.options.recordings))
+    with make_progress(exam.console) as progress:
+        task = progress.add_task("recordings", total=len(sources) * len(TARGETS))
         results = [
-            recordings.examine_recording(
-                subject, judge, name, source, knobs, lambda: progress.advance(task)
+            examine_recording(
+                exam.model, exam.judge, name, source, exam.knobs, lambda: progress.advance(task)
             )
             for name, source in sources
         ]
-    return {"summary": recordings.summary(results), "results": results}
+    return {"summary": summary(results), "results": results}
 
 
-def _hang(folder: Path, index: int, pair, sounds, subject, knobs: Mapping[str, Any]) -> None:
-    """Sound and picture of one pair: source, true rendering, stem."""
-    from evaluation.exams.gallery import hang
+def _save_example(exam: _Exam, index: int, pair: Pair, sounds: Mapping[str, Sound]) -> None:
+    """Sound and picture of one pair: source, stem, true rendering."""
+    from evaluation.reporting.gallery import save_example
 
-    stem = subject.stem(sounds["source"], pair.text, knobs)
+    stem = exam.model.edit(sounds["source"], pair.text, exam.knobs)
     shown = {"source": sounds["source"], "stem": stem, "true": sounds["true"]}
-    hang(
-        folder,
-        f"{index:02d}_{pair.target.replace(' ', '_')}",
-        f"{pair.text} (program {pair.source_program})",
-        shown,
-    )
-
-
-def _progress(console):
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def _track(console, items: Sequence[Any], title: str):
-    with _progress(console) as progress:
-        yield from progress.track(items, description=title)
+    name = f"{index:02d}_{pair.target.replace(' ', '_')}"
+    title = f"{pair.text} (program {pair.source_program})"
+    save_example(exam.options.gallery, name, title, shown)
 
 
 if __name__ == "__main__":

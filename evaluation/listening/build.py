@@ -1,10 +1,9 @@
-"""Builds a blind test: stimuli equally loud, equally long and at one rate; which is which stands in
-key.json alone.
+"""How is a blind test built? Stimuli equally loud and long, at one rate; key.json tells.
 
 TEST/test/index.html, page.css, page.js    open this, or put the folder on any web server
-TEST/test/trials.js, audio/*.wav           what is asked; the stimuli
+TEST/test/trials.js, audio/*.wav           the questions; the stimuli
 TEST/webmushra/retimbre.yaml               the same as a webMUSHRA experiment
-TEST/key.json                              which stimulus is whose: not for listeners
+TEST/key.json                              which method made a stimulus: not for listeners
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.audio.files import loudness, peak
-from evaluation.exams.pairs import Clip, PairsError, Row, samples_of
+from evaluation.corpus.results import FileRegion, Result, ResultsError, read_samples
 from evaluation.listening.webmushra import experiment
 
 PAGE = Path(__file__).parent / "page"
@@ -45,24 +44,24 @@ KINDS = ("ab", "mos")
 
 @dataclass
 class _Test:
-    """Under construction: clips by stimulus name, and what will stand in trials.js and key.json."""
+    """A test under construction: its stimuli by name, and the content of trials.js and key.json."""
 
     random: np.random.Generator
-    clips: dict[str, tuple[Clip, str]] = field(default_factory=dict)  # name -> (clip, piece)
-    key: dict[str, dict[str, str]] = field(default_factory=dict)  # name -> whose
+    stimuli: dict[str, tuple[FileRegion, str]] = field(default_factory=dict)  # name -> (_, piece)
+    key: dict[str, dict[str, str]] = field(default_factory=dict)  # name -> method, …
     trials: list[dict[str, Any]] = field(default_factory=list)
 
-    def stimulus(self, clip: Clip, piece: str, method: str) -> str:
+    def add_stimulus(self, region: FileRegion, piece: str, method: str) -> str:
         """A new name that says nothing; each use has its own, so that none is recognised."""
-        while (name := f"{self.random.integers(2**40):010x}") in self.clips:
+        while (name := f"{self.random.integers(2**40):010x}") in self.stimuli:
             pass
-        self.clips[name] = clip, piece
-        self.key[name] = {"piece": piece, "method": method, "path": str(clip.path)}
+        self.stimuli[name] = region, piece
+        self.key[name] = {"piece": piece, "method": method, "path": str(region.path)}
         return name
 
 
 def build(
-    rows: Sequence[Row],
+    rows: Sequence[Result],
     folder: Path,
     *,
     seed: int = 0,
@@ -70,15 +69,16 @@ def build(
     pieces: int = 0,
     with_anchor: bool = False,
 ) -> dict[str, Any]:
-    """Write the test into a new folder; the key. PairsError.
+    """Write the test into a new folder; returns the key. ResultsError.
 
-    A/B: every two methods on every piece (the name of a row); MOS: every method on every piece.
-    `pieces`: that many, drawn by seed (0: all). The same rows and seed give the same test, byte for
-    byte.
+    A/B: every two methods on every piece (the name of a result); MOS: every method on every piece.
+    `pieces`: that many, drawn by seed (0: all). The same results and seed give the same test, byte
+    for byte.
     """
     if folder.exists():
-        raise PairsError(
-            f"{folder} is there already; a test is never overwritten, because answers may refer to it"
+        raise ResultsError(
+            f"{folder} is there already; "
+            "a test is never overwritten, because answers may refer to it"
         )
     random = np.random.default_rng([0xAB, seed])
     by_piece = _pieces(rows, pieces, random)
@@ -86,8 +86,9 @@ def build(
     for piece, ours in by_piece.items():
         _add_trials(test, piece, ours, kinds, with_anchor)
     if not test.trials:
-        raise PairsError(
-            "no trials: A/B needs two methods on one name; give a column method, or ask for --kind mos"
+        raise ResultsError(
+            "no trials: A/B needs two methods on one name; "
+            "give a column method, or ask for --kind mos"
         )
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an earlier try that was interrupted
@@ -98,14 +99,15 @@ def build(
 
 
 def _pieces(
-    rows: Sequence[Row], count: int, random: np.random.Generator
-) -> Mapping[str, Mapping[str, Row]]:
+    rows: Sequence[Result], count: int, random: np.random.Generator
+) -> Mapping[str, Mapping[str, Result]]:
     """name -> method -> row."""
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, Result]] = {}
     for row in rows:
         if row.method in found.setdefault(row.name, {}):
-            raise PairsError(
-                f"two rows are named {row.name!r} and made by {row.method!r}; give each its own name"
+            raise ResultsError(
+                f"two rows are named {row.name!r} and made by {row.method!r}; "
+                "give each its own name"
             )
         found[row.name][row.method] = row
     names = sorted(found)
@@ -118,20 +120,22 @@ def _pieces(
 
 
 def _add_trials(
-    test: _Test, piece: str, rows: Mapping[str, Row], kinds: Sequence[str], with_anchor: bool
+    test: _Test, piece: str, rows: Mapping[str, Result], kinds: Sequence[str], with_anchor: bool
 ) -> None:
     first = next(iter(rows.values()))
     if with_anchor and first.source:
-        rows = {**rows, ANCHOR: Row(piece, first.source, first.text, first.source, method=ANCHOR)}
-    groups = (
-        [("ab", pair) for pair in combinations(sorted(set(rows) - {ANCHOR}), 2)]
-        if "ab" in kinds
-        else []
-    )
-    groups += [("mos", (method,)) for method in sorted(rows)] if "mos" in kinds else []
+        rows = {
+            **rows,
+            ANCHOR: Result(piece, first.source, first.text, first.source, method=ANCHOR),
+        }
+    groups: list[tuple[str, tuple[str, ...]]] = []
+    if "ab" in kinds:
+        groups += [("ab", pair) for pair in combinations(sorted(set(rows) - {ANCHOR}), 2)]
+    if "mos" in kinds:
+        groups += [("mos", (method,)) for method in sorted(rows)]
     for kind, methods in groups:
         shuffled = [methods[index] for index in test.random.permutation(len(methods))]
-        original = test.stimulus(first.source, piece, "source") if first.source else None
+        original = test.add_stimulus(first.source, piece, "source") if first.source else None
         test.trials.append(
             {
                 "id": f"t{len(test.trials) + 1:03d}",
@@ -140,7 +144,7 @@ def _add_trials(
                 "text": first.text,
                 "original": original,
                 "stimuli": [
-                    test.stimulus(rows[method].output, piece, method) for method in shuffled
+                    test.add_stimulus(rows[method].output, piece, method) for method in shuffled
                 ],
                 "questions": [
                     {"id": name, "text": texts[kind == "ab"]}
@@ -157,32 +161,31 @@ def _write_stimuli(test: _Test, folder: Path) -> float:
 
     folder.mkdir(parents=True)
     seconds: dict[str, float] = {}
-    for clip, piece in test.clips.values():
-        samples, rate_hz = samples_of(clip)
+    for region, piece in test.stimuli.values():
+        samples, rate_hz = read_samples(region)
         seconds[piece] = min(seconds.get(piece, np.inf), len(samples) / rate_hz)
     level_lufs = min(
-        TARGET_LUFS,
-        *(_highest_level(*clip_and_piece, seconds) for clip_and_piece in test.clips.values()),
+        TARGET_LUFS, *(_highest_level(*stimulus, seconds) for stimulus in test.stimuli.values())
     )
-    for name, (clip, piece) in test.clips.items():
-        samples = _prepared(clip, seconds[piece])
+    for name, (region, piece) in test.stimuli.items():
+        samples = _prepare(region, seconds[piece])
         samples *= np.float32(10 ** ((level_lufs - loudness(samples, RATE_HZ)) / 20))
         soundfile.write(folder / f"{name}.wav", samples, RATE_HZ, subtype="PCM_16")
     return level_lufs
 
 
-def _prepared(clip: Clip, seconds: float) -> np.ndarray:
+def _prepare(region: FileRegion, seconds: float) -> np.ndarray:
     """At the common rate, cut to the piece's shortest, with edges that do not click.
 
-    PairsError for silence.
+    ResultsError for silence.
     """
     import soxr
 
-    samples, rate_hz = samples_of(clip)
+    samples, rate_hz = read_samples(region)
     samples = soxr.resample(samples, rate_hz, RATE_HZ)[: int(seconds * RATE_HZ)].astype(np.float32)
     if not np.isfinite(loudness(samples, RATE_HZ)):
-        raise PairsError(
-            f"{clip.path} is silent; a silent stimulus cannot be made as loud as the others"
+        raise ResultsError(
+            f"{region.path} is silent; a silent stimulus cannot be made as loud as the others"
         )
     fade = min(int(FADE_SECONDS * RATE_HZ), len(samples) // 2)
     ramp = np.linspace(0, 1, fade, dtype=np.float32)[:, None]
@@ -191,9 +194,9 @@ def _prepared(clip: Clip, seconds: float) -> np.ndarray:
     return samples
 
 
-def _highest_level(clip: Clip, piece: str, seconds: Mapping[str, float]) -> float:
+def _highest_level(region: FileRegion, piece: str, seconds: Mapping[str, float]) -> float:
     """The loudness at which this stimulus peaks at the ceiling."""
-    samples = _prepared(clip, seconds[piece])
+    samples = _prepare(region, seconds[piece])
     return loudness(samples, RATE_HZ) + 20 * float(np.log10(HIGHEST_PEAK / peak(samples)))
 
 

@@ -1,8 +1,7 @@
-"""Shows a test to browsers on this machine and writes each listener's answers to a CSV file of its
-own.
+"""How are answers collected? A small server shows the test and writes a CSV file per listener.
 
-For listeners elsewhere put `test/` on any web server: without this server behind it the page offers
-its answers as a file to download. What a browser sends is checked field by field before it is
+For listeners elsewhere put `test/` on any web server: without this server behind it, the page
+offers the answers as a file to download. Every field that a browser sends is checked before it is
 written.
 """
 
@@ -23,9 +22,7 @@ HOST = "127.0.0.1"
 
 
 def application(folder: Path) -> web.Application:
-    """The test in `folder`: GET serves test/ and nothing beside it, POST /results writes
-    results/LISTENER.csv.
-    """
+    """The test in `folder`: GET serves test/ alone, POST /results writes results/LISTENER.csv."""
     key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
     served = web.Application(client_max_size=MAX_BYTES, middlewares=[_own_pages_only])
 
@@ -53,7 +50,7 @@ def write_answers(folder: Path, key: Mapping[str, Any], sent: Any) -> Path:
     if not isinstance(listener, str) or not listener.strip() or not isinstance(rows, list):
         raise ValueError("expected {listener: a name, rows: [answers]}")
     trials = {trial["id"] for trial in key["trials"]}
-    checked = [_checked(row, key["test"], trials) for row in rows]
+    answers = [_check_answer(row, key["test"], trials) for row in rows]
     folder.mkdir(exist_ok=True)
     stem = re.sub(r"[^\w-]+", "_", listener.strip())[:40]
     for number in range(1, 10_000):
@@ -61,14 +58,14 @@ def write_answers(folder: Path, key: Mapping[str, Any], sent: Any) -> Path:
             with open(folder / f"{stem}-{number}.csv", "x", newline="", encoding="utf-8") as stream:
                 writer = csv.DictWriter(stream, COLUMNS)
                 writer.writeheader()
-                writer.writerows(checked)
+                writer.writerows(answers)
                 return Path(stream.name)
         except FileExistsError:
             continue
     raise ValueError(f"10 000 files of {listener} are there already")
 
 
-def _checked(row: Any, test: str, trials: set[str]) -> dict[str, str]:
+def _check_answer(row: Any, test: str, trials: set[str]) -> dict[str, str]:
     if not isinstance(row, dict) or set(row) != set(COLUMNS):
         raise ValueError(f"an answer has the fields {', '.join(COLUMNS)}")
     if row["test"] != test or row["trial"] not in trials:

@@ -1,6 +1,4 @@
-"""Answers and key -> figures: wins of every two methods, mean opinion of each, with their
-certainty.
-"""
+"""What do the answers say? Wins of every two methods, the mean opinion of each; certainty."""
 
 from __future__ import annotations
 
@@ -12,35 +10,36 @@ from math import comb, sqrt
 from pathlib import Path
 from typing import Any
 
-from evaluation.exams.pairs import PairsError
+from evaluation.corpus.results import ResultsError
 
 ANSWERS_AB = ("a", "b", "same")
 ANSWERS_MOS = ("1", "2", "3", "4", "5")
 
 
 def score(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any]:
-    """Figures of a test over its results/*.csv and any further files. PairsError.
+    """Figures of a test over its results/*.csv and any further files. ResultsError.
 
-    `ab`: for each question and two methods: wins of each, ties, and the two-sided sign test without
-    ties. `mos`: mean, 95 % interval (normal), n. Answers of one listener are not independent: few
-    listeners with many trials make both look surer than they are, so the number of listeners stands
-    beside them.
+    `ab`: for each question and two methods the wins of each, the ties, and the two-sided sign test
+    without ties. `mos`: mean, 95 % interval (normal), n. Answers of one listener are not
+    independent, so few listeners with many trials make both look more certain than they are; the
+    number of listeners stands beside them.
     """
     key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
     files = [*sorted((folder / "results").glob("*.csv")), *files]
-    answers = _latest(answer for path in files for answer in _answers(path, key["test"]))
+    answers = _latest(answer for path in files for answer in _read_answers(path, key["test"]))
     if not answers:
-        raise PairsError(
+        raise ResultsError(
             f"no answers yet in {folder / 'results'}; name downloaded files behind --score"
         )
     trials = {trial["id"]: trial for trial in key["trials"]}
-    duels: dict[tuple, list[str]] = defaultdict(list)
-    opinions: dict[tuple, list[int]] = defaultdict(list)
+    duels: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    opinions: dict[tuple[str, str], list[int]] = defaultdict(list)
     for answer in answers:
         methods = [key["stimuli"][name]["method"] for name in trials[answer["trial"]]["stimuli"]]
         if answer["kind"] == "ab":
             winner = "same" if answer["answer"] == "same" else methods["ab".index(answer["answer"])]
-            duels[(answer["question"], *sorted(methods))].append(winner)
+            first, second = sorted(methods)
+            duels[answer["question"], first, second].append(winner)
         else:
             opinions[answer["question"], methods[0]].append(int(answer["answer"]))
     return {
@@ -81,14 +80,15 @@ def _opinion(question: str, method: str, values: Sequence[int]) -> dict[str, Any
     }
 
 
-def _answers(path: Path, test: str) -> list[Mapping[str, str]]:
+def _read_answers(path: Path, test: str) -> list[dict[str, str]]:
     with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
+        rows = [dict(row) for row in csv.DictReader(stream)]
     for number, row in enumerate(rows, start=2):
         allowed = ANSWERS_AB if row.get("kind") == "ab" else ANSWERS_MOS
         if row.get("test") != test or row.get("answer") not in allowed:
-            raise PairsError(
-                f"{path}:{number}: expected an answer ({', '.join(allowed)}) to the test {test}, got {row}"
+            raise ResultsError(
+                f"{path}:{number}: expected an answer ({', '.join(allowed)}) "
+                f"to the test {test}, got {row}"
             )
     return rows
 

@@ -1,9 +1,8 @@
-"""The test as a webMUSHRA experiment (github.com/audiolabs/webMUSHRA, doc/experimenter.md), A/B and
-MUSHRA pages.
+"""How does the test become a webMUSHRA experiment? A/B and MUSHRA pages.
 
-webMUSHRA's MUSHRA asks for likeness to a reference. Ours is the original, so that page measures how
-well notes and timing are kept; the 3.5 kHz anchor is made by webMUSHRA itself. Words are asked
-about on the A/B pages.
+Format: github.com/audiolabs/webMUSHRA, doc/experimenter.md. webMUSHRA's MUSHRA asks for likeness to
+a reference. Our reference is the original, so that page measures how well notes and timing are
+kept; webMUSHRA itself makes the 3.5 kHz anchor. The A/B pages ask about the words.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def _pages(trials: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     together: dict[str, dict[str, Any]] = {}
     for trial in trials:
         if trial["kind"] == "ab":
-            yield from _paired(trial)
+            yield from _pair_pages(trial)
         elif trial["original"]:
             together.setdefault(trial["piece"], {**trial, "stimuli": []})["stimuli"] += trial[
                 "stimuli"
@@ -72,7 +71,7 @@ def _pages(trials: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         yield _mushra(trial)
 
 
-def _paired(trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _pair_pages(trial: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One page a question."""
     for question in trial["questions"]:
         page = {

@@ -1,1 +1,1 @@
-"""Whatever can edit a region and be examined: our models, and what they are compared with."""
+"""The models that are examined, and the editors that they are compared with."""

@@ -1,1 +1,1 @@
-"""Figures about sounds. Each function states its definition and where it comes from."""
+"""Figures about sounds. Each function's docstring says its definition and source."""

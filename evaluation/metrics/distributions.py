@@ -1,9 +1,7 @@
-"""Figures about two sets of sounds: how far apart do their features lie? Arrays in, numbers out;
-numpy alone.
+"""How far apart do the features of two sets of sounds lie? Arrays in, numbers out; numpy alone.
 
 A set is rows [N, D] of embeddings, or frames [values, N] of features. None of these figures means
-anything without N and without the name of the embedding and of the reference set: whoever prints
-one prints these too.
+anything without N, the name of the embedding and the reference set, so always print these too.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 EXTRAPOLATION_POINTS = 15  # as in Chong and Forsyth
 FEWEST_ROWS = 20  # below, half of the rows says nothing about a covariance
@@ -23,22 +22,19 @@ Features = Mapping[str, np.ndarray]  # family -> [values, frames], one sound's `
 
 
 class Extrapolated(NamedTuple):
-    """`value` at infinitely many rows; `fit` is R² of the line, near 1 when the extrapolation may
-    be trusted.
-    """
+    """`value` at infinitely many rows; `fit`: R² of the line, near 1 where it can be trusted."""
 
     value: float
     fit: float
 
 
 def frechet_distance(rows: np.ndarray, reference: np.ndarray) -> float:
-    """|μa - μb|² + tr(Σa + Σb - 2 (Σa Σb)^½) of two sets [N, D] (Kilgour et al.
+    """|μa - μb|² + tr(Σa + Σb - 2 (Σa Σb)^½) of two sets [N, D].
 
-    2019, arXiv 1812.08466).
-
-    The trace of the root is the sum of the roots of the eigenvalues of √Σa Σb √Σa: symmetric, so
-    real, also where N is below D, where sqrtm of the plain product needs an epsilon. With N below D
-    the value is mostly bias: read `frechet_infinity`.
+    Kilgour et al. 2019 (arXiv 1812.08466). The trace of the root is the sum of the roots of the
+    eigenvalues of √Σa Σb √Σa. That matrix is symmetric, so they are real even if N is below D;
+    sqrtm of the plain product would need an epsilon there. With N below D the value is mostly bias:
+    see `frechet_infinity`.
     """
     a, b = _rows(rows), _rows(reference)
     root = _root(_covariance(a))
@@ -69,44 +65,38 @@ def frechet_infinity(rows: np.ndarray, reference: np.ndarray, seed: int = 0) -> 
     return extrapolate(sizes, values)
 
 
-def extrapolate(sizes: Sequence[int], values: Sequence[float]) -> Extrapolated:
+def extrapolate(sizes: ArrayLike, values: ArrayLike) -> Extrapolated:
     """The line values = slope / size + value, by least squares."""
-    values = np.asarray(values, float)
-    slope, value = np.polyfit(1 / np.asarray(sizes, float), values, 1)
-    residue = values - (slope / np.asarray(sizes, float) + value)
-    spread = float(np.square(values - values.mean()).sum())
-    return Extrapolated(
-        float(value), 1 - float(np.square(residue).sum()) / spread if spread else 1.0
-    )
+    rows, distances = np.asarray(sizes, float), np.asarray(values, float)
+    slope, value = np.polyfit(1 / rows, distances, 1)
+    residue = float(np.square(distances - (slope / rows + value)).sum())
+    spread = float(np.square(distances - distances.mean()).sum())
+    return Extrapolated(float(value), 1 - residue / spread if spread else 1.0)
 
 
 def feature_divergences(
     sounds: Sequence[Features], reference: Sequence[Features]
 ) -> Mapping[str, float]:
-    """KL(reference ‖ sounds) in nats of each family of `Sound.features`: mfcc, chroma, spectral,
-    zero_crossing.
+    """KL(reference ‖ sounds) in nats of each family: mfcc, chroma, spectral, zero_crossing.
 
-    Seed 1 names the families and compares average distributions; it gives neither bins nor
-    normalisation. Ours: chroma is a distribution over the twelve pitch classes (its mean); every
-    other value is a histogram of 64 bins between the reference's own extremes, what lies outside in
-    the outermost, half a count added to each bin; a family is the mean of its values. Values of
-    other tools are not comparable.
+    The families are those of `Sound.features`. Seed 1 names them and compares average
+    distributions, but gives neither bins nor normalisation. Here chroma is a distribution over the
+    twelve pitch classes (its mean). Every other value is a histogram of 64 bins between the
+    reference's own extremes, with values beyond them in the outermost bins and half a count added
+    to each bin. A family is the mean of its values. Values of other tools are not comparable.
     """
-    ours, theirs = _pooled(sounds), _pooled(reference)
-    return {
-        family: _chroma_divergence(frames, ours[family])
-        if family == "chroma"
-        else float(
-            np.mean(
-                [histogram_divergence(*rows) for rows in zip(frames, ours[family], strict=True)]
-            )
-        )
-        for family, frames in theirs.items()
-    }
+    ours, found = _pool(sounds), {}
+    for family, frames in _pool(reference).items():
+        if family == "chroma":
+            found[family] = _chroma_divergence(frames, ours[family])
+        else:
+            pairs = zip(frames, ours[family], strict=True)
+            found[family] = float(np.mean([histogram_divergence(*pair) for pair in pairs]))
+    return found
 
 
 def histogram_divergence(reference: np.ndarray, values: np.ndarray) -> float:
-    """KL(reference ‖ values) in nats of two samples of one number, as `feature_divergences` says."""
+    """KL(reference ‖ values) in nats of two samples of one number; see `feature_divergences`."""
     edges = np.linspace(reference.min(), reference.max() + 1e-9, HISTOGRAM_BINS + 1)
 
     def shares(sample: np.ndarray) -> np.ndarray:
@@ -125,7 +115,7 @@ def _chroma_divergence(reference: np.ndarray, values: np.ndarray) -> float:
     return divergence(reference.mean(axis=1) + 1e-6, values.mean(axis=1) + 1e-6)
 
 
-def _pooled(sounds: Sequence[Features]) -> Features:
+def _pool(sounds: Sequence[Features]) -> Features:
     """All frames of all sounds side by side."""
     return {
         family: np.concatenate([features[family] for features in sounds], axis=1)

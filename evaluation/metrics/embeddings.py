@@ -1,10 +1,10 @@
-"""Sounds as vectors, for CLAP similarity and FAD.
+"""How does a sound become a vector? Embeddings for CLAP similarity and FAD.
 
-Weights come from a local folder or the hub's cache, never the net.
+Weights come from a local folder or the hub's cache, never from the net.
 
-Every embedding is taken over fixed windows: the first begins at 0, the next where the last one
-ended, and the last one ends where the sound ends. CLAP's own feature extractor would cut a random
-10 s out of anything longer, so that the same file gets another score each time.
+Every embedding is taken over fixed windows: the first begins at 0, each next one where the one
+before ended, and the last one ends where the sound ends. CLAP's own feature extractor would cut a
+random 10 s out of anything longer, so the same file would get another score each time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evaluation.metrics.similarity import MEL_HOP, MEL_RATE_HZ, Sound
+from evaluation.metrics.mel import MEL_HOP, MEL_RATE_HZ
+from evaluation.metrics.sound import Sound
 
 CLAP_WINDOW_SECONDS = 10.0  # what CLAP was trained on
 MEL_WINDOW_SECONDS = 1.0
@@ -38,8 +39,8 @@ class MissingWeights(Exception):
 class MelStatistics:
     """Mean and deviation of AudioLDM2's log-mel over 1 s: 128 numbers, no weights.
 
-    It hears level, colour and unrest of the spectrum and nothing that has to be learned. Good for
-    telling two versions of one system apart where no learned embedding is at hand; not comparable
+    It reflects level, shape and variation of the spectrum and nothing that has to be learned. It
+    tells two versions of one system apart where there is no learned embedding. It is not comparable
     to any published FAD.
     """
 
@@ -60,17 +61,15 @@ class Clap:
         """A folder or a name in the hub's cache. MissingWeights."""
         self.name = f"CLAP ({folder})"
         self._device = device
-        self._model, self._extractor = _pretrained(folder, "ClapModel", "AutoFeatureExtractor")
-        self._tokenizer = _pretrained(folder, "AutoTokenizer")[0]
+        self._model, self._extractor = _load_pretrained(folder, "ClapModel", "AutoFeatureExtractor")
+        self._tokenizer = _load_pretrained(folder, "AutoTokenizer")[0]
         self._model.to(device).eval()
 
     def windows(self, sound: Sound) -> np.ndarray:
-        """[windows of 10 s, 512], each of length 1; a shorter sound is repeated, as CLAP's
-        extractor does.
-        """
+        """[windows of 10 s, 512], each of norm 1; CLAP's extractor repeats a shorter sound."""
         rate_hz = self._extractor.sampling_rate
         return np.concatenate(
-            [self._window(part) for part in fixed_windows(sound, rate_hz, CLAP_WINDOW_SECONDS)]
+            [self._window(part) for part in cut_windows(sound, rate_hz, CLAP_WINDOW_SECONDS)]
         )
 
     def text(self, text: str) -> np.ndarray:
@@ -98,22 +97,20 @@ class Clap:
 
 
 class Encoder:
-    """Any audio encoder of transformers (AST, wav2vec 2, HuBERT, WavLM, …): the last layer's mean
-    over 10 s.
-    """
+    """Any audio encoder of transformers (AST, wav2vec 2, …): the last layer's mean over 10 s."""
 
     def __init__(self, folder: str, device: str = "cpu") -> None:
         """A folder or a name in the hub's cache. MissingWeights."""
         self.name = f"last layer of {folder}"
         self._device = device
-        self._model, self._extractor = _pretrained(folder, "AutoModel", "AutoFeatureExtractor")
+        self._model, self._extractor = _load_pretrained(folder, "AutoModel", "AutoFeatureExtractor")
         self._model.to(device).eval()
 
     def windows(self, sound: Sound) -> np.ndarray:
         import torch
 
         rate_hz, found = self._extractor.sampling_rate, []
-        for samples in fixed_windows(sound, rate_hz, CLAP_WINDOW_SECONDS):
+        for samples in cut_windows(sound, rate_hz, CLAP_WINDOW_SECONDS):
             values = self._extractor(samples, sampling_rate=rate_hz, return_tensors="pt").to(
                 self._device
             )
@@ -126,34 +123,28 @@ class Encoder:
 
 @lru_cache(maxsize=4)
 def load(name: str, device: str = "cpu") -> Embedding:
-    """By name: mel, or the folder (or cached hub name) of a CLAP or of another audio encoder.
-    MissingWeights.
-    """
+    """By name: mel, or the folder or cached hub name of an audio encoder. MissingWeights."""
     if name == "mel":
         return MelStatistics()
-    config = _pretrained(name, "AutoConfig")[0]
+    config = _load_pretrained(name, "AutoConfig")[0]
     return (Clap if config.model_type == "clap" else Encoder)(name, device)
 
 
 def window_starts(length: int, window: int) -> list[int]:
-    """Where windows of `window` begin in `length`: one behind the other, the last one moved back to
-    the end.
-    """
+    """Where windows begin in `length`: one after the other, the last one moved back to the end."""
     if length <= window:
         return [0]
     starts = list(range(0, length - window + 1, window))
     return starts if starts[-1] + window == length else [*starts, length - window]
 
 
-def fixed_windows(sound: Sound, rate_hz: int, seconds: float) -> Sequence[np.ndarray]:
-    """The sound at `rate_hz`, cut by `window_starts`; a sound shorter than a window stays as short
-    as it is.
-    """
+def cut_windows(sound: Sound, rate_hz: int, seconds: float) -> Sequence[np.ndarray]:
+    """The sound at `rate_hz`, cut by `window_starts`; a shorter sound stays as short as it is."""
     samples, window = sound.at(rate_hz), int(seconds * rate_hz)
     return [samples[start : start + window] for start in window_starts(len(samples), window)]
 
 
-def _pretrained(folder: str, *classes: str) -> list[Any]:
+def _load_pretrained(folder: str, *classes: str) -> list[Any]:
     """One object of each class of transformers, from local files alone."""
     try:
         import transformers
@@ -167,8 +158,8 @@ def _pretrained(folder: str, *classes: str) -> list[Any]:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MissingWeights(
-            f"{folder} holds no model that transformers can load ({reason}); give a folder, or fetch one first, "
-            "for example: hf download laion/larger_clap_music"
+            f"{folder} holds no model that transformers can load ({reason}); give a folder, "
+            "or fetch one first, for example: hf download laion/larger_clap_music"
         ) from error
 
 

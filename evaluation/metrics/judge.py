@@ -1,23 +1,25 @@
 """Which instrument is it? A small classifier that learned from true renderings alone.
 
-Trained by `python -m training.judges.instrument` on three soundfonts and scores that neither the model's
-training nor the examination uses. It chooses among the model's target sounds and knows no others:
-of a foreign sound it names the likest. Runs on onnxruntime; torch is needed to train it, not to ask
-it.
+`python -m training.judges.instrument` trains it on three soundfonts and scores that neither the
+model's training nor the examination uses. It chooses among the model's target sounds and knows no
+others: for a foreign sound it names the most similar one. It runs on onnxruntime; only its training
+needs torch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.metrics.similarity import MEL_HOP, MEL_RATE_HZ, Sound
+from evaluation.metrics.sound import Sound
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 WINDOW_FRAMES = 512  # 5.12 s
@@ -30,19 +32,17 @@ LOG_MEL_MEAN, LOG_MEL_STD = -5.0, 3.0  # rough: batch normalisation does the res
 
 
 def features(sound: Sound) -> np.ndarray:
-    """What the judge looks at, [64, frames]: AudioLDM2's log-mel at -20 dBFS, roughly normalised."""
-    return normalised(sound.log_mel)
+    """The judge's input, [64, frames]: AudioLDM2's log-mel at -20 dBFS, roughly normalised."""
+    return normalise(sound.log_mel)
 
 
-def normalised(log_mel: np.ndarray) -> np.ndarray:
+def normalise(log_mel: np.ndarray) -> np.ndarray:
     return ((log_mel - LOG_MEL_MEAN) / LOG_MEL_STD).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """`names` in the order of the classifier's outputs (instruments, or genres); `card` holds its
-    own figures.
-    """
+    """`names`: instruments or genres in the order of the outputs; `card`: its own figures."""
 
     names: tuple[str, ...]
     card: dict[str, Any]
@@ -60,7 +60,7 @@ class Judge:
         return cls(tuple(card["names"]), card, model_path)
 
     @cached_property
-    def _session(self):
+    def _session(self) -> onnxruntime.InferenceSession:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -83,14 +83,6 @@ class Judge:
         """The likeliest instrument."""
         return self.names[int(self.probabilities(sound).argmax())]
 
-    def ranking(self, sound: Sound, count: int = 3) -> Sequence[tuple[str, float]]:
-        """The likeliest instruments with their probabilities."""
-        probabilities = self.probabilities(sound)
-        return [
-            (self.names[index], float(probabilities[index]))
-            for index in probabilities.argsort()[::-1][:count]
-        ]
-
 
 def _windows(frames: np.ndarray) -> list[np.ndarray]:
     """[64, T] cut into windows of 512 frames; a rest shorter than half a window is left out."""
@@ -98,6 +90,3 @@ def _windows(frames: np.ndarray) -> list[np.ndarray]:
         frames = np.pad(frames, ((0, 0), (0, SHORTEST_FRAMES - frames.shape[1])), mode="edge")
     starts = range(0, max(1, frames.shape[1] - WINDOW_FRAMES // 2), WINDOW_FRAMES)
     return [np.ascontiguousarray(frames[:, start : start + WINDOW_FRAMES]) for start in starts]
-
-
-WINDOW_SECONDS = WINDOW_FRAMES * MEL_HOP / MEL_RATE_HZ  # 5.12

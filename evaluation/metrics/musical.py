@@ -1,6 +1,6 @@
 """Does a stem keep to key, beat and tempo, and is it free of its source?
 
-Each docstring is the definition.
+Each function's docstring is the definition of its figure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from evaluation.metrics.similarity import ANALYSIS_RATE_HZ, HOP, ONSET_WINDOW_SECONDS, Sound
+from evaluation.metrics.similarity import ONSET_WINDOW_SECONDS
+from evaluation.metrics.sound import ANALYSIS_RATE_HZ, HOP, Sound
 
 STRONG = 0.6  # of a frame's strongest pitch class
 SILENT_BELOW_PEAK = 1e-3
@@ -20,9 +21,10 @@ SOURCE_RATE_HZ = 32_000
 
 
 def key_share(sound: Sound, pitch_classes: Collection[int]) -> float:
-    """Share of a sound that lies in a key: of each CQT chroma frame the pitch classes of at least
-    0.6 of the strongest, weighted by their strength and by the frame's level (RMS). nan for
-    silence.
+    """Share of a sound that lies in a key; nan for silence.
+
+    Of each CQT chroma frame the pitch classes of at least 0.6 of the strongest count, weighted by
+    their strength and by the frame's level (RMS).
     """
     strong, level = _strong_chroma(sound)
     inside = np.isin(np.arange(12), list(pitch_classes))[:, None]
@@ -32,8 +34,7 @@ def key_share(sound: Sound, pitch_classes: Collection[int]) -> float:
 def harmony_share(sound: Sound, allowed: Sequence[tuple[float, Collection[int]]]) -> float:
     """`key_share` with other pitch classes from each time on: (seconds, pitch classes), ascending.
 
-    What counts is the key and the chord of the moment: a secondary dominant leaves the key, and
-    rightly so.
+    The key and the chord of the moment are allowed: a secondary dominant leaves the key rightly.
     """
     strong, level = _strong_chroma(sound)
     times = np.arange(strong.shape[1]) * HOP / ANALYSIS_RATE_HZ
@@ -45,27 +46,26 @@ def harmony_share(sound: Sound, allowed: Sequence[tuple[float, Collection[int]]]
 
 
 def beat_onset_f(sound: Sound, beats_seconds: np.ndarray) -> float:
-    """F-measure of a sound's onsets against given beats, 50 ms, each matched once
-    (mir_eval.onset.f_measure).
+    """F-measure of a sound's onsets against given beats, 50 ms, each matched once.
 
-    Onsets between beats count against it, so even a perfect drummer has no 1: compare with the true
-    part's own figure.
+    mir_eval.onset.f_measure. Onsets between beats count against it, so even a perfect drummer does
+    not reach 1: compare with the true part's own figure.
     """
     import mir_eval
 
     if not len(sound.onsets_seconds):
         return 0.0
-    return float(
-        mir_eval.onset.f_measure(beats_seconds, sound.onsets_seconds, window=ONSET_WINDOW_SECONDS)[
-            0
-        ]
-    )
+    onsets_seconds = sound.onsets_seconds
+    measures = mir_eval.onset.f_measure(beats_seconds, onsets_seconds, window=ONSET_WINDOW_SECONDS)
+    return float(measures[0])
 
 
 def tempo_error_bpm(sound: Sound, tempo_bpm: float) -> float:
-    """How far the sound's own tempo lies from the true one: the rate within 8 % at which its onset
-    strength is most periodic (magnitude of its Fourier sum at 1, 2 and 4 times the beat).
-    Without a beat, any value up to 8 %.
+    """How far the sound's own tempo lies from the true one, in BPM; nan without any onset.
+
+    Its tempo is the rate within 8 % of the true one at which the onset strength is most periodic
+    (magnitude of its Fourier sum at 1, 2 and 4 times the beat). Without a beat the figure is any
+    value up to 8 %.
     """
     strength = sound.onset_strength - sound.onset_strength.mean()
     if not np.any(strength):
@@ -79,12 +79,10 @@ def tempo_error_bpm(sound: Sound, tempo_bpm: float) -> float:
 
 
 def source_db(stem: Sound, source: Sound) -> float:
-    """Energy of the source in the stem, dB of the stem's: what the best complex gain in each of 8
-    bands explains.
+    """Energy of the source in the stem, in dB of the stem's own; 0 for a copy, nan for silence.
 
-    STFT of 64 ms, bands equal on the mel scale. Two parts of one piece agree by chance at about -29
-    dB (narrower bands find more of that), a true part with the source 20 dB below it gives -19, a
-    copy 0.
+    What the best complex gain in each of 8 bands explains; STFT of 64 ms, bands equal on the mel
+    scale. Narrower bands would find more agreement by chance. Typical values: docs/evaluation.md.
     """
     from librosa import mel_frequencies
 

@@ -1,180 +1,18 @@
-"""Small figures about two sounds. Each function states its definition and where it comes from.
-
-A `Sound` computes each analysis once and keeps it: chroma and pitch tracking are slow (about 0.1
-and 1 second for 5 seconds of audio), and one source is compared with many stems.
-"""
+"""How like are two sounds? Each function's docstring is the definition and source of its figure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-
 import numpy as np
 
-ANALYSIS_RATE_HZ = 22_050  # librosa's default; chroma, onsets, tempo and pitch are defined at it
-HOP = 512  # 23.2 ms at the analysis rate
+from evaluation.metrics.sound import Sound
+
 ONSET_WINDOW_SECONDS = 0.05  # either way, as in mir_eval.onset
 BEAT_WINDOW_SECONDS = 0.07  # either way, as in mir_eval.beat
 PITCH_TOLERANCE_CENTS = 50.0  # either way, as in mir_eval.melody
-LOWEST_PITCH_HZ, HIGHEST_PITCH_HZ = 65.406, 2093.0  # C2 to C7
-
-# How well each pitch class fits a key, from its tonic up (Krumhansl and Kessler 1982).
-MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-# The log-mel of AudioLDM2 (TacotronSTFT of its training code).
-MEL_RATE_HZ, MEL_N_FFT, MEL_HOP, MEL_BANDS = 16_000, 1024, 160, 64
-MEL_FLOOR = 1e-5
-MEL_LEVEL_RMS = 0.1  # both sounds are brought to -20 dBFS first: loudness is not timbre
-
-
-@dataclass(frozen=True, eq=False)
-class Sound:
-    """Mono float samples [N] and what can be heard in them, each computed on first use."""
-
-    samples: np.ndarray
-    rate_hz: int
-
-    def at(self, rate_hz: int) -> np.ndarray:
-        """The samples at another rate."""
-        if rate_hz == self.rate_hz:
-            return np.asarray(self.samples, np.float32)
-        import soxr
-
-        return soxr.resample(np.asarray(self.samples, np.float32), self.rate_hz, rate_hz)
-
-    @cached_property
-    def chroma(self) -> np.ndarray:
-        """CQT chroma [12, frames of 512 samples at 22 050 Hz], librosa.feature.chroma_cqt's
-        defaults.
-        """
-        import librosa
-
-        return librosa.feature.chroma_cqt(
-            y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP
-        )
-
-    @cached_property
-    def onset_strength(self) -> np.ndarray:
-        """librosa.onset.onset_strength's defaults, hop 512."""
-        import librosa
-
-        return librosa.onset.onset_strength(
-            y=self.at(ANALYSIS_RATE_HZ), sr=ANALYSIS_RATE_HZ, hop_length=HOP
-        )
-
-    @cached_property
-    def onsets_seconds(self) -> np.ndarray:
-        """Starts of notes, librosa.onset.onset_detect's defaults."""
-        import librosa
-
-        if not np.any(self.samples):
-            return np.zeros(0)
-        return librosa.onset.onset_detect(
-            onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP, units="time"
-        )
-
-    @cached_property
-    def tempo_bpm(self) -> float:
-        """librosa.feature.tempo's defaults (prior around 120 BPM); nan for silence."""
-        import librosa
-
-        if not np.any(self.samples):
-            return float("nan")
-        return float(
-            librosa.feature.tempo(
-                onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP
-            )[0]
-        )
-
-    @cached_property
-    def beats_seconds(self) -> np.ndarray:
-        """Beats, librosa.beat.beat_track's defaults."""
-        import librosa
-
-        if not np.any(self.samples):
-            return np.zeros(0)
-        return librosa.beat.beat_track(
-            onset_envelope=self.onset_strength, sr=ANALYSIS_RATE_HZ, hop_length=HOP, units="time"
-        )[1]
-
-    @cached_property
-    def key(self) -> tuple[int, bool] | None:
-        """(tonic's pitch class, minor?): the Krumhansl profile that the mean chroma resembles most;
-        None: no pitch.
-        """
-        mean = self.chroma.mean(axis=1)
-        if np.ptp(mean) < 1e-6:
-            return None
-        fits = [
-            np.corrcoef(mean, np.roll(profile, tonic))[0, 1]
-            for profile in (MAJOR_PROFILE, MINOR_PROFILE)
-            for tonic in range(12)
-        ]
-        return int(np.argmax(fits)) % 12, int(np.argmax(fits)) >= 12
-
-    @cached_property
-    def key_name(self) -> str:
-        """For people: "A minor"."""
-        return (
-            f"{PITCH_CLASSES[self.key[0]]} {'minor' if self.key[1] else 'major'}"
-            if self.key
-            else "no key"
-        )
-
-    @cached_property
-    def features(self) -> dict[str, np.ndarray]:
-        """Frames of seed 1's four families, [values, frames]: librosa's defaults at 22 050 Hz, hop
-        512.
-
-        mfcc 2 to 13 (the first is loudness), chroma, spectral (centroid, bandwidth, rolloff in Hz),
-        zero_crossing rate.
-        """
-        import librosa
-
-        samples = self.at(ANALYSIS_RATE_HZ)
-        magnitude = np.abs(librosa.stft(samples, hop_length=HOP))
-        spectral = (
-            librosa.feature.spectral_centroid,
-            librosa.feature.spectral_bandwidth,
-            librosa.feature.spectral_rolloff,
-        )
-        return {
-            "mfcc": librosa.feature.mfcc(y=samples, sr=ANALYSIS_RATE_HZ, n_mfcc=13, hop_length=HOP)[
-                1:
-            ],
-            "chroma": self.chroma,
-            "spectral": np.concatenate([of(S=magnitude, sr=ANALYSIS_RATE_HZ) for of in spectral]),
-            "zero_crossing": librosa.feature.zero_crossing_rate(samples, hop_length=HOP),
-        }
-
-    @cached_property
-    def pitch(self) -> tuple[np.ndarray, np.ndarray]:
-        """(Hz, voiced?) by frame of 512 samples: librosa.pyin, C2 to C7, a guess in unvoiced frames
-        too.
-        """
-        import librosa
-
-        hz, voiced, _ = librosa.pyin(
-            self.at(ANALYSIS_RATE_HZ),
-            fmin=LOWEST_PITCH_HZ,
-            fmax=HIGHEST_PITCH_HZ,
-            sr=ANALYSIS_RATE_HZ,
-            hop_length=HOP,
-            fill_na=None,
-        )
-        return hz, voiced
-
-    @cached_property
-    def log_mel(self) -> np.ndarray:
-        """`log_mel` of the samples at -20 dBFS."""
-        return log_mel(at_level(self.at(MEL_RATE_HZ)))
 
 
 def chroma_similarity(sound: Sound, reference: Sound) -> float:
-    """Mean over frames of the cosine between CQT chroma vectors; 1 = the same notes at the same
-    times.
+    """Mean over frames of the cosine between CQT chroma; 1 = the same notes at the same times.
 
     librosa.feature.chroma_cqt (36 bins an octave from C1, 7 octaves, max norm), 22 050 Hz, hop 512,
     equal length. Frames silent in both do not count; silent in one alone count 0. Chroma are never
@@ -190,11 +28,10 @@ def chroma_similarity(sound: Sound, reference: Sound) -> float:
 
 
 def mean_chroma_similarity(sound: Sound, reference: Sound) -> float:
-    """Cosine between the two chroma vectors averaged over time; which notes, not when (MuseCPEval,
-    arXiv 2512.14629).
+    """Cosine between the two chroma vectors averaged over time: which notes, not when.
 
-    The chroma of `chroma_similarity`. Blind to order: a tune played backwards scores 1. Unrelated
-    music easily reaches 0.8, so this figure is always the higher of the two.
+    MuseCPEval (arXiv 2512.14629), on the chroma of `chroma_similarity`. Order does not matter: a
+    tune played backwards scores 1. Unrelated music scores high, too.
     """
     a, b = sound.chroma.mean(axis=1), reference.chroma.mean(axis=1)
     norms = float(np.linalg.norm(a)), float(np.linalg.norm(b))
@@ -220,11 +57,10 @@ def onset_f(sound: Sound, reference: Sound) -> float:
 
 
 def beat_f(sound: Sound, reference: Sound) -> float:
-    """F-measure of beats within 70 ms, each matched once (mir_eval.beat.f_measure), from the first
-    beat on.
+    """F-measure of beats within 70 ms, each matched once, from the first beat on.
 
-    Beats by librosa.beat.beat_track. mir_eval's usual cut of the first 5 s is left out: regions are
-    short. Two sounds without any beat agree: 1.
+    mir_eval.beat.f_measure on librosa.beat.beat_track. mir_eval usually skips the first 5 s;
+    regions are too short for that. Two sounds without any beat agree: 1.
     """
     import mir_eval
 
@@ -237,11 +73,10 @@ def beat_f(sound: Sound, reference: Sound) -> float:
 
 
 def key_distance(sound: Sound, reference: Sound) -> float:
-    """Steps between two keys round the circle of fifths, 0 to 6; nan if one has no pitch
-    (MuseCPEval).
+    """Steps between two keys round the circle of fifths, 0 to 6; nan if one has no pitch.
 
-    A minor key stands where its relative major does: C major and A minor are 0 apart, C major and C
-    minor 3.
+    MuseCPEval. A minor key stands where its relative major does: C major and A minor are 0 apart,
+    C major and C minor 3.
     """
     if sound.key is None or reference.key is None:
         return float("nan")
@@ -262,8 +97,9 @@ def feature_distance(sound: Sound, reference: Sound) -> float:
 
 
 def spectral_distance(sound: Sound, reference: Sound) -> float:
-    """Mean squared difference of log-mel spectrograms (seed 3); the mel of `log_mel_distance`, in
-    squared nepers.
+    """Mean squared difference of log-mel spectrograms (seed 3), in squared nepers.
+
+    The mel of `log_mel_distance`.
     """
     a, b = _same_length(sound.log_mel, reference.log_mel)
     return float(np.square(a - b).mean())
@@ -272,7 +108,7 @@ def spectral_distance(sound: Sound, reference: Sound) -> float:
 def log_mel_distance(sound: Sound, reference: Sound) -> float:
     """Mean absolute difference of log-mel spectrograms (natural log; 1.0 = a factor of e = 8.7 dB).
 
-    AudioLDM2's log-mel, see `log_mel`, after both sounds are brought to -20 dBFS RMS.
+    AudioLDM2's log-mel (see `evaluation.metrics.mel`) of both sounds at -20 dBFS RMS.
     """
     a, b = _same_length(sound.log_mel, reference.log_mel)
     return float(np.abs(a - b).mean())
@@ -305,29 +141,6 @@ def tempo_delta_bpm(sound: Sound, reference: Sound) -> float:
     return float(min(abs(a - b), abs(a - 2 * b), abs(a - b / 2)))
 
 
-def log_mel(samples_16k: np.ndarray) -> np.ndarray:
-    """AudioLDM2's log-mel, [64, 1 + N // 160]: log(max(mel @ |STFT|, 1e-5)), natural log.
-
-    16 kHz, n_fft 1024, hop 160, Hann, centred with reflection; 64 Slaney bands, 0 to 8 kHz, area
-    norm; magnitude, not power.
-    """
-    half = MEL_N_FFT // 2
-    padded = np.pad(samples_16k, half, mode="reflect" if len(samples_16k) > half else "symmetric")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, MEL_N_FFT)[::MEL_HOP]
-    magnitude = np.abs(np.fft.rfft(frames * _hann(), axis=1)).astype(np.float32)
-    return np.log(np.maximum(_mel_filters() @ magnitude.T, MEL_FLOOR))
-
-
-def at_level(samples: np.ndarray) -> np.ndarray:
-    """Brought to -20 dBFS RMS; silence stays silence."""
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-    return (
-        (samples * (MEL_LEVEL_RMS / rms)).astype(np.float32)
-        if rms > 1e-7
-        else np.asarray(samples, np.float32)
-    )
-
-
 def _fifths(tonic: int, is_minor: bool) -> int:
     """Place on the circle of fifths, C major = 0."""
     return (tonic + 3 * is_minor) * 7 % 12
@@ -339,18 +152,6 @@ def _moments(frames: np.ndarray) -> np.ndarray:
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
-
-
-@lru_cache(maxsize=1)
-def _mel_filters() -> np.ndarray:
-    import librosa
-
-    return librosa.filters.mel(sr=MEL_RATE_HZ, n_fft=MEL_N_FFT, n_mels=MEL_BANDS, fmin=0, fmax=8000)
-
-
-@lru_cache(maxsize=1)
-def _hann() -> np.ndarray:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(MEL_N_FFT) / MEL_N_FFT)).astype(np.float32)
 
 
 def _same_length(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,24 +1,24 @@
-"""How well a sound is given back: figures of a copy beside its original, both mono at 32 kHz."""
+"""How well is a sound given back? Figures of a copy and its original, both mono at 32 kHz."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 
 RATE_HZ = 32_000
 RESOLUTIONS = (512, 1024, 2048, 4096)
 MAGNITUDE_FLOOR = 1e-4
 HIGH_HZ = 8000
-HELD_WINDOW = 16_384  # samples
+LONG_WINDOW = 16_384  # samples
 ENVELOPE_HOP, ENVELOPE_WINDOW = 64, 160  # 2 ms, 5 ms
 BEFORE_SECONDS, AFTER_SECONDS = 0.03, 0.08  # of an onset: where its attack is looked for
 
 
 def stft_distance(copy: Sound, original: Sound) -> dict[str, float]:
-    """Multi-resolution STFT distance (Yamamoto et al.
+    """Multi-resolution STFT distance, the mean over n_fft 512 to 4096.
 
-    2020, arXiv 1910.11480), the mean over n_fft 512 to 4096.
+    Yamamoto et al. 2020 (arXiv 1910.11480).
 
     convergence: Frobenius norm of the difference of magnitudes by that of the original's;
     log_magnitude: mean absolute difference of log(max(|X|, 1e-4)), in nepers. Hann, hop n_fft / 4;
@@ -39,8 +39,9 @@ def stft_distance(copy: Sound, original: Sound) -> dict[str, float]:
 
 
 def high_band_db(copy: Sound, original: Sound) -> float:
-    """Energy from 8 to 16 kHz, copy over original, in dB; nan if the original has next to none
-    there (-70 dB).
+    """Energy from 8 to 16 kHz, copy over original, in dB.
+
+    nan if the original has next to none there (-70 dB).
     """
     energies = []
     for sound in (copy, original):
@@ -52,11 +53,10 @@ def high_band_db(copy: Sound, original: Sound) -> float:
 
 
 def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
-    """How long attacks take: from a tenth to nine tenths of the way up, in ms, the median over
-    onsets; nan for none.
+    """How long attacks take in ms, from a tenth to nine tenths of the way up; nan for none.
 
-    Envelope: RMS over 5 ms, every 2 ms. The top is the loudest place from 30 ms before an onset to
-    80 ms after it, the bottom the softest one before the top.
+    The median over onsets. Envelope: RMS over 5 ms, every 2 ms. The top is the loudest place from
+    30 ms before an onset to 80 ms after it, the bottom the softest one before the top.
     """
     envelope = _envelope(sound.at(RATE_HZ))
     times = []
@@ -68,7 +68,7 @@ def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
         top = int(part.argmax())
         bottom = int(part[: top + 1].argmin())
         climb = part[bottom : top + 1] - part[bottom]
-        if climb[-1] > 0.5 * part[top]:  # a true attack, not a ripple on a held note
+        if climb[-1] > 0.5 * part[top]:  # a true attack, not a ripple on a long note
             tenth, most = (int(np.argmax(climb >= share * climb[-1])) for share in (0.1, 0.9))
             times.append((most - tenth) * ENVELOPE_HOP / RATE_HZ * 1000)
     return float(np.median(times)) if times else float("nan")
@@ -77,16 +77,15 @@ def rise_ms(sound: Sound, onsets_seconds: np.ndarray) -> float:
 def between_partials_db(
     sound: Sound, hz: float, first_seconds: float, last_seconds: float
 ) -> float:
-    """Energy up to 8 kHz that lies further than a quarter of `hz` from its multiples, over what
-    lies nearer, in dB.
+    """Energy of a long note of `hz` between its partials, over that near them, in dB.
 
-    What a held note of that pitch has between its partials: breath, beats of several voices, or
-    buzz. Windows of half a second.
+    Near is within a quarter of `hz` of its multiples, up to 8 kHz. Between lie breath, beats of
+    several voices, or buzz. Windows of half a second.
     """
     samples = sound.at(RATE_HZ)[round(first_seconds * RATE_HZ) : round(last_seconds * RATE_HZ)]
-    frames = np.lib.stride_tricks.sliding_window_view(samples, HELD_WINDOW)[:: HELD_WINDOW // 4]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(HELD_WINDOW), axis=1))).mean(axis=0)
-    bins_hz = np.fft.rfftfreq(HELD_WINDOW, 1 / RATE_HZ)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, LONG_WINDOW)[:: LONG_WINDOW // 4]
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(LONG_WINDOW), axis=1))).mean(axis=0)
+    bins_hz = np.fft.rfftfreq(LONG_WINDOW, 1 / RATE_HZ)
     counted = (bins_hz > hz / 2) & (bins_hz < HIGH_HZ)
     is_near = np.abs(bins_hz - hz * np.round(bins_hz / hz)) < hz / 4
     near, between = power[counted & is_near].sum(), power[counted & ~is_near].sum()

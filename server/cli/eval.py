@@ -12,7 +12,7 @@ EVALUATIONS = {
     "genre": "evaluation.exams.genre",
     "folder": "evaluation.exams.folder",
     "listen": "evaluation.exams.listen",
-    "compare": "evaluation.methods.compare",
+    "compare": "evaluation.exams.compare",
 }
 
 

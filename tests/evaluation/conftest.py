@@ -1,21 +1,21 @@
-"""A subject that changes nothing: its figures are known beforehand."""
+"""Models that change nothing: their figures are known beforehand."""
 
 import json
 
 import numpy as np
 import pytest
 
-from evaluation.methods.subject import RATE_HZ
-from evaluation.metrics.similarity import Sound
+from evaluation.methods.models import RATE_HZ
+from evaluation.metrics.sound import Sound
 
 
 class Echo:
     """Gives back what it got."""
 
-    def stem(self, sound, text, knobs):
+    def edit(self, sound, text, knobs):
         return sound
 
-    def codec(self, sound):
+    def reconstruct(self, sound):
         return sound
 
     def describe(self):
@@ -23,15 +23,15 @@ class Echo:
 
 
 class Copycat:
-    """A band that plays the region itself again, under the names that the caller expects."""
+    """Gives the region itself back as several stems, under the names that the caller expects."""
 
     def __init__(self, *names):
         self.names = names
 
-    def perform(self, sound, text, knobs):
+    def arrange(self, sound, text, knobs):
         return dict.fromkeys(self.names, sound)
 
-    def codec(self, sound):
+    def reconstruct(self, sound):
         return sound
 
     def describe(self):
@@ -52,24 +52,24 @@ def copycat():
 def examine(tmp_path):
     """Runs an examination of arrangements of 4 s: (exit code, report)."""
 
-    def run(module, band, *arguments):
+    def run(module, model, *arguments):
         path = tmp_path / "figures.json"
-        code = module.main([*arguments, "--seconds", "4", "--json", str(path)], subject=band)
+        code = module.main([*arguments, "--seconds", "4", "--json", str(path)], model=model)
         return code, json.loads(path.read_text())
 
     return run
 
 
 @pytest.fixture(scope="session")
-def players():
-    from evaluation.corpus.arrangements import Players
+def renderer():
+    from evaluation.corpus.arrangements import PartRenderer
 
     try:
-        players = Players("timgm")
+        renderer = PartRenderer("timgm")
     except (FileNotFoundError, ImportError) as error:
         pytest.skip(str(error))
-    yield players
-    players.close()
+    yield renderer
+    renderer.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,15 +80,16 @@ def judge():
 
 
 @pytest.fixture(scope="session")
-def stage():
-    from evaluation.exams.unseen import Stage
+def pair_renderer():
+
+    from evaluation.corpus.pairs import PairRenderer
 
     try:
-        stage = Stage()
+        renderer = PairRenderer()
     except (FileNotFoundError, ImportError) as error:
         pytest.skip(str(error))
-    yield stage
-    stage.close()
+    yield renderer
+    renderer.close()
 
 
 @pytest.fixture(scope="session")

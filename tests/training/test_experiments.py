@@ -8,7 +8,7 @@ import torch
 
 from engine.families.nano.model import Denoiser, NanoConfig, time_embedding
 from evaluation.metrics.judge import Judge
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 from training.experiments import fused, length, page
 from training.experiments.knobs import EXPERIMENTS, Case, played
 from training.experiments.ledger import Ledger
@@ -19,7 +19,7 @@ RATE_HZ = 32_000
 class Echo:
     """Gives back what it got."""
 
-    def stem(self, sound, text, knobs):
+    def edit(self, sound, text, knobs):
         return sound
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from evaluation.metrics import distributions, embeddings
 from evaluation.metrics import similarity as metrics
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 from training.adapt.config import TrainError
 from training.adapt.families import Subject
 from training.adapt.methods import Learner

@@ -69,7 +69,7 @@ def described(clip: Clip, settings: Settings) -> Clip:
 
 def heard(clip: Clip) -> dict[str, str]:
     """`bpm` and `key` of a clip, each only where there is one."""
-    from evaluation.metrics.similarity import Sound
+    from evaluation.metrics.sound import Sound
 
     samples, rate_hz = samples_of(clip)
     sound = Sound(samples[: int(LONGEST_HEARD_SECONDS * rate_hz)].mean(axis=1), rate_hz)

@@ -119,7 +119,7 @@ def silences(samples: np.ndarray, rate_hz: int, gate_db: float) -> list[int]:
 
 def beats(samples: np.ndarray, rate_hz: int, gate_db: float) -> list[int]:
     """Beats, in frames."""
-    from evaluation.metrics.similarity import Sound
+    from evaluation.metrics.sound import Sound
 
     return [
         int(seconds * rate_hz) for seconds in Sound(samples.mean(axis=1), rate_hz).beats_seconds

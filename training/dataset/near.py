@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.metrics.similarity import MEL_HOP, MEL_RATE_HZ, Sound
+from evaluation.metrics.mel import MEL_HOP, MEL_RATE_HZ
+from evaluation.metrics.sound import Sound
 
 FRAMES_A_SECOND = 10
 # measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5

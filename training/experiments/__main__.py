@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     import torch
 
-    from evaluation.methods.subject import Nano
+    from evaluation.methods.models import Nano
     from evaluation.metrics.judge import Judge
     from training.experiments import page
 
@@ -118,7 +118,7 @@ def _attention(part: str, options, subject, judge, ledger: Ledger) -> None:
                 bar.update()
 
     def _stem_figures(denoiser, case) -> dict[str, float]:
-        stem = fused.Played(family, denoiser).stem(case.source, case.text, {"seed": options.seed})
+        stem = fused.Played(family, denoiser).edit(case.source, case.text, {"seed": options.seed})
         return knobs.figures(stem, case, judge)
 
     for name, make in fused.VARIANTS.items():

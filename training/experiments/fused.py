@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from engine.families.nano import features as F
 from engine.families.nano.family import WEIGHTS, NanoFamily, stacked
 from engine.families.nano.model import DecoupledAttention, Denoiser, join, rotate
-from evaluation.methods.subject import RATE_HZ
-from evaluation.metrics.similarity import Sound
+from evaluation.methods.models import RATE_HZ
+from evaluation.metrics.sound import Sound
 from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
 
 PLAYERS = 4  # instruments a score
@@ -79,7 +79,7 @@ def fused(denoiser: Denoiser, keeps_mass: bool) -> Denoiser:
 
 
 class Played:
-    """nano with another denoiser: a `Subject`."""
+    """nano with another denoiser: a `EditingModel`."""
 
     def __init__(self, family: NanoFamily, denoiser: Denoiser) -> None:
         self.family = NanoFamily(
@@ -104,7 +104,7 @@ class Played:
             ).numpy(),
         )
 
-    def stem(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> Sound:
+    def edit(self, sound: Sound, text: str, knobs: Mapping[str, Any]) -> Sound:
         return Sound(self.family.transfer(sound.at(RATE_HZ), text, knobs), RATE_HZ)
 
 

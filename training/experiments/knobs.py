@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluation.exams import recordings, unseen
-from evaluation.methods.subject import RATE_HZ, Subject
+from evaluation.corpus.pairs import PairRenderer, render_pairs
+from evaluation.corpus.recordings import read_recordings
+from evaluation.methods.models import RATE_HZ, EditingModel
 from evaluation.metrics.judge import Judge
-from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel_distance, onset_f
+from evaluation.metrics.similarity import chroma_similarity, log_mel_distance, onset_f
+from evaluation.metrics.sound import Sound
 from training.experiments.ledger import Ledger
 
 SECONDS = 5.12  # of a recording: as long as an unseen score
@@ -89,9 +91,9 @@ PAIRS = {"pooling": 16, "negative": 12, "colour": 8}  # at most: an hour of one 
 
 def unseen_cases(count: int, seed: int, judge: Judge) -> Iterator[Case]:
     """Scores and a soundfont that training never met."""
-    stage = unseen.Stage()
+    renderer = PairRenderer()
     try:
-        for pair, sounds in unseen.played(stage, count, seed):
+        for pair, sounds in render_pairs(renderer, count, seed):
             yield Case(
                 sounds["source"],
                 pair.text,
@@ -100,12 +102,12 @@ def unseen_cases(count: int, seed: int, judge: Judge) -> Iterator[Case]:
                 sounds["true"],
             )
     finally:
-        stage.close()
+        renderer.close()
 
 
 def recorded_cases(folder: Path, judge: Judge) -> Iterator[Case]:
     """The first 5.12 s of each recording, asked to become two instruments."""
-    for _, sound in recordings.read_recordings(folder):
+    for _, sound in read_recordings(folder):
         source = Sound(sound.samples[: int(SECONDS * RATE_HZ)], RATE_HZ)
         name = judge.name(source)
         for target in ASKED_OF_RECORDINGS:
@@ -116,7 +118,7 @@ def measure(
     experiment: str,
     kind: str,
     cases: Sequence[Case],
-    subject: Subject,
+    subject: EditingModel,
     judge: Judge,
     seed: int,
     ledger: Ledger,
@@ -132,7 +134,7 @@ def measure(
 
 
 def played(
-    experiment: str, case: Case, subject: Subject, judge: Judge, seed: int
+    experiment: str, case: Case, subject: EditingModel, judge: Judge, seed: int
 ) -> dict[str, dict[str, float]]:
     """Setting -> figures; `true`: those of the true rendering, which no model can be expected to
     exceed.
@@ -140,7 +142,7 @@ def played(
     stems = {}
     for setting in EXPERIMENTS[experiment]:
         text, knobs = setting.ask(case)
-        stems[setting.label] = subject.stem(case.source, text, {"seed": seed, **knobs})
+        stems[setting.label] = subject.edit(case.source, text, {"seed": seed, **knobs})
     found = {label: figures(stem, case, judge) for label, stem in stems.items()}
     if experiment == "steps":
         for label, stem in stems.items():
@@ -168,7 +170,7 @@ def centroid_hz(sound: Sound) -> float:
     return float((power * hz).sum() / max(float(power.sum()), 1e-12))
 
 
-def turnaround(subject: Subject, repeats: int = 5) -> dict[str, float]:
+def turnaround(subject: EditingModel, repeats: int = 5) -> dict[str, float]:
     """Steps -> CPU seconds of one thread for a region of 5 s that it has never heard; the least of
     `repeats`.
     """
@@ -178,7 +180,7 @@ def turnaround(subject: Subject, repeats: int = 5) -> dict[str, float]:
         for _ in range(repeats):
             region = Sound(0.1 * random.standard_normal(5 * RATE_HZ).astype(np.float32), RATE_HZ)
             begun = time.process_time()
-            subject.stem(region, "a violin", {"steps": steps, "seed": 0})
+            subject.edit(region, "a violin", {"steps": steps, "seed": 0})
             taken.append(time.process_time() - begun)
         found[str(steps)] = min(taken)
     return found

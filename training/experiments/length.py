@@ -15,10 +15,12 @@ import numpy as np
 from engine.families.nano.features import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, frame_count
 from engine.families.nano.sampler import WINDOW_FRAMES, cut, planned_frames
 from engine.hearing.music import Note
-from evaluation.exams.unseen import mean_and_error
-from evaluation.methods.subject import RATE_HZ, Subject
+from evaluation.methods.models import RATE_HZ, EditingModel
 from evaluation.metrics.judge import Judge
-from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel, log_mel_distance
+from evaluation.metrics.means import mean_and_error
+from evaluation.metrics.mel import log_mel
+from evaluation.metrics.similarity import chroma_similarity, log_mel_distance
+from evaluation.metrics.sound import Sound
 from training.experiments.knobs import centroid_hz
 
 PHRASE_SECONDS = 4.7
@@ -58,22 +60,22 @@ def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
     from evaluation.corpus.scores import Score
 
     renderer = Renderer(find_soundfont(UNSEEN_SOUNDFONT))
-    once = renderer.render(Score.plain(phrase.notes, PHRASE_SECONDS), phrase.program)
+    once = renderer.render(Score.from_notes(phrase.notes, PHRASE_SECONDS), phrase.program)
     renderer.close()
     return np.resize(once, round(seconds * RATE_HZ))
 
 
 def examine(
-    phrase: Phrase, seconds: float, subject: Subject, judge: Judge, seed: int
+    phrase: Phrase, seconds: float, subject: EditingModel, judge: Judge, seed: int
 ) -> dict[str, Any]:
     """Figures by minute, and the seams of the stem, of its source and of windows played separately."""
     text, knobs = f"turn this into a {phrase.target}", {"seed": seed}
     source = repeated(phrase, seconds)
-    stem = subject.stem(Sound(source, RATE_HZ), text, knobs).samples
+    stem = subject.edit(Sound(source, RATE_HZ), text, knobs).samples
     window = WINDOW_FRAMES * SAMPLES_PER_FRAME
     starts = range(0, round(min(seconds, SEPARATE_SECONDS) * RATE_HZ) - window + 1, window)
     separate = [
-        subject.stem(
+        subject.edit(
             Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}
         ).samples
         for index, start in enumerate(starts)

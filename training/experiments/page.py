@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.exams.page import block, save_picture, table
-from evaluation.exams.report import cell
-from evaluation.exams.unseen import mean_and_error
+from evaluation.metrics.means import mean_and_error
+from evaluation.reporting.page import markdown_table, replace_block, save_picture
+from evaluation.reporting.tables import format_mean
 from training.experiments import length
 from training.experiments.knobs import EXPERIMENTS, MANY_STEPS
 from training.experiments.ledger import Ledger
@@ -40,7 +40,7 @@ TRUE = "true"
 def write(page: Path, part: str, ledger: Ledger) -> None:
     """The block of one part and its picture, from everything that the ledger holds of it."""
     text, draw = {"attention": _attention, "length": _length}.get(part, _knobs)(part, ledger)
-    block(page, part, text)
+    replace_block(page, part, text)
     if draw:
         from matplotlib.figure import Figure
 
@@ -54,20 +54,20 @@ def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
     names = [setting.label for setting in EXPERIMENTS[part]]
     head = [FIRST_COLUMN[part], *HEADINGS.values()]
     columns: list[Callable[[str], str]] = [
-        lambda name, figure=figure: cell(mean(unseen, name, figure)) for figure in HEADINGS
+        lambda name, figure=figure: format_mean(mean(unseen, name, figure)) for figure in HEADINGS
     ]
     if part == "colour":
         head.append("centroid beside the first row's")
         columns.append(lambda name: _percent(_ratios(unseen, name, names[0], "centroid_hz")))
     if part == "steps":
         head += ["log-mel to 16 steps", "CPU seconds for 5 s"]
-        columns.append(lambda name: cell(mean(unseen, name, "to_many_steps")))
+        columns.append(lambda name: format_mean(mean(unseen, name, "to_many_steps")))
         taken = ledger.rows["turnaround"]
         columns.append(lambda name: f"{taken[name]:.2f}" if name in taken else "")
     if recorded:
         head += [f"recordings: {HEADINGS[figure]}" for figure in WITHOUT_TRUTH]
         columns += [
-            lambda name, figure=figure: cell(mean(recorded, name, figure))
+            lambda name, figure=figure: format_mean(mean(recorded, name, figure))
             for figure in WITHOUT_TRUTH
         ]
     rows = [[name, *(column(name) for column in columns)] for name in names]
@@ -76,7 +76,7 @@ def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
     said = f"N = {len(unseen)} unseen pairs" + (
         f", {len(recorded)} of recordings" if recorded else ""
     )
-    parts = [said + "; mean ± standard error.", table(head, rows)]
+    parts = [said + "; mean ± standard error.", markdown_table(head, rows)]
     if part == "steps":
         parts.append(_beside_many(unseen, recorded, names))
     return "\n\n".join(parts), _curves(part, unseen, recorded, names)
@@ -112,7 +112,7 @@ def _beside_many(unseen: Cells, recorded: Cells, names: Sequence[str]) -> str:
         found = [differences(cells, name, MANY_STEPS, figure) for cells, figure in pairs]
         rows.append([name, *(_difference(figure) for figure in found)])
     said = "The same, region by region, minus 16 steps; bold: more than two standard errors away."
-    return said + "\n\n" + table(head, rows)
+    return said + "\n\n" + markdown_table(head, rows)
 
 
 def _difference(figure: Mapping[str, float]) -> str:
@@ -175,7 +175,7 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
         return mean_and_error([row[figure] for row in found[name]["cells"]])
 
     rows = [
-        [name, f"{own['loss']:.4f}", *(cell(over(name, figure)) for figure in HEADINGS)]
+        [name, f"{own['loss']:.4f}", *(format_mean(over(name, figure)) for figure in HEADINGS)]
         for name, own in found.items()
     ]
     scores, steps, batch = next(iter(found.values()))["sizes"].split("-")
@@ -201,7 +201,9 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
             axis.invert_yaxis()
             axis.set_title("held-out flow loss" if name == "loss" else HEADINGS[name])
 
-    return said + "\n\n" + table(["", "held-out flow loss", *HEADINGS.values()], rows), draw
+    return said + "\n\n" + markdown_table(
+        ["", "held-out flow loss", *HEADINGS.values()], rows
+    ), draw
 
 
 def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
@@ -222,7 +224,7 @@ def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
                 f"{own['chroma_last']:.3f}",
             ]
         )
-        seam_rows.append([name, *(cell(figure, 2) for figure in row["seams"].values())])
+        seam_rows.append([name, *(format_mean(figure, 2) for figure in row["seams"].values())])
     head = [
         "",
         "level",
@@ -246,8 +248,8 @@ def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
 
     parts = (
         f"{seconds} s of one phrase. Last minute beside first:",
-        table(head, drift),
+        markdown_table(head, drift),
         "Spectral flux near borders as a share of that elsewhere:",
-        table(["", *places], seam_rows),
+        markdown_table(["", *places], seam_rows),
     )
     return "\n\n".join(parts), draw

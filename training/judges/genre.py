@@ -22,11 +22,11 @@ from torch import nn
 
 from engine.arranging.compose import compose
 from engine.arranging.genres import GENRES
-from evaluation.corpus.arrangements import GENRE_ROLES, RATE_HZ, Players, perform
+from evaluation.corpus.arrangements import GENRE_ROLES, RATE_HZ, PartRenderer, render_parts
 from evaluation.corpus.render import SOUNDFONTS
 from evaluation.corpus.scores import JUDGE_SEEDS
-from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalised
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalise
+from evaluation.metrics.sound import Sound
 from training.judges.instrument import JudgeNet, disturbed, export, write_card
 
 NAME = "genre"
@@ -36,10 +36,10 @@ FIRST_SEED, HELD_OUT_FIRST_SEED = 60_000, 90_000  # places in JUDGE_SEEDS
 BATCH, RATE = 16, 3e-3
 
 
-def rendered(players: Players, seed: int, genre: str) -> Sound:
+def rendered(renderer: PartRenderer, seed: int, genre: str) -> Sound:
     """One piece in this genre, mixed by an unsteady hand."""
     random = np.random.default_rng([0x6E4E, seed])
-    played = perform(players, compose(seed, SECONDS, genre), GENRE_ROLES, random)
+    played = render_parts(renderer, compose(seed, SECONDS, genre), GENRE_ROLES, random)
     gains = 10 ** (random.uniform(-LEVEL_DB, LEVEL_DB, len(played.parts)) / 20)
     mix = sum(
         np.float32(gain) * part for gain, part in zip(gains, played.parts.values(), strict=True)
@@ -54,17 +54,17 @@ def render(cache: Path, font: str, pieces: int) -> Path:
         return path
     from tqdm import tqdm
 
-    players, log_mel, label = Players(font), [], []
+    renderer, log_mel, label = PartRenderer(font), [], []
     first = FIRST_SEED + 10_000 * list(SOUNDFONTS).index(font)
     for index in tqdm(range(pieces * len(GENRES)), desc=font, unit="piece"):
         genre = index % len(GENRES)
         log_mel.append(
-            rendered(players, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(
+            rendered(renderer, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(
                 np.float16
             )
         )
         label.append(genre)
-    players.close()
+    renderer.close()
     cache.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, log_mel=np.stack(log_mel), label=np.array(label))
@@ -90,7 +90,7 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int) -> JudgeNet:
             for row, start in zip(chosen, starts, strict=True)
         ]
         heard = disturbed(torch.from_numpy(np.stack(rows).astype(np.float32)), noise)
-        answer = net(torch.from_numpy(normalised(heard.numpy())))
+        answer = net(torch.from_numpy(normalise(heard.numpy())))
         loss = nn.functional.cross_entropy(
             answer, torch.from_numpy(label[chosen]), label_smoothing=0.05
         )
@@ -104,11 +104,11 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int) -> JudgeNet:
 
 def measure(judge: Judge, font: str, rounds: int) -> tuple[int, list[str]]:
     """How many pieces it heard, and its mistakes in words."""
-    players, mistakes, asked = Players(font), [], rounds * list(GENRES)
+    renderer, mistakes, asked = PartRenderer(font), [], rounds * list(GENRES)
     for index, genre in enumerate(asked):
-        heard = judge.name(rendered(players, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
+        heard = judge.name(rendered(renderer, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
         mistakes += [f"{heard} for {genre}"] if heard != genre else []
-    players.close()
+    renderer.close()
     return len(asked), mistakes
 
 

@@ -27,8 +27,9 @@ from torch import nn
 from evaluation.corpus.instruments import INSTRUMENTS
 from evaluation.corpus.render import SAMPLE_RATE_HZ, SOUNDFONTS, Renderer, find_soundfont
 from evaluation.corpus.scores import JUDGE_SEEDS, make_score
-from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalised
-from evaluation.metrics.similarity import MEL_BANDS, Sound
+from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalise
+from evaluation.metrics.mel import MEL_BANDS
+from evaluation.metrics.sound import Sound
 
 HELD_OUT_SEEDS = JUDGE_SEEDS[50_000:]  # training takes its scores from the first 30 000
 CROP_FRAMES = 256  # 2.56 s: the judge must know a sound from half a region
@@ -133,7 +134,7 @@ def train(log_mel: np.ndarray, label: np.ndarray, steps: int, checkpoint: Path) 
         random, noise = np.random.default_rng([0x10D6E, step]), torch.Generator().manual_seed(step)
         chosen = random.integers(len(label), size=BATCH)
         batch = crops(log_mel[chosen], random.integers(log_mel.shape[2] - CROP_FRAMES, size=BATCH))
-        batch = torch.from_numpy(normalised(disturbed(batch, noise).numpy()))
+        batch = torch.from_numpy(normalise(disturbed(batch, noise).numpy()))
         loss = nn.functional.cross_entropy(
             net(batch), torch.from_numpy(label[chosen]), label_smoothing=0.05
         )

@@ -51,4 +51,4 @@ def make_piece(kind: str, seed: int) -> Piece:
         roles = [role for role in written if written[role] and role != "drums"]
         role = roles[np.random.default_rng([0x9A47, seed]).integers(len(roles))]
         notes = written[role]
-    return Piece(Score.plain(notes, SECONDS, arrangement.grid.tempo_bpm), role)
+    return Piece(Score.from_notes(notes, SECONDS, arrangement.grid.tempo_bpm), role)

@@ -34,7 +34,7 @@ PHRASE, PROGRAM, SOUNDFONT = "steel drums", 114, "fluid"
 RECORDINGS, HELD_BACK = 10, 2
 SECONDS = 5.12
 SEED = 11
-FIRST_SCORE = 50_000  # of TEST_SEEDS: evaluation.exams.unseen begins at 0
+FIRST_SCORE = 50_000  # of TEST_SEEDS: evaluation.corpus.pairs begins at 0
 LICENCE = "MIT (rendered with FluidR3_GM)"
 
 

@@ -23,7 +23,8 @@ from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.families.nano.styles import Wardrobe
 from engine.knobs import Knobs
 from engine.knobs import resolve as resolve_knobs
-from evaluation.metrics.similarity import Sound, chroma_similarity, log_mel_distance
+from evaluation.metrics.similarity import chroma_similarity, log_mel_distance
+from evaluation.metrics.sound import Sound
 from presets.blending import blend, resolve
 from presets.loader import load_preset
 from presets.schema import Preset, Prompt
@@ -34,7 +35,7 @@ SOURCES = (73, 11, 65, 46, 19, 4, 71, 105)
 SHARES = (0.25, 0.5, 0.75)
 STEM_SEED = 5
 OTHER_PAIRS_SEED = 7
-# of TEST_SEEDS: neither evaluation.exams.unseen's nor those of the recordings
+# of TEST_SEEDS: neither evaluation.corpus.pairs's nor those of the recordings
 FIRST_UNSEEN_SCORE = 60_000
 START_SECONDS, STOP_SECONDS = 120.0, 30.0
 
@@ -174,12 +175,12 @@ def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str,
 
     `same_at_zero`: a style of weight 0 gives the base's stem to the bit.
     """
-    from evaluation.exams.unseen import Stage, played
+    from evaluation.corpus.pairs import PairRenderer, render_pairs
     from evaluation.metrics.judge import Judge
 
-    judge, stage = Judge.load(), Stage()
-    pairs = played(stage, count, OTHER_PAIRS_SEED)
-    stage.close()
+    judge, renderer = Judge.load(), PairRenderer()
+    pairs = render_pairs(renderer, count, OTHER_PAIRS_SEED)
+    renderer.close()
     found: dict[str, Any] = {name: [] for name in presets}
     for pair, sounds in pairs:
         asks = (Prompt(text=pair.text),)

@@ -171,7 +171,7 @@ def _picture(
     import soundfile
     from matplotlib.figure import Figure
 
-    from evaluation.metrics.similarity import Sound
+    from evaluation.metrics.sound import Sound
 
     figure = Figure(figsize=(12, 5.5), layout="constrained")
     above, below = figure.subfigures(2, 1)

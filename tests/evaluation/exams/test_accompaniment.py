@@ -8,11 +8,11 @@ import soundfile
 
 from evaluation.corpus.arrangements import (
     GENRE_ROLES,
+    PROGRAMS,
     TUNE,
-    at_levels,
-    perform,
-    programs,
-    rearranged,
+    render_parts,
+    render_rearrangement,
+    set_levels,
 )
 from evaluation.exams import accompaniment
 
@@ -32,18 +32,18 @@ def test_every_sound_that_a_genre_names_can_be_played():
     named = {
         word for genre in GENRES.values() for words in genre.instruments.values() for word in words
     }
-    assert named <= set(programs())
+    assert named <= set(PROGRAMS)
 
 
-def test_a_performance_has_its_parts_at_their_levels(players, piece):
-    played = perform(players, piece, ("bass", "drums"), np.random.default_rng(0))
+def test_a_performance_has_its_parts_at_their_levels(renderer, piece):
+    played = render_parts(renderer, piece, ("bass", "drums"), np.random.default_rng(0))
     assert set(played.parts) == {TUNE, "bass", "drums"}
     assert all(part.shape == (round(SECONDS * 32_000),) for part in played.parts.values())
     assert np.array_equal(played.mix("bass", "drums"), played.parts["bass"] + played.parts["drums"])
 
 
-def test_a_piece_is_rearranged_over_its_own_chords(players, piece):
-    played = rearranged(players, piece, "waltz", np.random.default_rng(0))
+def test_a_piece_is_rearranged_over_its_own_chords(renderer, piece):
+    played = render_rearrangement(renderer, piece, "waltz", np.random.default_rng(0))
     assert played.piece.grid is piece.grid and played.piece.tune == piece.tune
     assert (
         set(played.parts) == {TUNE, *GENRE_ROLES}
@@ -52,10 +52,10 @@ def test_a_piece_is_rearranged_over_its_own_chords(players, piece):
 
 
 def test_silence_stays_silent():
-    assert not at_levels({"bass": np.zeros(32_000, np.float32)})["bass"].any()
+    assert not set_levels({"bass": np.zeros(32_000, np.float32)})["bass"].any()
 
 
-def test_a_band_that_copies_its_source_is_caught(examine, copycat, players, capsys):
+def test_a_band_that_copies_its_source_is_caught(examine, copycat, renderer, capsys):
     code, report = examine(accompaniment, copycat("bass"), "--arrangements", "1", "--check")
     rows = report["unseen"]["rows"]
     assert code == 1
@@ -82,12 +82,12 @@ def test_recordings_are_judged_without_a_truth(examine, copycat, tmp_path, tune)
         str(tmp_path / "clips"),
     )
     assert [row["asked"] for row in report["recordings"]["results"]] == [
-        ask.text for ask in accompaniment.ASKS[:3]
+        request.text for request in accompaniment.REQUESTS[:3]
     ]
     assert not report["goals"]
 
 
 def test_a_folder_that_is_none_is_wrong_use(copycat, tmp_path):
     assert (
-        accompaniment.main(["--recordings", str(tmp_path / "absent")], subject=copycat("bass")) == 2
+        accompaniment.main(["--recordings", str(tmp_path / "absent")], model=copycat("bass")) == 2
     )

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from evaluation.exams import codec
-from evaluation.exams.page import block
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 from evaluation.metrics.spectra import between_partials_db, high_band_db, rise_ms, stft_distance
+from evaluation.reporting.page import replace_block
 
 RATE_HZ = 32_000
 
@@ -28,7 +28,7 @@ def test_a_copy_is_no_distance_away_and_silence_is_far(tune):
 
 def test_what_is_cut_away_above_8_khz_is_missed():
     sound = clicks(0.001)
-    assert high_band_db(codec.low_passed(sound), sound) < -20
+    assert high_band_db(codec.cut_highs(sound), sound) < -20
     assert high_band_db(sound, sound) == pytest.approx(0.0)
 
 
@@ -56,12 +56,12 @@ def test_noise_between_partials_is_told_from_partials():
     )
 
 
-def test_the_command_writes_tables_and_picture(tmp_path, echo, stage):
+def test_the_command_writes_tables_and_picture(tmp_path, echo, pair_renderer):
     page = tmp_path / "codec.md"
     page.write_text(
         "before\n<!-- codec -->\nold\n<!-- /codec -->\n<!-- held -->\n\n<!-- /held -->\nafter\n"
     )
-    assert codec.main(["--count", "1", "--page", str(page)], subject=echo) == 0
+    assert codec.main(["--count", "1", "--page", str(page)], model=echo) == 0
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "drum loops, unseen soundfont (1) | the codec | 0.000 ± 0.000" in text
@@ -74,4 +74,4 @@ def test_a_page_without_marks_is_named(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing")
     with pytest.raises(ValueError, match="page.md: expected the lines <!-- codec -->"):
-        block(page, "codec", "text")
+        replace_block(page, "codec", "text")

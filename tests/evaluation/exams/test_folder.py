@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from evaluation.corpus.results import ResultsError, read_results, read_sound
 from evaluation.exams import catalogue, folder
-from evaluation.exams.pairs import PairsError, read_rows, sound_of
+from evaluation.exams.judging import judge
 from tests.evaluation.tiny_clap import save_tiny_clap
 
 RATE_HZ = 22_050
@@ -86,7 +87,7 @@ def test_without_clap_its_figure_is_blank_and_says_why(listed, capsys):
 
 def test_with_clap_both_its_similarity_and_fad_are_there(listed, tmp_path):
     clap = save_tiny_clap(tmp_path / "clap")
-    report = folder.judge(read_rows(listed), only=["clap", "fad"], clap=str(clap))
+    report = judge(read_results(listed), only=["clap", "fad"], clap=str(clap))
     figures = report["methods"]["echo"]["figures"]
     assert -1 <= figures["clap"]["value"] <= 1 and figures["clap"]["n"] == 2
     assert figures["fad"]["value"] == pytest.approx(0, abs=1e-6)
@@ -96,9 +97,7 @@ def test_with_clap_both_its_similarity_and_fad_are_there(listed, tmp_path):
 def test_another_reference_set_may_be_named(listed, tmp_path):
     (tmp_path / "others").mkdir()
     write(tmp_path / "others" / "x.wav", 1000)
-    report = folder.judge(
-        read_rows(listed), only=["fad", "kld_mfcc"], reference=tmp_path / "others"
-    )
+    report = judge(read_results(listed), only=["fad", "kld_mfcc"], reference=tmp_path / "others")
     assert (
         report["reference"]["set"] == str(tmp_path / "others")
         and report["reference"]["sounds"] == 1
@@ -110,9 +109,9 @@ def test_figures_without_anything_to_compare_with_are_blank(tmp_path):
     write(tmp_path / "a.output.wav", 440)
     write(tmp_path / "a.source.wav", 440)
     (tmp_path / "a.txt").write_text("a violin\n", encoding="utf-8")
-    (row,) = read_rows(tmp_path)
+    (row,) = read_results(tmp_path)
     assert (row.name, row.text, row.target) == ("a", "a violin", None)
-    report = folder.judge([row], only=["chroma", "spectral"])
+    report = judge([row], only=["chroma", "spectral"])
     assert report["blank"] == {"spectral": "no row has a target"}
     assert report["methods"]["all"]["figures"]["spectral"]["n"] == 0
 
@@ -130,9 +129,9 @@ def test_takes_are_read_with_the_region_that_was_sent(tmp_path):
         "stems": [{"path": "/elsewhere/stem.wav"}],
     }
     (take / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (row,) = read_rows(tmp_path / "takes")
+    (row,) = read_results(tmp_path / "takes")
     assert (row.name, row.method, row.text) == ("7/stem", "harp", "a violin")
-    assert len(sound_of(row.source).samples) == RATE_HZ
+    assert len(read_sound(row.source).samples) == RATE_HZ
 
 
 @pytest.mark.parametrize(
@@ -146,8 +145,8 @@ def test_takes_are_read_with_the_region_that_was_sent(tmp_path):
 )
 def test_a_wrong_list_is_refused_with_its_line(tmp_path, text, complaint, capsys):
     (tmp_path / "list.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(PairsError, match=complaint):
-        read_rows(tmp_path / "list.csv")
+    with pytest.raises(ResultsError, match=complaint):
+        read_results(tmp_path / "list.csv")
     assert folder.main([str(tmp_path / "list.csv")]) == 1
     assert complaint in capsys.readouterr().err
 

@@ -5,10 +5,10 @@ import pytest
 
 from evaluation.corpus.arrangements import TUNE
 from evaluation.exams import genre
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 
 
-def test_a_genre_that_stays_the_old_one_is_caught(examine, copycat, players):
+def test_a_genre_that_stays_the_old_one_is_caught(examine, copycat, renderer):
     code, report = examine(genre, copycat(TUNE), "--arrangements", "1", "--check")
     rows = report["unseen"]["rows"]
     assert code == 1 and set(rows) == {"stem", "true", "codec", "copy"}
@@ -18,6 +18,6 @@ def test_a_genre_that_stays_the_old_one_is_caught(examine, copycat, players):
 def test_stems_are_mixed_at_their_levels_and_a_mix_is_left_alone(tune):
     quiet = Sound(tune.samples * np.float32(0.01), 32_000)
     assert np.allclose(
-        genre.mixed({TUNE: tune}).samples, genre.mixed({TUNE: quiet}).samples, atol=1e-4
+        genre.mix_stems({TUNE: tune}).samples, genre.mix_stems({TUNE: quiet}).samples, atol=1e-4
     )
-    assert genre.mixed({"mix": tune}) is tune
+    assert genre.mix_stems({"mix": tune}) is tune

@@ -5,8 +5,9 @@ import pytest
 import soundfile
 import soxr
 
-from evaluation.exams.recordings import TARGETS, examine_recording, read_recordings, summary
-from evaluation.metrics.similarity import Sound
+from evaluation.corpus.recordings import read_recordings
+from evaluation.exams.recordings import TARGETS, examine_recording, summary
+from evaluation.metrics.sound import Sound
 
 
 def test_recordings_are_read_in_order_as_mono_at_the_models_rate(tmp_path, tune):
@@ -34,7 +35,7 @@ def test_a_model_that_changes_nothing_keeps_everything_and_becomes_one_instrumen
 
 def test_melody_is_asked_only_where_the_codec_keeps_it(judge, echo, tune):
     class Deaf(type(echo)):
-        def codec(self, sound):
+        def reconstruct(self, sound):
             return Sound(
                 np.random.default_rng(0).standard_normal(len(sound.samples)).astype(np.float32),
                 32_000,

@@ -10,11 +10,11 @@ from evaluation.exams import timbre
 
 def run(tmp_path, echo, *arguments):
     path = tmp_path / "figures.json"
-    code = timbre.main([*arguments, "--json", str(path)], subject=echo)
+    code = timbre.main([*arguments, "--json", str(path)], model=echo)
     return code, json.loads(path.read_text())
 
 
-def test_figures_goals_and_tables_of_an_examination(tmp_path, echo, stage, tune, capsys):
+def test_figures_goals_and_tables_of_an_examination(tmp_path, echo, pair_renderer, tune, capsys):
     (tmp_path / "clips").mkdir()
     soundfile.write(tmp_path / "clips" / "tune.wav", tune.samples, 32_000)
     code, report = run(tmp_path, echo, "--pairs", "2", "--recordings", str(tmp_path / "clips"))
@@ -29,22 +29,22 @@ def test_figures_goals_and_tables_of_an_examination(tmp_path, echo, stage, tune,
     assert all(text in shown for text in ("true, through codec", "Goals", "missed", "from tune"))
 
 
-def test_the_same_seed_gives_the_same_figures(tmp_path, echo, stage):
+def test_the_same_seed_gives_the_same_figures(tmp_path, echo, pair_renderer):
     assert run(tmp_path, echo, "--pairs", "1", "--seed", "5") == run(
         tmp_path, echo, "--pairs", "1", "--seed", "5"
     )
 
 
-def test_check_turns_a_missed_goal_into_an_exit_code(tmp_path, echo, stage):
+def test_check_turns_a_missed_goal_into_an_exit_code(tmp_path, echo, pair_renderer):
     assert run(tmp_path, echo, "--pairs", "1", "--check")[0] == 1
 
 
-def test_words_that_training_never_said_are_asked_on_request(tmp_path, echo, stage):
+def test_words_that_training_never_said_are_asked_on_request(tmp_path, echo, pair_renderer):
     report = run(tmp_path, echo, "--pairs", "1", "--held-out-words")[1]
     assert report["held_out_words"]["pairs"] == 1
 
 
-def test_the_melody_of_unseen_pairs_is_asked_on_request(tmp_path, echo, stage, capsys):
+def test_the_melody_of_unseen_pairs_is_asked_on_request(tmp_path, echo, pair_renderer, capsys):
     for arguments, is_asked in ([], False), (["--melody"], True):
         rows = run(tmp_path, echo, "--pairs", "1", *arguments)[1]["unseen"]["rows"]
         assert ("melody" in rows["stem"]) is is_asked
@@ -52,7 +52,7 @@ def test_the_melody_of_unseen_pairs_is_asked_on_request(tmp_path, echo, stage, c
     assert rows["stem"]["melody"]["mean"] == 1
 
 
-def test_the_gallery_holds_sound_and_picture(tmp_path, echo, stage):
+def test_the_gallery_holds_sound_and_picture(tmp_path, echo, pair_renderer):
     run(tmp_path, echo, "--pairs", "1", "--gallery", str(tmp_path / "gallery"))
     names = sorted(
         path.name.split("_")[-1]
@@ -85,4 +85,4 @@ def test_a_knob_that_does_not_exist_is_wrong_use(arguments):
 
 
 def test_a_folder_that_is_none_is_wrong_use(tmp_path, echo):
-    assert timbre.main(["--recordings", str(tmp_path / "absent")], subject=echo) == 2
+    assert timbre.main(["--recordings", str(tmp_path / "absent")], model=echo) == 2

@@ -5,16 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evaluation.corpus.instruments import BY_NAME, INSTRUMENTS
+from evaluation.corpus.instruments import INSTRUMENTS
+from evaluation.corpus.pairs import make_pairs, render_pairs
 from evaluation.corpus.scores import JUDGE_SEEDS, TEST_SEEDS, TRAINING_SEEDS
-from evaluation.exams.unseen import (
-    examine_pair,
-    make_pairs,
-    mean_and_error,
-    per_target,
-    played,
-    summary,
-)
+from evaluation.exams.unseen import examine_pair, per_target, summary
+from evaluation.metrics.means import mean_and_error
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_gives_others():
@@ -35,14 +30,18 @@ def test_scores_are_each_used_once_and_come_from_the_test_seeds_alone():
 
 
 def test_pairs_are_asked_in_trained_words_or_in_others():
+    by_name = {instrument.name: instrument for instrument in INSTRUMENTS}
     for pair in make_pairs(80, 0):
-        assert any(word in pair.text for word in BY_NAME[pair.target].words)
+        assert any(word in pair.text for word in by_name[pair.target].words)
     for pair in make_pairs(40, 0, held_out_words=True):
-        assert any(word in pair.text for word in BY_NAME[pair.target].held_out_words)
+        assert any(word in pair.text for word in by_name[pair.target].held_out_words)
 
 
-def test_a_model_that_changes_nothing_gets_the_figures_of_the_source(stage, judge, echo):
-    results = [examine_pair(echo, judge, pair, sounds, {}) for pair, sounds in played(stage, 2, 0)]
+def test_a_model_that_changes_nothing_gets_the_figures_of_the_source(pair_renderer, judge, echo):
+    results = [
+        examine_pair(echo, judge, pair, sounds, {})
+        for pair, sounds in render_pairs(pair_renderer, 2, 0)
+    ]
     rows = summary(results)
     assert rows["stem"] == rows["source"]
     assert rows["codec"] == rows["true"]

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import yaml
 
-from evaluation.exams.pairs import PairsError, read_rows
+from evaluation.corpus.results import ResultsError, read_results
 from evaluation.listening.build import ANCHOR, build
 from tests.evaluation.listening.results import METHODS, write_results
 
@@ -23,7 +23,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(results, tmp_path_factory):
     folder = tmp_path_factory.mktemp("built") / "test"
-    return folder, build(read_rows(results), folder, seed=1)
+    return folder, build(read_results(results), folder, seed=1)
 
 
 def test_every_two_methods_meet_on_every_piece_and_each_is_rated(built):
@@ -60,9 +60,9 @@ def test_nothing_that_listeners_get_tells_the_method(built):
 
 def test_the_same_seed_is_the_same_test_and_another_seed_swaps_sides(results, built, tmp_path):
     _, key = built
-    assert build(read_rows(results), tmp_path / "again", seed=1) == key
+    assert build(read_results(results), tmp_path / "again", seed=1) == key
     sides = [
-        _first_sides(build(read_rows(results), tmp_path / str(seed), seed=seed, kinds=("ab",)))
+        _first_sides(build(read_results(results), tmp_path / str(seed), seed=seed, kinds=("ab",)))
         for seed in range(5)
     ]
     assert len(set(sides)) > 1
@@ -73,7 +73,7 @@ def _first_sides(key):
 
 
 def test_pieces_are_drawn_and_the_anchor_is_rated_but_never_in_a_duel(results, tmp_path):
-    key = build(read_rows(results), tmp_path / "test", pieces=1, with_anchor=True)
+    key = build(read_results(results), tmp_path / "test", pieces=1, with_anchor=True)
     anchored = [
         t["kind"]
         for t in key["trials"]
@@ -84,12 +84,12 @@ def test_pieces_are_drawn_and_the_anchor_is_rated_but_never_in_a_duel(results, t
 
 def test_a_test_is_never_overwritten_and_wrong_lists_are_refused(results, built, tmp_path):
     folder, _ = built
-    with pytest.raises(PairsError, match="never overwritten"):
-        build(read_rows(results), folder)
-    rows = read_rows(results)
-    with pytest.raises(PairsError, match="give each its own name"):
+    with pytest.raises(ResultsError, match="never overwritten"):
+        build(read_results(results), folder)
+    rows = read_results(results)
+    with pytest.raises(ResultsError, match="give each its own name"):
         build([rows[0], rows[0]], tmp_path / "x")
-    with pytest.raises(PairsError, match="needs two methods"):
+    with pytest.raises(ResultsError, match="needs two methods"):
         build(rows[:1], tmp_path / "x", kinds=("ab",))
     assert not (tmp_path / "x").exists()
 
@@ -97,8 +97,8 @@ def test_a_test_is_never_overwritten_and_wrong_lists_are_refused(results, built,
 def test_silence_cannot_be_matched(results, tmp_path):
     soundfile.write(results / "silence.wav", np.zeros(48_000), 48_000)
     (tmp_path / "list.csv").write_text(f"output\n{results / 'silence.wav'}\n", encoding="utf-8")
-    with pytest.raises(PairsError, match="silent"):
-        build(read_rows(tmp_path / "list.csv"), tmp_path / "test", kinds=("mos",))
+    with pytest.raises(ResultsError, match="silent"):
+        build(read_results(tmp_path / "list.csv"), tmp_path / "test", kinds=("mos",))
 
 
 def test_the_webmushra_experiment_has_its_documented_fields_and_its_files_exist(built):
@@ -122,7 +122,7 @@ def test_the_webmushra_experiment_has_its_documented_fields_and_its_files_exist(
 
 def test_without_sources_only_what_can_be_judged_is_asked(results, tmp_path):
     (tmp_path / "list.csv").write_text(f"output\n{results / 'a_good.wav'}\n", encoding="utf-8")
-    key = build(read_rows(tmp_path / "list.csv"), tmp_path / "test", kinds=("mos",))
+    key = build(read_results(tmp_path / "list.csv"), tmp_path / "test", kinds=("mos",))
     (trial,) = key["trials"]
     assert trial["original"] is None and [question["id"] for question in trial["questions"]] == [
         "sound"

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from evaluation.corpus.results import ResultsError, read_results
 from evaluation.exams import listen
-from evaluation.exams.pairs import PairsError, read_rows
 from evaluation.listening.build import build
 from evaluation.listening.collect import COLUMNS, write_answers
 from evaluation.listening.score import score, sign_test
@@ -15,7 +15,7 @@ from tests.evaluation.listening.results import METHODS, write_results
 @pytest.fixture
 def built(tmp_path):
     folder = tmp_path / "test"
-    return folder, build(read_rows(write_results(tmp_path)), folder, seed=3)
+    return folder, build(read_results(write_results(tmp_path)), folder, seed=3)
 
 
 def answer_all(key, listener, likes=METHODS[0]):
@@ -84,7 +84,7 @@ def test_no_answers_and_foreign_answers_are_refused(built, tmp_path, capsys):
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(foreign)
-    with pytest.raises(PairsError, match="to the test"):
+    with pytest.raises(ResultsError, match="to the test"):
         score(folder, [tmp_path / "foreign.csv"])
 
 

@@ -13,7 +13,7 @@ from evaluation.metrics.distributions import (
     frechet_infinity,
     histogram_divergence,
 )
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 
 
 def gaussian(rows, mean, scale, seed=0):

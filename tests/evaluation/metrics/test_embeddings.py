@@ -8,10 +8,10 @@ from evaluation.metrics.embeddings import (
     CLAP_WINDOW_SECONDS,
     MelStatistics,
     MissingWeights,
-    fixed_windows,
+    cut_windows,
     window_starts,
 )
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 from tests.evaluation.tiny_clap import save_tiny_clap
 
 RATE_HZ = 48_000
@@ -64,9 +64,7 @@ def test_similarity_to_words_is_the_cosine_of_means(clap):
 
 def test_short_sounds_are_left_to_the_extractor_to_repeat(clap):
     assert clap.windows(noise(1)).shape == (1, 8)
-    assert [len(part) for part in fixed_windows(noise(1), RATE_HZ, CLAP_WINDOW_SECONDS)] == [
-        RATE_HZ
-    ]
+    assert [len(part) for part in cut_windows(noise(1), RATE_HZ, CLAP_WINDOW_SECONDS)] == [RATE_HZ]
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from evaluation.corpus.instruments import INSTRUMENTS
 from evaluation.corpus.scores import TEST_SEEDS, make_score
 from evaluation.metrics.judge import WEIGHTS_FOLDER, Judge
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 
 RATE_HZ = 32_000
 
@@ -41,9 +41,9 @@ def test_loudness_is_no_evidence(judge, tune):
     assert judge.probabilities(louder) == pytest.approx(judge.probabilities(tune), abs=1e-3)
 
 
-def test_it_recognises_true_renderings_of_scores_it_never_heard(judge, stage):
+def test_it_recognises_true_renderings_of_scores_it_never_heard(judge, pair_renderer):
     played = [
-        (item.name, stage._unseen.render(make_score(TEST_SEEDS[-1 - i]), item.program))
+        (item.name, pair_renderer._unseen.render(make_score(TEST_SEEDS[-1 - i]), item.program))
         for i, item in enumerate(INSTRUMENTS)
     ]
     right = [
@@ -61,7 +61,7 @@ def test_a_missing_judge_says_how_to_train_it(tmp_path):
 
 def test_judging_needs_no_torch():
     code = (
-        "import sys, numpy as np\nfrom evaluation.metrics.judge import Judge\nfrom evaluation.metrics.similarity import Sound\n"
+        "import sys, numpy as np\nfrom evaluation.metrics.judge import Judge\nfrom evaluation.metrics.sound import Sound\n"
         "Judge.load().name(Sound(np.ones(32000, 'f4'), 32000))\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

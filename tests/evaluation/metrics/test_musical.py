@@ -10,7 +10,7 @@ from evaluation.metrics.musical import (
     source_db,
     tempo_error_bpm,
 )
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 
 RATE_HZ = 32_000
 C_MAJOR = (0, 2, 4, 5, 7, 9, 11)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluation.metrics.mel import set_level
 from evaluation.metrics.similarity import (
-    Sound,
-    at_level,
     beat_f,
     chroma_similarity,
     feature_distance,
@@ -20,6 +19,7 @@ from evaluation.metrics.similarity import (
     spectral_distance,
     tempo_delta_bpm,
 )
+from evaluation.metrics.sound import Sound
 
 RATE_HZ = 32_000
 MELODY = (60, 64, 67, 65, 62, 69)
@@ -139,7 +139,7 @@ def test_our_raw_chroma_accuracy_is_that_of_mir_eval(melody):
 @given(st.integers(1, 4000), st.floats(1e-4, 1.0))
 def test_levelling_brings_any_sound_to_the_same_loudness(length, gain):
     noise = np.random.default_rng(length).standard_normal(length) * gain
-    assert np.sqrt(np.mean(np.square(at_level(noise)))) == pytest.approx(0.1, rel=1e-3)
+    assert np.sqrt(np.mean(np.square(set_level(noise)))) == pytest.approx(0.1, rel=1e-3)
 
 
 def beat(bpm, seconds=12.0, late_seconds=0.0) -> Sound:

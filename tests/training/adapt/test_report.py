@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("librosa")
 
-from evaluation.metrics.similarity import Sound
+from evaluation.metrics.sound import Sound
 from tests.training.adapt.conftest import RATE_HZ, tune
 from training.adapt import cli, report
 from training.adapt.report import Played

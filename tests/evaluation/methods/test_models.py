@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.methods.subject import Nano
+from evaluation.methods.models import Nano
 from tests.engine.tiny_nano import write_weights
 
 pytest.importorskip("torch")
@@ -15,12 +15,12 @@ def nano(tmp_path_factory):
 
 
 def test_stem_and_codec_have_the_length_of_what_went_in(nano, tune):
-    assert len(nano.stem(tune, "a violin", {"seed": 1}).samples) == len(tune.samples)
-    assert len(nano.codec(tune).samples) == len(tune.samples)
+    assert len(nano.edit(tune, "a violin", {"seed": 1}).samples) == len(tune.samples)
+    assert len(nano.reconstruct(tune).samples) == len(tune.samples)
 
 
 def test_the_same_seed_gives_the_same_stem(nano, tune):
-    first, second = (nano.stem(tune, "a violin", {"seed": 3, "steps": 2}).samples for _ in range(2))
+    first, second = (nano.edit(tune, "a violin", {"seed": 3, "steps": 2}).samples for _ in range(2))
     assert np.array_equal(first, second)
 
 

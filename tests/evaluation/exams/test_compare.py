@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluation.exams import folder
-from evaluation.methods import compare
+from evaluation.corpus.results import read_results
+from evaluation.exams import compare, folder
+from evaluation.exams.judging import judge
 from tests.evaluation.tiny_audioldm2 import tiny_models
 
 RATE_HZ = 16_000
@@ -46,7 +47,7 @@ def test_every_method_of_audioldm2_is_made_and_judged_side_by_side(asked, tmp_pa
     assert record["sdedit"]["share"] == 0.55 and record["ap_adapter"]["pooling"] == 2
     assert "unet/diffusion_pytorch_model.safetensors" in record["sdedit"]["files"]
     assert folder.main([str(tmp_path / "out"), "--only", "chroma"]) == 0
-    report = folder.judge(folder.read_rows(tmp_path / "out"), only=["chroma"])
+    report = judge(read_results(tmp_path / "out"), only=["chroma"])
     assert report["methods"]["source"]["figures"]["chroma"]["value"] == pytest.approx(1, abs=1e-4)
 
 
