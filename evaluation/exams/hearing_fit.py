@@ -1,4 +1,4 @@
-"""How are the tables of engine/hearing learned? By maximum likelihood over the arranger's pieces."""
+"""How are the tables of engine/hearing learned? By maximum likelihood over arranged pieces."""
 
 from __future__ import annotations
 
