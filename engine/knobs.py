@@ -73,7 +73,7 @@ def resolve(
 
 
 def _decide(knob: Knob, stated: tuple[Any, Any], defaults: Mapping[str, Any]) -> Any:
-    """The first that says something: the client's knob, the preset's, the family's, the neutral one."""
+    """The first that says something: client, preset, the family's default, the neutral value."""
     for value in stated:
         if value is not None and value != "":
             return _check(knob, value)
@@ -100,7 +100,7 @@ def _check(knob: Knob, value: Any) -> Any:
 
 
 def _prompts(text: str, style: ResolvedStyle) -> tuple[tuple[tuple[str, float], ...], list[str]]:
-    """The words and their shares: the style's prompts (the user's words are in them), or the text."""
+    """Words and their shares: the style's prompts, which have the user's words, or the text."""
     prompts = style.prompts or (WeightedText(text),)
     filled = [(" ".join(prompt.text.split()), prompt.weight) for prompt in prompts]
     kept = [(words, weight) for words, weight in filled if words and weight > 0]

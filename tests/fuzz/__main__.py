@@ -28,34 +28,35 @@ EXECUTIONS = re.compile(r"number_of_executed_units: (\d+)|^#(\d+)", re.MULTILINE
 CHILD = "--child"
 
 
-def child(name: str, arguments: list[str]) -> None:
+def run_child(name: str, arguments: list[str]) -> None:
     """One target until its time is up; libFuzzer ends the process."""
     import atheris
 
     target = TARGETS[name]
-    with atheris.instrument_imports(include=list(target.watched)):
+    with atheris.instrument_imports(include=list(target.packages)):
         for seed in target.seeds(name)[:1]:
             target.run(seed.read_bytes())  # imports what it needs
     crashes = next(
         Path(each.partition("=")[2]) for each in arguments if each.startswith("-artifact_prefix=")
     )
-    atheris.Setup([sys.argv[0], *arguments], keeping(target.run, crashes))
+    atheris.Setup([sys.argv[0], *arguments], keep_failures(target.run, crashes))
     atheris.Fuzz()
 
 
-def keeping(run: Callable[[bytes], None], folder: Path) -> Callable[[bytes], None]:
-    """`run`, and what breaks it is written to `folder`: libFuzzer itself keeps only what hangs or
-    kills the process.
+def keep_failures(run: Callable[[bytes], None], folder: Path) -> Callable[[bytes], None]:
+    """`run`, which writes what breaks it to `folder`.
+
+    libFuzzer itself keeps only what hangs or kills the process.
     """
 
-    def watched(data: bytes) -> None:
+    def run_and_keep(data: bytes) -> None:
         try:
             run(data)
         except BaseException:
             (folder / f"crash-{hashlib.sha1(data).hexdigest()}").write_bytes(data)
             raise
 
-    return watched
+    return run_and_keep
 
 
 def fuzz(name: str, seconds: int, found: Path) -> tuple[int, int, int, int]:
@@ -91,7 +92,7 @@ def fuzz(name: str, seconds: int, found: Path) -> tuple[int, int, int, int]:
 
 def main() -> int:
     if sys.argv[1:2] == [CHILD]:
-        child(sys.argv[2], sys.argv[3:])
+        run_child(sys.argv[2], sys.argv[3:])
         return 0
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz", description=__doc__.splitlines()[0]
@@ -106,7 +107,8 @@ def main() -> int:
     found = Path(tempfile.mkdtemp(prefix="retimbre-fuzz-"))
     print(f"what was found: {found}")
     print(
-        "| target | seconds | executions | branches | inputs kept | crashes |\n|---|---|---|---|---|---|"
+        "| target | seconds | executions | branches | inputs kept | crashes |\n"
+        "|---|---|---|---|---|---|"
     )
     crashes = 0
     for name in names:

@@ -30,7 +30,7 @@ from presets.errors import PresetError
 from presets.loader import parse_preset
 from server.files.headers import HeaderError, read_header
 from server.http import json_form
-from tests.fuzz.targets import file_of
+from tests.fuzz.files import file_of
 
 CONTAINERS = (
     ("WAV", "PCM_16"),

@@ -1,5 +1,6 @@
-"""Every target, briefly: its corpus, and random changes of it. The long search is python -m
-tests.fuzz --all.
+"""Every target, briefly: its corpus and random changes of it.
+
+The long search is python -m tests.fuzz --all.
 """
 
 import importlib.util
@@ -7,7 +8,7 @@ import random
 
 import pytest
 
-from tests.fuzz.__main__ import fuzz, keeping
+from tests.fuzz.__main__ import fuzz, keep_failures
 from tests.fuzz.targets import CORPUS, TARGETS
 
 CHANGES = 2000
@@ -15,7 +16,7 @@ CHANGES = 2000
 SLOW = {"preset": 150, "options": 150, "transfer": 500, "audio": 500, "query": 500}
 
 
-def changed(data, rng, others):
+def mutate(data, rng, others):
     """One to four small changes: bits, bytes, pieces gone, doubled or from another input."""
     data = bytearray(data)
     for _ in range(rng.randint(1, 4)):
@@ -45,7 +46,7 @@ def test_nothing_but_the_stated_errors_comes_out(name):
     for data in (b"", *inputs):
         target.run(data)
     for _ in range(SLOW.get(name, CHANGES)):
-        target.run(changed(rng.choice(inputs), rng, inputs)[: target.longest_bytes])
+        target.run(mutate(rng.choice(inputs), rng, inputs)[: target.longest_bytes])
 
 
 def test_the_corpus_is_small_and_belongs_to_targets():
@@ -54,13 +55,13 @@ def test_the_corpus_is_small_and_belongs_to_targets():
     assert {path.parent.name for path in files} == set(TARGETS)
 
 
-def broken(data):
+def fail(data):
     raise ValueError("boom")
 
 
 def test_what_breaks_a_target_is_kept(tmp_path):
     with pytest.raises(ValueError, match="boom"):
-        keeping(broken, tmp_path)(b"abc")
+        keep_failures(fail, tmp_path)(b"abc")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"abc"]
 
 

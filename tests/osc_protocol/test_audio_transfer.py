@@ -44,7 +44,7 @@ def crc32(data):
 
 
 class Wire:
-    """Carries packets between a sender and a receiver, badly if asked, until nothing more happens."""
+    """Carries packets between a sender and a receiver, badly if asked, until both are still."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Wire:
             self.most_on_the_way = max(self.most_on_the_way, len(self.sender._flights))
 
 
-# -------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # both together
 
 
@@ -153,7 +153,7 @@ def test_nothing_at_all_can_be_sent():
     assert (wire.sender.state, wire.stored) == ("done", b"")
 
 
-# ------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # receiver
 
 
@@ -256,7 +256,7 @@ def test_a_download_that_fails_is_cancelled():
     assert decode_packet(packet)[0].address == "/retimbre/cancel"
 
 
-# --------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # sender
 
 
@@ -264,7 +264,8 @@ def reply(name, *args):
     return decode_reply(encode(f"/retimbre/{name}", *args))
 
 
-def sent_by(packets):
+def packets_of(packets):
+    """(name, first value after the id) of each message."""
     return [
         (request.address.removeprefix("/retimbre/audio/"), *list(request.values.values())[1:2])
         for packet in packets
@@ -276,7 +277,7 @@ def sending(window=4, chunks=6):
     """A sender that has been told to go on, and what it then sent."""
     sender = UploadSender(5, bytes(chunks))
     sender.start(0.0)
-    return sender, sent_by(sender.on_reply(reply("audio/ready", 5, 1, window, "up:1"), 0.1))
+    return sender, packets_of(sender.on_reply(reply("audio/ready", 5, 1, window, "up:1"), 0.1))
 
 
 def test_the_opening_says_what_the_audio_is():
@@ -293,15 +294,15 @@ def test_the_opening_says_what_the_audio_is():
 def test_the_window_is_filled_and_every_ack_brings_one_more():
     sender, first = sending()
     assert first == [("data", 0), ("data", 1), ("data", 2), ("data", 3)]
-    assert sent_by(sender.on_reply(reply("audio/ack", 5, 0, 1), 0.2)) == [("data", 4)]
+    assert packets_of(sender.on_reply(reply("audio/ack", 5, 0, 1), 0.2)) == [("data", 4)]
     assert sender.fraction == 1 / 6
 
 
 def test_a_chunk_that_three_later_ones_overtook_is_sent_again_at_once():
     sender, _ = sending()
-    assert sent_by(sender.on_reply(reply("audio/ack", 5, 1, 1), 0.2)) == [("data", 4)]
-    assert sent_by(sender.on_reply(reply("audio/ack", 5, 2, 2), 0.2)) == [("data", 5)]
-    assert sent_by(sender.on_reply(reply("audio/ack", 5, 3, 3), 0.2)) == [("data", 0)]
+    assert packets_of(sender.on_reply(reply("audio/ack", 5, 1, 1), 0.2)) == [("data", 4)]
+    assert packets_of(sender.on_reply(reply("audio/ack", 5, 2, 2), 0.2)) == [("data", 5)]
+    assert packets_of(sender.on_reply(reply("audio/ack", 5, 3, 3), 0.2)) == [("data", 0)]
 
 
 def test_without_any_ack_the_window_is_sent_again_and_the_wait_doubles():
@@ -316,8 +317,8 @@ def test_the_close_follows_the_last_ack_and_is_repeated():
     sender, _ = sending(window=8)
     for index in range(5):
         assert sender.on_reply(reply("audio/ack", 5, index, index + 1), 0.2) == []
-    assert sent_by(sender.on_reply(reply("audio/ack", 5, 5, 6), 0.2)) == [("close", 6)]
-    assert sent_by(sender.on_tick(sender.next_tick)) == [("close", 6)]
+    assert packets_of(sender.on_reply(reply("audio/ack", 5, 5, 6), 0.2)) == [("close", 6)]
+    assert packets_of(sender.on_tick(sender.next_tick)) == [("close", 6)]
 
 
 def test_silence_fails_the_transfer():

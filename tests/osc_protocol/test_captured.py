@@ -1,10 +1,9 @@
-"""Datagrams as other programs really send them: where each came from, its bytes, and what we take
-it to mean.
+"""Datagrams as other programs really send them: their origin, their bytes, their meaning.
 
 Captured with a plain UDP socket on loopback:
-  liblo   oscsend of liblo-tools 0.31 (Debian 12): oscsend localhost PORT followed by the words of `origin`
-  Pd      Pd 0.53.1, headless (pd -nogui -noaudio): the message `origin` into [oscformat …] into [netsend -u -b]
-  sclang  SuperCollider 3.13.0, headless: NetAddr("127.0.0.1", PORT) with the method call in `origin`
+  liblo   oscsend of liblo-tools 0.31 (Debian 12): oscsend localhost PORT, then `origin`
+  Pd      Pd 0.53.1, headless (pd -nogui -noaudio): `origin` into [oscformat …], [netsend -u -b]
+  sclang  SuperCollider 3.13.0, headless: NetAddr("127.0.0.1", PORT), the method call in `origin`
 """
 
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from osc_protocol import BadRequest, Request, decode_packet
 
 @dataclass
 class Captured:
-    """One datagram; means holds, for each message in it, (address, id, values without the id,
-    keys).
+    """One datagram.
+
+    `means`: (address, id, values without the id, keys) of each message in it.
     """
 
     program: str
@@ -32,8 +32,10 @@ VIOLIN = {"audio": LOOP, "text": "turn this into a violin"}
 UNDERSTOOD = [
     Captured(
         "liblo",
-        '/retimbre/edit isssssi 7 /home/ada/loop.wav "turn this into a violin" preset violin seed 3',
-        b"/retimbre/edit\0\0,isssssi\0\0\0\0\0\0\0\x07/home/ada/loop.wav\0\0turn this into a violin\0"
+        '/retimbre/edit isssssi 7 /home/ada/loop.wav "turn this into a violin" '
+        "preset violin seed 3",
+        b"/retimbre/edit\0\0,isssssi\0\0\0\0\0\0\0\x07/home/ada/loop.wav\0\0"
+        b"turn this into a violin\0"
         b"preset\0\0violin\0\0seed\0\0\0\0\0\0\0\x03",
         [("edit", 7, VIOLIN, {"preset": "violin", "seed": 3})],
     ),
@@ -101,7 +103,8 @@ UNDERSTOOD = [
         "sclang",
         r"""sendMsg('/retimbre/edit', 7, "/home/ada/loop.wav", "turn this into a violin",
                            \preset, "violin", \seed, 3)""",
-        b"/retimbre/edit\0\0,isssssi\0\0\0\0\0\0\0\x07/home/ada/loop.wav\0\0turn this into a violin\0"
+        b"/retimbre/edit\0\0,isssssi\0\0\0\0\0\0\0\x07/home/ada/loop.wav\0\0"
+        b"turn this into a violin\0"
         b"preset\0\0violin\0\0seed\0\0\0\0\0\0\0\x03",
         [("edit", 7, VIOLIN, {"preset": "violin", "seed": 3})],
     ),
@@ -142,7 +145,8 @@ UNDERSTOOD = [
     ),
     Captured(
         "sclang",
-        "sendMsg('/retimbre/audio/data', 5, 0, Int8Array[1, 2, 3, 4, 5]); it pads with what was there",
+        "sendMsg('/retimbre/audio/data', 5, 0, Int8Array[1, 2, 3, 4, 5]); "
+        "it pads with what was there",
         b"/retimbre/audio/data\0\0\0\0,iib\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x05\x01\x02\x03\x04\x05\0\0\x07",
         [("audio/data", 5, {"index": 0, "bytes": b"\1\2\3\4\5"}, {})],
     ),
@@ -186,7 +190,8 @@ REFUSED = [
     ),
     Captured(
         "sclang",
-        "sendMsg('/retimbre/ping', nil, $a); nil travels as 0, a character as a tag without a value",
+        "sendMsg('/retimbre/ping', nil, $a); "
+        "nil travels as 0, a character as a tag without a value",
         b"/retimbre/ping\0\0,ia\0\0\0\0\0",
         [("bad_args", 0, "type tag 'a'")],
     ),

@@ -132,7 +132,7 @@ def test_a_broken_element_does_not_take_the_others_down():
     assert second.code == "bad_packet"
 
 
-def nested(depth):
+def nest(depth):
     packet = PING
     for _ in range(depth):
         packet = bundle(packet)
@@ -140,8 +140,8 @@ def nested(depth):
 
 
 def test_nesting_is_bounded():
-    assert read_packet(nested(MAX_BUNDLE_DEPTH)) == [Message("/p")]
-    (deep,) = read_packet(nested(1000))
+    assert read_packet(nest(MAX_BUNDLE_DEPTH)) == [Message("/p")]
+    (deep,) = read_packet(nest(1000))
     assert "nested deeper" in deep.error
 
 

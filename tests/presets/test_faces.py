@@ -12,7 +12,7 @@ import pytest
 from engine.errors import EngineError
 from engine.families.registry import FAMILIES
 from engine.knobs import Knobs, resolve
-from osc_protocol import EDIT_KEYS
+from osc_protocol import EDIT_KEYS, decode_reply, encode
 from osc_protocol.arguments import RANGES, BadArgument, take
 from presets import PresetError, parse_preset
 from presets.knobs import KNOBS, MAX_SEED, PRESET_KNOBS, select_stated
@@ -77,6 +77,12 @@ def test_the_wire_takes_the_same_range(knob):
             take(row, value)
 
 
+def test_get_answers_with_the_beginning_of_a_text_that_fills_more_than_a_datagram():
+    longest = "x" * int(KNOBS["negative"].high)
+    value = decode_reply(encode("/retimbre/get.reply", "negative", longest)).values["value"]
+    assert value.endswith("…") and longest.startswith(value[:-1]) and len(value) > 1000
+
+
 @every_preset_knob
 def test_a_preset_file_takes_the_same_range(knob):
     owner = Preset
@@ -117,6 +123,9 @@ def test_the_engine_decides_exactly_these_knobs():
     types = typing.get_type_hints(Knobs)
     assert {field.name for field in dataclasses.fields(Knobs)} == {*KNOBS, "prompts"}
     assert all(types[name] is TYPES[knob.type] for name, knob in KNOBS.items())
+    defaults = {each.name: each.default for each in dataclasses.fields(Knobs)}
+    stated = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING}
+    assert stated == {name: KNOBS[name].neutral for name in stated}
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
