@@ -246,6 +246,15 @@ def family_named(name: str) -> Family:
     return FAMILIES[name]
 
 
+def check_style(model: str, style: ResolvedStyle) -> None:
+    """EngineError bad_preset for a style that the family of this name cannot play.
+
+    A name that is in no row passes: another worker may have families of its own.
+    """
+    if model in FAMILIES:
+        FAMILIES[model].check_style(style)
+
+
 def show_licence(family: Family) -> None:
     """A line in the log where a licence forbids what people commonly do."""
     if family.is_restricted:

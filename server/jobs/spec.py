@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from engine.errors import EngineError
+from engine.families.registry import check_style
 from presets import Library, PresetError, ResolvedStyle, resolve
 from server.errors import RequestError
 from server.files.sandbox import AudioFile, Sandbox
@@ -152,11 +154,13 @@ class SpecBuilder:
         takes = keys.get("takes", base.takes)
         out = keys.get("out")
         options = {name: value for name, value in keys.items() if name not in FIELD_KEYS}
+        model = self._choose_model(base.model, preset, keys)
+        _check_style(model, preset)
         return JobSpec(
             audio=file,
             text=text,
             preset=preset,
-            model=self._choose_model(base.model, preset, keys),
+            model=model,
             seed=_choose_seed(earlier, preset, keys, takes),
             start_seconds=keys.get("start", base.start_seconds),
             length_seconds=keys.get("length", base.length_seconds),
@@ -187,6 +191,14 @@ class SpecBuilder:
                 "asked for; leave the model out",
             )
         return requested or (preset.model if preset else "") or self._default_model
+
+
+def _check_style(model: str, preset: ResolvedStyle | None) -> None:
+    """Refuse before the job is acknowledged what its model would refuse after waiting."""
+    try:
+        check_style(model, preset or ResolvedStyle())
+    except EngineError as error:
+        raise RequestError(error.code, error.message) from error
 
 
 def _choose_seed(

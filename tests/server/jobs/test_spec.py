@@ -1,5 +1,8 @@
 """From a request, or an earlier job and changes, to what a job is asked to do."""
 
+import subprocess
+import sys
+
 import pytest
 
 from presets import Library
@@ -55,3 +58,9 @@ def test_unknown_models_name_the_nearest_unless_the_engine_has_said_nothing_yet(
 
 def test_seeds_fit_the_floats_of_pd():
     assert all(0 <= new_seed(8) <= MAX_SEED - 8 for _ in range(100))
+
+
+def test_knowing_which_model_takes_what_needs_neither_torch_nor_a_runtime():
+    heavy = "{'torch', 'onnxruntime', 'numpy', 'safetensors'} & set(sys.modules)"
+    code = f"import sys, server.jobs.spec; sys.exit(bool({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,5 +1,9 @@
 """Styles and models over the wire."""
 
+import hashlib
+
+import pytest
+
 HARP = """\
 name: my_harp
 title: My harp
@@ -59,3 +63,34 @@ async def test_a_new_preset_file_is_noticed_and_a_broken_one_names_its_line(clie
     assert fail["code"] == "bad_preset" and "broken.yaml" in fail["message"]
     client.say("preset/get", "my_harp")
     await client.expect("preset/get.end", name="my_harp")
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+@pytest.mark.parametrize(
+    ("model", "brings", "takers"),
+    [
+        ("ace_step", "soft_prompt", "nano, audioldm2, musicgen"),
+        ("stable_audio_3", "task", "stable_audio_3 does timbre, genre, repaint, continue"),
+    ],
+)
+async def test_a_style_that_its_model_cannot_take_is_refused_before_it_is_acknowledged(
+    connect, server, audio, kind, model, brings, takers
+):
+    (server.paths.presets / "learned.safetensors").write_bytes(b"learned")
+    sha256 = hashlib.sha256(b"learned").hexdigest()
+    line = {
+        "soft_prompt": f"task: cover\nsoft_prompt: {{path: learned.safetensors, sha256: {sha256}}}",
+        "task": "task: lego",
+    }[brings]
+    style = HARP.replace("my_harp", "misfit") + f"model: {model}\n{line}\n"
+    (server.paths.presets / "misfit.yaml").write_text(style)
+    client = await connect(kind)
+    client.say("preset/reload")
+    await client.expect("done", command="/retimbre/preset/reload")
+    client.say("edit", 7, str(audio), "copy", preset="misfit")
+    fail = await client.expect("fail", id=7)
+    assert (fail["code"], fail["serial"]) == ("bad_preset", 0), "of the request, not of a job's end"
+    assert takers in fail["message"]
+    client.say("job/query", 7)
+    await client.expect("fail", id=7, code="unknown_job")
+    assert not client.all("ack"), "it never became a job"
