@@ -1,32 +1,14 @@
-"""Learned styles on a torch model: put on, blended, changed and taken off while the model stays
-loaded.
+"""Adapters: small files that change what a loaded model plays, read once and for all backends.
 
-    lora        peft's LoRA, rsLoRA, DoRA        W x + w s B A x          several at once: exactly the sum
-    bottleneck  small networks after blocks      h + w up(relu(down(h)))
-    prefix      learned states before the words  softmax(q [k_prefix, k]), a weight w counts as log w on its scores
-    full        all weights                      W0 + w (W1 - W0)
+    files.py         adapter files: safetensors whose header says what they hold
+    names.py         which layer and which factor does a tensor's name mean?
+    lora.py          the one reader of LoRA files, whoever wrote them
+    lycoris.py       LoHa, LoKr and DoRA as the nearest LoRA
+    manager.py       AdapterManager: the interface of both backends
+    graphs.py        backend: exported graphs, without torch
+    modules.py       backend: torch modules
+    kinds.py         the kinds of adapters on a torch module, for training, too
+    soft_prompts.py  learned vectors among a text's embeddings
 
-One file a style: safetensors, what it is in the header. Training makes these same objects, so that
-what plays is what was learned.
-Rule 1: a file that matches nothing raises; nothing is ever put on by half.
-Rule 2: torch and peft live here; nothing that serves imports this folder before a style is worn.
-One thread at a time.
+A file of which nothing fits the model is an error, and none is ever applied by half.
 """
-
-from engine.adapters.files import Style, is_style, read_style, write_style
-from engine.adapters.kinds import Attachment, Bottleneck, Full, Lora, Prefix
-from engine.adapters.manager import Rack, attach
-
-__all__ = [
-    "Attachment",
-    "Bottleneck",
-    "Full",
-    "Lora",
-    "Prefix",
-    "Rack",
-    "Style",
-    "attach",
-    "is_style",
-    "read_style",
-    "write_style",
-]

@@ -1,4 +1,10 @@
-"""The four kinds of styles that go on a model's weights, for training and for playing."""
+"""The kinds of adapters that change a torch module, for training and for playing.
+
+lora        peft's LoRA, rsLoRA, DoRA        W x + w s B A x          several at once: exactly the sum
+bottleneck  small networks after blocks      h + w up(relu(down(h)))
+prefix      learned states before the words  softmax(q [k_prefix, k]), weight w adds log w to its scores
+full        all weights                      W0 + w (W1 - W0)
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -26,27 +33,26 @@ LORA_SETTINGS = (
 # how diffusers and transformers call what is attended to
 CONTEXTS = ("encoder_hidden_states", "key_value_states")
 
+Tensors = Mapping[str, "np.ndarray | Tensor"]  # by name, as a file holds them
 
-class Attachment(Protocol):
-    """One style on a model. Its weight is 1 when it is new."""
+
+class Adapter(Protocol):
+    """One adapter on a module. Its weight is 1 when it is new."""
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained, by the name in the file."""
+        """What is trained, by its name in the file."""
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a file's tensors, all of them. EngineError bad_preset."""
+    def load(self, tensors: Tensors) -> None:
+        """Take all of a file's tensors. EngineError bad_preset."""
 
     def set_weight(self, weight: float) -> None: ...
 
     def remove(self) -> None:
-        """The model is as before."""
+        """Leave the module as it was."""
 
 
 class Lora:
-    """peft's layers in the model.
-
-    Settings are peft's; `target_modules` a regular expression or names.
-    """
+    """peft's layers in a module. `settings` are peft's."""
 
     def __init__(
         self, module: nn.Module, settings: Mapping[str, Any], name: str, dropout: float = 0.0
@@ -57,8 +63,9 @@ class Lora:
         config = LoraConfig(**known, lora_dropout=dropout)
         try:
             inject_adapter_in_model(config, module, adapter_name=name)
-        except ValueError as error:  # no module is called so
-            message = f"LoRA: no layer of this model is called {_shown(known)}: {error}"
+        except ValueError as error:  # no layer is called so
+            wanted = str(known.get("target_modules"))[:120]
+            message = f"LoRA: no layer of this model is called {wanted}: {error}"
             raise EngineError("bad_preset", message) from error
         self._layers = {
             path: layer for path, layer in _lora_layers(module) if name in layer.scaling
@@ -78,7 +85,7 @@ class Lora:
                 ].weight
         return found
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Tensors) -> None:
         copy_all(self.parameters(), tensors, "LoRA")
 
     def set_weight(self, weight: float) -> None:
@@ -101,7 +108,7 @@ def _lora_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 class _Hooked(ABC):
-    """Small modules of our own beside the model's, one for each site, called by hooks."""
+    """Small modules of our own, one for each site (a module of the model), called by hooks."""
 
     method: ClassVar[str]
 
@@ -111,21 +118,21 @@ class _Hooked(ABC):
         self._handles = []
         for path, site in module.named_modules():
             if re.fullmatch(settings["sites"], path):
-                own = self.made(site, settings).to(_device_of(site))
+                own = self.build(site, settings).to(_device_of(site))
                 self._own[path] = own
-                self._handles.append(self.hooked(site, own))
+                self._handles.append(self.hook(site, own))
         if not self._own:
             raise EngineError(
                 "bad_preset", f"{self.method}: no part of this model is called {settings['sites']}"
             )
 
     @abstractmethod
-    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+    def build(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
         """The small module for one site."""
 
     @abstractmethod
-    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
-        """The handle of the hook that calls it."""
+    def hook(self, site: nn.Module, own: nn.Module) -> Any:
+        """Let the site call it; returns the hook's handle."""
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return {
@@ -134,7 +141,7 @@ class _Hooked(ABC):
             for name, value in own.named_parameters()
         }
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Tensors) -> None:
         copy_all(self.parameters(), tensors, self.method)
 
     def set_weight(self, weight: float) -> None:
@@ -146,20 +153,18 @@ class _Hooked(ABC):
 
 
 class Bottleneck(_Hooked):
-    """Houlsby's adapters: settings `sites` and `size`, the narrow part's width. They begin as
-    nothing.
-    """
+    """Houlsby's adapters, which begin as nothing; settings: `sites`, `size` of the narrow part."""
 
     method = "bottleneck"
 
-    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+    def build(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
         width = _width_of(site)
         down, up = nn.Linear(width, settings["size"]), nn.Linear(settings["size"], width)
         nn.init.zeros_(up.weight)
         nn.init.zeros_(up.bias)
         return nn.ModuleDict({"down": down, "up": up})
 
-    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
+    def hook(self, site: nn.Module, own: nn.Module) -> Any:
         def after(_: nn.Module, __: Any, output: Tensor) -> Tensor:
             if not self.weight:
                 return output
@@ -170,19 +175,20 @@ class Bottleneck(_Hooked):
 
 
 class Prefix(_Hooked):
-    """Learned states [length, width] in front of what a cross-attention reads: settings `sites`,
-    `length`.
+    """Learned states [length, width] before what a cross-attention reads.
+
+    Settings: `sites`, `length`.
     """
 
     method = "prefix"
 
-    def made(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
+    def build(self, site: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
         width = (site.to_k if hasattr(site, "to_k") else site.k_proj).in_features
         own = nn.Module()
         own.states = nn.Parameter(torch.randn(settings["length"], width) * 0.02)
         return own
 
-    def hooked(self, site: nn.Module, own: nn.Module) -> Any:
+    def hook(self, site: nn.Module, own: nn.Module) -> Any:
         def before(
             _: nn.Module, arguments: tuple, named: dict[str, Any]
         ) -> tuple[tuple, dict[str, Any]]:
@@ -202,9 +208,7 @@ class Prefix(_Hooked):
 
 
 def _longer(mask: Tensor | None, words: Tensor, count: int, weight: float) -> Tensor:
-    """An additive mask [..., count + L]: log of the weight for the prefix, the words' own behind
-    it.
-    """
+    """An additive mask [..., count + L]: the weight's log for the prefix, then the words' own."""
     if mask is None:
         mask = words.new_zeros((len(words), 1, words.shape[1]))
     bias = math.log(weight) if weight > 0 else -1e4
@@ -212,9 +216,7 @@ def _longer(mask: Tensor | None, words: Tensor, count: int, weight: float) -> Te
 
 
 class Full:
-    """Every parameter of the model: settings none. `set_weight` goes from the base (0) to what was
-    learned (1).
-    """
+    """Every parameter of the module: weight 0 is the base, 1 what was learned. No settings."""
 
     def __init__(self, module: nn.Module, settings: Mapping[str, Any] = {}) -> None:
         self._live = dict(module.named_parameters())
@@ -225,15 +227,17 @@ class Full:
         return dict(self._live)
 
     def keep_base(self) -> None:
-        """What weight 0 goes back to, in main memory; before anything is learned or loaded."""
+        """Copy what weight 0 goes back to, before anything is learned or loaded."""
         self._base = self._base or {
             name: value.detach().cpu().clone() for name, value in self._live.items()
         }
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Tensors) -> None:
         self.keep_base()
         copy_all(self._live, tensors, "full")
-        self._learned = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._learned = {
+            name: torch.as_tensor(values).detach().clone() for name, values in tensors.items()
+        }
 
     @torch.no_grad()
     def set_weight(self, weight: float) -> None:
@@ -249,30 +253,29 @@ class Full:
             self._live[name].copy_(base)
 
 
-def copy_all(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], kind: str) -> None:
-    """Every tensor into its place.
+def copy_all(own: Mapping[str, Tensor], tensors: Tensors, kind: str) -> None:
+    """Copy every tensor into its place.
 
     EngineError bad_preset where names or shapes differ; then nothing has changed.
     """
     if not set(own) & set(tensors):
         first = next(iter(tensors), "nothing")
-        raise EngineError(
-            "bad_preset",
+        message = (
             f"{kind}: none of the file's {len(tensors)} tensors has a place in this model, "
-            f"{first} for one; it was made for another model",
+            f"{first} for one; it was made for another model"
         )
+        raise EngineError("bad_preset", message)
     for name in sorted(set(own) ^ set(tensors)):
         where = "is missing in the file" if name in own else "has no place in this model"
         raise EngineError("bad_preset", f"{kind}: {name} {where}; it was made for another model")
     for name, place in own.items():
-        if place.shape != tensors[name].shape:
+        if tuple(place.shape) != tuple(tensors[name].shape):
             found = f"expected {tuple(place.shape)}, got {tuple(tensors[name].shape)}"
-            raise EngineError(
-                "bad_preset", f"{kind}: {name}: {found}; it was made for another size of the model"
-            )
+            message = f"{kind}: {name}: {found}; it was made for another size of the model"
+            raise EngineError("bad_preset", message)
     with torch.no_grad():
         for name, place in own.items():
-            place.copy_(tensors[name])
+            place.copy_(torch.as_tensor(tensors[name]))
 
 
 def _device_of(site: nn.Module) -> torch.device:
@@ -283,7 +286,3 @@ def _width_of(site: nn.Module) -> int:
     """Of a site's output: its last linear layer's."""
     layers = [layer for layer in site.modules() if hasattr(layer, "out_features")]
     return layers[-1].out_features
-
-
-def _shown(settings: Mapping[str, Any]) -> str:
-    return str(settings.get("target_modules"))[:120]

@@ -1,209 +1,353 @@
-"""LoRA files of any make as styles: peft, diffusers, kohya, ComfyUI, and the authors' own names for
-the layers.
+"""The one reader of LoRA files, whoever wrote them; both backends play what it returns.
 
-Their alpha is honoured wherever a format keeps it: `<module>.alpha` tensors (kohya, ComfyUI),
-diffusers' metadata, adapter_config.json beside the file (peft). Without any, alpha is the rank, as
-diffusers has it, and a note says so. A tensor that finds no place in the model is an error: a style
-that silently does nothing is worse than none.
+A layer changes by alpha / rank * up down, or alpha / sqrt(rank) where the file is rank-stabilised.
+The settings come from our own header, diffusers' header, peft's adapter_config.json beside the file,
+or kohya's metadata, in this order. Alpha tensors count before all but our own header. Where nothing
+says an alpha it is the rank, as in diffusers, and a remark says so.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engine.errors import EngineError
-from presets.style import StyleTensor
+import numpy as np
 
-if TYPE_CHECKING:
-    import torch
-
-    from engine.adapters.files import Style
-
-PREFIXES = ("base_model.model.", "transformer.", "diffusion_model.", "model.", "decoder.")
-KOHYA = ("lora_unet_", "lora_transformer_")  # then the module's path, with _ for .
-PARTS = (  # endings of a tensor's name, and peft's own
-    (re.compile(r"\.lora_A(\.default)?\.weight$"), "lora_A.weight"),
-    (re.compile(r"\.lora_B(\.default)?\.weight$"), "lora_B.weight"),
-    (re.compile(r"\.lora_down\.weight$"), "lora_A.weight"),
-    (re.compile(r"\.lora_up\.weight$"), "lora_B.weight"),
-    (re.compile(r"\.lora_magnitude_vector(\.default)?(\.weight)?$"), "lora_magnitude_vector"),
-    (re.compile(r"\.alpha$"), "alpha"),
+from engine.adapters.files import (
+    DIFFUSERS_HEADER,
+    HEADER,
+    AdapterFile,
+    AdapterFileError,
+    notes_of,
+    read_metadata,
+    read_tensors,
+    tensor_names,
 )
-CONFIG_FILE, METADATA_KEY, OURS = "adapter_config.json", "lora_adapter_metadata", "retimbre"
+from engine.adapters.lycoris import Reductions, kind_of, lycoris_change, rank_of
+from engine.adapters.names import KOHYA_PREFIXES, PEFT_PREFIX, ModelLayers, bare_name, split_name
+
+PEFT_CONFIG, PEFT_FILE = "adapter_config.json", "adapter_model.safetensors"
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+ALPHA_KEYS = ("lora_alpha", "alpha", "ss_network_alpha")  # in metadata, as text
+
+Rows = Mapping[str, Mapping[str, np.ndarray]]  # the file's name for a layer -> factor -> tensor
 
 
-class Wardrobe:
-    """The styles that a preset brings, on one module.
+@dataclass(frozen=True)
+class Factors:
+    """The change of one layer: down [rank, fan_in], up [fan_out, rank], more axes for convolutions.
 
-    `renames`: ends of the authors' module names, and ours.
+    `magnitude` [fan_out]: DoRA's lengths.
     """
 
-    def __init__(self, module: torch.nn.Module, renames: Mapping[str, str] = {}) -> None:
-        from engine.adapters.manager import Rack
+    down: np.ndarray
+    up: np.ndarray
+    alpha: float
+    magnitude: np.ndarray | None = None
 
-        self._rack, self._renames = Rack(module), renames
-        # before anything is put into it
-        self._modules = [name for name, _ in module.named_modules() if name]
-        self._read: dict[str, tuple[Style, list[str]]] = {}
-        self._paths: list[Path] = []
+    @property
+    def rank(self) -> int:
+        return int(self.down.shape[0])
 
-    def files(self) -> dict[str, Path]:
-        """What is worn, for the manifest."""
-        return {f"adapter {path.name}": path for path in self._paths}
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether the change is a matrix: of a linear layer, or of a 1x1 convolution."""
+        return set(self.down.shape[2:] + self.up.shape[2:]) <= {1}
 
-    def wear(self, files: Sequence[StyleTensor]) -> list[str]:
-        """Exactly a style's adapters from now on; notes. EngineError bad_preset."""
-        keys = [f"{file.path} {file.sha256}" for file in files]
-        for key, file in zip(keys, files, strict=True):
-            if key not in self._read:
-                self._read[key] = read(Path(file.path), self._modules, self._renames)
-        self._read = {key: self._read[key] for key in keys}
-        weights = [file.weight for file in files]
-        self._rack.wear(
-            [(key, self._read[key][0], weight) for key, weight in zip(keys, weights, strict=True)]
+    def scale(self, is_stabilised: bool) -> float:
+        return self.alpha / (math.sqrt(self.rank) if is_stabilised else self.rank)
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA in nobody's form. `notes`: for people; `remarks`: what reading it had to assume."""
+
+    layers: Mapping[str, Factors]
+    is_stabilised: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def change(self, path: str) -> np.ndarray:
+        """What is added to a layer's weight [fan_out, fan_in], DoRA left aside."""
+        factors = self.layers[path]
+        up, down = as_matrix(factors.up), as_matrix(factors.down)
+        return np.float32(factors.scale(self.is_stabilised)) * (up @ down)
+
+    @property
+    def is_dora(self) -> bool:
+        return any(factors.magnitude is not None for factors in self.layers.values())
+
+
+def as_matrix(values: np.ndarray) -> np.ndarray:
+    """float32, without the last two axes of a 1x1 convolution."""
+    return values.reshape(values.shape[:2]).astype(np.float32)
+
+
+def is_lora(path: Path) -> bool:
+    """Whether any tensor is called as a LoRA's are. Raises AdapterFileError."""
+    return any(split_name(name)[1] for name in tensor_names(path))
+
+
+def read_lora(path: Path, layers: ModelLayers | None) -> LoraFile:
+    """Read a file for a model; without `layers` names stay as they are, less a program's prefix.
+
+    Raises AdapterFileError: bad_file, no_lora for another kind of adapter, no_match.
+    """
+    metadata = read_metadata(path)
+    settings = _settings(path, metadata)
+    rows = _rows(path, read_tensors(path))
+    if not settings and any(name.startswith(PEFT_PREFIX) for name in rows):
+        message = (
+            f"{path} is peft's and {PEFT_CONFIG} is not beside it: without it nobody knows how "
+            "loud it is; copy both"
         )
-        self._paths = [Path(file.path) for file in files]
-        notes = [
-            f"adapter: {path.name}, weight {weight:g}"
-            for path, weight in zip(self._paths, weights, strict=True)
-        ]
-        return notes + [note for _, more in self._read.values() for note in more]
+        raise AdapterFileError("bad_file", message)
+    return _lora(path.name, rows, settings, layers, notes_of(metadata), HEADER in metadata)
 
 
-def read(
-    path: Path, modules: Iterable[str], renames: Mapping[str, str] = {}
-) -> tuple[Style, list[str]]:
-    """A file's style for a model with these modules, and what there is to say of it.
+def lora_of(adapter: AdapterFile) -> LoraFile:
+    """A LoRA that is in memory. Raises AdapterFileError no_lora."""
+    _check_method(adapter.method)
+    rows = _rows(Path("this adapter"), adapter.tensors)
+    return _lora("this adapter", rows, adapter.settings, None, adapter.notes, True)
 
-    EngineError bad_preset.
-    """
-    from safetensors import SafetensorError, safe_open
 
-    from engine.adapters.files import Style, read_style
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = _config(path, metadata)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise EngineError("bad_preset", f"{path} cannot be read as a LoRA file: {error}") from error
-    if OURS in metadata:
-        return read_style(path), []
-    found = _placed(path, tensors, _Places(modules, renames))
-    alphas, notes = _alphas(path, found, config)
-    ranks = {module: parts["lora_A.weight"].shape[0] for module, parts in found.items()}
-    exact = {module: rf"^{re.escape(module)}" for module in found}
+def to_adapter_file(lora: LoraFile) -> AdapterFile:
+    """As our files hold it: settings say every layer's rank and alpha."""
+    first = next(iter(lora.layers.values()))
+    ranks = {path: each.rank for path, each in lora.layers.items()}
+    alphas = {path: each.alpha for path, each in lora.layers.items()}
     settings = {
-        "r": max(ranks.values()),
-        "lora_alpha": max(ranks.values()),
-        "rank_pattern": {exact[module]: rank for module, rank in ranks.items()},
-        "alpha_pattern": {exact[module]: alpha for module, alpha in alphas.items()},
-        "use_rslora": bool(config.get("use_rslora")),
-        "use_dora": any("lora_magnitude_vector" in parts for parts in found.values()),
+        "r": first.rank,
+        "lora_alpha": first.alpha,
+        "use_rslora": lora.is_stabilised,
+        "use_dora": first.magnitude is not None,
+        "target_modules": sorted(lora.layers),
+        "rank_pattern": {path: rank for path, rank in ranks.items() if rank != first.rank},
+        "alpha_pattern": {path: alpha for path, alpha in alphas.items() if alpha != first.alpha},
     }
-    named = {
-        f"{module}.{part}": tensor
-        for module, parts in found.items()
-        for part, tensor in parts.items()
-    }
-    return Style("lora", settings, named, {}), notes
+    return AdapterFile("lora", settings, peft_tensors(lora), lora.notes)
 
 
-def _placed(path: Path, tensors: Mapping[str, Any], places: _Places) -> dict[str, dict[str, Any]]:
-    """Module -> part -> tensor. EngineError bad_preset."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        module, part = places.of(name, path)
-        found.setdefault(module, {})[part] = tensor
-    if not found:
-        raise EngineError("bad_preset", f"{path.name} holds no LoRA tensors")
-    for module, parts in found.items():
-        if not {"lora_A.weight", "lora_B.weight"} <= set(parts):
-            raise EngineError(
-                "bad_preset", f"{path.name}: {module} has not both of lora_A and lora_B"
-            )
+def peft_tensors(lora: LoraFile) -> dict[str, np.ndarray]:
+    """Under peft's names, without its prefix."""
+    found = {}
+    for path, factors in lora.layers.items():
+        found[f"{path}.lora_A.weight"], found[f"{path}.lora_B.weight"] = factors.down, factors.up
+        if factors.magnitude is not None:
+            axes = (1, -1, *[1] * (factors.down.ndim - 2)) if factors.down.ndim > 2 else -1
+            found[f"{path}.lora_magnitude_vector"] = factors.magnitude.reshape(axes)
     return found
 
 
-class _Places:
-    """Which module of the model a tensor's name means."""
+def base_of(path: Path) -> str:
+    """The checkpoint that a file says it was trained on, such as facebook/musicgen-small."""
+    metadata = read_metadata(path)
+    config = {} if {HEADER, DIFFUSERS_HEADER} & set(metadata) else _config_beside(path)
+    return str(config.get("base_model_name_or_path") or metadata.get("base", ""))
 
-    def __init__(self, modules: Iterable[str], renames: Mapping[str, str]) -> None:
-        self._modules = set(modules)
-        self._flat = {name.replace(".", "_"): name for name in self._modules}
-        self._renames = renames
 
-    def of(self, name: str, path: Path) -> tuple[str, str]:
-        """Module and part. EngineError bad_preset."""
-        for pattern, part in PARTS:
-            if pattern.search(name):
-                if module := self._module(pattern.sub("", name)):
-                    return module, part
-                message = (
-                    f"{path.name}: {name} has no place in this model; it was made for another one"
-                )
-                raise EngineError("bad_preset", message)
-        raise EngineError(
-            "bad_preset", f"{path.name}: expected LoRA tensors, got {name}; convert the file first"
+def _settings(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What is said of rank and alpha, as peft calls them."""
+    try:
+        if HEADER in metadata:
+            said = json.loads(metadata[HEADER])
+            _check_method(said["method"])
+            return dict(said["settings"])
+        if DIFFUSERS_HEADER in metadata:
+            said = json.loads(metadata[DIFFUSERS_HEADER])
+            return {key.rpartition(".")[2]: value for key, value in said.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path}: its header cannot be read: {error!r}"
+        raise AdapterFileError("bad_file", message) from error
+    if config := _config_beside(path):
+        _check_method(str(config.get("peft_type", "LORA")).lower())
+        if "r" not in config:
+            message = f"{path.with_name(PEFT_CONFIG)}: expected peft's configuration with r and lora_alpha"
+            raise AdapterFileError("bad_file", message)
+        return config
+    alphas = [_number(metadata[key]) for key in ALPHA_KEYS if key in metadata]
+    return {"lora_alpha": alphas[0]} if alphas and alphas[0] is not None else {}
+
+
+def _number(text: str) -> float | None:
+    """A number in kohya's metadata, where None and Dynamic stand, too."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _config_beside(path: Path) -> dict[str, Any]:
+    """peft's configuration; empty where there is none."""
+    beside = path.with_name(PEFT_CONFIG)
+    if not beside.is_file():
+        return {}
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AdapterFileError("bad_file", f"{beside} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise AdapterFileError("bad_file", f"{beside}: expected peft's configuration")
+    return found
+
+
+def _check_method(method: str) -> None:
+    if method != "lora":
+        message = (
+            f"this adapter is {method}; only a LoRA has other forms, plays on exported graphs and "
+            "on musicgen (DoRA and rsLoRA are LoRA)"
         )
+        raise AdapterFileError("no_lora", message)
 
-    def _module(self, name: str) -> str:
-        for prefix in KOHYA:
-            if name.startswith(prefix):
-                return self._flat.get(self._renamed(name.removeprefix(prefix), "_"), "")
-        while name:
-            if (renamed := self._renamed(name, ".")) in self._modules:
-                return renamed
-            name = next(
-                (name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), ""
+
+def _rows(path: Path, tensors: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    for name, values in tensors.items():
+        layer, factor = split_name(name)
+        if not factor:
+            message = (
+                f"{path.name}: expected LoRA factors, found {name}; known are LoRA, LoHa, LoKr and "
+                "DoRA"
             )
-        return ""
-
-    def _renamed(self, name: str, point: str) -> str:
-        for old, new in self._renames.items():
-            if name.endswith(f"{point}{old}"):
-                return name.removesuffix(old) + new.replace(".", point)
-        return name
+            raise AdapterFileError("no_match", message)
+        rows.setdefault(layer, {})[factor] = np.asarray(values)
+    if not rows:
+        raise AdapterFileError("no_match", f"{path.name} holds no tensors at all")
+    return rows
 
 
-def _config(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """r, lora_alpha and the like, as peft calls them; empty where the file's format says nothing."""
-    if METADATA_KEY in metadata:
-        values = json.loads(metadata[METADATA_KEY])
-        return {name.removeprefix("transformer."): value for name, value in values.items()}
-    if (beside := path.with_name(CONFIG_FILE)).is_file():
-        return json.loads(beside.read_text(encoding="utf-8"))
-    alpha = next(
-        (
-            metadata[name]
-            for name in ("lora_alpha", "alpha", "ss_network_alpha")
-            if name in metadata
-        ),
-        None,
+def _lora(
+    file: str,
+    rows: Rows,
+    settings: Mapping[str, Any],
+    layers: ModelLayers | None,
+    notes: Mapping[str, str],
+    is_ours: bool,
+) -> LoraFile:
+    says_alpha = any(settings.get(key) is not None for key in ("lora_alpha", "alpha"))
+    has_alpha_tensors = any("alpha" in row for row in rows.values())
+    if has_alpha_tensors and not (is_ours and says_alpha):
+        # whoever stores them has put the root of a rank-stabilised file into them
+        settings = {**settings, "use_rslora": False}
+    else:
+        rows = {name: _without_alpha(row) for name, row in rows.items()}
+    found: dict[str, Factors] = {}
+    reductions = Reductions()
+    for name, row in rows.items():
+        kind = kind_of(name, row)
+        path = _place(file, name, layers)
+        factors = _factors(file, (name, path), kind, row, settings, reductions)
+        found[path] = _fit(file, name, factors, layers.shapes[path] if layers else ())
+    is_unsaid = not says_alpha and not has_alpha_tensors
+    unsaid = [f"adapter: {file} says no alpha; its rank was taken"] * is_unsaid
+    is_stabilised = bool(settings.get("use_rslora"))
+    return LoraFile(found, is_stabilised, dict(notes), (*unsaid, *reductions.remarks()))
+
+
+def _without_alpha(row: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {factor: values for factor, values in row.items() if factor != "alpha"}
+
+
+def _place(file: str, name: str, layers: ModelLayers | None) -> str:
+    """The model's path of a layer."""
+    if layers is None:
+        if name.startswith(KOHYA_PREFIXES):
+            message = (
+                f"{name}: no layer of this model is called so as far as can be seen; say the "
+                "--family that it is for, with its weights in the models folder"
+            )
+            raise AdapterFileError("no_match", message)
+        return bare_name(name)
+    if path := layers.find(name):
+        return path
+    known = ", ".join([*layers.shapes][:2]) or "none"
+    message = (
+        f"{file}: no layer of this model is called {bare_name(name)}; expected some of "
+        f"{len(layers.shapes)} layers such as {known}. {layers.cure}"
     )
-    return {"lora_alpha": float(alpha)} if alpha else {}
+    raise AdapterFileError("no_match", message)
 
 
-def _alphas(
-    path: Path, found: dict[str, dict[str, Any]], config: Mapping[str, Any]
-) -> tuple[dict, list[str]]:
-    """The alpha of every module, taken out of `found`; and a note where nobody says it."""
-    from peft.utils.other import get_pattern_key
+def _factors(
+    file: str,
+    names: tuple[str, str],
+    kind: str,
+    row: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    reductions: Reductions,
+) -> Factors:
+    """`names`: the layer's in the file, and its path in the model; patterns may say either."""
+    rank = rank_of(kind, row)
+    alpha = _of_pattern(settings.get("alpha_pattern"), names)
+    if alpha is None:
+        alpha = settings.get("lora_alpha", settings.get("alpha"))
+    alpha = float(row["alpha"].flat[0] if "alpha" in row else rank if alpha is None else alpha)
+    if kind != "LoRA":
+        scale = 1.0
+        if rank:
+            scale = alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+        down, up = reductions.reduce(kind, names[0], scale * lycoris_change(kind, names[0], row))
+        return Factors(down, up, len(down) ** 0.5 if settings.get("use_rslora") else len(down))
+    factors = Factors(row["lora_A"], row["lora_B"], alpha, _magnitude(names[0], row))
+    said = _of_pattern(settings.get("rank_pattern"), names) or settings.get("r")
+    ranks = {factors.rank, *factors.up.shape[1:2], *([said] if said else [])}
+    if len(ranks) > 1 or min(factors.down.ndim, factors.up.ndim) < 2:
+        shapes = f"{list(factors.down.shape)} and {list(factors.up.shape)}"
+        message = (
+            f"{file}: {names[0]}: expected factors of rank {said or factors.rank}, got {shapes}"
+        )
+        raise AdapterFileError(
+            "bad_file", f"{message}; the file is damaged or was made for another model"
+        )
+    return factors
 
-    alphas, silent, pattern = {}, 0, config.get("alpha_pattern") or {}
-    for module, parts in found.items():
-        if "alpha" in parts:
-            alphas[module] = float(parts.pop("alpha"))
-        elif "lora_alpha" in config:
-            alphas[module] = float(
-                pattern.get(get_pattern_key(pattern.keys(), module), config["lora_alpha"])
-            )
-        else:
-            alphas[module] = float(parts["lora_A.weight"].shape[0])
-            silent += 1
-    return alphas, [f"adapter: {path.name} says no alpha; its rank was taken"] if silent else []
+
+def _of_pattern(patterns: Mapping[str, float] | None, names: Iterable[str]) -> float | None:
+    """The first that fits, as peft takes them."""
+    for key, value in (patterns or {}).items():
+        if any(re.match(rf"(?:.*\.)?(?:{key})$", name) for name in names):
+            return value
+    return None
+
+
+def _magnitude(name: str, row: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """DoRA's lengths of the neurons; LyCORIS can take lengths over inputs, which nobody plays."""
+    values = row.get("lora_magnitude_vector")
+    if values is None:
+        return None
+    if (
+        values.size != row["lora_B"].shape[0]
+        or values.ndim == 2
+        and values.shape[0] == 1 < values.size
+    ):
+        message = (
+            f"{name}: expected DoRA's magnitude of {row['lora_B'].shape[0]} neurons, got "
+            f"{list(values.shape)}"
+        )
+        raise AdapterFileError("bad_file", message)
+    return values.reshape(-1)
+
+
+def _fit(file: str, name: str, factors: Factors, shape: tuple[int, ...]) -> Factors:
+    """Factors in the axes of the layer's weight: a 1x1 convolution is a linear layer."""
+    down, up = factors.down, factors.up
+    if not shape:
+        return factors
+    if factors.is_pointwise and set(shape[2:]) <= {1}:
+        more = (1,) * len(shape[2:])
+        down, up = down.reshape(*down.shape[:2], *more), up.reshape(*up.shape[:2], *more)
+    if (up.shape[0], *down.shape[1:]) != shape or set(up.shape[2:]) - {1}:
+        message = (
+            f"{file}: {name}: expected a layer of {list(shape)}, got factors "
+            f"{list(factors.down.shape)} and {list(factors.up.shape)}; it was made for another "
+            "size of the model"
+        )
+        raise AdapterFileError("no_match", message)
+    return Factors(down, up, factors.alpha, factors.magnitude)

@@ -1,94 +1,95 @@
-"""Learned words: vectors among the embeddings of a text, in front of it or where a placeholder
-stands.
+"""Soft prompts: learned vectors among the embeddings of a text, before it or at a placeholder.
 
-One file: a tensor `soft_prompt` [length, width]; `placeholder` in the metadata where there is one.
-Several are mixed by weight where their lengths agree, else they stand in a row.
+peft's prompt tuning does not fit these models: on MusicGen it raises, on its text encoder the mask
+stays too short, and as a prefix it silently changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from engine.adapters import files
+from engine.adapters.files import PLACEHOLDER, SOFT_PROMPT
 from engine.errors import EngineError
 
-TENSOR, PLACEHOLDER = "soft_prompt", "placeholder"
+
+class Embedding(Protocol):
+    """Token ids [L] to vectors [L, width], of the device and type of `weight`."""
+
+    @property
+    def weight(self) -> Tensor: ...
+
+    def __call__(self, input_ids: Tensor, /) -> Tensor: ...
 
 
-class LearnedWords(nn.Module):
-    """Vectors [length, width]."""
+class SoftPrompt(nn.Module):
+    """Vectors [length, width] that stand for `placeholder`, or before the text where there is none."""
 
     def __init__(self, vectors: Tensor, placeholder: str = "") -> None:
         super().__init__()
         self.vectors, self.placeholder = nn.Parameter(vectors.detach().clone().float()), placeholder
 
-    def embedded(
-        self, text: str, ids_of: Callable[[str], Sequence[int]], end: int, embedding: nn.Embedding
+    def forward(self, embedded: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors before the embeddings of texts.
+
+        [B, L, width] and mask [B, L] become [B, length + L, width] and [B, length + L].
+        """
+        ours = self.vectors.to(embedded).expand(len(embedded), -1, -1)
+        longer = torch.cat([mask.new_ones(ours.shape[:2]), mask], dim=1)
+        return torch.cat([ours, embedded], dim=1), longer
+
+    def embed(
+        self, text: str, ids_of: Callable[[str], Sequence[int]], end: int, embedding: Embedding
     ) -> Tensor:
-        """[1, L, width] of a text with the end's sign; a text without the placeholder stays plain."""
-        device, ours = embedding.weight.device, self.vectors.to(embedding.weight)
-        plain = lambda ids: embedding(torch.tensor(list(ids), dtype=torch.long, device=device))  # noqa: E731
+        """[1, L, width] of a text and its end token; without the placeholder the text stays plain."""
+        ours = self.vectors.to(embedding.weight)
+
+        def embed_ids(ids: Sequence[int]) -> Tensor:
+            return embedding(torch.tensor(list(ids), dtype=torch.long, device=ours.device))
+
         if not self.placeholder:
-            pieces = [ours, plain(ids_of(text))]
+            pieces = [ours, embed_ids(ids_of(text))]
         else:
-            parts = [plain(ids_of(part.strip())) for part in text.split(self.placeholder)]
+            parts = [embed_ids(ids_of(part.strip())) for part in text.split(self.placeholder)]
             pieces = [piece for part in parts for piece in (ours, part)][1:]
-        return torch.cat([*pieces, plain([end])])[None]
+        return torch.cat([*pieces, embed_ids([end])])[None]
 
     def without_placeholder(self, text: str) -> str:
         """For encoders that know nothing of it."""
         return " ".join(text.replace(self.placeholder, " ").split()) if self.placeholder else text
 
 
-def write_words(path: Path, words: LearnedWords, notes: Mapping[str, str] = {}) -> Path:
-    from safetensors.torch import save_file
-
-    more = {PLACEHOLDER: words.placeholder} if words.placeholder else {}
-    save_file(
-        {TENSOR: words.vectors.detach().cpu().contiguous()},
-        str(path),
-        {"format": "pt", **notes, **more},
-    )
-    return path
+def write_soft_prompt(path: Path, prompt: SoftPrompt, notes: Mapping[str, str] = {}) -> Path:
+    """One tensor `soft_prompt` [length, width]; the placeholder in the metadata."""
+    more = {PLACEHOLDER: prompt.placeholder} if prompt.placeholder else {}
+    return files.save_tensors(path, {SOFT_PROMPT: prompt.vectors}, {**notes, **more})
 
 
-def read_words(path: Path, width: int) -> LearnedWords:
+def read_soft_prompt(path: Path, width: int) -> SoftPrompt:
     """EngineError bad_preset: no such tensor, or made for another text encoder."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), "pt") as file:
-            vectors = file.get_tensor(TENSOR) if TENSOR in file.keys() else None  # noqa: SIM118
-            placeholder = (file.metadata() or {}).get(PLACEHOLDER, "")
-    except (OSError, SafetensorError) as error:
-        raise EngineError(
-            "bad_preset", f"{path} cannot be read as learned words: {error}"
-        ) from error
-    if vectors is None or vectors.ndim != 2 or vectors.shape[1] != width:
-        found = "no such tensor" if vectors is None else list(vectors.shape)
-        raise EngineError(
-            "bad_preset",
-            f"{path}: expected `{TENSOR}` [any, {width}] for this model, found {found}",
-        )
-    return LearnedWords(vectors, placeholder).requires_grad_(False)
+    vectors, placeholder = files.read_soft_prompt(path, width)
+    return SoftPrompt(torch.from_numpy(vectors), placeholder).requires_grad_(False)
 
 
-def mixed(parts: Sequence[tuple[LearnedWords, float]]) -> LearnedWords | None:
+def mix(prompts: Sequence[tuple[SoftPrompt, float]]) -> SoftPrompt | None:
     """One out of several: the weighted sum where lengths agree, else one behind the other.
-    EngineError bad_preset.
+
+    EngineError bad_preset for different placeholders.
     """
-    worn = [(words, weight) for words, weight in parts if weight]
-    if not worn:
+    heard = [(prompt, weight) for prompt, weight in prompts if weight]
+    if not heard:
         return None
-    placeholders = {words.placeholder for words, _ in worn}
+    placeholders = {prompt.placeholder for prompt, _ in heard}
     if len(placeholders) > 1:
-        message = f"learned words for {' and '.join(map(repr, sorted(placeholders)))} cannot be mixed: use one of them"
+        names = " and ".join(map(repr, sorted(placeholders)))
+        message = f"soft prompts for {names} cannot be mixed: use one of them"
         raise EngineError("bad_preset", message)
-    scaled = [weight * words.vectors for words, weight in worn]
-    same = len({len(vectors) for vectors in scaled}) == 1
-    return LearnedWords(
-        sum(scaled) if same else torch.cat(scaled), placeholders.pop()
-    ).requires_grad_(False)
+    scaled = [weight * prompt.vectors for prompt, weight in heard]
+    is_alike = len({len(vectors) for vectors in scaled}) == 1
+    together = sum(scaled[1:], scaled[0]) if is_alike else torch.cat(scaled)
+    return SoftPrompt(together, placeholders.pop()).requires_grad_(False)

@@ -1,36 +1,30 @@
-"""Runs what `export` wrote: the graph of a step, what is held from step to step, and the style that
-is on.
+"""Runs what `export` wrote: the graph of a step, what is held from step to step, and LoRA.
 
     held inputs (words, audio) -> first, once -> held --+
-    style: packed LoRA factors (pointers) --------------+-> step -> outputs
+    packed LoRA factors (pointers) ---------------------+-> step -> outputs
     latent, time --------------------------------------+
 
-Called like any runner. Styles and adapters are exchanged between two calls: between two jobs, or
+Called like any runner. LoRA and an AP-Adapter are exchanged between two calls: between two jobs, or
 two steps of one.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.adapters import packed
-from engine.adapters.packed import PackedStyle
-from engine.errors import EngineError
+from engine.adapters.graphs import PackedLora
 from engine.families.registry import Port, Stage
 from engine.runtimes import tensorrt as tensorrt_runtime
 from engine.runtimes.runner import OnnxRunner
 from engine.runtimes.tensorrt import TensorRtRunner
 from export import tensorrt_engine
-from export.lora_inputs import RANK_AXIS, ports
+from export.lora_inputs import RANK_AXIS, LoraLayer, ports
 from export.manifest import ExportManifest, Graph, StageRow
-from presets.style import StyleTensor
 
-MOST_STYLES = 16  # packed and kept, at rank 16 some 25 MB each for AudioLDM2's UNet, 3 for nano
 HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
 
 
@@ -61,7 +55,7 @@ class ExportedRunner:
         self._adapter: dict[str, np.ndarray] = {}
         # the last used at the end
         self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
-        self._style = no_style(row)
+        self._lora = no_lora(row)
 
     @property
     def path(self) -> Path:
@@ -82,13 +76,17 @@ class ExportedRunner:
         }
         self._held.clear()
 
-    def take_style(self, style: PackedStyle | None) -> None:
-        """The style from the next call on; None: the base model. Copies nothing."""
-        self._style = no_style(self.row) if style is None else style.arrays
+    @property
+    def lora_layers(self) -> tuple[LoraLayer, ...]:
+        return self.row.lora
+
+    def set_lora(self, lora: PackedLora | None) -> None:
+        """The LoRA from the next call on; None: the base model. Copies nothing."""
+        self._lora = no_lora(self.row) if lora is None else lora.arrays
 
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         held = self._held_for(inputs) if self.first else {}
-        return (self.engine or self.step)(**inputs, **held, **self._style)
+        return (self.engine or self.step)(**inputs, **held, **self._lora)
 
     def _held_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What `first` makes of these inputs, from memory if they were here before."""
@@ -104,53 +102,6 @@ class ExportedRunner:
         most = max(1, HELD_BYTES // max(1, sum(values.nbytes for values in held.values())))
         self._held = self._held[-most:]
         return held
-
-
-class PackedWardrobe:
-    """The LoRA styles of one model's graphs: packed once, then kept, so that a change is one of
-    pointers.
-
-    The first of the `runners` has every layer that any of them has.
-    """
-
-    def __init__(
-        self, runners: Sequence[ExportedRunner], base_weight: packed.BaseWeight = lambda path: None
-    ) -> None:
-        self._runners, self._base_weight = runners, base_weight
-        self._styles: dict[str, list[PackedStyle]] = {}
-        self._worn: list[Path] = []
-
-    def files(self) -> dict[str, Path]:
-        return {f"style {path.name}": path for path in self._worn}
-
-    def wear(self, adapters: Sequence[StyleTensor]) -> list[str]:
-        """Exactly a style's adapters from now on; notes for the manifest. EngineError bad_preset."""
-        self._worn = [Path(file.path) for file in adapters]
-        if not adapters:
-            self._put_on([None] * len(self._runners))
-            return []
-        key = json.dumps([(file.path, file.sha256, file.weight) for file in adapters])
-        notes = [] if key in self._styles else self._pack(key, adapters)
-        self._put_on(self._styles[key])
-        return [*notes, f"style: LoRA of rank {self._styles[key][0].rank} in all"]
-
-    def _put_on(self, styles: Sequence[PackedStyle | None]) -> None:
-        for runner, style in zip(self._runners, styles, strict=True):
-            runner.take_style(style)
-
-    def _pack(self, key: str, adapters: Sequence[StyleTensor]) -> list[str]:
-        layers = [runner.row.lora for runner in self._runners]
-        try:
-            files = [
-                packed.read(Path(each.path), layers[0], self._base_weight) for each in adapters
-            ]
-            weighted = list(zip(files, [each.weight for each in adapters], strict=True))
-            self._styles[key] = [packed.pack(open_layers, weighted) for open_layers in layers]
-        except packed.LoraError as error:
-            raise EngineError("bad_preset", str(error)) from error
-        while len(self._styles) > MOST_STYLES:
-            self._styles.pop(next(iter(self._styles)))
-        return [note for file in files for note in file.notes]
 
 
 def stage_of(graph: Graph) -> Stage:
@@ -185,7 +136,7 @@ def _engine(
     )
 
 
-def no_style(row: StageRow) -> dict[str, np.ndarray]:
+def no_lora(row: StageRow) -> dict[str, np.ndarray]:
     """Factors of rank 0: the base model, at no cost."""
     return {
         name: np.zeros([0 if axis == RANK_AXIS else axis for axis in axes], np.float32)

@@ -155,23 +155,27 @@ def _region(rate_hz: int, seconds: float) -> Any:
 
 def _check_preset(options: ServeConfig, name: str, found: Any) -> str:
     """What a style's LoRA files become in these graphs. CliError where they do not fit."""
-    from engine.adapters import packed
+    from engine.adapters.files import AdapterFileError
+    from engine.adapters.graphs import pack, read_for_graph
+    from engine.adapters.lora import is_lora
     from presets import SHIPPED_FOLDER, Library, PresetError, resolve
 
     try:
         library = Library([SHIPPED_FOLDER, options.paths().presets, *options.presets_dir])
         adapters = resolve(library.get(name)).adapters
         layers = next((row.lora for row in found.stages if row.lora), ())
-        styles = [
-            (packed.read(Path(adapter.path), layers), adapter.weight)
+        files = [
+            (read_for_graph(Path(adapter.path), layers), adapter.weight)
             for adapter in adapters
-            if packed.is_lora(Path(adapter.path))
+            if is_lora(Path(adapter.path))
         ]
-        rank = packed.pack(layers, styles).rank
-    except (PresetError, packed.LoraError) as error:
+        rank = pack(layers, files).rank
+    except PresetError as error:
         raise CliError("bad_preset", f"{name}: {error}") from error
-    notes = "".join(f"; {note}" for style, _ in styles for note in style.notes)
-    return f"{name}: {len(styles)} LoRA files, rank {rank} in all{notes}"
+    except AdapterFileError as error:
+        raise CliError("bad_preset", f"{name}: {error.message}") from error
+    notes = "".join(f"; {remark}" for file, _ in files for remark in file.remarks)
+    return f"{name}: {len(files)} LoRA files, rank {rank} in all{notes}"
 
 
 def _engines(folder: Path, found: Any) -> int:

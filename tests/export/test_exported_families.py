@@ -84,12 +84,12 @@ def test_learned_words_play_before_the_words_and_in_their_place(
 ):
     import torch
 
-    from engine.adapters.soft_prompts import LearnedWords, write_words
+    from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
     from tests.engine.families.audioldm2 import tiny
 
     torch.manual_seed(0)
-    path = write_words(
-        tmp_path / "words.safetensors", LearnedWords(torch.randn(3, tiny.T5_WIDTH), placeholder)
+    path = write_soft_prompt(
+        tmp_path / "words.safetensors", SoftPrompt(torch.randn(3, tiny.T5_WIDTH), placeholder)
     )
     preset = {
         "soft_prompt": {"path": str(path), "weight": 1.0},

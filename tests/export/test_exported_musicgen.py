@@ -112,11 +112,11 @@ def test_a_style_of_another_size_is_refused(shelves, tmp_path):
 def test_learned_words_are_played(shelves, tmp_path):
     import torch
 
-    from engine.families.musicgen.soft_prompt import SoftPrompt, write_soft_prompt
+    from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
     from tests.engine.families.musicgen import tiny
 
     torch.manual_seed(0)
-    write_soft_prompt(tmp_path / "words.safetensors", SoftPrompt(tiny.TEXT_WIDTH, 30))
+    write_soft_prompt(tmp_path / "words.safetensors", SoftPrompt(torch.randn(30, tiny.TEXT_WIDTH)))
     prompt = {"path": str(tmp_path / "words.safetensors"), "weight": 0.8}
     ours, theirs = both(shelves, tmp_path, soft_prompt=prompt)
     plain, _ = stem_of(shelves[0], tmp_path, "plain")

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from engine.adapters.soft_prompts import LearnedWords
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.audioldm2 import features as F
 from engine.families.audioldm2 import graphs, learned
 from engine.families.audioldm2.components import Components
@@ -126,7 +126,7 @@ class AudioLdm2Subject:
         sounds: Sequence[Arrays],
         texts: Sequence[Arrays | str],
         dropped: Tensor,
-        words: LearnedWords | None,
+        words: SoftPrompt | None,
     ) -> Tensor:
         mean, std = (
             torch.from_numpy(np.stack([row[name] for row in sounds])) for name in ("mean", "std")
@@ -157,7 +157,7 @@ class AudioLdm2Subject:
 
     @torch.inference_mode()
     def play(
-        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+        self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
         """One window is drawn, and as much of it returned as was asked."""
         heard = self._stacked([self._nothing(), text if words else self.text_features(text)], words)
@@ -187,7 +187,7 @@ class AudioLdm2Subject:
         return self._empty
 
     def _stacked(
-        self, texts: Sequence[Arrays | str], words: LearnedWords | None
+        self, texts: Sequence[Arrays | str], words: SoftPrompt | None
     ) -> dict[str, Tensor]:
         """The UNet's inputs; texts that are strings are read with learned words."""
         if words is None:
@@ -206,7 +206,7 @@ class AudioLdm2Subject:
             "text_mask": mask.to(self.device),
         }
 
-    def _read(self, text: Arrays | str, words: LearnedWords) -> tuple[Tensor, Tensor]:
+    def _read(self, text: Arrays | str, words: SoftPrompt) -> tuple[Tensor, Tensor]:
         if isinstance(text, str):
             return learned.states(self._parts, text, words)
         return tuple(torch.from_numpy(text[name]).to(self.device) for name in ("generated", "text"))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.adapt import config as settings
 from training.adapt.config import TrainError
 from training.dataset.clips import DataError
+
+if TYPE_CHECKING:
+    from engine.adapters.names import ModelLayers
 
 DONE, FAILED = 0, 1
 
@@ -183,10 +187,10 @@ def _import(arguments: argparse.Namespace) -> int:
     from training.adapt import convert, families, preset
 
     name, row = _name(arguments.name), families.row_of(arguments.family)
-    paths = work_paths(arguments.family, arguments.models)
-    lora = convert.read(arguments.source, paths)
-    if paths:
-        lora = convert.placed(lora, paths, row.renames)
+    layers = _layers_of(arguments.family, arguments.models, row.renames)
+    lora = convert.read(arguments.source, layers)
+    for remark in lora.remarks:
+        print(remark)
     folder = preset.of_lora(lora, name, arguments.family, arguments.licence, arguments.out)
     print(f"{len(lora.layers)} layers: {folder}")
     if arguments.install:
@@ -194,31 +198,31 @@ def _import(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def work_paths(family: str, folder: Path | None) -> list[str]:
-    """Names of the model's linear layers; none where its weights are not at hand, and then only
-    playing tells.
-    """
+def _layers_of(family: str, folder: Path | None, renames: Mapping[str, str]) -> ModelLayers | None:
+    """The model's layers; None where its weights are not at hand, and then only playing tells."""
+    from engine.adapters.names import ModelLayers
     from engine.errors import EngineError
     from training.adapt import families
 
     try:
         module = families.load(family, folder).module
     except EngineError:
-        return []  # other forms than kohya's have the names themselves, and kohya's is then refused
-    return [path for path, each in module.named_modules() if hasattr(each, "in_features")]
+        return None
+    return ModelLayers.of_module(module, renames)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     from training.adapt import convert
 
-    lora = convert.read_lora_style(arguments.source)
+    lora = convert.read(arguments.source)
     prefix = convert.prefix_of(arguments.source) or "unet"  # as diffusers calls the part
     print(convert.write(lora, arguments.target, arguments.form, prefix))
     return DONE
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from engine.adapters import write_style
+    from engine.adapters.files import write_adapter_file
+    from engine.adapters.lora import to_adapter_file
     from training.adapt import convert
 
     if arguments.target.exists():
@@ -227,18 +231,15 @@ def _merge(arguments: argparse.Namespace) -> int:
     for part in arguments.parts:
         path, _, weight = part.rpartition("=")
         try:
-            parts.append((convert.read_lora_style(Path(path)), float(weight)))
+            parts.append((convert.read(Path(path)), float(weight)))
         except ValueError as error:
             if isinstance(error, TrainError):
                 raise
             raise TrainError(
                 "bad_setting", f"expected FILE=WEIGHT, as fiddle.safetensors=0.7, got {part!r}"
             ) from error
-    print(
-        write_style(
-            arguments.target, convert.to_style(convert.merged(parts)), convert.prefix_of(Path(path))
-        )
-    )
+    merged = to_adapter_file(convert.merge(parts))
+    print(write_adapter_file(arguments.target, merged, convert.prefix_of(Path(path))))
     return DONE
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, np.ndarray]
 
 
-class LearnedWords(Protocol):
-    """Vectors among a text's embeddings: engine.adapters.soft_prompts.LearnedWords."""
+class SoftPrompt(Protocol):
+    """Vectors among a text's embeddings: engine.adapters.soft_prompts.SoftPrompt."""
 
     vectors: Any
 
@@ -60,7 +60,7 @@ class Subject(Protocol):
         sounds: Sequence[Arrays],
         texts: Sequence[Arrays | str],
         dropped: Tensor,
-        words: LearnedWords | None,
+        words: SoftPrompt | None,
     ) -> Tensor:
         """Mean over the clips; texts are features, or strings where `words` are learned. `dropped`
         [B]: no words.
@@ -70,7 +70,7 @@ class Subject(Protocol):
         """Vectors [count, word_width] as which learned words may begin: a text's, again and again."""
 
     def play(
-        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+        self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
         """Samples [n, channels] as a listener would get them. `source`: the clip whose notes are
         played, where a family plays given notes; others make theirs up.

@@ -21,7 +21,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.adapters.soft_prompts import LearnedWords
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.audio.files import resample
 from engine.audio.scene import Scene
 from engine.families.shared.weights import files_of
@@ -123,7 +123,7 @@ class FlowSubject(ABC):
         sounds: Sequence[Arrays],
         texts: Sequence[Arrays | str],
         dropped: Tensor,
-        words: LearnedWords | None,
+        words: SoftPrompt | None,
     ) -> Tensor:
         told = [
             self._nothing if drop else text
@@ -133,7 +133,7 @@ class FlowSubject(ABC):
 
     @torch.inference_mode()
     def play(
-        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+        self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
         frames = round(seconds * self.rate_hz)
         knobs, _ = resolve(text, {"seed": seed, "steps": STEPS}, None, self._defaults)

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engine.adapters.files import Style, write_style
-from engine.adapters.kinds import Attachment, Bottleneck, Full, Lora, Prefix, copy_all
-from engine.adapters.soft_prompts import TENSOR, LearnedWords, write_words
+from engine.adapters.files import SOFT_PROMPT, AdapterFile, write_adapter_file
+from engine.adapters.kinds import Adapter, Bottleneck, Full, Lora, Prefix, Tensors, copy_all
+from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from training.adapt.config import Config, TrainError
 from training.adapt.families import Subject
 
@@ -34,32 +34,31 @@ class Learner:
 
     method: str
     parameters: Mapping[str, nn.Parameter]
-    attachment: Attachment | None = None
-    words: LearnedWords | None = None
+    adapter: Adapter | None = None
+    words: SoftPrompt | None = None
     settings: Mapping[str, object] | None = None
 
     @property
     def count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters.values())
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
+    def load(self, tensors: Tensors) -> None:
         """EngineError bad_preset where anything does not fit: never a silent nothing."""
         copy_all(self.parameters, tensors, self.method)
 
-    def set_worn(self, is_worn: bool) -> None:
+    def set_active(self, is_active: bool) -> None:
         """Off: the base plays, for comparison."""
-        if self.attachment is not None:
-            self.attachment.set_weight(float(is_worn))
+        if self.adapter is not None:
+            self.adapter.set_weight(float(is_active))
 
     def write(self, path: Path, prefix: str, notes: Mapping[str, str]) -> Path:
         """The style's file, whole or not at all."""
         partial = path.with_name(path.name + ".partial")
         if self.words is not None:
-            write_words(partial, self.words, notes)
+            write_soft_prompt(partial, self.words, notes)
         else:
-            write_style(
-                partial, Style(self.method, self.settings or {}, self.parameters, notes), prefix
-            )
+            adapter = AdapterFile(self.method, self.settings or {}, self.parameters, notes)
+            write_adapter_file(partial, adapter, prefix)
         os.replace(partial, path)
         return path
 
@@ -83,10 +82,10 @@ def _lora(subject: Subject, config: Config) -> Learner:
             subject.sites[site] for site in config.targets if site in subject.sites
         ),
     }
-    attachment = Lora(subject.module, settings, NAME, config.dropout)
-    for parameter in attachment.parameters().values():
+    adapter = Lora(subject.module, settings, NAME, config.dropout)
+    for parameter in adapter.parameters().values():
         parameter.data = parameter.data.float()
-    return _attached("lora", attachment, settings)
+    return _learner("lora", adapter, settings)
 
 
 def _qlora(subject: Subject, config: Config) -> Learner:
@@ -145,26 +144,26 @@ def quantise(module: nn.Module, pattern: str) -> int:
 
 def _bottleneck(subject: Subject, config: Config) -> Learner:
     settings = {"sites": subject.sites["block"], "size": config.size}
-    return _attached("bottleneck", Bottleneck(subject.module, settings), settings)
+    return _learner("bottleneck", Bottleneck(subject.module, settings), settings)
 
 
 def _prefix(subject: Subject, config: Config) -> Learner:
     settings = {"sites": subject.sites["context"], "length": config.length}
-    return _attached("prefix", Prefix(subject.module, settings), settings)
+    return _learner("prefix", Prefix(subject.module, settings), settings)
 
 
 def _full(subject: Subject, config: Config) -> Learner:
     subject.module.requires_grad_(True)
-    attachment = Full(subject.module)
-    attachment.keep_base()
-    return _attached("full", attachment, {})
+    adapter = Full(subject.module)
+    adapter.keep_base()
+    return _learner("full", adapter, {})
 
 
-def _attached(method: str, attachment: Attachment, settings: Mapping[str, object]) -> Learner:
-    parameters = attachment.parameters()
+def _learner(method: str, adapter: Adapter, settings: Mapping[str, object]) -> Learner:
+    parameters = adapter.parameters()
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    return Learner(method, parameters, attachment, settings=settings)
+    return Learner(method, parameters, adapter, settings=settings)
 
 
 def first_words(embedding: nn.Embedding, ids: Sequence[int], count: int) -> Tensor:
@@ -189,8 +188,8 @@ def _words(subject: Subject, config: Config, placeholder: str) -> Learner:
         vectors = torch.randn(config.length, subject.word_width) * (
             1.0 if not placeholder else SMALL_NOISE
         )
-    words = LearnedWords(vectors, placeholder).to(next(subject.module.parameters()).device)
-    return Learner("soft_prompt", {TENSOR: words.vectors}, words=words)
+    words = SoftPrompt(vectors, placeholder).to(next(subject.module.parameters()).device)
+    return Learner("soft_prompt", {SOFT_PROMPT: words.vectors}, words=words)
 
 
 _MAKERS: Mapping[str, Callable[[Subject, Config], Learner]] = {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.adapters.soft_prompts import LearnedWords
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.audio.files import resample
 from engine.audio.scene import Scene
 from engine.families.musicgen import components
@@ -23,7 +23,6 @@ from engine.families.musicgen.conditions import condition, melody_of, text_state
 from engine.families.musicgen.editor import WINDOW_SECONDS, Editor
 from engine.families.musicgen.family import defaults
 from engine.families.musicgen.labels import labels
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.families.musicgen.weights import MusicGenWeights, files_of
 from engine.knobs import resolve
 from training.adapt.families import Arrays
@@ -97,7 +96,7 @@ class MusicGenSubject:
         sounds: Sequence[Arrays],
         texts: Sequence[Arrays | str],
         dropped: Tensor,
-        words: LearnedWords | None,
+        words: SoftPrompt | None,
     ) -> Tensor:
         """Over the shortest clip's length; the full form of the delay pattern
         (engine.families.musicgen.labels).
@@ -123,12 +122,12 @@ class MusicGenSubject:
         )
 
     def play(
-        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+        self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
         frames = int(seconds * self.rate_hz)
         empty = np.zeros((frames, self._parts.channels), np.float32)
         knobs, _ = resolve(text, {"seed": seed, "guidance": GUIDANCE}, None, defaults())
-        prompts = [] if words is None else [(_soft_prompt(words), 1.0)]
+        prompts = [] if words is None else [(words, 1.0)]
         return Editor(self._parts).made(
             Scene(empty[:0], empty, empty[:0]), "generate", knobs, prompts
         )
@@ -146,7 +145,7 @@ class MusicGenSubject:
         )
 
     def _stacked(
-        self, texts: Sequence[Arrays | str], words: LearnedWords | None
+        self, texts: Sequence[Arrays | str], words: SoftPrompt | None
     ) -> tuple[Tensor, Tensor]:
         """Projected states [B, L, H], each text read alone, and their mask."""
         read = [self._read(text, words) for text in texts]
@@ -158,19 +157,10 @@ class MusicGenSubject:
             [nn.functional.pad(states, (0, 0, 0, longest - len(states))) for states in read]
         ), mask
 
-    def _read(self, text: Arrays | str, words: LearnedWords | None) -> Tensor:
+    def _read(self, text: Arrays | str, words: SoftPrompt | None) -> Tensor:
         if isinstance(text, str):
             ids = self._ids(text)
-            return text_states(self.module, ids, torch.ones_like(ids), _soft_prompt(words))[0][0]
+            return text_states(self.module, ids, torch.ones_like(ids), words)[0][0]
         states = torch.from_numpy(text["states"]).to(self.device)
         projection = getattr(self.module, "enc_to_dec_proj", None)
         return states if projection is None else projection(states)
-
-
-def _soft_prompt(words: LearnedWords | None) -> SoftPrompt | None:
-    """The family's own module on the same vectors, gradients and all."""
-    if words is None:
-        return None
-    prompt = SoftPrompt(words.vectors.shape[1], len(words.vectors))
-    prompt.vectors = words.vectors
-    return prompt

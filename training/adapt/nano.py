@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engine.adapters.soft_prompts import LearnedWords, write_words
+from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from engine.audio.files import resample
 from engine.errors import EngineError
 from engine.families.nano.exporting import LORA_LAYERS
@@ -104,7 +104,7 @@ class NanoSubject:
         sounds: Sequence[Arrays],
         texts: Sequence[Arrays | str],
         dropped: Tensor,
-        words: LearnedWords | None,
+        words: SoftPrompt | None,
     ) -> Tensor:
         """Learned words touch no weight, so they need no reminder."""
         random = np.random.default_rng(int(torch.randint(2**62, ())))
@@ -142,13 +142,13 @@ class NanoSubject:
         return first_words(self._words(text), count)
 
     def play(
-        self, text: str, seconds: float, seed: int, source: Path, words: LearnedWords | None = None
+        self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
         """What serving makes of the first helper of `source`."""
         heard = self._family.transfer(_mono(source, seconds), HELPERS[0], {"seed": HELPER_SEED})
         knobs, _ = resolve(without_heard(text), {"seed": seed}, None, self._player.defaults)
         with tempfile.TemporaryDirectory() as folder:
-            self._player.prepare(_worn(words, Path(folder)), knobs)
+            self._player.prepare(_style_of(words, Path(folder)), knobs)
         return self._player.port(knobs, lambda *_: None, lambda: False).run(heard)[:, None]
 
     def checkpoint_layers(self) -> None:
@@ -163,7 +163,11 @@ class NanoSubject:
         return self._family.words(((without_heard(text), 1.0),))
 
     def _read(self, text: Arrays | str) -> TextCondition:
-        return self._words(text) if isinstance(text, str) else TextCondition(text["tokens"], text["bias"])
+        return (
+            self._words(text)
+            if isinstance(text, str)
+            else TextCondition(text["tokens"], text["bias"])
+        )
 
 
 def _restored(stage: str, folder: Path) -> nn.Module:
@@ -176,12 +180,12 @@ def _restored(stage: str, folder: Path) -> nn.Module:
         ) from error
 
 
-def _worn(words: LearnedWords | None, folder: Path) -> ResolvedStyle:
+def _style_of(words: SoftPrompt | None, folder: Path) -> ResolvedStyle:
     """A style of these words; its hash is of their values, which change from step to step."""
     if words is None:
         return ResolvedStyle()
     digest = hashlib.sha256(words.vectors.detach().cpu().numpy().tobytes()).hexdigest()
-    path = write_words(folder / "words.safetensors", words)
+    path = write_soft_prompt(folder / "words.safetensors", words)
     return ResolvedStyle(soft_prompts=(StyleTensor(str(path), sha256=digest),))
 
 

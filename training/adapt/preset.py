@@ -20,12 +20,12 @@ from typing import Any
 
 import yaml
 
-from engine.adapters import write_style
+from engine.adapters.files import write_adapter_file
+from engine.adapters.lora import LoraFile, to_adapter_file
 from engine.families.registry import FAMILIES, family_named
 from presets.loader import file_sha256, load_preset
 from training.adapt import families
 from training.adapt.config import Config, TrainError, plain
-from training.adapt.convert import LoraFile, to_style
 from training.adapt.loop import BEST, LAST, Run, of_each_caption
 from training.dataset.caption import commonest
 from training.dataset.clips import SPLITS, Clip, write_text
@@ -202,7 +202,7 @@ def _previews(run: Run, style: Path, folder: Path, clips: Sequence[Clip]) -> Non
     load_best(run, style)
     chosen = of_each_caption(clips)[:PREVIEWS]
     for is_style in (False, True):
-        run.learner.set_worn(is_style)
+        run.learner.set_active(is_style)
         for index, clip in enumerate(chosen):
             torch.manual_seed(run.config.seed)
             words = run.learner.words if is_style else None
@@ -237,7 +237,9 @@ def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) 
         raise TrainError("exists", f"{final} is there already; choose another --name")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    style = write_style(partial / f"{name}.safetensors", to_style(lora), PREFIXES.get(family, ""))
+    style = write_adapter_file(
+        partial / f"{name}.safetensors", to_adapter_file(lora), PREFIXES.get(family, "")
+    )
     text = {
         "name": name,
         "title": name.replace("_", " ").capitalize(),
@@ -256,15 +258,16 @@ def of_lora(lora: LoraFile, name: str, family: str, licence: str, target: Path) 
 
 def load_best(run: Run, style: Path) -> None:
     """A style's file into what learned it."""
-    from engine.adapters.files import read_style
-    from engine.adapters.soft_prompts import TENSOR, read_words
+    from engine.adapters.files import SOFT_PROMPT, read_adapter_file
+    from engine.adapters.soft_prompts import read_soft_prompt
 
     if run.learner.words is not None:
-        run.learner.load({TENSOR: read_words(style, run.subject.word_width).vectors})
+        prompt = read_soft_prompt(style, run.subject.word_width)
+        run.learner.load({SOFT_PROMPT: prompt.vectors})
     elif run.learner.method == "full":
-        run.learner.attachment.load(read_style(style).tensors)
+        run.learner.adapter.load(read_adapter_file(style).tensors)
     else:
-        run.learner.load(read_style(style).tensors)
+        run.learner.load(read_adapter_file(style).tensors)
 
 
 def _version(package: str) -> str:

@@ -62,7 +62,7 @@ def play_both(
     for index, (text, source) in enumerate(texts):
         sounds = {}
         for name in ("base", "style"):
-            learner.set_worn(name == "style")
+            learner.set_active(name == "style")
             torch.manual_seed(seed + index)
             words = learner.words if name == "style" else None
             said = (

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.families.nano.adapters import NanoAdapters
 from engine.families.nano.family import NanoFamily
 from engine.families.nano.features import SAMPLE_RATE_HZ
-from engine.families.nano.styles import Wardrobe
 from engine.knobs import Knobs
 from engine.knobs import resolve as resolve_knobs
 from evaluation.metrics.similarity import chroma_similarity, log_mel_distance
@@ -210,7 +210,7 @@ def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str,
 
 def switched(served: Served, base: Preset, lora: Preset, words: Preset) -> dict[str, list[float]]:
     """Milliseconds: each preset for the first time, then again."""
-    served.family._wardrobe = Wardrobe()  # nothing was ever worn
+    served.family._adapters = NanoAdapters()  # nothing was played yet
     times = served.switch_ms([base, lora, words, base, lora, words, base])
     return {"first": times[1:3], "again": times[4:7]}
 

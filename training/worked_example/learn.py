@@ -17,8 +17,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from engine.adapters import Lora, Style, write_style
-from engine.adapters.soft_prompts import LearnedWords, write_words
+from engine.adapters.files import AdapterFile, write_adapter_file
+from engine.adapters.kinds import Lora
+from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from engine.families.nano.exporting import LORA_LAYERS
 from engine.families.nano.family import NanoFamily
 from engine.families.nano.model import Denoiser
@@ -78,11 +79,13 @@ def learn(
     torch.manual_seed(seed)
     pairs = Pairs(train, family, phrase, seed)
     lora = _lora(denoiser, method) if method.name == "lora" else None
-    words = (
-        None if lora else LearnedWords(first_words(family.words(((phrase, 1.0),)), method.length))
-    )
+    words = None if lora else SoftPrompt(first_words(family.words(((phrase, 1.0),)), method.length))
     own = lora.parameters() if lora else dict(words.named_parameters())
-    write = (lambda: _write_lora(path, method, own)) if lora else (lambda: write_words(path, words))  # noqa: E731
+    write = (
+        (lambda: _write_lora(path, method, own))
+        if lora
+        else (lambda: write_soft_prompt(path, words))
+    )  # noqa: E731
     vectors = words.vectors if words else None
     optimiser = torch.optim.AdamW(own.values(), lr=method.rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, method.steps))
@@ -148,9 +151,8 @@ def _lora(denoiser: Denoiser, method: Method) -> Lora:
 
 
 def _write_lora(path: Path, method: Method, parameters: dict[str, nn.Parameter]) -> Path:
-    return write_style(
-        path, Style("lora", _settings(method), parameters, {"base": "nano"}), "denoiser"
-    )
+    adapter = AdapterFile("lora", _settings(method), parameters, {"base": "nano"})
+    return write_adapter_file(path, adapter, "denoiser")
 
 
 def _share(step: int, steps: int) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.adapters import packed
+from engine.adapters.graphs import GraphAdapterManager
 from engine.errors import Cancelled, EngineError
 from engine.families.audioldm2 import decoders
 from engine.families.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
@@ -23,10 +23,9 @@ from engine.families.audioldm2.weights import ADAPTER, AudioLdm2Weights
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
-from engine.runtimes.exported import ExportedRunner, PackedWardrobe, runners
+from engine.runtimes.exported import ExportedRunner, runners
 from export.build import Part, Plan
 from export.manifest import ExportManifest, find
-from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
     from engine.families.audioldm2.components import Components
@@ -137,11 +136,9 @@ class ExportedAudioLdm2(AudioLdm2Family):
         self.folder, self.manifest = folder, manifest
         self.runtime = f"{providers.used().title}, exported in {manifest.precision}"
         self._runners: dict[str, ExportedRunner] = {}
-        self._wardrobe: PackedWardrobe | None = None
 
     def files(self) -> dict[str, Path]:
-        worn = self._wardrobe.files() if self._wardrobe else {}
-        return {**super().files(), **worn, "export": self.folder / "manifest.json"}
+        return {**super().files(), "export": self.folder / "manifest.json"}
 
     def warm_up(
         self,
@@ -166,18 +163,11 @@ class ExportedAudioLdm2(AudioLdm2Family):
             opened,
             _editor({**opened, **halved}, self._base, self.manifest.settings),
         )
-        self._wardrobe = PackedWardrobe([opened["unet"]], self._base_weight)
-
-    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
-        """As the family's, and the preset's LoRA files become the style of its steps."""
-        lora = [file for file in style.adapters if _is_lora(Path(file.path))]
-        others = tuple(file for file in style.adapters if file not in lora)
-        notes = super().prepare(replace(style, adapters=others), knobs)
-        return notes + self._wardrobe.wear(lora)
+        self._adapters = GraphAdapterManager([opened["unet"]], self._base_weight)
 
     def close(self) -> None:
         super().close()
-        self._runners, self._wardrobe = {}, None
+        self._runners = {}
 
     def _halves(self) -> bool:
         """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as
@@ -190,18 +180,14 @@ class ExportedAudioLdm2(AudioLdm2Family):
         )
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """Of a layer of the UNet [fan_in, fan_out], from the repository's own file: a DoRA is
-        converted with it.
-        """
+        """Of a layer of the UNet, from the repository's own file: a DoRA is converted with it."""
         from safetensors import safe_open
 
         file = self._base / "unet" / "diffusion_pytorch_model.safetensors"
         if not file.is_file():
             return None
         with safe_open(str(file), framework="np") as tensors:
-            return (
-                tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight").astype(np.float32).T
-            )
+            return np.asarray(tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight"))
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -367,10 +353,3 @@ def _graph_name(checkpoint_name: str) -> str:
 
 def _checkpoint_name(graph_name: str) -> str:
     return graph_name.removeprefix(GRAPH_PREFIX).replace(".attn2.", ".attn2.processor.")
-
-
-def _is_lora(path: Path) -> bool:
-    try:
-        return packed.is_lora(path)
-    except packed.LoraError:  # the adapter's own reader says what is wrong with it
-        return False

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.adapters.lora import Wardrobe
+from engine.adapters.manager import AdapterManager
+from engine.adapters.modules import ModuleAdapterManager
 from engine.audio.region import ModelPort
 from engine.errors import EngineError
 from engine.families.audioldm2.weights import AUDIOMAE, AudioLdm2Weights
@@ -71,17 +72,18 @@ class AudioLdm2Family:
         self._editor: Editor | None = None
         self._components: Components | None = None
         self._adapter: Path | None = None  # the one that is in the UNet
-        self._wardrobe: Wardrobe | None = None  # learned styles, in the UNet too
-        self._words: tuple[Mapping[str, Any], ...] = ()  # learned words, as rows of a preset
+        self._adapters: AdapterManager | None = None  # of the UNet
+        self._prompts: tuple[StyleTensor, ...] = ()  # soft prompts
         self._weight = 1.0
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
         parts = {AUDIOMAE: self.weights.find(AUDIOMAE), "adapter": self._adapter}
-        styles = self._wardrobe.files() if self._wardrobe else {}
-        words = {f"words {Path(row['path']).name}": Path(row["path"]) for row in self._words}
+        adapters = self._adapters.active.files() if self._adapters else {}
+        paths = [Path(file.path) for file in self._prompts]
+        words = {f"words {path.name}": path for path in paths}
         found = {name: path for name, path in parts.items() if path}
-        return {**files_of(self._base), **found, **styles, **words}
+        return {**files_of(self._base), **found, **adapters, **words}
 
     def warm_up(
         self,
@@ -99,7 +101,7 @@ class AudioLdm2Family:
         torch.set_num_threads(self.threads)
         found = components.load(self._base, cancelled=cancelled)
         self._editor = _editor(found, audiomae.read(self.weights.audiomae()), self.device)
-        self._components, self._wardrobe = found, Wardrobe(found.unet.unet)
+        self._components, self._adapters = found, ModuleAdapterManager(found.unet.unet)
 
     @property
     def editor(self) -> Editor:
@@ -107,8 +109,9 @@ class AudioLdm2Family:
         return self._editor
 
     def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
-        """Put the preset's AP-Adapter (or the folder's) and its learned styles into the UNet; notes
-        for the manifest.
+        """Put the style's AP-Adapter (or the folder's) and its adapters into the UNet.
+
+        Returns notes for the manifest.
 
         EngineError missing_weights, bad_preset.
         """
@@ -122,7 +125,7 @@ class AudioLdm2Family:
         notes = [
             f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
         ]
-        notes += self._wardrobe.wear(learned)
+        notes += self._adapters.set_adapters(learned).notes
         self._learn(style.soft_prompts)
         notes += [DUET] if style.task == "accompaniment" else []
         cut = [
@@ -148,18 +151,18 @@ class AudioLdm2Family:
 
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
-        self._editor = self._components = self._adapter = self._wardrobe = None
+        self._editor = self._components = self._adapter = self._adapters = None
         free_memory(self.device)
 
     def _learn(self, files: tuple[StyleTensor, ...]) -> None:
-        """The style's learned words, mixed where there are several."""
-        from engine.adapters.soft_prompts import mixed, read_words
+        """The style's soft prompts, mixed where there are several."""
+        from engine.adapters.soft_prompts import mix, read_soft_prompt
 
-        if files != self._words:
+        if files != self._prompts:
             text = self._editor.text
-            parts = [(read_words(Path(file.path), text.width), file.weight) for file in files]
-            text.learn(mixed(parts))
-            self._words = files
+            parts = [(read_soft_prompt(Path(file.path), text.width), file.weight) for file in files]
+            text.learn(mix(parts))
+            self._prompts = files
 
     def _take(self, path: Path) -> None:
         from safetensors import SafetensorError

@@ -16,14 +16,14 @@ from torch import Tensor
 from engine.families.audioldm2.text import GENERATED_TOKENS, TextConditioner, Words
 
 if TYPE_CHECKING:
-    from engine.adapters.soft_prompts import LearnedWords
+    from engine.adapters.soft_prompts import SoftPrompt
     from engine.families.audioldm2.components import Components
 
 MOST_WORDS = 16  # learned ones whose texts are remembered
 
 
 def states(
-    components: Components, text: str, words: LearnedWords | None = None
+    components: Components, text: str, words: SoftPrompt | None = None
 ) -> tuple[Tensor, Tensor]:
     """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the
     placeholder.
@@ -39,7 +39,7 @@ def states(
     if words is None:
         embedded = embedding(torch.tensor([[*token_ids(components, text), end]], device=device))
     else:
-        embedded = words.embedded(text, lambda part: token_ids(components, part), end, embedding)
+        embedded = words.embed(text, lambda part: token_ids(components, part), end, embedding)
     mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
     tokens = components.t5(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
     heard = components.projection(
@@ -82,10 +82,10 @@ class LearnedText(TextConditioner):
         super().__init__(runners, clap_tokenizer, t5_tokenizer)
         self._plain = TextConditioner(runners, clap_tokenizer, t5_tokenizer)
         self.width, self._t5_tokenizer = width, t5_tokenizer
-        self._learned: LearnedWords | None = None
+        self._learned: SoftPrompt | None = None
         self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
 
-    def learn(self, learned: LearnedWords | None) -> None:
+    def learn(self, learned: SoftPrompt | None) -> None:
         """From now on; what was read with others waits for their return."""
         self._learned = learned
         key = (
@@ -105,7 +105,7 @@ class LearnedText(TextConditioner):
         if self._learned is None or not text:
             return self._plain.words(text)
         tokenizer = self._t5_tokenizer
-        embedded = self._learned.embedded(
+        embedded = self._learned.embed(
             text,
             lambda part: _bare_ids(tokenizer, part),
             tokenizer.eos_token_id,

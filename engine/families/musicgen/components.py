@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.errors import Cancelled, EngineError
 from engine.families.musicgen.conditions import Condition, melody_of, text_states, tokenized
 from engine.families.musicgen.delay import delays_of
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.families.musicgen.speaker import Decoder
 from engine.families.musicgen.weights import MELODY, kind_of
 from engine.families.shared.pretrained import quiet_libraries, read_model

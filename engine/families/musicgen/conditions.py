@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.chroma import fitted, no_melody
-from engine.families.musicgen.soft_prompt import SoftPrompt
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.musicgen.chroma import HOP_SAMPLES, chroma
 from engine.families.musicgen.components import Components
 from engine.families.musicgen.conditions import Conditioner, branches_of
 from engine.families.musicgen.sampler import Span, Speaker, Taste, sampled
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.knobs import Knobs
 
 WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.adapters.graphs import GraphAdapterManager
 from engine.audio.scene import Scene
 from engine.errors import Cancelled, EngineError
 from engine.families.musicgen.family import DEFAULTS, MusicGenFamily
@@ -20,7 +21,7 @@ from engine.families.musicgen.weights import NAMES, MusicGenWeights, files_of
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
-from engine.runtimes.exported import ExportedRunner, PackedWardrobe, runners
+from engine.runtimes.exported import ExportedRunner, runners
 from export.build import Part, Plan
 from export.manifest import ExportManifest, find
 from presets.style import ResolvedStyle
@@ -104,7 +105,7 @@ class Graphs:
     def __init__(self, base: Path, folder: Path, manifest: ExportManifest, threads: int) -> None:
         self.base, self.folder, self.manifest = base, folder, manifest
         self.runners: dict[str, ExportedRunner] = runners(folder, manifest, threads)
-        self.wardrobe = PackedWardrobe(
+        self.adapters = GraphAdapterManager(
             [self.runners["prefill"], self.runners["step"]], self._base_weight
         )
 
@@ -117,15 +118,13 @@ class Graphs:
         return _parts(self.runners, self.base, self.manifest.settings)
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """Of a layer [fan_in, fan_out], from the checkpoint's own files: a DoRA is converted with
-        it.
-        """
+        """Of a layer, from the checkpoint's own files: a DoRA is converted with it."""
         from safetensors import safe_open
 
         for file in sorted(self.base.glob("*.safetensors")):
             with safe_open(str(file), framework="np") as tensors:
                 if f"{path}.weight" in tensors.keys():  # noqa: SIM118 - no mapping
-                    return tensors.get_tensor(f"{path}.weight").astype(np.float32).T
+                    return np.asarray(tensors.get_tensor(f"{path}.weight"))
         return None
 
 
@@ -165,7 +164,9 @@ class ExportedMusicGen(MusicGenFamily):
         """As the family's, and the preset's LoRA files become inputs of the graphs."""
         notes = super().prepare(style, knobs)
         graphs = self._graphs_of(self._wanted)
-        return notes + graphs.wardrobe.wear(self._adapters) if graphs else notes
+        if graphs is None:
+            return notes
+        return [*notes, *graphs.adapters.set_adapters(self._wanted_adapters).notes]
 
     def close(self) -> None:
         super().close()
@@ -190,9 +191,9 @@ class ExportedMusicGen(MusicGenFamily):
             folder,
         )
 
-    def _wear(self) -> None:
+    def _set_adapters(self) -> None:
         if not self.export_of(self._folder):
-            super()._wear()
+            super()._set_adapters()
 
     def _graphs_of(self, checkpoint: Path) -> Graphs | None:
         """What is at hand of a checkpoint's export, if it has one."""

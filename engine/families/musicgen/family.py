@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.audio.scene import ScenePort
+from engine.errors import EngineError
 from engine.families.musicgen.weights import MELODY, TEXT, MusicGenWeights, files_of, kind_of
 from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.knobs import Knobs
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
-    from engine.adapters import Rack, Style
+    from engine.adapters.modules import ModuleAdapterManager
+    from engine.adapters.soft_prompts import SoftPrompt
     from engine.families.musicgen.editor import Editor
-    from engine.families.musicgen.soft_prompt import SoftPrompt
 
 MAX_SECONDS = 300.0
 CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
@@ -64,17 +65,16 @@ class MusicGenFamily:
         self.device = pick_device()
         self._folder: Path | None = None  # of what is in memory
         self._editor: Editor | None = None
-        self._rack: Rack | None = None
-        self._styles: dict[tuple[str, str], Style] = {}  # of the last job, by file and hash
+        self._adapters: ModuleAdapterManager | None = None
         self._wanted, self._task = weights.base(), "generate"
-        self._adapters: tuple[StyleTensor, ...] = ()
+        self._wanted_adapters: tuple[StyleTensor, ...] = ()
         self._prompt_files: tuple[StyleTensor, ...] = ()
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        styles = [Path(file.path) for file in (*self._adapters, *self._prompt_files)]
+        paths = [Path(file.path) for file in (*self._wanted_adapters, *self._prompt_files)]
         # peft calls every file the same
-        named = {f"{path.parent.name}/{path.name}": path for path in styles}
+        named = {f"{path.parent.name}/{path.name}": path for path in paths}
         return {**files_of(self._wanted), **named}
 
     def warm_up(
@@ -92,7 +92,7 @@ class MusicGenFamily:
         EngineError missing_weights, bad_preset.
         """
         self._task = style.task or "generate"
-        self._adapters = style.adapters
+        self._wanted_adapters = style.adapters
         self._prompt_files = style.soft_prompts
         bases = self._bases()
         self._wanted = self._chosen(KINDS[self._task], bases)
@@ -115,7 +115,7 @@ class MusicGenFamily:
         """
         self._take(self._wanted, cancelled, progress)
         editor, task = self._editor, self._task
-        self._wear()
+        self._set_adapters()
         prompts = self._soft_prompts(editor.parts.text_width)
         return ScenePort(
             editor.parts.rate_hz,
@@ -129,18 +129,19 @@ class MusicGenFamily:
 
     def close(self) -> None:
         """Give the memory back, the graphics card's too."""
-        self._editor = self._rack = self._folder = None
-        self._styles = {}
+        self._editor = self._adapters = self._folder = None
         free_memory(self.device)
 
     def _bases(self) -> list[str]:
         """The checkpoints that the preset's LoRAs say they were trained on."""
-        if not self._adapters:
+        if not self._wanted_adapters:
             return []
-        from engine.families.musicgen.lora import base_of
+        from engine.adapters.lora import base_of
 
         return list(
-            dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in self._adapters)))
+            dict.fromkeys(
+                filter(None, (base_of(Path(file.path)) for file in self._wanted_adapters))
+            )
         )
 
     def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
@@ -165,7 +166,7 @@ class MusicGenFamily:
             return
         import torch
 
-        from engine.adapters import Rack
+        from engine.adapters.modules import ModuleAdapterManager
         from engine.families.musicgen import components
         from engine.families.musicgen.editor import Editor
 
@@ -173,30 +174,25 @@ class MusicGenFamily:
         self.close()
         torch.set_num_threads(self.threads)
         parts = components.load(folder, self.device, cancelled)
-        self._editor, self._rack, self._folder = Editor(parts), Rack(parts.model), folder
+        self._adapters = ModuleAdapterManager(parts.model, methods=("lora",))
+        self._editor, self._folder = Editor(parts), folder
 
-    def _wear(self) -> None:
-        """Exactly the preset's LoRAs, with their weights. EngineError bad_preset."""
-        from engine.families.musicgen.lora import read_lora
-
-        model = self._editor.parts.model
-        keys = [(file.path, file.sha256) for file in self._adapters]
-        self._styles = {
-            key: self._styles.get(key) or read_lora(Path(key[0]), model) for key in keys
-        }
-        shares = [file.weight for file in self._adapters]
-        self._rack.wear(
-            [
-                (" ".join(key), self._styles[key], share)
-                for key, share in zip(keys, shares, strict=True)
-            ]
-        )
-        model.requires_grad_(False)  # peft opens what it puts on
+    def _set_adapters(self) -> None:
+        """Exactly the style's LoRAs, with their weights. EngineError bad_preset."""
+        self._adapters.set_adapters(self._wanted_adapters)
+        self._editor.parts.model.requires_grad_(False)  # peft opens what it adds
 
     def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
-        from engine.families.musicgen.soft_prompt import read_soft_prompt
+        from engine.adapters.soft_prompts import read_soft_prompt
 
-        return [
-            (read_soft_prompt(Path(file.path), width).to(self.device), file.weight)
-            for file in self._prompt_files
-        ]
+        found = []
+        for file in self._prompt_files:
+            prompt = read_soft_prompt(Path(file.path), width)
+            if prompt.placeholder:
+                message = (
+                    f"{file.path} stands for {prompt.placeholder!r} in the words; musicgen takes "
+                    "soft prompts before them only"
+                )
+                raise EngineError("bad_preset", message)
+            found.append((prompt.to(self.device), file.weight))
+        return found

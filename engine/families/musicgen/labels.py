@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.chroma import no_melody
 from engine.families.musicgen.conditions import condition, melody_of, text_states
 from engine.families.musicgen.delay import delayed, delays_of
-from engine.families.musicgen.soft_prompt import SoftPrompt
 
 
 def labels(codes: Tensor, padding: int, channels: int = 1) -> Tensor:

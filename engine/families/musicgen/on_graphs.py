@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.chroma import fitted
 from engine.families.musicgen.conditions import Condition, tokenized
 from engine.families.musicgen.delay import delays_of
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.runtimes.runner import Runner
 
 ROOM = 256  # steps: how much memory grows at once; the graph reads all of it

@@ -28,6 +28,7 @@ from engine.audio.region import ModelPort, reflected
 from engine.cache import LRUCache
 from engine.errors import Cancelled, EngineError
 from engine.families.nano import features as F
+from engine.families.nano.adapters import NanoAdapters
 from engine.families.nano.arranged_edit import ArrangedEdit
 from engine.families.nano.balance import match_note_balance
 from engine.families.nano.pooling import pool
@@ -41,7 +42,6 @@ from engine.families.nano.sampler import (
     window_count,
 )
 from engine.families.nano.stages import STAGES
-from engine.families.nano.styles import Wardrobe
 from engine.families.nano.synthesis import OverlapAddSynthesizer
 from engine.families.nano.transients import match_transients
 from engine.knobs import Knobs
@@ -151,7 +151,7 @@ class NanoFamily:
         self._runners, self._tokenizer = runners, tokenizer
         self._text_cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._listened = LRUCache(MOST_HEARD)
-        self._wardrobe = Wardrobe()
+        self._adapters = NanoAdapters()
         self._intent = Intent("timbre")
 
     @classmethod
@@ -206,14 +206,13 @@ class NanoFamily:
                 runner.load()
 
     def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
-        """Put the style's LoRA and learned words on, or take off what was worn; and read what task
-        the words ask for.
+        """Take the style's adapters and soft prompts; read what task the words ask for.
 
         EngineError bad_preset, not_ready.
         """
         by_weight = sorted(knobs.prompts, key=lambda prompt: -prompt[1])
         self._intent = parse_intent(", ".join(words for words, _ in by_weight), style.task)
-        return self._wardrobe.wear(style, self._runners["denoiser"])
+        return list(self._adapters.set_adapters(style, self._runners["denoiser"]).notes)
 
     def close(self) -> None:
         """The sessions go with the object."""
@@ -221,7 +220,7 @@ class NanoFamily:
     def port(
         self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
     ) -> ModelPort:
-        """nano as the region contract wants a model, wearing what `prepare` put on.
+        """nano as the region contract wants a model, with what `prepare` took.
 
         EngineError bad_args.
         """
@@ -229,8 +228,8 @@ class NanoFamily:
         def play(
             mono: np.ndarray, knobs: Knobs, progress: Callable[[str, float], None]
         ) -> np.ndarray:
-            worn = replace(knobs, prompts=(*self._wardrobe.prompts, *knobs.prompts))
-            return self._transferred(mono, worn, progress, cancelled)
+            prompted = replace(knobs, prompts=(*self._adapters.prompts, *knobs.prompts))
+            return self._transferred(mono, prompted, progress, cancelled)
 
         port = ModelPort(
             F.SAMPLE_RATE_HZ,
@@ -384,7 +383,7 @@ class NanoFamily:
 
     def _tokens(self, text: str) -> np.ndarray:
         """Token vectors [L, 384] of a text, from the cache if it was asked before."""
-        if (learned := self._wardrobe.tokens(text)) is not None:
+        if (learned := self._adapters.tokens(text)) is not None:
             return learned
         if text not in self._text_cache:
             ids = np.array([self._tokenizer.encode(text).ids], np.int64)

@@ -9,7 +9,7 @@ pytest.importorskip("peft")
 
 from safetensors.torch import save_file
 
-from engine.adapters.lora import Wardrobe
+from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
 from presets.style import StyleTensor
 
@@ -113,33 +113,33 @@ def row(path, weight=1.0):
 @pytest.mark.parametrize("make", [peft, authors, diffusers, kohya, comfy])
 def test_alpha_is_honoured_in_every_format(net, tmp_path, make):
     before = net(INPUT)
-    worn = Wardrobe(net, RENAMES)
-    notes = worn.wear([row(make(tmp_path), 0.5)])
+    manager = ModuleAdapterManager(net, RENAMES)
+    active = manager.set_adapters([row(make(tmp_path), 0.5)])
     torch.testing.assert_close(net(INPUT), before + 0.5 * ALPHA / RANK * INPUT @ A.T @ B.T)
     assert (
-        not any("no alpha" in note for note in notes)
-        and "adapter style.safetensors" in worn.files()
+        not any("no alpha" in note for note in active.notes)
+        and "adapter style.safetensors" in active.files()
     )
-    assert worn.wear([]) == []
+    assert manager.set_adapters([]).notes == () and not manager.active.files()
     torch.testing.assert_close(net(INPUT), before, rtol=0, atol=0)
 
 
 def test_a_rank_stabilised_file_divides_by_the_root(net, tmp_path):
     before = net(INPUT)
-    Wardrobe(net).wear([row(peft(tmp_path, use_rslora=True))])
+    ModuleAdapterManager(net).set_adapters([row(peft(tmp_path, use_rslora=True))])
     torch.testing.assert_close(net(INPUT), before + ALPHA / RANK**0.5 * INPUT @ A.T @ B.T)
 
 
 def test_a_pattern_in_the_configuration_gives_a_layer_its_own_alpha(net, tmp_path):
     before = net(INPUT)
-    Wardrobe(net).wear([row(peft(tmp_path, alpha_pattern={"to_q": 10.0}))])
+    ModuleAdapterManager(net).set_adapters([row(peft(tmp_path, alpha_pattern={"to_q": 10.0}))])
     torch.testing.assert_close(net(INPUT), before + 10.0 / RANK * INPUT @ A.T @ B.T)
 
 
 def test_without_an_alpha_the_rank_is_taken_and_told(net, tmp_path):
     before = net(INPUT)
     path = named(tmp_path, "layers.0.to_q.lora_A.weight", "layers.0.to_q.lora_B.weight")
-    notes = Wardrobe(net).wear([row(path)])
+    notes = ModuleAdapterManager(net).set_adapters([row(path)]).notes
     torch.testing.assert_close(net(INPUT), before + INPUT @ A.T @ B.T)
     assert any("no alpha" in note for note in notes)
 
@@ -155,7 +155,7 @@ def test_files_of_different_rank_add_up(net, tmp_path):
         },
         str(other),
     )
-    Wardrobe(net).wear([row(kohya(first), 0.7), row(other, 0.3)])
+    ModuleAdapterManager(net).set_adapters([row(kohya(first), 0.7), row(other, 0.3)])
     expected = before + 0.7 * ALPHA / RANK * INPUT @ A.T @ B.T + 0.3 * INPUT @ A[:1].T @ B[:, :1].T
     torch.testing.assert_close(net(INPUT), expected)
 
@@ -165,17 +165,28 @@ def test_files_of_different_rank_add_up(net, tmp_path):
     [
         (
             ("layers.7.to_q.lora_A.weight", "layers.7.to_q.lora_B.weight"),
-            "has no place in this model",
+            "no layer of this model is called layers.7.to_q",
         ),
-        (("layers.0.to_q.weight", "layers.0.to_q.bias"), "expected LoRA tensors"),
-        (("layers.0.to_q.lora_A.weight", "layers.0.to_out.0.lora_B.weight"), "not both"),
-        # another shape
-        (("layers.0.to_q.lora_B.weight", "layers.0.to_q.lora_A.weight"), "size of the model"),
+        (
+            ("layers.0.to_q.weight", "layers.0.to_q.bias"),
+            "expected LoRA factors, found layers.0.to_q",
+        ),
+        (
+            ("layers.0.to_q.lora_A.weight", "layers.0.to_out.0.lora_B.weight"),
+            "expected both factors",
+        ),
+        # turned round
+        (
+            ("layers.0.to_q.lora_B.weight", "layers.0.to_q.lora_A.weight"),
+            "expected factors of rank 5",
+        ),
+        # of another layer's size
+        (("layers.0.to_out.0.lora_A.weight", "layers.0.to_out.0.lora_B.weight"), "another size"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_the_model_as_it_was(net, tmp_path, names, words):
     before = net(INPUT)
     with pytest.raises(EngineError, match=words) as caught:
-        Wardrobe(net).wear([row(named(tmp_path, *names))])
+        ModuleAdapterManager(net).set_adapters([row(named(tmp_path, *names))])
     assert caught.value.code == "bad_preset"
     torch.testing.assert_close(net(INPUT), before, rtol=0, atol=0)

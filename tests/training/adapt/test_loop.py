@@ -206,11 +206,11 @@ def test_dreambooth_on_all_weights_counts_the_general_clips_by_lambda(run_of, da
     learned = {name: value.clone() for name, value in run.subject.module.state_dict().items()}
     assert any(not torch.equal(value, base[name]) for name, value in learned.items())
     preset.load_best(run, run.folder / loop.LAST)
-    run.learner.set_worn(False)
+    run.learner.set_active(False)
     assert all(
         torch.equal(value, base[name]) for name, value in run.subject.module.state_dict().items()
     )
-    run.learner.set_worn(True)
+    run.learner.set_active(True)
     assert all(
         torch.equal(value, learned[name]) for name, value in run.subject.module.state_dict().items()
     )

@@ -7,10 +7,8 @@ import argparse
 import pytest
 import torch
 
-from engine.adapters import Rack
-from engine.adapters.lora import Wardrobe
+from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
-from engine.families.musicgen.lora import read_lora
 from presets.style import StyleTensor
 from training.adapt import cli, config, families, methods, preset, work
 from training.adapt.config import TrainError
@@ -64,10 +62,7 @@ def learnt(subject, method, path):
         again = methods.made(subject, settings(method))
         preset.load_best(argparse.Namespace(learner=again, subject=subject), path)
         return again
-    if subject.prefix:
-        Wardrobe(subject.module).wear([StyleTensor(str(path))])
-    else:
-        Rack(subject.module).wear([("x", read_lora(path, subject.module), 1.0)])
+    ModuleAdapterManager(subject.module).set_adapters([StyleTensor(str(path))])
     return argparse.Namespace(words=None)
 
 

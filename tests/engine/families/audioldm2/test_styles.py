@@ -8,8 +8,9 @@ import torch
 
 pytest.importorskip("peft")
 
-from engine.adapters import Lora, Style, write_style
-from engine.adapters.soft_prompts import LearnedWords, write_words
+from engine.adapters.files import AdapterFile, write_adapter_file
+from engine.adapters.kinds import Lora
+from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from engine.errors import EngineError
 from engine.families.audioldm2 import learned
 from engine.families.audioldm2.family import defaults, load
@@ -33,12 +34,14 @@ def lora(tmp_path):
         name: 0.5 * torch.randn(value.shape)
         for name, value in Lora(tiny.tiny_unet(), settings, "x").parameters().items()
     }
-    return write_style(tmp_path / "lora.safetensors", Style("lora", settings, tensors, {}), "unet")
+    return write_adapter_file(
+        tmp_path / "lora.safetensors", AdapterFile("lora", settings, tensors, {}), "unet"
+    )
 
 
 def words(path, placeholder="", seed=0):
     torch.manual_seed(seed)
-    return write_words(path, LearnedWords(torch.randn(3, tiny.T5_WIDTH), placeholder))
+    return write_soft_prompt(path, SoftPrompt(torch.randn(3, tiny.T5_WIDTH), placeholder))
 
 
 def stem(family, text="a tune", **preset):
@@ -101,8 +104,10 @@ def test_words_read_with_gradients_are_the_words_that_play(family, models_folder
 
 def test_a_lora_of_another_model_is_refused(family, tmp_path):
     tensors = {"x.lora_A.weight": torch.ones(1, 2), "x.lora_B.weight": torch.ones(2, 1)}
-    path = write_style(
-        tmp_path / "x.safetensors", Style("lora", {"r": 1, "lora_alpha": 1}, tensors, {}), "unet"
+    path = write_adapter_file(
+        tmp_path / "x.safetensors",
+        AdapterFile("lora", {"r": 1, "lora_alpha": 1}, tensors, {}),
+        "unet",
     )
     with pytest.raises(EngineError, match="bad_preset"):
         stem(family, adapters=[row(path)])

@@ -117,9 +117,11 @@ def test_an_accompaniment_hears_the_regions_melody(make):
 
 
 def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(make, tmp_path):
-    from engine.families.musicgen.soft_prompt import SoftPrompt, write_soft_prompt
+    import torch
 
-    write_soft_prompt(tmp_path / "prompt.safetensors", SoftPrompt(tiny.TEXT_WIDTH))
+    from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
+
+    write_soft_prompt(tmp_path / "prompt.safetensors", SoftPrompt(torch.randn(30, tiny.TEXT_WIDTH)))
     lora = tiny.write_lora(tmp_path / "lora")
     style = {
         **shipped("musicgen_generate"),

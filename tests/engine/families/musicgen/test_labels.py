@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.components import Components
 from engine.families.musicgen.conditions import tokenized
 from engine.families.musicgen.labels import labels, loss
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from tests.engine.families.musicgen import tiny
 from tests.engine.families.musicgen.test_sampler import decoder_of, said
 
@@ -100,7 +100,7 @@ def test_those_that_are_dropped_hear_nothing_and_the_others_are_not_touched(melo
 def test_a_soft_prompt_learns_while_all_else_stands_still():
     model = tiny.tiny().requires_grad_(False)
     ids, mask = words()
-    prompt = SoftPrompt.of_words(model.text_encoder.get_input_embeddings(), ids)
+    prompt = SoftPrompt(model.text_encoder.get_input_embeddings()(ids.repeat(1, 30)[0, :30]))
     assert prompt.vectors.shape == (30, tiny.TEXT_WIDTH)
     before = loss(model, CODES, ids, mask, soft_prompt=prompt)
     before.backward()

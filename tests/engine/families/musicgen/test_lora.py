@@ -1,29 +1,23 @@
 """LoRA styles: alpha, weights, blends of differing ranks, switching, and what is refused."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from engine.adapters import Rack, Style, write_style
+from engine.adapters.files import AdapterFile, write_adapter_file
+from engine.adapters.lora import base_of
+from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
-from engine.families.musicgen.lora import base_of, read_lora
+from presets.style import StyleTensor
 from tests.engine.families.musicgen import tiny
 
 
-class Adapters:
-    """A model's rack, and rows of a preset on it as the family puts them."""
-
-    def __init__(self, model):
-        self.model, self.rack = model, Rack(model)
-
-    def play(self, rows):
-        self.rack.wear(
-            [(row["path"], read_lora(Path(row["path"]), self.model), row["weight"]) for row in rows]
-        )
+def adapters_of(model):
+    """As the family has them."""
+    return ModuleAdapterManager(model, methods=("lora",))
 
 
 SEEN = {"input_ids": torch.arange(12).reshape(4, 3)}
@@ -40,7 +34,7 @@ def styles(tmp_path_factory):
 
 
 def row(path, weight=1.0):
-    return {"path": str(path), "weight": weight, "sha256": "0" * 64}
+    return StyleTensor(str(path), weight, "0" * 64)
 
 
 @torch.no_grad()
@@ -64,7 +58,7 @@ def bare_layer(model):
 @pytest.mark.parametrize("name", ["quiet", "stable", "dora"])
 def test_a_style_plays_as_peft_plays_it_with_its_own_alpha(styles, name):
     model = tiny.tiny()
-    Adapters(model).play([row(styles[name])])
+    adapters_of(model).set_adapters([row(styles[name])])
     theirs = PeftModel.from_pretrained(tiny.tiny(), styles[name].parent).eval()
     torch.testing.assert_close(heard(model), heard(theirs.base_model.model), atol=1e-5, rtol=0)
     assert (heard(model) - heard(tiny.tiny())).abs().max() > 1e-2
@@ -72,12 +66,12 @@ def test_a_style_plays_as_peft_plays_it_with_its_own_alpha(styles, name):
 
 def test_a_blend_is_the_weighted_sum_of_its_styles_whatever_their_ranks(styles):
     model = tiny.tiny()
-    adapters, before = Adapters(model), bare_layer(model)
+    adapters, before = adapters_of(model), bare_layer(model)
     alone = []
     for name in ("quiet", "stable"):
-        adapters.play([row(styles[name])])
+        adapters.set_adapters([row(styles[name])])
         alone.append(change(model, before))
-    adapters.play([row(styles["quiet"], 0.3), row(styles["stable"], -0.7)])
+    adapters.set_adapters([row(styles["quiet"], 0.3), row(styles["stable"], -0.7)])
     torch.testing.assert_close(
         change(model, before), 0.3 * alone[0] - 0.7 * alone[1], atol=1e-5, rtol=0
     )
@@ -85,9 +79,9 @@ def test_a_blend_is_the_weighted_sum_of_its_styles_whatever_their_ranks(styles):
 
 def test_without_styles_and_at_weight_0_the_base_plays_exactly(styles):
     model = tiny.tiny()
-    adapters, before = Adapters(model), heard(model)
+    adapters, before = adapters_of(model), heard(model)
     for rows in ([row(styles["quiet"])], [row(styles["quiet"], 0.0)], []):
-        adapters.play(rows)
+        adapters.set_adapters(rows)
     torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
 
 
@@ -98,8 +92,8 @@ def test_one_file_with_its_configuration_inside_will_do(styles, tmp_path):
     path = tmp_path / "one.safetensors"
     save_file(load_file(styles["quiet"]), str(path), {"lora_adapter_metadata": json.dumps(config)})
     one, folder = tiny.tiny(), tiny.tiny()
-    Adapters(one).play([row(path)])
-    Adapters(folder).play([row(styles["quiet"])])
+    adapters_of(one).set_adapters([row(path)])
+    adapters_of(folder).set_adapters([row(styles["quiet"])])
     torch.testing.assert_close(heard(one), heard(folder), atol=0, rtol=0)
 
 
@@ -114,8 +108,8 @@ def test_a_file_says_which_checkpoint_it_belongs_to(styles, tmp_path):
     )
     save_file(load_file(styles["quiet"]), str(tmp_path / "adapter_model.safetensors"))
     assert base_of(tmp_path / "adapter_model.safetensors") == "facebook/musicgen-small"
-    ours = write_style(
-        tmp_path / "ours.safetensors", Style("lora", {"r": 4}, {}, {"base": "musicgen-large"})
+    ours = write_adapter_file(
+        tmp_path / "ours.safetensors", AdapterFile("lora", {"r": 4}, {}, {"base": "musicgen-large"})
     )
     assert base_of(ours) == "musicgen-large"
 
@@ -129,21 +123,17 @@ def test_a_lora_of_the_decoder_alone_finds_its_place(styles, tmp_path):
     config = styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
     (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
     one, other = tiny.tiny(), tiny.tiny()
-    Adapters(one).play([row(tmp_path / "adapter_model.safetensors")])
-    Adapters(other).play([row(styles["quiet"])])
+    adapters_of(one).set_adapters([row(tmp_path / "adapter_model.safetensors")])
+    adapters_of(other).set_adapters([row(styles["quiet"])])
     torch.testing.assert_close(heard(one), heard(other), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(
     ("tensors", "config", "told"),
     [
-        ({"x": torch.zeros(2)}, None, "does not say what it is"),
+        ({"x": torch.zeros(2)}, None, "expected LoRA factors, found x"),
         ({"x": torch.zeros(2)}, {"peft_type": "LORA"}, "with r and lora_alpha"),
-        (
-            {"x": torch.zeros(2)},
-            {"peft_type": "LORA", "r": 2},
-            "expected a LoRA of MusicGen's layers",
-        ),
+        ({"x": torch.zeros(2)}, {"peft_type": "LORA", "r": 2}, "expected LoRA factors, found x"),
         ({"x": torch.zeros(2)}, {"peft_type": "IA3"}, "is ia3"),
     ],
 )
@@ -151,12 +141,12 @@ def test_what_is_no_lora_for_this_model_is_refused_and_the_model_stays_as_it_was
     tensors, config, told, tmp_path
 ):
     model = tiny.tiny()
-    adapters, before = Adapters(model), heard(model)
+    adapters, before = adapters_of(model), heard(model)
     save_file(tensors, str(tmp_path / "a.safetensors"))
     if config:
         (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(EngineError, match=told) as caught:
-        adapters.play([row(tmp_path / "a.safetensors")])
+        adapters.set_adapters([row(tmp_path / "a.safetensors")])
     assert caught.value.code == "bad_preset"
     torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
 
@@ -165,21 +155,22 @@ def test_a_lora_of_another_size_or_with_parts_missing_is_refused_and_leaves_no_t
     styles, tmp_path
 ):
     model = tiny.tiny()
-    adapters, before = Adapters(model), heard(model)
+    adapters, before = adapters_of(model), heard(model)
     config = styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
     wide = {
         name: torch.cat([tensor, tensor], dim=-1)
         for name, tensor in load_file(styles["quiet"]).items()
     }
     half = {name: tensor for name, tensor in load_file(styles["quiet"]).items() if "lora_A" in name}
+    told = ("made for another", "expected both factors")
     for number, tensors in enumerate((wide, half)):
         folder = tmp_path / str(number)
         folder.mkdir()
         save_file(tensors, str(folder / "adapter_model.safetensors"))
         (folder / "adapter_config.json").write_text(config, encoding="utf-8")
         with pytest.raises(EngineError) as caught:
-            adapters.play([row(folder / "adapter_model.safetensors")])
-        assert caught.value.code == "bad_preset" and "made for another" in caught.value.message
+            adapters.set_adapters([row(folder / "adapter_model.safetensors")])
+        assert caught.value.code == "bad_preset" and told[number] in caught.value.message
         torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
-    adapters.play([row(styles["quiet"])])
+    adapters.set_adapters([row(styles["quiet"])])
     assert (heard(model) - before).abs().max() > 1e-2

@@ -4,7 +4,9 @@ has their graphs.
 
 import numpy as np
 import pytest
+import torch
 
+from engine.adapters.soft_prompts import SoftPrompt
 from engine.audio.scene import Scene
 from engine.families.musicgen import graphs, on_graphs
 from engine.families.musicgen.components import load
@@ -12,7 +14,6 @@ from engine.families.musicgen.editor import Editor, Lengths
 from engine.families.musicgen.exporting import SAVED
 from engine.families.musicgen.on_graphs import GraphParts
 from engine.families.musicgen.sampler import Span
-from engine.families.musicgen.soft_prompt import SoftPrompt
 from engine.families.musicgen.stages import table
 from engine.families.shared.torch_runner import build_runners
 from engine.knobs import Knobs
@@ -49,7 +50,7 @@ def test_every_task_is_as_the_whole_model_does_it(kind, task, request, monkeypat
 
 
 def test_learned_words_go_before_the_words(plain):
-    prompt = SoftPrompt(tiny.TEXT_WIDTH, 5)
+    prompt = SoftPrompt(torch.randn(5, tiny.TEXT_WIDTH))
     ours, theirs = (each.words_heard("a violin", prompt) for each in (in_stages(plain), plain))
     assert len(ours) == 5 + len(plain.words_heard("a violin", None))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.adapters.soft_prompts import SoftPrompt, read_soft_prompt, write_soft_prompt
 from engine.errors import EngineError
 from engine.families.musicgen.conditions import Conditioner, branches_of, text_states, tokenized
-from engine.families.musicgen.soft_prompt import SoftPrompt, read_soft_prompt, write_soft_prompt
 from engine.families.musicgen.speaker import Decoder
 from tests.engine.families.musicgen import tiny
 
@@ -16,7 +16,7 @@ WORDS = (("a violin", 1.0),)
 
 def prompt_of(seed):
     torch.manual_seed(seed)
-    return SoftPrompt(tiny.TEXT_WIDTH, 30)
+    return SoftPrompt(torch.randn(30, tiny.TEXT_WIDTH))
 
 
 def first_step(parts, soft_prompts, guidance=3.0):

@@ -1,5 +1,5 @@
 """Learned words go on and off a loaded nano; LoRA wants its exported graphs
-(tests/export/test_nano_styles.py).
+(tests/export/test_nano_lora.py).
 """
 
 import numpy as np

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.adapters import Lora, Style, write_style
+from engine.adapters.files import AdapterFile, write_adapter_file
+from engine.adapters.kinds import Lora
 from engine.families.nano import exporting
-from tests.engine.families.nano.test_styles import heard
+from tests.engine.families.nano.test_adapters import heard
 from training.worked_example import restore
 
 SETTINGS = {
@@ -25,14 +26,16 @@ def nano(nano_models, nano_weights):
 
 @pytest.fixture(scope="module")
 def learned(nano_weights, tmp_path_factory):
-    """A LoRA file of alpha 8 at rank 4, and the module that wears it."""
+    """A LoRA file of alpha 8 at rank 4, and the module that it is on."""
     torch.manual_seed(0)
     module = restore.denoiser(nano_weights / "denoiser.onnx")
     lora = Lora(module, SETTINGS, "learned")
     for parameter in lora.parameters().values():
         torch.nn.init.normal_(parameter, std=0.1)
     path = tmp_path_factory.mktemp("style") / "style.safetensors"
-    return write_style(path, Style("lora", SETTINGS, lora.parameters(), {}), "denoiser"), module
+    return write_adapter_file(
+        path, AdapterFile("lora", SETTINGS, lora.parameters(), {}), "denoiser"
+    ), module
 
 
 def preset(path, weight):

@@ -1,6 +1,4 @@
-"""Styles on a small model: what is learned is what plays, blends are sums, taking off leaves
-nothing.
-"""
+"""Adapters on a small module: what is learned is what plays, blends are sums, none leaves a trace."""
 
 import pytest
 
@@ -10,8 +8,9 @@ for module in ("peft", "safetensors"):
 
 from torch import nn
 
-from engine import adapters as styles
-from engine.adapters import Rack, Style
+from engine.adapters import kinds
+from engine.adapters.files import AdapterFile, read_adapter_file, write_adapter_file
+from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
 
 WIDTH = 8
@@ -63,63 +62,66 @@ def heard():
     return torch.randn(2, 5, WIDTH), torch.randn(2, 7, WIDTH)
 
 
-def random_style(method, seed=0, **changes):
+def random_adapter(method, seed=0, **changes):
     """As if it had been trained."""
     torch.manual_seed(3)
     settings = {**SETTINGS[method], **changes}
-    kinds = {
-        "lora": lambda m: styles.Lora(m, settings, "x"),
-        "full": styles.Full,
-        "bottleneck": lambda m: styles.Bottleneck(m, settings),
-        "prefix": lambda m: styles.Prefix(m, settings),
+    makers = {
+        "lora": lambda m: kinds.Lora(m, settings, "x"),
+        "full": kinds.Full,
+        "bottleneck": lambda m: kinds.Bottleneck(m, settings),
+        "prefix": lambda m: kinds.Prefix(m, settings),
     }
-    shapes = {name: value.shape for name, value in kinds[method](Model()).parameters().items()}
+    shapes = {name: value.shape for name, value in makers[method](Model()).parameters().items()}
     generator = torch.Generator().manual_seed(seed)
     tensors = {
         name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()
     }
-    return Style(method, settings, tensors, {})
+    return AdapterFile(method, settings, tensors, {})
 
 
 @pytest.mark.parametrize("method", SETTINGS)
-def test_a_style_changes_the_sound_at_weight_one_and_nothing_at_weight_zero_or_taken_off(
+def test_an_adapter_changes_the_sound_at_weight_one_and_nothing_at_weight_zero_or_removed(
     model, heard, method
 ):
-    base, style, rack = model(*heard), random_style(method), Rack(model)
-    rack.wear([("a", style, 1.0)])
-    worn = model(*heard)
-    assert not torch.allclose(worn, base, atol=1e-3)
-    rack.wear([("a", style, 0.0)])
+    base, adapter, manager = model(*heard), random_adapter(method), ModuleAdapterManager(model)
+    manager.activate([("a", adapter, 1.0)])
+    played = model(*heard)
+    assert not torch.allclose(played, base, atol=1e-3)
+    manager.activate([("a", adapter, 0.0)])
     assert torch.allclose(model(*heard), base, atol=1e-6)
-    rack.wear([("a", style, 1.0)])
-    assert torch.equal(model(*heard), worn)
-    rack.wear([])
-    rack._forget(set(), 0)
+    manager.activate([("a", adapter, 1.0)])
+    assert torch.equal(model(*heard), played)
+    manager.activate([])
+    manager._forget(set(), 0)
     assert torch.allclose(model(*heard), base, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", SETTINGS)
 def test_a_file_brings_back_what_was_written(model, heard, tmp_path, method):
-    style = random_style(method)
-    noted = Style(method, style.settings, style.tensors, {"base": "b"})
-    path = styles.write_style(tmp_path / "x.safetensors", noted, prefix="unet")
-    back = styles.read_style(path)
-    assert styles.is_style(path) and back.notes == {"base": "b"} and back.settings == style.settings
-    first, second = Rack(model), model(*heard)
-    first.wear([("a", style, 1.0)])
+    adapter = random_adapter(method)
+    noted = AdapterFile(method, adapter.settings, adapter.tensors, {"base": "b"})
+    path = write_adapter_file(tmp_path / "x.safetensors", noted, prefix="unet")
+    back = read_adapter_file(path)
+    assert back.notes == {"base": "b"} and back.settings == adapter.settings
+    first, second = ModuleAdapterManager(model), model(*heard)
+    first.activate([("a", adapter, 1.0)])
     played = model(*heard)
-    first.wear([("b", back, 1.0)])
+    first.activate([("b", back, 1.0)])
     assert torch.equal(model(*heard), played) and not torch.allclose(played, second)
 
 
 def test_a_blend_is_the_sum_of_the_changes_though_ranks_differ(model, heard):
     linear = model.attention.to_q
     base = linear(heard[0])
-    one, two = random_style("lora", 1), random_style("lora", 2, r=3, lora_alpha=3, use_rslora=True)
-    rack = Rack(model)
+    one, two = (
+        random_adapter("lora", 1),
+        random_adapter("lora", 2, r=3, lora_alpha=3, use_rslora=True),
+    )
+    manager = ModuleAdapterManager(model)
 
-    def change(*worn):
-        rack.wear(worn)
+    def change(*adapters):
+        manager.activate(adapters)
         return model.attention.to_q(heard[0]) - base
 
     expected = 0.7 * change(("1", one, 1.0)) + 0.3 * change(("2", two, 1.0))
@@ -127,33 +129,33 @@ def test_a_blend_is_the_sum_of_the_changes_though_ranks_differ(model, heard):
 
 
 def test_what_matches_nothing_and_what_is_incomplete_is_refused_and_leaves_no_trace(model, heard):
-    base, style = model(*heard), random_style("lora")
-    elsewhere = Style(
-        "lora", LORA, {f"other.{name}": value for name, value in style.tensors.items()}, {}
+    base, adapter = model(*heard), random_adapter("lora")
+    elsewhere = AdapterFile(
+        "lora", LORA, {f"other.{name}": value for name, value in adapter.tensors.items()}, {}
     )
-    half = Style(
+    half = AdapterFile(
         "lora",
         LORA,
-        {k: v for k, v in style.tensors.items() if "lora_B" not in k or "to_q" in k},
+        {k: v for k, v in adapter.tensors.items() if "lora_B" not in k or "to_q" in k},
         {},
     )
-    wide = Style("lora", {**LORA, "r": 4}, style.tensors, {})
-    for wrong in (elsewhere, half, wide, Style("soft_prompt", {}, {}, {})):
+    wide = AdapterFile("lora", {**LORA, "r": 4}, adapter.tensors, {})
+    for wrong in (elsewhere, half, wide, AdapterFile("soft_prompt", {}, {}, {})):
         with pytest.raises(EngineError, match="bad_preset"):
-            Rack(model).wear([("x", wrong, 1.0)])
+            ModuleAdapterManager(model).activate([("x", wrong, 1.0)])
         assert torch.allclose(model(*heard), base, atol=1e-6)
 
 
 def test_dora_goes_alone(model):
-    dora, other = random_style("lora", use_dora=True), random_style("lora", 2)
-    Rack(model).wear([("x", dora, 1.0)])
+    dora, other = random_adapter("lora", use_dora=True), random_adapter("lora", 2)
+    ModuleAdapterManager(model).activate([("x", dora, 1.0)])
     with pytest.raises(EngineError, match="DoRA cannot be blended"):
-        Rack(model).wear([("x", dora, 0.5), ("y", other, 0.5)])
+        ModuleAdapterManager(model).activate([("x", dora, 0.5), ("y", other, 0.5)])
 
 
-def test_a_rack_keeps_few_and_forgets_the_longest_unworn(model):
-    rack = Rack(model, kept=2)
+def test_a_manager_keeps_few_and_forgets_what_has_not_played_for_longest(model):
+    manager = ModuleAdapterManager(model, kept=2)
     for seed in range(4):
-        rack.wear([(str(seed), random_style("lora", seed), 1.0)])
-    assert list(rack._at_hand) == ["2", "3"]
+        manager.activate([(str(seed), random_adapter("lora", seed), 1.0)])
+    assert list(manager._added) == ["2", "3"]
     assert set(model.attention.to_q.scaling) == {"style3", "style4"}

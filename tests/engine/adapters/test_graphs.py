@@ -1,6 +1,4 @@
-"""Styles of any origin as inputs of a finished graph: zero is the base, a blend is the merged
-weights.
-"""
+"""LoRA as inputs of a finished graph: zero is the base, a blend is the merged weights."""
 
 import json
 
@@ -12,7 +10,10 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 safetensors = pytest.importorskip("safetensors.numpy")
 
-from engine.adapters.packed import Factors, Lora, LoraError, is_lora, pack, read, reduced
+from engine.adapters.files import AdapterFileError
+from engine.adapters.graphs import pack, read_for_graph
+from engine.adapters.lora import Factors, LoraFile, is_lora
+from engine.adapters.lycoris import reduce_rank
 from export.held import split
 from export.lora_inputs import LoraLayer, add_lora_inputs, ports
 from export.onnx_graph import export_stage, shrink
@@ -63,28 +64,25 @@ def run(model, **feed):
     )
 
 
-def a_style(layers, seed, rank=RANK):
+def a_lora(layers, seed, rank=RANK):
     draw = np.random.default_rng(seed)
     normal = lambda *shape: draw.standard_normal(shape).astype(np.float32) * 0.3  # noqa: E731
-    return Lora(
-        "s",
+    return LoraFile(
         {
-            each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out))
+            each.path: Factors(normal(rank, each.fan_in), normal(each.fan_out, rank), rank)
             for each in layers
-        },
+        }
     )
 
 
-def merged(net, styles):
+def merged(net, files):
     """The same net with W + sum of w A B as its weights."""
     other = Net().eval()
     other.load_state_dict(net.state_dict())
     with torch.no_grad():
-        for style, weight in styles:
-            for path, factors in style.layers.items():
-                getattr(other, path).weight += (
-                    weight * torch.from_numpy(factors.down @ factors.up).T
-                )
+        for lora, weight in files:
+            for path in lora.layers:
+                getattr(other, path).weight += weight * torch.from_numpy(lora.change(path))
     return other
 
 
@@ -102,7 +100,7 @@ def opened(graph, pattern="to_q|to_k|out"):
 
 
 @pytest.mark.parametrize("rank", [0, 1, 8])
-def test_a_style_of_nothing_is_the_base_model_exactly(graph, rank):
+def test_no_lora_is_the_base_model_exactly(graph, rank):
     model, layers = opened(graph)
     onnx.checker.check_model(model)
     nothing = pack(layers, [], rank)
@@ -110,20 +108,20 @@ def test_a_style_of_nothing_is_the_base_model_exactly(graph, rank):
 
 
 @pytest.mark.parametrize("padded", [0, 16])
-def test_a_blend_of_styles_is_the_model_with_both_merged_into_it(net, graph, padded):
+def test_a_blend_is_the_model_with_both_merged_into_it(net, graph, padded):
     model, layers = opened(graph)
-    styles = [(a_style(layers, 3), 0.7), (a_style(layers, 4, rank=5), -0.4)]
-    found = run(model, **FEED, **pack(layers, styles, padded).arrays)["y"]
+    files = [(a_lora(layers, 3), 0.7), (a_lora(layers, 4, rank=5), -0.4)]
+    found = run(model, **FEED, **pack(layers, files, padded).arrays)["y"]
     with torch.no_grad():
-        expected = merged(net, styles)(*TENSORS).numpy()
+        expected = merged(net, files)(*TENSORS).numpy()
         base = net(*TENSORS).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(expected - base).max() > 1e-2
 
 
-def test_the_cut_gives_the_same_numbers_with_styles_on_what_was_cut(graph):
+def test_the_cut_gives_the_same_numbers_with_lora_on_what_was_cut(graph):
     model, layers = opened(graph)
-    style = pack(layers, [(a_style(layers, 3), 1.0)]).arrays
+    style = pack(layers, [(a_lora(layers, 3), 1.0)]).arrays
     parts = split(model, {"said"})
     onnx.checker.check_model(parts.first)
     onnx.checker.check_model(parts.step)
@@ -135,7 +133,7 @@ def test_the_cut_gives_the_same_numbers_with_styles_on_what_was_cut(graph):
     assert split(model, {"x"}) is not None and split(graph, set()) is None
 
 
-def test_graphs_whose_weights_are_stored_as_int8_take_styles_too(graph, tmp_path, monkeypatch):
+def test_graphs_whose_weights_are_stored_as_int8_take_lora_too(graph, tmp_path, monkeypatch):
     monkeypatch.setattr("export.onnx_graph.SMALLEST_QUANTISED", 1)
     onnx.save(graph, tmp_path / "small.onnx")
     shrink(tmp_path / "small.onnx")
@@ -162,13 +160,13 @@ def test_layers_of_one_width_share_an_input():
 
 
 def test_more_rank_than_a_fixed_graph_has_is_refused():
-    with pytest.raises(LoraError, match="add to 6, this graph takes 4"):
-        pack(LAYERS, [(a_style(LAYERS, 0), 1.0), (a_style(LAYERS, 1), 1.0)], rank=4)
+    with pytest.raises(AdapterFileError, match="add to 6, this graph takes 4"):
+        pack(LAYERS, [(a_lora(LAYERS, 0), 1.0), (a_lora(LAYERS, 1), 1.0)], rank=4)
 
 
 A = np.random.default_rng(5).standard_normal((RANK, IN)).astype(np.float32)
 B = np.random.default_rng(6).standard_normal((OUT, RANK)).astype(np.float32)
-CHANGE = (B @ A).T  # [fan_in, fan_out]
+CHANGE = B @ A  # [fan_out, fan_in]
 Q = "blocks.0.to_q"
 
 
@@ -181,9 +179,8 @@ def written(folder, tensors, metadata=None, config=None):
     return path
 
 
-def change_of(style, path="net.blocks.0.to_q"):
-    factors = style.layers[path]
-    return factors.down @ factors.up
+def change_of(lora, path="net.blocks.0.to_q"):
+    return lora.change(path)
 
 
 @pytest.mark.parametrize(
@@ -214,16 +211,16 @@ def change_of(style, path="net.blocks.0.to_q"):
 )
 def test_each_dialect_is_read_with_its_alpha(tmp_path, tensors, config, scale):
     path = written(tmp_path, tensors, config=config)
-    style = read(path, LAYERS)
-    np.testing.assert_allclose(change_of(style), scale * CHANGE, rtol=1e-5)
-    assert is_lora(path) and style.rank == RANK
-    assert any("no alpha" in note for note in style.notes) == (scale == 1.0)
+    lora = read_for_graph(path, LAYERS)
+    np.testing.assert_allclose(change_of(lora), scale * CHANGE, rtol=1e-5)
+    assert is_lora(path) and lora.layers["net.blocks.0.to_q"].rank == RANK
+    assert any("no alpha" in note for note in lora.remarks) == (scale == 1.0)
 
 
 def test_diffusers_metadata_says_the_alpha(tmp_path):
     metadata = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 9, "unet.r": RANK})}
     path = written(tmp_path, {f"unet.{Q}.lora_A.weight": A, f"unet.{Q}.lora_B.weight": B}, metadata)
-    np.testing.assert_allclose(change_of(read(path, LAYERS)), 3 * CHANGE, rtol=1e-5)
+    np.testing.assert_allclose(change_of(read_for_graph(path, LAYERS)), 3 * CHANGE, rtol=1e-5)
 
 
 def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
@@ -233,62 +230,62 @@ def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
         f"{Q}.hada_w2_a": B + 1,
         f"{Q}.hada_w2_b": A + 1,
     }
-    style = read(written(tmp_path, one), LAYERS)
-    expected = ((B @ A) * ((B + 1) @ (A + 1))).T
-    assert np.linalg.norm(change_of(style) - expected) <= 0.011 * np.linalg.norm(expected)
+    lora = read_for_graph(written(tmp_path, one), LAYERS)
+    expected = (B @ A) * ((B + 1) @ (A + 1))
+    assert np.linalg.norm(change_of(lora) - expected) <= 0.011 * np.linalg.norm(expected)
     assert any(
-        "LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in style.notes
+        "LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in lora.remarks
     )
     kron = {f"{Q}.lokr_w1": B[:4, :2], f"{Q}.lokr_w2": B[:5].repeat(2, axis=1)}
-    style = read(written(tmp_path, kron), LAYERS)
-    expected = np.kron(B[:4, :2], B[:5].repeat(2, axis=1)).T
-    np.testing.assert_allclose(change_of(style), expected, atol=0.02 * np.abs(expected).max())
+    lora = read_for_graph(written(tmp_path, kron), LAYERS)
+    expected = np.kron(B[:4, :2], B[:5].repeat(2, axis=1))
+    np.testing.assert_allclose(change_of(lora), expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tmp_path):
-    weight = np.random.default_rng(7).standard_normal((IN, OUT)).astype(np.float32)
+    weight = np.random.default_rng(7).standard_normal((OUT, IN)).astype(np.float32)
     magnitude = np.linspace(0.5, 2.0, OUT)
     path = written(
         tmp_path,
         {f"{Q}.lora_A.weight": A, f"{Q}.lora_B.weight": B, f"{Q}.lora_magnitude_vector": magnitude},
     )
-    with pytest.raises(LoraError, match="depends on the weights"):
-        read(path, LAYERS)
-    style = read(path, LAYERS, lambda path: weight)
+    with pytest.raises(AdapterFileError, match="depends on the weights"):
+        read_for_graph(path, LAYERS)
+    lora = read_for_graph(path, LAYERS, lambda path: weight)
     moved = weight + CHANGE
-    expected = moved * (magnitude / np.linalg.norm(moved, axis=0)) - weight
-    assert np.linalg.norm(change_of(style) - expected) <= 0.011 * np.linalg.norm(expected)
-    assert any("DoRA" in note for note in style.notes)
+    expected = moved * (magnitude / np.linalg.norm(moved, axis=1))[:, None] - weight
+    assert np.linalg.norm(change_of(lora) - expected) <= 0.011 * np.linalg.norm(expected)
+    assert any("DoRA" in note for note in lora.remarks)
 
 
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
         (
-            {f"{Q}.lora_A.weight": A[..., None, None], f"{Q}.lora_B.weight": B[..., None, None]},
-            "convolution",
+            {f"{Q}.lora_A.weight": np.ones((RANK, IN, 3, 3)), f"{Q}.lora_B.weight": B},
+            r"expected a layer of \[20, 12\], got factors \[3, 12, 3, 3\]",
         ),
-        ({"blocks.0.ff.lora_A.weight": A, "blocks.0.ff.lora_B.weight": B}, "keeps closed"),
+        ({"blocks.0.ff.lora_A.weight": A, "blocks.0.ff.lora_B.weight": B}, "keep the layer closed"),
         ({f"{Q}.lora_A.weight": A[:, 1:], f"{Q}.lora_B.weight": B}, "another size"),
         ({f"{Q}.lora_A.weight": A}, "both factors"),
         ({f"{Q}.weight": A}, "expected LoRA factors"),
     ],
     ids=["convolution", "closed layer", "another size", "half", "whole weights"],
 )
-def test_what_cannot_be_worn_is_refused_with_the_reason(tmp_path, tensors, words):
-    with pytest.raises(LoraError, match=words):
-        read(written(tmp_path, tensors), LAYERS)
+def test_what_cannot_be_played_is_refused_with_the_reason(tmp_path, tensors, words):
+    with pytest.raises(AdapterFileError, match=words):
+        read_for_graph(written(tmp_path, tensors), LAYERS)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"no tensors")
-    for ask in (is_lora, lambda path: read(path, LAYERS)):
-        with pytest.raises(LoraError, match="cannot be read"):
+    for ask in (is_lora, lambda path: read_for_graph(path, LAYERS)):
+        with pytest.raises(AdapterFileError, match="cannot be read"):
             ask(tmp_path / "a.safetensors")
 
 
 def test_the_rank_of_a_reduction_is_as_low_as_the_error_allows():
-    factors, error = reduced(CHANGE)
-    assert factors.rank <= RANK and error <= 0.01
-    factors, error = reduced(np.eye(20, dtype=np.float32), most_rank=10)
-    assert factors.rank == 10 and error == pytest.approx(0.5**0.5)
+    down, _, error = reduce_rank(CHANGE)
+    assert len(down) <= RANK and error <= 0.01
+    down, _, error = reduce_rank(np.eye(20, dtype=np.float32), most_rank=10)
+    assert len(down) == 10 and error == pytest.approx(0.5**0.5)
