@@ -82,9 +82,9 @@ def _time_styles(denoiser: Any, name: str, feed: dict[str, np.ndarray]) -> dict[
     """CPU seconds of a step without a style and with one of each rank."""
     rows = {name: _seconds(lambda: denoiser(**feed))}
     for rank in RANKS:
-        denoiser.take_style(_style(denoiser, rank))
+        denoiser.set_lora(_lora(denoiser, rank))
         rows[f"{name}, style of rank {rank}"] = _seconds(lambda: denoiser(**feed))
-    denoiser.take_style(None)
+    denoiser.set_lora(None)
     return rows
 
 
@@ -140,24 +140,26 @@ def _torch_seconds(
 
 
 def _switch_ms(denoiser: Any) -> float:
-    styles = [_style(denoiser, RANKS[0], seed) for seed in range(2)]
+    styles = [_lora(denoiser, RANKS[0], seed) for seed in range(2)]
     taken = []
     for index in range(SWITCHES):
         began = time.perf_counter()
-        denoiser.take_style(styles[index % 2])
+        denoiser.set_lora(styles[index % 2])
         taken.append(time.perf_counter() - began)
     return max(taken) * 1e3
 
 
-def _style(denoiser: Any, rank: int, seed: int = 0) -> Any:
-    from engine.adapters.packed import Factors, Lora, pack
+def _lora(denoiser: Any, rank: int, seed: int = 0) -> Any:
+    from engine.adapters.graphs import pack
+    from engine.adapters.lora import Factors, LoraFile
 
     draw, layers = np.random.default_rng(seed), denoiser.row.lora
     normal = lambda *shape: (draw.standard_normal(shape) * 0.02).astype(np.float32)  # noqa: E731
     factors = {
-        each.path: Factors(normal(each.fan_in, rank), normal(rank, each.fan_out)) for each in layers
+        each.path: Factors(normal(rank, each.fan_in), normal(each.fan_out, rank), rank)
+        for each in layers
     }
-    return pack(layers, [(Lora("style", factors), 1.0)])
+    return pack(layers, [(LoraFile(factors), 1.0)])
 
 
 def _step_feed() -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ def stem_of(shelf, folder, name, task="generate", **preset):
         "a violin",
         output_dir=str(out),
         model="musicgen",
-        preset={**style, **preset},
+        preset={**style.to_json(), **preset},
         knobs={"seed": 5},
         start_seconds=0.55,
         length_seconds=0.3,

@@ -64,13 +64,15 @@ class AceStepFamily(LatentFamily["Editor", Task]):
     def read(self, cancelled: IsCancelled) -> LoadedCheckpoint[Editor]:
         import torch
 
-        from engine.adapters.lora import Wardrobe
+        from engine.adapters.modules import ModuleAdapterManager
         from engine.families.ace_step import components
 
         half = torch.bfloat16 if self.device.startswith("cuda") else None
         parts = components.load(self.base, cancelled=cancelled, half=half)
         editor = build_editor(parts, self.device, half, can_guide=self.kind != TURBO)
-        return LoadedCheckpoint(editor, Wardrobe(parts.transformer, RENAMES), MAX_SECONDS)
+        return LoadedCheckpoint(
+            editor, ModuleAdapterManager(parts.transformer, RENAMES), MAX_SECONDS
+        )
 
     def describe(self, task: Task, knobs: Knobs) -> str:
         """Refuses a task that the checkpoint was not trained for, and words that it cannot use."""

@@ -21,7 +21,7 @@ from engine.progress import IsCancelled, Progress, ignore_progress, never_cancel
 from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
-    from engine.adapters.lora import Wardrobe
+    from engine.adapters.manager import AdapterManager
     from engine.families.shared.latent_editor import LatentEditor
 
 TaskT = TypeVar("TaskT", bound=SceneTask)
@@ -33,7 +33,7 @@ class LoadedCheckpoint(Generic[EditorT]):
     """A checkpoint in memory: its editor, and the LoRA files on its transformer."""
 
     editor: EditorT
-    adapters: Wardrobe
+    adapters: AdapterManager
     max_seconds: float
 
 
@@ -56,7 +56,8 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        return {**files_of(self.base), **(self._loaded.adapters.files() if self._loaded else {})}
+        adapters = self._loaded.adapters.active.files() if self._loaded else {}
+        return {**files_of(self.base), **adapters}
 
     def warm_up(
         self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
@@ -80,7 +81,8 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         """
         task = self._task = self.task_named(style.task)
         note = f"{task.name}: {self.describe(task, knobs)}, {knobs.steps} steps"
-        notes = [note, *self.loaded.adapters.wear(style.adapters), *self.unused(task, knobs)]
+        active = self.loaded.adapters.set_adapters(style.adapters)
+        notes = [note, *active.notes, *self.unused(task, knobs)]
         return notes + cut_text_notes(knobs, self.loaded.editor.is_cut)
 
     def port(self, knobs: Knobs, progress: Progress, cancelled: IsCancelled) -> ScenePort:

@@ -60,7 +60,7 @@ class StableAudio3Family(LatentFamily["Editor", SceneTask]):
     def read(self, cancelled: IsCancelled) -> LoadedCheckpoint[Editor]:
         import torch
 
-        from engine.adapters.lora import Wardrobe
+        from engine.adapters.modules import ModuleAdapterManager
         from engine.families.stable_audio_3 import components
 
         half = torch.float16 if self.device.startswith("cuda") else None
@@ -68,7 +68,7 @@ class StableAudio3Family(LatentFamily["Editor", SceneTask]):
         is_medium = parts.transformer.config.embed_dim >= MEDIUM_WIDTH
         most = MAX_SECONDS if is_medium else SMALL_MAX_SECONDS
         editor = build_editor(parts, self.device, half)
-        return LoadedCheckpoint(editor, Wardrobe(parts.transformer), most)
+        return LoadedCheckpoint(editor, ModuleAdapterManager(parts.transformer), most)
 
     def describe(self, task: SceneTask, knobs: Knobs) -> str:
         return f"{self.base.name}, {'distilled' if self.loaded.editor.is_distilled else 'base'}"
