@@ -1,4 +1,4 @@
-"""From a time to a frame."""
+"""Which frame was at the converter at a time?"""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ LONGEST_LAG_SECONDS = 2.0  # what a driver reports beyond this is nonsense
 
 
 class FrameClock:
-    """Which frame was at the converter at a time of `time.perf_counter`, which all processes share.
+    """From times of `time.perf_counter`, which all processes share, to frames.
 
     `tick` belongs to the callback: it stores two numbers. A callback is late by chance and never
-    early, so the earliest of the last TICKS tells the time. For as long after frames were lost, the
-    answer is late by them: the direction in which `Transport` expects errors.
+    early, so the earliest of the last TICKS is right. When frames were lost, answers are late by
+    them for as many callbacks: the direction in which `Transport` expects errors.
     """
 
     def __init__(self, rate_hz: int, usual_lag_seconds: float) -> None:
@@ -24,15 +24,13 @@ class FrameClock:
         self.ticks = 0
 
     def tick(self, frame: int, seconds: float, lag_seconds: float) -> None:
-        """A block that begins with `frame` came at `seconds`; the driver says that it is
-        `lag_seconds` old.
-        """
+        """A block that begins with `frame` came at `seconds`, `lag_seconds` old by its driver."""
         self._offsets[self.ticks % TICKS] = frame - seconds * self._rate_hz
         self._lags_seconds[self.ticks % TICKS] = lag_seconds
         self.ticks += 1
 
     def frame_at(self, seconds: float) -> float:
-        """After the first tick, for any thread."""
+        """The frame at a time. For any thread, after the first tick."""
         lag = float(np.median(self._lags_seconds[: min(self.ticks, TICKS)]))
         lag = lag if 0 < lag < LONGEST_LAG_SECONDS else self._usual_lag_seconds
         return float(self._offsets.max()) + (seconds + lag) * self._rate_hz

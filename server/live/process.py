@@ -1,10 +1,10 @@
-"""Live audio as a process: `python -m server.live.process`. One JSON object a line, as with the
-engine's worker.
+"""Live audio as a process: `python -m server.live.process`. One JSON object a line.
 
-requests  {"op": "start" | "devices" | "transport" | "status" | "capture" | "play" | "silence" |
-"measure", "n", …}
-events    {"event": "reply", "n", …}   {"event": "refused", "n", "code", "message"}
-          {"event": "xruns", "count"}   {"event": "lost", "code", "message"}: the last word, the process ends
+requests  {"op", "n", ...}; `op` is start, devices, transport, status, capture, play, silence or
+          measure
+events    {"event": "reply", "n", ...}   {"event": "refused", "n", "code", "message"}
+          {"event": "xruns", "count"}
+          {"event": "lost", "code", "message"}, after which the process ends
 
 The end of stdin ends it. What each thread may do: see `server.live`.
 """
@@ -19,13 +19,17 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.event_pipe import EventPipe, EventSink, take_stdout
 from server.errors import RequestError
 from server.live import PORTAUDIO_CURES
-from server.live.transport import Position, Transport
+from server.live.transport import Grid, Position, Transport
+
+if TYPE_CHECKING:
+    from server.live.stream import Stream
 
 WATCH_SECONDS = 0.5
 LOST_SECONDS = 4.0  # without a callback: longer than any block, and than a laptop that swaps
@@ -44,16 +48,16 @@ NO_TRANSPORT = (
 
 
 class Process:
-    """The requests, one method each. They belong to the main thread; `watch` to the watch thread."""
+    """Answers requests, one method each, in the main thread; `watch` is for the watch thread."""
 
     def __init__(self, pipe: EventSink) -> None:
         self._pipe = pipe
-        self._stream: Any = None
+        self._open_stream: Stream | None = None
         self._transport: Transport | None = None
-        self._told_xruns = 0
+        self._sent_xruns = 0
         self._measured_at = -math.inf
 
-    def serve(self, lines: Any) -> None:
+    def serve(self, lines: Iterable[str]) -> None:
         """Answer every request until there are no more."""
         for line in lines:
             request = json.loads(line)
@@ -62,8 +66,8 @@ class Process:
                 self._pipe.send(
                     "reply", n=number, **(OPS[request.pop("op")](self, **request) or {})
                 )
-            except RequestError as refusal:
-                self._pipe.send("refused", n=number, code=refusal.code, message=refusal.message)
+            except RequestError as error:
+                self._pipe.send("refused", n=number, code=error.code, message=error.message)
             except Exception as error:
                 # a mistake of ours, or a driver's; the server's client must hear of it
                 traceback.print_exc()
@@ -72,10 +76,10 @@ class Process:
                 )
 
     def watch(self) -> None:
-        """Say when sound was lost, and end the process when the device is gone."""
+        """Report lost sound, and end the process when the device is gone. Never returns."""
         while True:
             time.sleep(WATCH_SECONDS)
-            stream = self._stream
+            stream = self._open_stream
             if stream is None:
                 continue
             if stream.silent_seconds() > LOST_SECONDS:
@@ -86,18 +90,16 @@ class Process:
                     "connect it, then send /retimbre/live/start",
                 )
                 os._exit(1)  # closing a stream whose device is gone may block for ever
-            if stream.xruns != self._told_xruns:
-                self._told_xruns = stream.xruns
-                self._pipe.send("xruns", count=self._told_xruns)
+            if stream.xruns != self._sent_xruns:
+                self._sent_xruns = stream.xruns
+                self._pipe.send("xruns", count=self._sent_xruns)
 
     def close(self) -> None:
-        """Give the devices back, and end with the interpreter's exit; a driver that hangs is not
-        waited for.
-        """
+        """Give the devices back. A driver that hangs while it closes ends the process."""
         guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
         guard.daemon = True
         guard.start()
-        stream, self._stream = self._stream, None
+        stream, self._open_stream = self._open_stream, None
         if stream is not None:
             stream.close()
 
@@ -108,21 +110,20 @@ class Process:
         stream_module = _portaudio()
         stream = stream_module.Stream(stream_module.Options(**options))
         stream.start()
-        self._stream, self._transport = stream, Transport(stream.rate_hz)
+        self._open_stream, self._transport = stream, Transport(stream.rate_hz)
         return {"rate": stream.rate_hz, "channels": stream.channels, **self._latencies()}
 
     def devices(self) -> dict[str, Any]:
-        """What is there now."""
+        """The devices that there are now."""
         return {"devices": _portaudio().devices()}
 
     def transport(self, at: float, offset: float, **position: Any) -> None:
-        """The DAW was at `position` at time `at`, and its sound arrives here `offset` seconds
-        later.
-        """
+        """The DAW was at `position` at time `at`; its sound arrives here `offset` seconds later."""
+        assert self._transport, "start comes first"
         self._transport.update(Position(**position), self._stream.clock.frame_at(at + offset))
 
     def status(self) -> dict[str, Any]:
-        """How it goes."""
+        """Devices, latencies, what is remembered, and where the bars are."""
         import numpy as np
 
         stream, ring = self._stream, self._stream.ring
@@ -147,9 +148,10 @@ class Process:
         import soundfile
 
         stream, ring = self._stream, self._stream.ring
-        span = self._bars().last_bars(bars, ring.head)
+        grid = self._grid()
+        span = grid.last_bars(bars, ring.head)
         if span.start < ring.oldest:
-            raise RequestError("too_short", self._too_few(bars, span.frames))
+            raise RequestError("too_short", self._explain_too_few(grid, bars, span.frames))
         samples = ring.read(span.start, span.frames)
         part = Path(path).with_suffix(".part")
         try:
@@ -164,14 +166,14 @@ class Process:
             "channels": stream.channels,
             "frames": span.frames,
             "beat": span.beat,
-            "tempo": self._transport.position.tempo_bpm,
+            "tempo": grid.position.tempo_bpm,
             "is_silent": bool(not samples.any()),
             "xruns": stream.xruns_within(span.start, span.frames),
         }
 
-    def _too_few(self, bars: int, frames: int) -> str:
+    def _explain_too_few(self, grid: Grid, bars: int, frames: int) -> str:
         stream, ring = self._stream, self._stream.ring
-        there = self._transport.whole_bars(ring.oldest, ring.head)
+        there = grid.whole_bars(ring.oldest, ring.head)
         needed_seconds = frames * (bars + 1) / bars / stream.rate_hz
         cure = (
             "wait until more has been heard"
@@ -180,14 +182,15 @@ class Process:
         )
         return (
             f"bars: {bars} were asked for, and {there} whole bars are remembered "
-            f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for fewer"
+            f"({(ring.head - ring.oldest) / stream.rate_hz:.1f} s of sound); {cure}, or ask for "
+            "fewer"
         )
 
     def play(self, path: str, times: int) -> dict[str, Any]:
         """Play a file in time, from the next bar line that can be reached."""
         import soundfile
 
-        stream, transport = self._stream, self._bars()
+        stream, grid = self._stream, self._grid()
         if stream.output is None:
             raise RequestError(
                 "no_device", "live audio was started with output none, so nothing can be played"
@@ -200,12 +203,11 @@ class Process:
                 "start live audio with the stem's rate, or place the stem in the DAW",
             )
         now = stream.ring.head
-        beat = transport.next_bar(now + self._lead() + stream.round_trip)
-        bars = self._bars_of(len(samples))
+        beat = grid.next_bar(now + self._lead() + stream.round_trip)
+        bars = _bars_of(grid, len(samples))
         starts = [
-            transport.frame_of(beat + bars * time_ * transport.position.bar_beats)
-            - stream.round_trip
-            for time_ in range(times)
+            grid.frame_of(beat + bars * repeat * grid.position.bar_beats) - stream.round_trip
+            for repeat in range(times)
         ]
         stream.player.play(samples, starts, now)
         return {
@@ -214,17 +216,12 @@ class Process:
             "times": times,
         }
 
-    def _bars_of(self, frames: int) -> int:
-        """Whole bars that hold so many frames: where the next time begins."""
-        bar = self._transport.last_bars(1, 0).frames
-        return max(1, -(-(frames - 2) // bar))  # two frames of rounding make no further bar
-
     def silence(self) -> None:
-        """Play nothing more."""
+        """Stop what is played."""
         self._stream.player.silence(self._stream.ring.head + self._lead())
 
     def measure(self) -> dict[str, Any]:
-        """Find a sweep that we play."""
+        """Measure the round trip with a sweep that is played and found again."""
         from server.live import measure
 
         stream = self._stream
@@ -260,13 +257,20 @@ class Process:
 
     # Parts of them
 
-    def _bars(self) -> Transport:
-        if self._transport.position is None:
+    @property
+    def _stream(self) -> Stream:
+        assert self._open_stream, "start comes first"
+        return self._open_stream
+
+    def _grid(self) -> Grid:
+        """Where the bars are. Raises RequestError(no_transport)."""
+        grid = self._transport.grid if self._transport else None
+        if grid is None:
             raise RequestError(*NO_TRANSPORT)
-        return self._transport
+        return grid
 
     def _lead(self) -> int:
-        """Frames from now to the first that the callback has not taken yet, for sure."""
+        """Frames from now to the first that the callback has certainly not taken yet."""
         return round(LEAD_SECONDS * self._stream.rate_hz) + 2 * self._stream.block
 
     def _latencies(self) -> dict[str, int]:
@@ -274,19 +278,19 @@ class Process:
         return {"input_latency": input_frames, "output_latency": output_frames}
 
     def _clock(self) -> dict[str, Any]:
-        position, ring = self._transport.position, self._stream.ring
-        if position is None:
+        ring, grid = self._stream.ring, self._transport.grid if self._transport else None
+        if grid is None:
             return {"tempo": 0.0, "meter_num": 0, "meter_den": 0, "beat": 0.0, "bars": 0}
         return {
-            "tempo": position.tempo_bpm,
-            "meter_num": position.meter_num,
-            "meter_den": position.meter_den,
-            "beat": self._transport.beat_at(ring.head),
-            "bars": self._transport.whole_bars(ring.oldest, ring.head),
+            "tempo": grid.position.tempo_bpm,
+            "meter_num": grid.position.meter_num,
+            "meter_den": grid.position.meter_den,
+            "beat": grid.beat_at(ring.head),
+            "bars": grid.whole_bars(ring.oldest, ring.head),
         }
 
 
-OPS = {
+OPS: dict[str, Callable[..., dict[str, Any] | None]] = {
     "start": Process.start,
     "devices": Process.devices,
     "transport": Process.transport,
@@ -296,6 +300,12 @@ OPS = {
     "silence": Process.silence,
     "measure": Process.measure,
 }
+
+
+def _bars_of(grid: Grid, frames: int) -> int:
+    """Whole bars that hold so many frames: where the next repeat begins."""
+    bar = grid.last_bars(1, 0).frames
+    return max(1, -(-(frames - 2) // bar))  # two frames of rounding make no further bar
 
 
 def _portaudio() -> Any:
@@ -313,7 +323,7 @@ def _dbfs(peak: float) -> float:
 
 
 def main() -> None:
-    """Serve stdin. PortAudio's libraries print to stdout as they please, so events have their own."""
+    """Serve stdin. Libraries of PortAudio print to stdout, so events have one of their own."""
     # without a reader the server is gone, and the end of stdin comes next
     process = Process(EventPipe(take_stdout(), on_closed=lambda: None))
     threading.Thread(target=process.watch, name="watch", daemon=True).start()

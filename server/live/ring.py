@@ -8,16 +8,15 @@ import numpy as np
 SLACK_FRAMES = 2**16
 
 
-class Gone(LookupError):
+class FramesGone(LookupError):
     """Frames that the ring does not hold, or not yet."""
 
 
 class Ring:
-    """Remembers the last `capacity` frames, [frames, channels] of float32, counted from the first
-    that came.
+    """Remembers the last `capacity` frames, [frames, channels] of float32.
 
-    One thread writes, any thread reads, nobody waits. `read` gives exactly what was asked for, or
-    raises.
+    Frames are counted from the first that came. One thread writes, any thread reads, nobody waits.
+    `read` gives exactly what was asked for, or raises.
     """
 
     def __init__(self, capacity: int, channels: int, slack: int = SLACK_FRAMES) -> None:
@@ -42,9 +41,9 @@ class Ring:
         self.head = head
 
     def read(self, start: int, frames: int) -> np.ndarray:
-        """A copy of [start, start + frames). Raises Gone."""
+        """A copy of [start, start + frames). Raises FramesGone."""
         if start + frames > self.head:
-            raise Gone(f"frame {start + frames} has not come; the newest is {self.head}")
+            raise FramesGone(f"frame {start + frames} has not come; the newest is {self.head}")
         size = len(self._samples)
         at = start % size
         copy = np.empty((frames, self._samples.shape[1]), np.float32)
@@ -52,5 +51,5 @@ class Ring:
         copy[:before_wrap] = self._samples[at : at + before_wrap]
         copy[before_wrap:] = self._samples[: frames - before_wrap]
         if start < self.oldest:  # asked after the copy: the writer may have come round meanwhile
-            raise Gone(f"frame {start} is forgotten; the oldest is {self.oldest}")
+            raise FramesGone(f"frame {start} is forgotten; the oldest is {self.oldest}")
         return copy

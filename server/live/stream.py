@@ -1,4 +1,4 @@
-"""One open PortAudio stream: the callback, and what others may ask of it."""
+"""One open PortAudio stream: its callback, and what others may ask of it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,16 @@ class Options:
 
 
 class Stream:
-    """Input into `ring`, `player` into the output.
+    """Writes the input into `ring`, and plays `player`. Raises RequestError(no_device).
 
-    `_both` and `_heard` are the callback; the rest is for others.
-
-    Input and output run in one callback, so one count of frames serves both: a sample that is put
-    out at frame n comes back in at n + `round_trip`. Raises RequestError(no_device).
+    `_on_both` and `_on_input` are the callback; the rest is for other threads. Input and output run
+    in one callback, so one count of frames serves both: a sample that is put out at frame n comes
+    back in at n + `round_trip`.
     """
 
     def __init__(self, options: Options) -> None:
-        self.input = device(options.input, "input")
-        self.output = None if options.output == NO_OUTPUT else device(options.output, "output")
+        self.input = find_device(options.input, "input")
+        self.output = None if options.output == NO_OUTPUT else find_device(options.output, "output")
         self.rate_hz = options.rate or round(self.input["default_samplerate"])
         self.channels = min(options.channels, self.input["max_input_channels"] - options.first + 1)
         if self.channels < 1:
@@ -71,39 +70,39 @@ class Stream:
         self.measured: int | None = None
         self._skip = options.first - 1
         self._xrun_frames = np.full(XRUNS_REMEMBERED, -1, np.int64)
-        self._told_at = time.perf_counter()
-        self._stream = self._opened(options)
+        self._called_at = time.perf_counter()
+        self._stream = self._open(options)
         self.clock = FrameClock(self.rate_hz, self.latencies[0] / self.rate_hz)
 
     @property
     def _outputs(self) -> int:
         return self.output["max_output_channels"] if self.output else 0
 
-    def _opened(self, options: Options) -> Any:
+    def _open(self, options: Options) -> Any:
         shared = {"samplerate": self.rate_hz, "blocksize": options.blocksize, "dtype": "float32"}
         inputs, outputs = self._skip + self.channels, min(options.channels, self._outputs)
-        with foreign("cannot be opened like this"):
+        with translate_errors("cannot be opened like this"):
             if self.output is None:
                 return sounddevice.InputStream(
-                    device=self.input["index"], channels=inputs, callback=self._heard, **shared
+                    device=self.input["index"], channels=inputs, callback=self._on_input, **shared
                 )
             return sounddevice.Stream(
                 device=(self.input["index"], self.output["index"]),
                 channels=(inputs, outputs),
-                callback=self._both,
+                callback=self._on_both,
                 **shared,
             )
 
     # The callback
 
-    def _both(
+    def _on_both(
         self, indata: np.ndarray, outdata: np.ndarray, frames: int, times: Any, status: Any
     ) -> None:
         self.player.fill(outdata, self.ring.head)
-        self._heard(indata, frames, times, status)
+        self._on_input(indata, frames, times, status)
 
-    def _heard(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
-        now = self._told_at = time.perf_counter()
+    def _on_input(self, indata: np.ndarray, frames: int, times: Any, status: Any) -> None:
+        now = self._called_at = time.perf_counter()
         if (
             status.input_overflow
             or status.input_underflow
@@ -119,8 +118,8 @@ class Stream:
     # For other threads
 
     def start(self) -> None:
-        """Begin, and wait until sound comes. Raises RequestError(no_device)."""
-        with foreign("cannot be started"):
+        """Start, and wait until sound comes. Raises RequestError(no_device)."""
+        with translate_errors("cannot be started"):
             self._stream.start()
         ends_at = time.perf_counter() + FIRST_SECONDS
         while self.clock.ticks < FIRST_TICKS and time.perf_counter() < ends_at:
@@ -135,13 +134,13 @@ class Stream:
         self.xruns = 0  # drivers stumble while they start
 
     def close(self) -> None:
-        """End it."""
+        """Give the devices back."""
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
 
     def silent_seconds(self) -> float:
         """How long the driver has not called; infinite when it has ended the stream."""
-        return time.perf_counter() - self._told_at if self._stream.active else float("inf")
+        return time.perf_counter() - self._called_at if self._stream.active else float("inf")
 
     @property
     def latencies(self) -> tuple[int, int]:
@@ -156,15 +155,15 @@ class Stream:
         return sum(self.latencies) if self.measured is None else self.measured
 
     def xruns_within(self, start: int, frames: int) -> int:
-        """How often sound was lost in a span."""
+        """How often sound was lost in [start, start + frames)."""
         return int(
             np.count_nonzero((self._xrun_frames >= start) & (self._xrun_frames < start + frames))
         )
 
 
 @contextlib.contextmanager
-def foreign(what: str) -> Iterator[None]:
-    """PortAudio's complaints as Refusals."""
+def translate_errors(what: str) -> Iterator[None]:
+    """Raise RequestError(no_device) for PortAudio's errors. `what`: what failed."""
     try:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
@@ -175,14 +174,14 @@ def foreign(what: str) -> Iterator[None]:
         ) from error
 
 
-def device(name: str, kind: str) -> dict[str, Any]:
-    """The device that a number, a part of a name or nothing (the default) means.
+def find_device(name: str, kind: str) -> dict[str, Any]:
+    """The device that a number, a part of a name or "" (the default) means.
 
-    Raises RequestError(no_device).
+    `kind`: input or output. Raises RequestError(no_device).
     """
-    asked = int(name) if name.isdigit() else name or None
+    wanted = int(name) if name.isdigit() else name or None
     try:
-        found = sounddevice.query_devices(asked, kind)
+        found = sounddevice.query_devices(wanted, kind)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise RequestError(
             "no_device",

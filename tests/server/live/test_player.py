@@ -7,7 +7,7 @@ from server.live.player import Player, as_channels
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (400, 2)).astype(np.float32)
 
 
-def played(player, blocks, at=0):
+def play_blocks(player, blocks, at=0):
     """What comes out from frame `at` on, asked for in blocks."""
     pieces = []
     for frames in blocks:
@@ -27,12 +27,12 @@ def player(*starts, rate_hz=5000):  # fades of ten frames
 
 @given(start=st.integers(0, 900), blocks=st.lists(st.integers(1, 300), min_size=1, max_size=12))
 def test_whatever_blocks_are_asked_for_it_is_the_same_sound(start, blocks):
-    clip = player(start)
-    assert np.array_equal(played(clip, blocks), played(clip, [sum(blocks)]))
+    sound = player(start)
+    assert np.array_equal(play_blocks(sound, blocks), play_blocks(sound, [sum(blocks)]))
 
 
 def test_a_stem_is_played_from_its_frame_on_unchanged_but_for_short_fades():
-    out = played(player(100), [1000])
+    out = play_blocks(player(100), [1000])
     assert not out[:100].any() and not out[500:].any()
     assert np.array_equal(out[110:490], NOISE[10:390])
     assert (np.abs(out[[100, 499]]) < np.abs(NOISE[[0, 399]])).all()
@@ -40,7 +40,7 @@ def test_a_stem_is_played_from_its_frame_on_unchanged_but_for_short_fades():
 
 def test_repeats_are_joined_without_a_fade():
     assert np.array_equal(
-        played(player(0, 400), [800])[10:790], np.concatenate([NOISE, NOISE])[10:790]
+        play_blocks(player(0, 400), [800])[10:790], np.concatenate([NOISE, NOISE])[10:790]
     )
 
 
@@ -48,21 +48,21 @@ def test_a_new_stem_ends_the_one_before_and_the_same_one_twice_is_once():
     both = player(0)
     both.play(NOISE, [50], now=0)
     both.play(NOISE, [50], now=0)
-    out = played(both, [450])
+    out = play_blocks(both, [450])
     assert np.array_equal(out[10:50], NOISE[10:50]) and np.array_equal(out[60:440], NOISE[10:390])
 
 
 def test_silence_fades_what_sounds_and_forgets_what_was_to_come():
     stopped = player(0, 400)
     stopped.silence(100)
-    out = played(stopped, [900])
+    out = play_blocks(stopped, [900])
     assert np.array_equal(out[10:100], NOISE[10:100]) and out[100:110].any() and not out[110:].any()
 
 
 def test_what_has_ended_is_forgotten():
-    clip = player(0)
-    clip.play(NOISE, [5000], now=400)
-    assert len(clip._clips) == 1
+    sound = player(0)
+    sound.play(NOISE, [5000], now=400)
+    assert len(sound._sounds) == 1
 
 
 def test_mono_goes_everywhere_and_missing_channels_are_silent():

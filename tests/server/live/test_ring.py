@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.live.ring import Gone, Ring
+from server.live.ring import FramesGone, Ring
 
 BLOCKS = st.lists(st.integers(1, 90), max_size=40)
 
@@ -33,13 +33,13 @@ def test_whatever_blocks_it_came_in_it_is_the_same_sound(blocks, data):
 @given(blocks=BLOCKS.filter(lambda blocks: sum(blocks) > 50))
 def test_what_is_older_than_the_ring_is_refused(blocks):
     ring, _ = heard(blocks)
-    with pytest.raises(Gone, match="forgotten"):
+    with pytest.raises(FramesGone, match="forgotten"):
         ring.read(ring.oldest - 1, 1)
 
 
 def test_what_has_not_come_is_refused():
     ring, _ = heard([10])
-    with pytest.raises(Gone, match="has not come"):
+    with pytest.raises(FramesGone, match="has not come"):
         ring.read(5, 6)
 
 

@@ -2,18 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.live.transport import Position, Span, Transport
+from server.live.transport import BarSpan, Position, Transport
 
 RATE = 48000
 BEAT = RATE // 2  # frames at 120 bpm
 
 
-def transport(*positions, rate_hz=RATE):
-    """A transport that was told (frame, position)s."""
-    told = Transport(rate_hz)
+def grid(*positions, rate_hz=RATE):
+    """The bars after (frame, position)s."""
+    transport = Transport(rate_hz)
     for frame, position in positions:
-        told.update(position, frame)
-    return told
+        transport.update(position, frame)
+    return transport.grid
 
 
 @pytest.mark.parametrize(
@@ -26,23 +26,23 @@ def transport(*positions, rate_hz=RATE):
     ],
 )
 def test_the_last_bar_ends_at_the_last_bar_line(head, start, beat):
-    assert transport((0, Position(120, 0))).last_bars(1, head) == Span(start, 4 * BEAT, beat)
+    assert grid((0, Position(120, 0))).last_bars(1, head) == BarSpan(start, 4 * BEAT, beat)
 
 
 def test_the_position_may_be_said_anywhere_in_a_bar():
-    assert transport((1000 + BEAT, Position(120, 17))).last_bars(2, 1000 + 5 * BEAT) == Span(
+    assert grid((1000 + BEAT, Position(120, 17))).last_bars(2, 1000 + 5 * BEAT) == BarSpan(
         1000 - 4 * BEAT, 8 * BEAT, 12
     )
 
 
 def test_a_bar_of_six_eight_has_three_quarters():
-    assert transport((0, Position(120, 0, 6, 8))).last_bars(1, 7 * BEAT) == Span(
+    assert grid((0, Position(120, 0, 6, 8))).last_bars(1, 7 * BEAT) == BarSpan(
         3 * BEAT, 3 * BEAT, 3
     )
 
 
 def test_bar_lines_may_lie_elsewhere_after_a_change_of_meter():
-    assert transport((0, Position(120, 0, bar_line=7))).last_bars(1, 8 * BEAT) == Span(
+    assert grid((0, Position(120, 0, bar_line=7))).last_bars(1, 8 * BEAT) == BarSpan(
         3 * BEAT, 4 * BEAT, 3
     )
 
@@ -54,7 +54,7 @@ def test_bar_lines_may_lie_elsewhere_after_a_change_of_meter():
     rate=st.sampled_from([44100, RATE]),
 )
 def test_as_many_bars_always_have_as_many_frames_and_have_passed(tempo, bars, head, rate):
-    clock = transport((0, Position(tempo, 0)), rate_hz=rate)
+    clock = grid((0, Position(tempo, 0)), rate_hz=rate)
     span, bar = clock.last_bars(bars, head), 240 * rate / tempo
     assert span.frames == round(bars * bar)
     assert head - bar - 2 < span.start + span.frames <= head + 1
@@ -66,30 +66,30 @@ def test_late_messages_do_not_move_the_bars():
         (beat * BEAT + delay, Position(120, beat))
         for beat, delay in enumerate((900, 4000, 0, 2500, 3000))
     ]
-    assert transport(*late).frame_of(8) == 8 * BEAT
+    assert grid(*late).frame_of(8) == 8 * BEAT
 
 
 def test_a_jump_moves_the_bars_at_once():
-    assert transport((0, Position(120, 0)), (BEAT, Position(120, 33))).frame_of(36) == 4 * BEAT
+    assert grid((0, Position(120, 0)), (BEAT, Position(120, 33))).frame_of(36) == 4 * BEAT
 
 
 def test_another_tempo_counts_from_where_it_began():
-    clock = transport((0, Position(120, 0)), (4 * BEAT, Position(60, 4)))
-    assert clock.last_bars(1, 13 * BEAT) == Span(4 * BEAT, 8 * BEAT, 4)
+    clock = grid((0, Position(120, 0)), (4 * BEAT, Position(60, 4)))
+    assert clock.last_bars(1, 13 * BEAT) == BarSpan(4 * BEAT, 8 * BEAT, 4)
 
 
 def test_after_a_stop_the_bars_end_where_it_stopped_wherever_the_playhead_goes():
-    clock = transport(
+    clock = grid(
         (0, Position(120, 0)),
         (9 * BEAT, Position(120, 0, is_playing=False)),
         (10 * BEAT, Position(120, 0, is_playing=False)),
     )
-    assert clock.last_bars(2, 100 * BEAT) == Span(0, 8 * BEAT, 0)
+    assert clock.last_bars(2, 100 * BEAT) == BarSpan(0, 8 * BEAT, 0)
     assert clock.next_bar(9.5 * BEAT) == 12
 
 
 def test_after_a_new_start_they_count_anew():
-    clock = transport(
+    clock = grid(
         (0, Position(120, 0)),
         (9 * BEAT, Position(120, 9, is_playing=False)),
         (10.1 * BEAT, Position(120, 10)),
@@ -99,12 +99,12 @@ def test_after_a_new_start_they_count_anew():
 
 
 def test_the_next_bar_line_may_be_now():
-    clock = transport((0, Position(120, 0)))
+    clock = grid((0, Position(120, 0)))
     assert [clock.next_bar(frame) for frame in (0, 1, 4 * BEAT, 4 * BEAT + 1)] == [0, 4, 4, 8]
 
 
 def test_whole_bars_are_counted_back_from_the_last_bar_line():
-    clock = transport((0, Position(120, 0)))
+    clock = grid((0, Position(120, 0)))
     assert [clock.whole_bars(oldest, 9 * BEAT) for oldest in (0, 1, 4 * BEAT, 5 * BEAT)] == [
         2,
         1,
