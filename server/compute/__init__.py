@@ -1,7 +1,9 @@
 """Who computes: one local worker process (`local`), or replicas on a Ray cluster (`ray*`).
 
-    dispatcher -> executor (server's process) == Ray Serve's router ==> replica (any machine) -> engine.worker.Worker
-                  journal, takes                                       temporary folder
+    dispatcher -> executor -> worker process                       on this machine
+    dispatcher -> executor -> Ray Serve's router -> replica        on any machine
 
-Nothing here imports Ray before `--executor ray` asks for it. docs/cluster.md has the commands.
+A replica runs `engine.worker.Worker` in a temporary folder; only the server writes journal and
+takes. Nothing here imports Ray before `--executor ray` asks for it. docs/cluster.md has the
+commands.
 """

@@ -197,7 +197,7 @@ class LocalExecutor:
         self._set_state("ready")
 
     def _on_not_ready(self, event: Event) -> None:
-        """The first model is not there. Another may be; jobs on this one will be told the reason."""
+        """The first model is not there. Another may be; jobs on this one get the reason."""
         model, message = event.get("model", ""), event.get("message", "")
         log.error("the model is not loaded", extra={"model": model, "reason": message})
         self._was_ready, self._missing_model = True, model

@@ -1,10 +1,9 @@
-"""A worker on a machine of the cluster: `engine.worker.Worker`, spoken to through Ray Serve instead
-of a pipe.
+"""A worker on a machine of the cluster; Ray Serve stands in the place of the pipe.
 
-Runs in Ray's process on that machine; the server only hands it to Ray. Audio comes as bytes and
-goes as bytes: no disk is shared. Threads: Serve's loop runs `edit`, which only waits; the compute
-thread runs the worker, one job after the other; the ticker keeps a silent job heard, as in
-`engine.worker`.
+Runs in Ray's process on that machine; the server only hands the class to Ray. Audio comes and goes
+as bytes: no disk is shared. Threads: Serve's loop runs `edit`, which only waits; the compute thread
+runs `engine.worker.Worker`, one job after the other; the ticker repeats the progress of a silent
+job, as in `engine.worker`.
 """
 
 from __future__ import annotations
@@ -33,18 +32,15 @@ LAST_EVENTS = ("ready", *CLOSING_EVENTS)
 
 
 class Replica:
-    """One place for one job at a time.
-
-    Made by Ray Serve, which loads the first model before it sends jobs here.
-    """
+    """A place for one job at a time. Ray Serve makes it, and sends jobs when it is made."""
 
     def __init__(self, model: str, threads: int, models_folder: str, runtime: str) -> None:
         self._first_model = model
-        self._said: list[Event] = []  # at the start: hello, then ready or not_ready
+        self._introduction: list[Event] = []  # at the start: hello, then ready or not_ready
         self._jobs: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[Event]]] = {}
         self._styles: set[str] = set()  # model ids that are held here
         self._worker = Worker(
-            self, ModelCache(threads_for(threads), Path(models_folder), self._loaded), runtime
+            self, ModelCache(threads_for(threads), Path(models_folder), self._on_loaded), runtime
         )
         self._worker.hello()
         self._worker.load_first(model)
@@ -52,23 +48,24 @@ class Replica:
         threading.Thread(target=self._tick_for_ever, daemon=True, name="ticker").start()
 
     def send(self, event: str, **values: Any) -> None:
-        """The worker's pipe ends here. Any thread."""
-        told = {"event": event, **values}
+        """Take an event of the worker. Any thread."""
+        message = {"event": event, **values}
         if (job := values.get("job")) is None:
-            self._said.append(told)
+            self._introduction.append(message)
         elif listener := self._jobs.get(job):
             loop, events = listener
-            loop.call_soon_threadsafe(events.put_nowait, told)
+            loop.call_soon_threadsafe(events.put_nowait, message)
 
     async def introduction(self) -> list[Event]:
-        """What it said at its start: device, models, versions; whether the first model is ready."""
-        return self._said
+        """The events of its start: device, models, versions; whether the first model is ready."""
+        return self._introduction
 
     async def edit(
         self, request: dict[str, Any], audio: bytes, tensors: Mapping[str, Any]
     ) -> AsyncIterator[Event]:
-        """Run one edit; the worker's events, where `done` brings the manifest and the bytes of each
-        stem.
+        """Run one edit and pass the worker's events on.
+
+        `done` brings the manifest and the bytes of each stem.
 
         `tensors`: sha256 -> reference, of the files that the style needs.
 
@@ -99,7 +96,7 @@ class Replica:
             }
             async for event in self._ask({**request, "request": asked}):
                 if event["event"] == "done":
-                    event.update(await asyncio.to_thread(_packed, made))
+                    event.update(await asyncio.to_thread(_read_take, made))
                 if event["event"] == "fail":
                     event["message"] = event["message"].replace(
                         str(there), request["request"]["audio"]
@@ -114,14 +111,13 @@ class Replica:
 
     @serve.multiplexed(max_num_models_per_replica=STYLES_HELD)
     async def style(self, model_id: str) -> Style:
-        """The multiplexed function: Serve calls it for a style that is new here, and forgets the
-        least used.
-        """
+        """Called by Serve for a style that is new here; the least used one is forgotten for it."""
         return Style(lambda: self.forget(model_id))
 
     def forget(self, model_id: str) -> None:
-        """A style has made room; with its last style a model leaves the memory, but for the first
-        model. Any thread.
+        """A style has made room. Any thread.
+
+        With its last style a model leaves the memory, but for the first model.
         """
         self._styles.discard(model_id)
         model = model_of(model_id)
@@ -131,8 +127,9 @@ class Replica:
             self._worker.submit({"op": "unload", "job": f"unload {model}", "model": model})
 
     async def _ask(self, request: dict[str, Any]) -> AsyncIterator[Event]:
-        """Submit a request; its events to the closing one. Left early, it is cancelled, and its end
-        is awaited.
+        """Submit a request; its events to the closing one.
+
+        Left early, it is cancelled, and its end is awaited.
         """
         job = request["job"]
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -149,7 +146,7 @@ class Replica:
                 event = await events.get()
             del self._jobs[job]
 
-    def _loaded(self, family: Family) -> None:
+    def _on_loaded(self, family: Family) -> None:
         show_licence(family)
 
     def _tick_for_ever(self) -> None:
@@ -173,7 +170,7 @@ def _unpack(there: Path, made: Path, audio: bytes) -> None:
     there.write_bytes(audio)
 
 
-def _packed(made: Path) -> dict[str, Any]:
+def _read_take(made: Path) -> dict[str, Any]:
     """The manifest, and the bytes of each stem in its order."""
     manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
     return {

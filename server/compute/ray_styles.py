@@ -1,8 +1,10 @@
-"""What a replica holds of a style: the tensors that its preset brings. They come by the object
-store, once, and lie on the replica's disk by their hash until the style makes room for another.
-The model itself is the worker's.
+"""What a replica holds of a style: the tensors that its preset brings; the model is the worker's.
 
-    server: preset {path, sha256} -> object store ==> replica: <folder of the style>/<sha256>.safetensors -> worker
+They come by the object store, once, and lie on the replica's disk by their hash until the style
+makes room for another.
+
+    server:   preset {path, sha256} -> object store
+    replica:  object store -> <folder of the style>/<sha256>.safetensors -> worker
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ Preset = Mapping[str, Any]
 
 
 class Style:
-    """The token by which Ray Serve's router knows what lies where; `forget` is called once, when it
-    ends.
+    """The token by which Ray Serve's router knows what lies where.
+
+    `forget` is called once, when it ends.
     """
 
     def __init__(self, forget: Callable[[], None]) -> None:

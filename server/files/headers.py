@@ -74,7 +74,7 @@ def _read_aiff(file: BinaryIO) -> AudioHeader:
     for name, size, start in _chunks(file, ">"):
         if name == b"COMM":
             channels, frames, _ = struct.unpack(">hIh", file.read(8))
-            header = _pcm(_extended_to_int(file.read(10)), channels, frames, 0)
+            header = _pcm(_int_from_extended(file.read(10)), channels, frames, 0)
         elif name == b"SSND":
             end_bytes = start + size
         if header and end_bytes:
@@ -120,7 +120,7 @@ def _pcm(rate_hz: int, channels: int, frames: int, end_bytes: int) -> AudioHeade
     return AudioHeader(rate_hz, channels, frames, end_bytes)
 
 
-def _extended_to_int(data: bytes) -> int:
+def _int_from_extended(data: bytes) -> int:
     """80 bit IEEE extended, which AIFF uses for the rate, as an integer."""
     exponent, mantissa = struct.unpack(">HQ", data)
     shift = 16383 + 63 - (exponent & 0x7FFF)

@@ -80,7 +80,8 @@ class AudioFile:
 
         Raises OSError, RequestError(path_denied) when its name stands for another file by now.
         """
-        file = open(self.path, "rb", opener=open_without_waiting)  # the caller closes it
+        # the caller closes it
+        file = open(self.path, "rb", opener=open_without_waiting)  # noqa: SIM115
         if self.identity.is_same_file(os.fstat(file.fileno())):
             return file
         file.close()
@@ -102,8 +103,9 @@ class AudioFile:
 
 
 def _status(real: str) -> os.stat_result:
-    """`lstat` of a real path by a walk from the top that follows no link: one on the way was put
-    there since.
+    """`lstat` of a real path, by a walk from the top that follows no link.
+
+    A link on the way was put there since the path was resolved.
 
     Raises OSError, RequestError(path_denied). Windows has no such walk; there links need an
     administrator.
@@ -130,9 +132,7 @@ def _status(real: str) -> os.stat_result:
 
 
 def normalise(text: str, windows: bool = IS_WINDOWS) -> str:
-    """The path that the client meant, in this machine's own form: file URLs, ~, Max's volumes,
-    slashes.
-    """
+    """The path that the client meant, in this machine's form: file URLs, ~, volumes, slashes."""
     if not text.strip():
         raise RequestError("no_file", "expected the path of an audio file, got an empty name")
     if "\0" in text:
@@ -202,7 +202,10 @@ class Sandbox:
         self.max_file_bytes = max_file_bytes
 
     def audio_file(self, text: str) -> AudioFile:
-        """The real file that `text` names. Raises RequestError(no_file | path_denied | too_large)."""
+        """The real file that `text` names.
+
+        Raises RequestError(no_file | path_denied | too_large).
+        """
         named = normalise(text)
         real = self._under_a_root(named, text)
         try:

@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 2.0
 async def wait_until_settled(
     path: str, file_threads: SerialExecutor, quiet_seconds: float = QUIET_SECONDS
 ) -> tuple[AudioFile, AudioHeader | None]:
-    """Wait until the file at `path` is complete, TIMEOUT_SECONDS at most. Returns it and its header.
+    """Wait until a file is complete, TIMEOUT_SECONDS at most. Returns it and its header.
 
     `quiet_seconds`: how long nobody may have written to it; 0 for files that are known to be
     closed. Looks in a file thread, waits in none. Raises RequestError(bad_audio | no_file |

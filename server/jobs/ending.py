@@ -26,7 +26,7 @@ RETRY_SECONDS = 1.0
 
 
 class LeftToNextStart(Exception):
-    """The server stops and the journal cannot be written: the next start finds the job as it was."""
+    """The server stops and the journal cannot be written: the next start ends the job."""
 
 
 class JobEnder:

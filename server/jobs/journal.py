@@ -193,7 +193,7 @@ class Journal:
         return [EndedJob(job, created, bool(in_use)) for job, created, in_use in rows]
 
     def mark_pruned(self, jobs: Iterable[str]) -> None:
-        """From here on these are forgotten, though their files may be there; never a take in use."""
+        """From here on these are forgotten, though their files may be there. No take in use is."""
         with self._database.transaction():
             self._database.run_for_each("mark_pruned", [(job,) for job in jobs])
 

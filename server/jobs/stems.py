@@ -35,7 +35,7 @@ def manifest_path(folder: Path, named: str) -> Path:
 
 
 def stem_prefix(audio: str, text: str, job: str) -> str:
-    """The source, the words, and what makes it unique: a person knows it in a DAW's list of files."""
+    """Source, words and a part of the job's name, so that people know it in a list of files."""
     return "-".join(
         part for part in (slug(Path(audio).stem), slug(text), job.rpartition("-")[2][:6]) if part
     )
@@ -105,7 +105,7 @@ def _copy(source: Path, out: Path) -> Path:
 
 
 def _publish(temporary: Path, wanted: Path) -> Path:
-    """Give the finished copy its name, or the next free one: name-2, name-3 ... Never overwrites."""
+    """Give the finished copy its name, or the next free one: name-2, name-3 ..."""
     for number in range(1, MAX_COPIES):
         target = (
             wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
@@ -119,7 +119,7 @@ def _publish(temporary: Path, wanted: Path) -> Path:
 
 
 def _rename_new(source: Path, target: Path) -> None:
-    """Rename, or raise FileExistsError. Windows does so; elsewhere a hard link makes it atomic."""
+    """Rename, or raise FileExistsError. Windows does that; elsewhere a hard link is atomic."""
     if os.name == "nt":
         os.rename(source, target)
         return

@@ -57,12 +57,13 @@ class Tally:
             f"| kill -9 of the server | {storms.server_kills} |",
             f"| kill -9 of the worker | {storms.worker_kills} |",
             f"| jobs in these storms | {storms.jobs} ({_ends(storms.ends)}) |",
-            f"| scenarios of the table | {sum(self.scenarios.values())} ({len(self.scenarios)} different) |",
+            f"| scenarios of the table | {sum(self.scenarios.values())} "
+            f"({len(self.scenarios)} different) |",
         ]
         for name, count in self.networks.items():
             lines.append(
-                f"| network: {name} | {count['jobs']} jobs, {count['uploads']} uploads, {count['lost']} of "
-                f"{count['datagrams']} datagrams lost, each end heard "
+                f"| network: {name} | {count['jobs']} jobs, {count['uploads']} uploads, "
+                f"{count['lost']} of {count['datagrams']} datagrams lost, each end heard "
                 f"{count['repeats'] / max(1, count['jobs']):.1f} times |"
             )
         if self.guests:

@@ -1,5 +1,4 @@
-"""kill -9, of server and worker, at any moment of any job, again and again; then the books are
-audited.
+"""kill -9, of server and worker, at any moment of any job; then the books are audited.
 
 Clients behave as real ones do: each says its /edit until it is acknowledged, and asks after a job
 until it has heard the end. What must hold is in `audit`.

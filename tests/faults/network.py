@@ -1,6 +1,4 @@
-"""Bad networks: what is said arrives once, uploads arrive whole, and who never comes back is
-forgotten.
-"""
+"""Bad networks: jobs end once, uploads arrive whole, lost clients are forgotten."""
 
 import asyncio
 import contextlib
@@ -35,7 +33,7 @@ UPLOAD_FRAMES = 60_000  # 120 kB, about a hundred datagrams
 
 @dataclass
 class Figures:
-    """`ends`: how many different ends jobs had, by job; `repeats`: how many times they were heard."""
+    """`ends`: how many different ends each job had; `repeats`: how often they were heard."""
 
     datagrams: int = 0
     lost: int = 0
@@ -49,7 +47,7 @@ class Figures:
 async def exchange(
     server: Server, folder, weather: Weather, seed: int, jobs: int = 6, uploads: int = 1
 ) -> Figures:
-    """Jobs and uploads through that weather. AssertionError where one got lost or was told twice."""
+    """Jobs and uploads through that weather. AssertionError where one is lost or comes twice."""
     began, figures = time.monotonic(), Figures(jobs=jobs, uploads=uploads)
     with LossyRelay(server.port, seed=seed, weather=weather) as relay:
         await asyncio.wait_for(_jobs(relay.port, folder, jobs, figures), PATIENCE_SECONDS)

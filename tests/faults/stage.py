@@ -1,6 +1,4 @@
-"""Where a fault is played: servers, disks that fill up, clocks that jump. Everything is put back at
-the end.
-"""
+"""Where a fault is played: servers, full disks, jumping clocks; all is put back at the end."""
 
 import asyncio
 import contextlib
@@ -134,9 +132,7 @@ class Stage:
     # Clocks
 
     def clock(self):
-        """A wall clock that can be set wrong; `time.monotonic` goes on as it does. Returns how to
-        set it.
-        """
+        """A wall clock that can be set wrong; `time.monotonic` goes on. Returns how to set it."""
         real, offset = time.time, [0.0]
         time.time = lambda: real() + offset[0]
         self.stack.callback(setattr, time, "time", real)

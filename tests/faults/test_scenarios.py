@@ -1,6 +1,4 @@
-"""Each fault of the table: what must hold holds, the code is the one in the table, and the text
-says what to do.
-"""
+"""Each fault of the table is survived, with its code and a text that says what to do."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A running server for programs that are not ours, once with nano and once with the worker double."""
+"""A running server for programs that are not ours: with nano, and with the worker double."""
 
 import contextlib
 import shutil

@@ -1,6 +1,4 @@
-"""liblo: oscsend sends each message from a port of its own and is gone; oscdump hears what the
-server answers.
-"""
+"""liblo's tools: oscsend sends each message from a new port, oscdump hears the answers."""
 
 import functools
 import shlex

@@ -1,6 +1,4 @@
-"""Pd, headless, with region.pd: it sends from one port, listens on another, and knows only floats
-and symbols.
-"""
+"""Pd, headless, with region.pd: one port out, another in, and only floats and symbols."""
 
 import json
 import subprocess

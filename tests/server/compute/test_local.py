@@ -89,7 +89,8 @@ async def test_a_request_is_answered_and_the_worker_is_idle_again(start, edit):
 SAYS_ITS_THREADS = """
 import json, os
 names = ("OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
-print(json.dumps({"event": "hello", "device": " ".join(os.environ[name] for name in names)}), flush=True)
+device = " ".join(os.environ[name] for name in names)
+print(json.dumps({"event": "hello", "device": device}), flush=True)
 print(json.dumps({"event": "ready", "model": "nano"}), flush=True)
 input()
 """

@@ -1,6 +1,4 @@
-"""The whole way once, with the real engine behind the real server: a region over OSC, a stem with
-its manifest.
-"""
+"""The real engine behind the real server: a region over OSC, a stem with its manifest."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""A folder that is a real one and a link by turns, a thousand times: what is read is never what
-lies outside.
-"""
+"""A folder is exchanged with a link a thousand times: nothing outside is ever read."""
 
 import os
 import threading

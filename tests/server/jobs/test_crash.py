@@ -1,6 +1,4 @@
-"""kill -9 at any moment: no finished take is lost, each unfinished job is resumed or failed, and
-none runs twice.
-"""
+"""kill -9 at any moment: no take is lost, no job runs twice, each is resumed or failed."""
 
 import asyncio
 import os

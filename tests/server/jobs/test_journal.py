@@ -161,9 +161,11 @@ def test_the_journal_of_version_1_is_taken_over(journal, path):
     with sqlite3.connect(path) as db:
         db.executescript("""
             drop table sessions; drop table clients; alter table jobs drop column pruned;
-            create table clients (address text primary key, client text not null, number integer not null,
-                reply_port integer not null, level integer not null, state text not null, seen real not null);
-            insert into clients values ('udp:127.0.0.1:4000', 'here/max', 7, 11021, 1, '{"defaults": {}}', 5.0);
+            create table clients (address text primary key, client text not null,
+                number integer not null, reply_port integer not null, level integer not null,
+                state text not null, seen real not null);
+            insert into clients values
+                ('udp:127.0.0.1:4000', 'here/max', 7, 11021, 1, '{"defaults": {}}', 5.0);
             pragma user_version = 1;""")
     db.close()
     again = Journal(path)

@@ -26,7 +26,7 @@ def old_journal(config, audio):
     return paths.journal
 
 
-def stored_specs(path):
+def read_specs(path):
     with sqlite3.connect(path) as db:
         rows = dict(db.execute("select job, spec from jobs").fetchall())
     db.close()
@@ -34,7 +34,7 @@ def stored_specs(path):
 
 
 def test_a_stored_spec_is_written_again_with_the_same_keys_and_values(old_journal):
-    for text in stored_specs(old_journal).values():
+    for text in read_specs(old_journal).values():
         stored = json.loads(text)
         written = JobSpec.from_json(stored).to_json()
         assert written == stored and list(written) == list(stored)
@@ -53,7 +53,7 @@ def test_what_an_old_journal_remembers_is_read_into_its_fields(old_journal, audi
 
 
 async def test_a_server_resumes_what_waited_and_fails_what_ran(config, old_journal):
-    before = stored_specs(old_journal)
+    before = read_specs(old_journal)
     async with Server(config, executor()) as server:
         client = await UdpClient.open(server.port)
         client.say("notify", 1, 0, "patch")
@@ -65,7 +65,7 @@ async def test_a_server_resumes_what_waited_and_fails_what_ran(config, old_journ
         client.say("job/query", 1)
         assert (await client.expect("done", id=1, command="/retimbre/edit"))["serial"] == 1
         client.close()
-    for job, text in stored_specs(old_journal).items():
+    for job, text in read_specs(old_journal).items():
         assert drop_identity(text) == drop_identity(before[job])
 
 

@@ -11,9 +11,7 @@ from tests.server.clients import job_spec
 
 
 def jobs(text):
-    """`a1 b+2 a` -> a job of client a, one of b with priority 2, one of a; in this order of
-    arrival.
-    """
+    """`a1 b+2 a` -> jobs of the clients a, b (priority 2) and a, in this order of arrival."""
     made = []
     for order, word in enumerate(text.split(), start=1):
         client, _, priority = word.partition("+")
@@ -52,9 +50,7 @@ def test_clients_take_turns_within_a_priority(waiting, since, order):
 
 
 def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
-    """Found by an hour's soak: each newcomer went first, and one every few seconds kept all others
-    waiting for ever.
-    """
+    """When newcomers were first, one every few seconds kept all others waiting for ever."""
     registry, order = JobRegistry(), []
     line = FairQueue(registry)
     for number, job in enumerate(jobs("a1 a2 b1 c1 d1 e1 f1 g1 h1 i1")):

@@ -67,7 +67,7 @@ def retention(server, days=0, gigabytes=0, spared=frozenset(), clock=None):
     )
 
 
-async def made(client, audio, *numbers):
+async def make_takes(client, audio, *numbers):
     for number in numbers:
         client.say("edit", number, str(audio), "copy")
     return [
@@ -79,7 +79,7 @@ async def made(client, audio, *numbers):
 
 async def test_takes_that_are_too_many_go_with_their_rows_and_files(server, connect, audio):
     client = await connect("udp")
-    jobs = await made(client, audio, 1, 2, 3)
+    jobs = await make_takes(client, audio, 1, 2, 3)
     client.say("take/use", 2)
     await client.expect("done", command="/retimbre/take/use")
     keeper = retention(server, gigabytes=1, spared={jobs[2]})
@@ -91,7 +91,7 @@ async def test_takes_that_are_too_many_go_with_their_rows_and_files(server, conn
 
 
 async def test_a_clock_that_jumps_forward_deletes_nothing(server, connect, audio):
-    await made(await connect("udp"), audio, 1)
+    await make_takes(await connect("udp"), audio, 1)
     clock = Clock()
     clock.wall = time.time()
     keeper = retention(server, days=30, clock=clock.steady())
@@ -102,7 +102,7 @@ async def test_a_clock_that_jumps_forward_deletes_nothing(server, connect, audio
 
 
 async def test_a_crash_between_the_mark_and_the_files_is_made_good(server, connect, audio):
-    (job,) = await made(await connect("udp"), audio, 1)
+    (job,) = await make_takes(await connect("udp"), audio, 1)
     await server.services.journal_thread(server.services.journal.mark_pruned, [job])
     assert await asyncio.wait_for(retention(server).prune(), 10) == 1
     assert not (server.paths.takes / job).exists()
@@ -110,7 +110,7 @@ async def test_a_crash_between_the_mark_and_the_files_is_made_good(server, conne
 
 async def test_what_was_just_made_or_is_a_region_is_spared(server, connect, audio):
     client = await connect("udp")
-    (job,) = await made(client, audio, 1)
+    (job,) = await make_takes(client, audio, 1)
     client.say("region", 1, client.all("result", id=1)[0].values["path"])
     await client.expect("region.reply")
     server.services.registry.drop(server.services.registry.all()[0])  # as after ten minutes

@@ -1,6 +1,4 @@
-"""A sound card that is a program: JACK with its dummy driver, in time with itself however busy the
-machine is.
-"""
+"""A sound card that is a program: JACK with its dummy driver, which keeps its own time."""
 
 import asyncio
 import contextlib
@@ -126,9 +124,7 @@ def jack(request, monkeypatch):
 
 @pytest.fixture
 def metronome(jack):
-    """A DAW: clicks on every beat at 400 bpm, the first of a bar louder. Gives the name of its
-    output.
-    """
+    """A DAW: clicks at 400 bpm, the first of a bar louder. Gives the name of its output."""
     before = set(jack.ports())
     with subprocess.Popen(
         [sys.executable, METRONOME, DEVICE, str(RATE)],

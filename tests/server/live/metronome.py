@@ -1,6 +1,4 @@
-"""Plays clicks at 400 bpm: one sample each, on every beat, the first of four louder. Ends with its
-stdin.
-"""
+"""Plays one-sample clicks at 400 bpm, the first of four louder. Ends with its stdin."""
 
 import sys
 

@@ -1,6 +1,4 @@
-"""The whole way through real PortAudio: a DAW plays, bars are captured, a stem comes back on the
-beat.
-"""
+"""Through real PortAudio: a DAW plays, bars are captured, a stem comes back on the beat."""
 
 import asyncio
 import json
@@ -40,15 +38,15 @@ def clicks(path):
     return frames, samples[frames, 0]
 
 
-async def captured(studio, identity, bars, **keys):
+async def capture(studio, identity, bars, **keys):
     """Capture, wait for the end, and give the region's file and the stem's result."""
     studio.client.say("capture", identity, bars, "copy", **keys)
     await studio.client.expect("region.reply", id=identity)
     result = await studio.client.expect("result", id=identity)
-    return (await worked(studio, "capture", identity))["audio"], result
+    return (await worker_request(studio, "capture", identity))["audio"], result
 
 
-async def worked(studio, verb, identity):
+async def worker_request(studio, verb, identity):
     """What the worker was asked for, after the end of the job."""
     done = await studio.client.expect("done", command=f"/retimbre/{verb}", id=identity)
     return json.loads(Path(done["manifest"]).read_text())["edit"]
@@ -80,7 +78,7 @@ async def test_captured_bars_are_exactly_what_was_played(studio, metronome):
     await studio.start(channels=1)
     studio.jack.connect(metronome, studio.inputs[0])
     await play_bars(studio, 3)
-    region, stem = await captured(studio, 1, 2, play=0)
+    region, stem = await capture(studio, 1, 2, play=0)
     frames, heights = clicks(region)
     assert soundfile.info(region).frames == stem["frames"] == 2 * BAR
     assert (np.diff(frames) == BAR // 4).all() and len(frames) == 8
@@ -94,13 +92,13 @@ async def test_a_stem_lands_on_the_beat(studio, metronome):
     measured = await studio.measure()
     studio.jack.connect(metronome, studio.inputs[0])
     await play_bars(studio, 2)
-    original, _ = await captured(studio, 1, 1, play=0)
+    original, _ = await capture(studio, 1, 1, play=0)
     studio.jack.disconnect(metronome, studio.inputs[0])  # from here on only the stem is heard
     studio.client.say("live/play", 1, 0, 2)
     playing = await studio.client.expect("live/playing", id=1)
     assert playing["beat"] % 4 == 0
     await studio.status(lambda status: status["beat"] >= playing["beat"] + 8.1)
-    again, _ = await captured(studio, 2, 2, play=0)
+    again, _ = await capture(studio, 2, 2, play=0)
     frames, heights = clicks(original)
     heard_frames, heard_heights = clicks(again)
     assert np.array_equal(heard_frames, np.concatenate([frames, frames + BAR]))
@@ -114,10 +112,10 @@ async def test_a_captured_stem_is_played_at_the_next_bar_line_when_it_is_done(st
     await studio.measure()
     studio.jack.connect(metronome, studio.inputs[0])
     await play_bars(studio, 2)
-    original, _ = await captured(studio, "a", 1)
+    original, _ = await capture(studio, "a", 1)
     playing = await studio.client.expect("live/playing", id="a")
     await studio.status(lambda status: status["beat"] >= playing["beat"] + 4.1)
-    both, _ = await captured(studio, "b", 1, play=0)
+    both, _ = await capture(studio, "b", 1, play=0)
     frames, heights = clicks(original)
     assert np.allclose(clicks(both)[1], 2 * heights, atol=1e-5), (
         "stem and source do not fall on the same samples"
@@ -128,7 +126,7 @@ async def test_a_captured_stem_is_played_at_the_next_bar_line_when_it_is_done(st
 async def test_captured_bars_become_the_current_region_and_a_take(studio):
     await studio.start()
     await play_bars(studio, 1)
-    await captured(studio, 1, 1, play=0)
+    await capture(studio, 1, 1, play=0)
     studio.client.say("say", 2, "copy")
     assert (await studio.client.expect("result", id=2))["frames"] == BAR
     await studio.client.expect("done", id=2)
@@ -140,11 +138,14 @@ async def test_captured_bars_become_the_current_region_and_a_take(studio):
 async def test_the_worker_is_asked_for_the_same_live_and_offline(studio):
     await studio.start()
     await play_bars(studio, 1)
-    region, result = await captured(studio, 1, 1, play=0, seed=3, strength=0.5)
+    region, result = await capture(studio, 1, 1, play=0, seed=3, strength=0.5)
     known = {"beats_start": result["beats_start"], "tempo": TEMPO_BPM}
     studio.client.say("edit", 2, region, "copy", seed=3, strength=0.5, **known)
     await studio.client.expect("result", id=2)
-    live, offline = await worked(studio, "capture", 1), await worked(studio, "edit", 2)
+    live, offline = (
+        await worker_request(studio, "capture", 1),
+        await worker_request(studio, "edit", 2),
+    )
     assert live["context"]["tempo_bpm"] == TEMPO_BPM
     for each in live, offline:
         del each["output_dir"], each["stem_prefix"]

@@ -1,6 +1,4 @@
-"""One real Ray on this machine; on it one server with one replica, which may become two, for
-test_cluster.py.
-"""
+"""One real Ray on this machine, and on it a server with one replica, which may become two."""
 
 import asyncio
 import dataclasses

@@ -1,6 +1,4 @@
-"""Real jobs on a real Ray: a replica that becomes two; replicas killed, cancelled, chosen by their
-styles.
-"""
+"""Real jobs on a real Ray: replicas multiply, are killed, cancelled, chosen by their styles."""
 
 import asyncio
 import json
@@ -25,10 +23,8 @@ async def test_waiting_jobs_call_for_another_replica_up_to_the_bound(pair):
     assert len({begun["pid"] for begun in pair.begun}) == pair.server.executor.places == 2
 
 
-async def told(client, audio):
-    """What a client is told of a job, and its manifest and stem, without what is another in every
-    job.
-    """
+async def run_job(client, audio):
+    """What a client hears of a job, its manifest and its stem, without what always differs."""
     client.say(
         "edit", 1, audio, "a violin", start=0.5, length=2.0, steps=2, seed=7, preset="taught"
     )
@@ -55,9 +51,9 @@ async def test_a_job_with_a_learned_style_is_told_and_made_as_on_one_machine(stu
         ServeConfig(**options | {"data_dir": options["data_dir"] + "-local"})
     ) as server:
         client = await UdpClient.open(server.port)
-        local = await told(client, str(studio.audio))
+        local = await run_job(client, str(studio.audio))
         client.close()
-    there = await told(studio.client, str(studio.audio))
+    there = await run_job(studio.client, str(studio.audio))
     for here, on_ray in zip(local, there, strict=True):
         assert here == on_ray
 
