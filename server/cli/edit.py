@@ -89,6 +89,7 @@ def edit(
     """Run one job and put its stems at `target`: the outcome, the manifest's text, the files."""
     outcome = server.client.edit(source, text, on_progress=show, **keys)
     files = _collect(server.client, outcome, target, force)
+    assert outcome.manifest is not None  # every edit has one
     return outcome, server.client.read(outcome.manifest).decode("utf-8"), files
 
 

@@ -19,11 +19,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from retimbre_client import aio
 from retimbre_client.aio import AsyncClient
+from retimbre_client.async_job import AsyncJob, JobId
+from retimbre_client.callbacks import OnProgress, ignore
+from retimbre_client.questions import ANSWER_SECONDS
 from retimbre_client.values import NoServer, Outcome, Progress, Stem
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WAKE_SECONDS = 0.5  # Windows delivers ctrl-C only between waits
 
@@ -31,7 +37,7 @@ WAKE_SECONDS = 0.5  # Windows delivers ctrl-C only between waits
 class Job:
     """A job on its way."""
 
-    def __init__(self, client: Client, job: aio.Job, on_progress: aio.OnProgress) -> None:
+    def __init__(self, client: Client, job: AsyncJob, on_progress: OnProgress) -> None:
         """Belongs into the loop's thread."""
         self._client, self._job, self._on_progress = client, job, on_progress
         self._heard: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None: it is over
@@ -39,7 +45,7 @@ class Job:
         self._call_at_end(lambda: self._heard.put(None))
 
     @property
-    def id(self) -> int | str:
+    def id(self) -> JobId:
         """Yours, or the one that was made for it."""
         return self._job.id
 
@@ -59,19 +65,18 @@ class Job:
         return self._job.is_over
 
     def wait(self, seconds: float | None = None) -> Outcome:
-        """Its outcome; raises Refused or NoServer. After `seconds` raises TimeoutError, and the job
-        goes on.
+        """Its outcome; raises Refused or NoServer.
+
+        After `seconds` raises TimeoutError, and the job goes on.
         """
         ends_at = None if seconds is None else time.monotonic() + seconds
         while (progress := self._next(ends_at)) is not None:
             self._on_progress(progress)
-        self._heard.put(None)  # whoever else waits, or waits again
-        return self._job._task.result()
+        self._heard.put(None)  # for another thread that waits, or the next wait
+        return self._job.task.result()
 
     def accepted(self) -> None:
-        """Wait until the server has it in its journal, so that no power cut loses it, or until it
-        is over.
-        """
+        """Wait until it is in the server's journal, where no power cut loses it, or is over."""
         self._client._run(self._job.accepted())
 
     def cancel(self) -> None:
@@ -79,7 +84,7 @@ class Job:
         self._client._run(self._job.cancel())
 
     def on_end(self, call: Callable[[Job], None]) -> None:
-        """Call when it has ended, from the client's thread; `wait` in another then returns at once."""
+        """Call when it has ended, from the client's thread; `wait` then returns at once."""
         self._client._loop.call_soon_threadsafe(self._call_at_end, lambda: call(self))
 
     def _next(self, ends_at: float | None) -> Progress | None:
@@ -91,26 +96,26 @@ class Job:
                 return self._heard.get(timeout=min(left, WAKE_SECONDS))
 
     def _call_at_end(self, call: Callable[[], None]) -> None:
-        self._job._task.add_done_callback(lambda task: call())
+        self._job.task.add_done_callback(lambda task: call())
 
 
-def _waits(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    """The same method for callers that wait."""
+def _wait(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Client, P], T]:
+    """The same method, which waits."""
 
     @functools.wraps(method)
-    def call(self: Client, *args: Any, **keys: Any) -> Any:
+    def call(self: Client, *args: P.args, **keys: P.kwargs) -> T:
         return self._run(method(self._client, *args, **keys))
 
     return call
 
 
-def _starts(method: Callable[..., aio.Job]) -> Callable[..., Job]:
+def _start(method: Callable[Concatenate[AsyncClient, P], AsyncJob]) -> Callable[..., Job]:
     """The same method, which begins a job."""
 
     @functools.wraps(method)
-    def call(
-        self: Client, *args: Any, on_progress: aio.OnProgress = aio.ignore, **keys: Any
-    ) -> Job:
+    def call(self: Client, *args: Any, on_progress: OnProgress = ignore, **keys: Any) -> Job:
         async def begin() -> Job:
             return Job(self, method(self._client, *args, **keys), on_progress)
 
@@ -168,27 +173,38 @@ class Client:
         """Whether paths are taken to mean the same to the server and to us."""
         return self._client.shares_disk
 
-    def job(self, id: int | str) -> Job | None:
+    def job(self, id: JobId) -> Job | None:
         """The job of this client that has that id and has not ended."""
 
         async def find() -> Job | None:
             found = self._client.job(id)
-            return Job(self, found, aio.ignore) if found else None
+            return Job(self, found, ignore) if found else None
 
         return self._run(find())
 
-    submit = _starts(AsyncClient.submit)
-    say = _starts(AsyncClient.say)
-    again = _starts(AsyncClient.again)
-    capture = _starts(AsyncClient.capture)
-    attach = _starts(AsyncClient.attach)
-    load = _starts(AsyncClient.load)
-    unload = _starts(AsyncClient.unload)
-    use_take = _starts(AsyncClient.use_take)
+    submit = _start(AsyncClient.submit)
+    say = _start(AsyncClient.say)
+    again = _start(AsyncClient.again)
+    capture = _start(AsyncClient.capture)
+    attach = _start(AsyncClient.attach)
+    load = _start(AsyncClient.load)
+    unload = _start(AsyncClient.unload)
+    use_take = _start(AsyncClient.use_take)
 
-    @functools.wraps(AsyncClient.edit)
-    def edit(self, *args: Any, **keys: Any) -> Outcome:
-        job = self.submit(*args, **keys)
+    def edit(
+        self,
+        audio: str | Path,
+        text: str,
+        *,
+        on_progress: OnProgress = ignore,
+        job_id: JobId | None = None,
+        **keys: Any,
+    ) -> Outcome:
+        """Edit one region and wait for the stems; an interruption cancels.
+
+        `keys`: osc_protocol.EDIT_KEYS.
+        """
+        job = self.submit(audio, text, on_progress=on_progress, job_id=job_id, **keys)
         try:
             return job.wait()
         except BaseException:  # ctrl-C, or a mistake in on_progress
@@ -196,43 +212,43 @@ class Client:
                 job.cancel()
             raise
 
-    cancel_all = _waits(AsyncClient.cancel_all)
-    region = _waits(AsyncClient.region)
-    set = _waits(AsyncClient.set)
-    get = _waits(AsyncClient.get)
-    presets = _waits(AsyncClient.presets)
-    preset = _waits(AsyncClient.preset)
-    blend = _waits(AsyncClient.blend)
-    reload_presets = _waits(AsyncClient.reload_presets)
-    models = _waits(AsyncClient.models)
-    takes = _waits(AsyncClient.takes)
-    live_start = _waits(AsyncClient.live_start)
-    live_stop = _waits(AsyncClient.live_stop)
-    live_devices = _waits(AsyncClient.live_devices)
-    live_status = _waits(AsyncClient.live_status)
-    live_transport = _waits(AsyncClient.live_transport)
-    live_measure = _waits(AsyncClient.live_measure)
-    live_play = _waits(AsyncClient.live_play)
-    live_silence = _waits(AsyncClient.live_silence)
-    ping = _waits(AsyncClient.ping)
-    status = _waits(AsyncClient.status)
-    version = _waits(AsyncClient.version)
-    folder = _waits(AsyncClient.folder)
-    ask = _waits(AsyncClient.ask)
-    collect = _waits(AsyncClient.collect)
-    upload = _waits(AsyncClient.upload)
-    download = _waits(AsyncClient.download)
-    read = _waits(AsyncClient.read)
-    fetch = _waits(AsyncClient.fetch)
-    manifest = _waits(AsyncClient.manifest)
+    cancel_all = _wait(AsyncClient.cancel_all)
+    region = _wait(AsyncClient.region)
+    set = _wait(AsyncClient.set)
+    get = _wait(AsyncClient.get)
+    presets = _wait(AsyncClient.presets)
+    preset = _wait(AsyncClient.preset)
+    blend = _wait(AsyncClient.blend)
+    reload_presets = _wait(AsyncClient.reload_presets)
+    models = _wait(AsyncClient.models)
+    takes = _wait(AsyncClient.takes)
+    live_start = _wait(AsyncClient.live_start)
+    live_stop = _wait(AsyncClient.live_stop)
+    live_devices = _wait(AsyncClient.live_devices)
+    live_status = _wait(AsyncClient.live_status)
+    live_transport = _wait(AsyncClient.live_transport)
+    live_measure = _wait(AsyncClient.live_measure)
+    live_play = _wait(AsyncClient.live_play)
+    live_silence = _wait(AsyncClient.live_silence)
+    ping = _wait(AsyncClient.ping)
+    status = _wait(AsyncClient.status)
+    version = _wait(AsyncClient.version)
+    folder = _wait(AsyncClient.folder)
+    ask = _wait(AsyncClient.ask)
+    collect = _wait(AsyncClient.collect)
+    upload = _wait(AsyncClient.upload)
+    download = _wait(AsyncClient.download)
+    read = _wait(AsyncClient.read)
+    fetch = _wait(AsyncClient.fetch)
+    manifest = _wait(AsyncClient.manifest)
 
-    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run it in our thread and wait for it here; who is interrupted, cancels it."""
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it in our thread and wait for it here; an interruption cancels it."""
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError(
-                "on_log, on_news or on_end called the client, which would wait for itself for ever; "
-                "hand the work to another thread, or use AsyncClient"
+                "on_log, on_news or on_end called the client, which would wait for itself "
+                "for ever; hand the work to another thread, or use AsyncClient"
             )
         if self._loop.is_closed():
             coroutine.close()
@@ -252,8 +268,8 @@ class Client:
     async def _close(self, at_once: bool) -> None:
         await self._client.close(at_once)
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:  # what other threads wait for has ended by now; let them hear of it
-            await asyncio.wait(others, timeout=aio.ANSWER_SECONDS)
+        if others:  # what other threads wait for has ended by now; they have to learn of it
+            await asyncio.wait(others, timeout=ANSWER_SECONDS)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

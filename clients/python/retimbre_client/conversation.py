@@ -1,7 +1,8 @@
-"""Everything that is said over one connection, as a state machine without sockets or clocks.
+"""What is said over one connection? A state machine without sockets or clocks.
 
-    you       begin(exchange)    hear(packet)    forgotten()    tick()      each with `now`
-    it        take() -> packets to send, next_tick -> when to call tick; exchanges end by their own `on_end`
+    you       begin(exchange)    hear(packet)    reopen()    tick()      each with `now`
+    it        take() -> packets to send, next_tick -> when to call tick;
+              exchanges end by their own `on_end`
 
 It opens with an introduction (password, name), and makes it again whenever the server may have
 forgotten us: after a restart, a lost connection, or an /auth failure. Then every exchange that is
@@ -16,7 +17,9 @@ from typing import Any
 
 import osc_protocol
 from osc_protocol import ROOT, ReplyMessage
-from retimbre_client.exchanges import DONE, FAIL, JOB_COMMANDS, Exchange, Job, Question
+from retimbre_client.exchange import DONE, FAIL, Exchange
+from retimbre_client.job_exchange import JOB_COMMANDS, JobExchange
+from retimbre_client.questions import Question
 
 NEWS = frozenset(f"{ROOT}/{name}" for name in ("ready", "state", "preset/changed", "live/state"))
 PLAYING = "live/playing"  # the answer to /live/play, and news when a captured stem starts by itself
@@ -24,9 +27,7 @@ LOG = f"{ROOT}/log"
 
 
 class Conversation:
-    """`introduce(is_first)` makes the questions that open it; `on_log(level, text)`, `on_news(name,
-    values)`.
-    """
+    """`introduce(is_first)` makes the questions that open it."""
 
     def __init__(
         self,
@@ -51,16 +52,12 @@ class Conversation:
         self._exchanges.append(exchange)
         self._send(exchange.start(now))
 
-    def job(self, id: int | str) -> Job | None:
-        """The job of that id which is not over."""
-        return next(
-            (each for each in self._exchanges if isinstance(each, Job) and each.id == id), None
-        )
+    def _has_job(self, id: int | str) -> bool:
+        """Whether the job of that id is not over."""
+        return any(isinstance(each, JobExchange) and each.id == id for each in self._exchanges)
 
-    def forgotten(self, now: float) -> None:
-        """The server may know nothing of us any more: introduce ourselves, then say everything
-        again.
-        """
+    def reopen(self, now: float) -> None:
+        """The server may have forgotten us: introduce ourselves, then say everything again."""
         if not self._opening:
             self.open(now)
 
@@ -87,13 +84,13 @@ class Conversation:
             self._hear_answer(message, now)
 
     def tick(self, now: float) -> None:
-        """Repeat what is due, give up what was silent for too long. Calling it early does no harm."""
+        """Repeat what is due, give up what was silent for too long. Early calls do no harm."""
         for exchange in list(self._exchanges):
             self._send(exchange.tick(now))
         if self._opening:
             first = self._opening[0]
             self._out += first.tick(now)
-            if first.is_over:
+            if first.error:
                 self.give_up(first.error)
         self._drop_ended()
 
@@ -133,12 +130,12 @@ class Conversation:
         for exchange in concerned:
             if _is_stranger(message) and not exchange.was_doubted:
                 exchange.was_doubted = True
-                self.forgotten(now)
+                self.reopen(now)
                 return
             self._send(exchange.hear(message, now))
         self._drop_ended()
         # repeats, too: the first /got may be lost
-        if _ends_a_job(message) and not self.job(message.values["id"]):
+        if _ends_a_job(message) and not self._has_job(message.values["id"]):
             self._out.append(
                 osc_protocol.encode(f"{ROOT}/got", message.values["id"], message.values["serial"])
             )

@@ -1,4 +1,4 @@
-"""What a client gets: plain frozen values, and the errors it may meet."""
+"""What does a client get? Plain frozen values, and the errors that it may meet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A server process with the double worker, clients of both faces, and a server that can lose its
-power.
-"""
+"""A server process with the double worker, clients of both faces, a server to be killed."""
 
 import os
 import signal
@@ -12,6 +10,7 @@ import pytest
 from retimbre_client import Client
 
 from server.paths import REPOSITORY, Paths, read_port_file
+from tests.clients.python.peer import Peer
 from tests.peers.servers import double_command, running
 from tests.server.clients import write_wav
 
@@ -88,3 +87,19 @@ def machine(tmp_path, audio):
     machine.start()
     yield machine
     machine.kill()
+
+
+@pytest.fixture
+def connect():
+    """connect(answer, **options): a client of a Peer that answers so, and that peer."""
+    opened = []
+
+    def connect(answer, **options):
+        peer = Peer(answer)
+        client = Client("127.0.0.1", peer.socket.getsockname()[1], audio_transport="udp", **options)
+        opened.extend((client, peer))
+        return client, peer
+
+    yield connect
+    for each in opened:
+        each.close()

@@ -2,7 +2,10 @@
 
 import pytest
 from retimbre_client.conversation import Conversation
-from retimbre_client.exchanges import QUIET_SECONDS, Job, Question, Upload, request
+from retimbre_client.exchange import request
+from retimbre_client.job_exchange import QUIET_SECONDS, JobExchange
+from retimbre_client.questions import Question
+from retimbre_client.transfers import Upload
 from retimbre_client.values import NoServer
 
 from osc_protocol import ROOT, Request, decode_packet, decode_reply, encode
@@ -24,15 +27,15 @@ def talk():
     return conversation
 
 
-def said(conversation):
-    """Names of what it sends now."""
+def take_names(conversation):
+    """Names of the requests that it sends now."""
     requests = [message for packet in conversation.take() for message in decode_packet(packet)]
     assert all(isinstance(message, Request) for message in requests)
     return [message.address.removeprefix(f"{ROOT}/") for message in requests]
 
 
 def job(id=7):
-    return Job(id, "edit", request("edit", id, "/a.wav", "a violin"), SILENCE_SECONDS)
+    return JobExchange(id, "edit", request("edit", id, "/a.wav", "a violin"), SILENCE_SECONDS)
 
 
 def progress(id=7):
@@ -43,7 +46,7 @@ def result(id=7):
     return encode(f"{ROOT}/result", id, 0, "violin", "/s.wav", 48_000, 1, 480, 0.0, 0.0)
 
 
-def done(id=7, serial=5, results=1):
+def done_reply(id=7, serial=5, results=1):
     return encode(f"{ROOT}/done", f"{ROOT}/edit", id, serial, results, 3, "/m.json", 1.0)
 
 
@@ -51,19 +54,19 @@ def test_nothing_is_said_before_the_server_knows_us():
     conversation = Conversation(introduction, lambda *_: None, lambda *_: None)
     conversation.open(0.0)
     conversation.begin(job(), 0.0)
-    assert said(conversation) == ["notify"]
+    assert take_names(conversation) == ["notify"]
     conversation.hear(encode(f"{ROOT}/done", f"{ROOT}/notify", 0, 1, 11_021), 0.1)
-    assert said(conversation) == ["edit"]
+    assert take_names(conversation) == ["edit"]
 
 
 def test_what_is_not_acknowledged_is_repeated_more_and_more_seldom(talk):
     talk.begin(job(), 0.0)
-    said(talk)
+    take_names(talk)
     times = []
     while talk.next_tick < 8.0:
         now = talk.next_tick
         talk.tick(now)
-        times += [now] * len(said(talk))
+        times += [now] * len(take_names(talk))
     assert times == [0.25, 0.75, 1.75, 3.75, 5.75, 7.75]
 
 
@@ -71,10 +74,10 @@ def test_an_acknowledged_job_is_asked_for_only_when_it_falls_silent(talk):
     talk.begin(job(), 0.0)
     talk.hear(encode(f"{ROOT}/ack", 7, "job-1", 0, -1.0), 0.01)
     talk.hear(progress(), 1.5)
-    said(talk)
+    take_names(talk)
     assert talk.next_tick == 1.5 + QUIET_SECONDS
     talk.tick(talk.next_tick)
-    assert said(talk) == ["edit"]
+    assert take_names(talk) == ["edit"]
 
 
 def test_words_about_a_job_feed_its_watchdog_for_as_long_as_it_takes(talk):
@@ -100,24 +103,24 @@ def test_one_job_that_speaks_does_not_feed_another(talk):
 def test_each_end_is_acknowledged_also_its_repeats(talk):
     mine = job()
     talk.begin(mine, 0.0)
-    said(talk)
+    take_names(talk)
     for _ in range(2):
         talk.hear(result(), 1.0)
-        talk.hear(done(), 1.0)
-        assert said(talk) == ["got"]
+        talk.hear(done_reply(), 1.0)
+        assert take_names(talk) == ["got"]
     assert len(mine.outcome.stems) == 1
 
 
 def test_an_end_whose_stem_was_lost_is_not_acknowledged_but_asked_for(talk):
     mine = job()
     talk.begin(mine, 0.0)
-    said(talk)
-    talk.hear(done(), 0.1)
-    assert (said(talk), mine.is_over) == ([], False)
+    take_names(talk)
+    talk.hear(done_reply(), 0.1)
+    assert (take_names(talk), mine.is_over) == ([], False)
     talk.tick(0.25)
-    assert said(talk) == ["job/query"]
+    assert take_names(talk) == ["job/query"]
     talk.hear(result(), 0.3)
-    talk.hear(done(), 0.3)
+    talk.hear(done_reply(), 0.3)
     assert mine.is_over
 
 
@@ -125,15 +128,15 @@ def test_after_a_restart_we_say_who_we_are_and_then_everything_again(talk):
     talk.begin(job(1), 0.0)
     talk.begin(job(2), 0.0)
     talk.hear(result(1), 0.1)
-    talk.hear(done(1), 0.1)
-    said(talk)
-    talk.forgotten(1.0)
-    talk.forgotten(1.1)  # each refused datagram says so; one introduction does
-    assert said(talk) == ["notify"]
+    talk.hear(done_reply(1), 0.1)
+    take_names(talk)
+    talk.reopen(1.0)
+    talk.reopen(1.1)  # each refused datagram says so; one introduction does
+    assert take_names(talk) == ["notify"]
     talk.tick(1.2)
-    assert said(talk) == []
+    assert take_names(talk) == []
     talk.hear(encode(f"{ROOT}/done", f"{ROOT}/notify", 0, 1, 11_021), 1.3)
-    assert said(talk) == ["edit"]
+    assert take_names(talk) == ["edit"]
 
 
 def test_giving_up_ends_everything_once(talk):
@@ -173,19 +176,21 @@ def test_an_upload_reads_only_what_it_sends():
 
 
 def test_captured_bars_are_asked_for_once_and_then_only_how_they_are(talk):
-    talk.begin(Job(7, "capture", request("capture", 7, 4, "a violin"), SILENCE_SECONDS), 0.0)
-    assert said(talk) == ["capture"]
+    talk.begin(
+        JobExchange(7, "capture", request("capture", 7, 4, "a violin"), SILENCE_SECONDS), 0.0
+    )
+    assert take_names(talk) == ["capture"]
     talk.hear(encode(f"{ROOT}/ack", 7, "job-1", 0, -1.0), 0.1)
-    talk.forgotten(1.0)  # the server was started anew, and other bars are the last ones now
+    talk.reopen(1.0)  # the server was started anew, and other bars are the last ones now
     talk.hear(encode(f"{ROOT}/done", f"{ROOT}/notify", 0, 1, 11_021), 1.1)
-    assert said(talk) == ["notify", "job/query"]
+    assert take_names(talk) == ["notify", "job/query"]
     talk.hear(encode(f"{ROOT}/done", f"{ROOT}/capture", 7, 5, 0, 3, "/m.json", 1.0), 1.2)
-    assert said(talk) == ["got"]
+    assert take_names(talk) == ["got"]
 
 
 def test_what_may_take_long_is_repeated_rarely(talk):
     talk.begin(Question("live/start", (), "done", 45.0), 0.0)
     talk.tick(2.0)
-    assert said(talk) == ["live/start"]
+    assert take_names(talk) == ["live/start"]
     talk.tick(2.5)
-    assert said(talk) == ["live/start"]
+    assert take_names(talk) == ["live/start"]

@@ -1,6 +1,4 @@
-"""The small distribution: its wheel alone, in a fresh environment, runs an edit against a real
-server.
-"""
+"""The small distribution: its wheel alone, in a fresh environment, edits on a real server."""
 
 import ast
 import os
@@ -67,7 +65,8 @@ def test_wheel_has_the_client_and_the_protocol_and_nothing_else(wheel):
         str(path.relative_to(folder))
         for folder in (REPOSITORY, REPOSITORY / "clients" / "python")
         for package in ("osc_protocol", "retimbre_client")
-        for path in folder.glob(f"{package}/**/*.py")
+        for pattern in ("*.py", "py.typed")
+        for path in folder.glob(f"{package}/**/{pattern}")
     }
     assert {name for name in names if ".dist-info/" not in name} == ours
     assert [line for line in metadata.splitlines() if line.startswith("Requires-Dist")] == [

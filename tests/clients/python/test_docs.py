@@ -1,6 +1,4 @@
-"""Every example of docs/clients/python.md and of the distribution's README runs, in the order of
-the page.
-"""
+"""Every example of docs/clients/python.md and of the client's README runs, in order."""
 
 import re
 import shutil

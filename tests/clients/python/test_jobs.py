@@ -1,6 +1,4 @@
-"""Both faces against a real server, whose worker is a double: the words of a request say what it
-does.
-"""
+"""Both faces against a real server; its worker is a double that does what the words say."""
 
 import asyncio
 import threading
@@ -11,7 +9,7 @@ from retimbre_client import AsyncClient, Client, NoServer, Refused
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 
-def started(job):
+def wait_until_started(job):
     """Wait until it is computed."""
     while job.progress is None:
         with pytest.raises(TimeoutError):
@@ -99,7 +97,7 @@ def test_another_client_of_the_same_name_finds_the_job(port, audio):
 
 
 def test_a_cancelled_job_ends_with_its_code(client, audio):
-    job = started(client.submit(audio, "slow 4000"))
+    job = wait_until_started(client.submit(audio, "slow 4000"))
     job.cancel()
     with pytest.raises(Refused) as refusal:
         job.wait()
@@ -135,7 +133,10 @@ async def _wait(job):
 
 
 def test_all_jobs_can_be_stopped_at_once(client, audio):
-    jobs = [started(client.submit(audio, "slow 4000")), client.submit(audio, "slow 4000")]
+    jobs = [
+        wait_until_started(client.submit(audio, "slow 4000")),
+        client.submit(audio, "slow 4000"),
+    ]
     jobs[1].accepted()
     assert client.cancel_all() == 2
     for job in jobs:
