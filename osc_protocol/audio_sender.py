@@ -44,12 +44,12 @@ class _Flight:
 
 
 class UploadSender:
-    """The end that has the audio, client or server: `start`, then `on_reply` for each answer and
-    `on_tick` in between.
+    """The end that has the audio, client or server.
 
-    `data` has a length and slices of bytes: bytes, a memory map, or what reads a file where it is
-    asked to. It is read once, in order, but for what must be sent again. `state` goes through
-    opening, sending, closing to done or failed.
+    Call `start`, then `on_reply` for each answer and `on_tick` in between. `data` has a length and
+    slices of bytes: bytes, a memory map, or an object that reads a file where it is asked to. It is
+    read once, in order, apart from what must be sent again. `state` goes through opening, sending,
+    closing to done or failed.
     """
 
     def __init__(
@@ -191,9 +191,7 @@ class UploadSender:
         return []
 
     def _ask(self, now: float) -> list[bytes]:
-        """/audio/open or /audio/close: the two that wait for an answer before anything else goes
-        on.
-        """
+        """Send /audio/open or /audio/close: nothing goes on before they are answered."""
         self._asked_at = now
         if self.state == "opening":
             return [encode(OPEN, self.id, *self.open_args)]
@@ -241,9 +239,7 @@ class UploadSender:
 
 
 class _Wait:
-    """How long to wait for an answer: TCP's estimate (RFC 6298), the mean round trip and four mean
-    deviations.
-    """
+    """How long to wait for an answer: the mean round trip and four mean deviations (RFC 6298)."""
 
     def __init__(self) -> None:
         self.seconds = 0.25

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pydantic import ValidationError
+
 from presets.errors import PresetError
 from presets.knobs import PRESET_KNOBS, Knob, Value, at_preset_paths
 from presets.schema import USER_TEXT, Preset, Prompt, TensorFile, knob_value
@@ -23,28 +25,29 @@ def blend(parts: Sequence[Part], name: str = "") -> Preset:
     parts = _shares(parts)
     _check_one_of("model", parts)
     _check_one_of("task", parts)
-    learned = _scale(
-        parts, lambda preset: [*filter(None, [preset.soft_prompt]), *preset.soft_prompts]
-    )
+    learned = _scale(parts, lambda preset: preset.learned_words)
     heaviest = _heaviest(parts)
     recipe = [f"{preset.name} {share:.3g}" for preset, share in parts]
-    return Preset.model_validate(
-        {
-            "name": name or "_".join(recipe).replace(" ", "_")[:128],
-            "title": " + ".join(f"{preset.title} {share:.0%}" for preset, share in parts)[:300],
-            "description": ("blend of " + ", ".join(recipe))[:300],
-            "model": heaviest.model,
-            "task": heaviest.task,
-            "prompts": _prompts(parts),
-            "adapters": _scale(parts, lambda preset: preset.adapters),
-            "soft_prompt": learned[0] if len(learned) == 1 else None,
-            "soft_prompts": learned if len(learned) > 1 else (),
-            "licence": _join([preset.licence for preset, _ in parts])[:300],
-            **at_preset_paths(
-                {name: _blend_knob(knob, parts) for name, knob in PRESET_KNOBS.items()}
-            ),
-        }
-    )
+    fields = {
+        "name": name or "_".join(recipe).replace(" ", "_")[:128],
+        "title": " + ".join(f"{preset.title} {share:.0%}" for preset, share in parts)[:300],
+        "description": ("blend of " + ", ".join(recipe))[:300],
+        "model": heaviest.model,
+        "task": heaviest.task,
+        "prompts": _prompts(parts),
+        "adapters": _scale(parts, lambda preset: preset.adapters),
+        "soft_prompt": learned[0] if len(learned) == 1 else None,
+        "soft_prompts": learned if len(learned) > 1 else (),
+        "licence": _join([preset.licence for preset, _ in parts])[:300],
+        **at_preset_paths({name: _blend_knob(knob, parts) for name, knob in PRESET_KNOBS.items()}),
+    }
+    try:
+        return Preset.model_validate(fields)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise PresetError(
+            "bad_preset", f"blend: {where}: {error.errors()[0]['msg']}; blend fewer styles"
+        ) from None
 
 
 def resolve(preset: Preset, user_text: str = "") -> ResolvedStyle:
@@ -66,9 +69,7 @@ def resolve(preset: Preset, user_text: str = "") -> ResolvedStyle:
         prompts=tuple(prompt for prompt in filled if prompt.text),
         uses_text=preset.uses_text,
         adapters=tuple(map(_tensor, preset.adapters)),
-        soft_prompts=tuple(
-            map(_tensor, [*filter(None, [preset.soft_prompt]), *preset.soft_prompts])
-        ),
+        soft_prompts=tuple(map(_tensor, preset.learned_words)),
         knobs={name: value for name, value in values.items() if value is not None and value != ""},
         licence=preset.licence,
     )
@@ -79,7 +80,7 @@ def _tensor(file: TensorFile) -> StyleTensor:
 
 
 def _shares(parts: Sequence[Part]) -> list[Part]:
-    """Weights made to sum to 1; a style at 0 takes no part."""
+    """The parts with weights that sum to 1, without those of weight 0."""
     if any(not 0 <= weight < float("inf") for _, weight in parts):
         raise PresetError(
             "bad_preset",

@@ -85,10 +85,9 @@ class Library:
             raise PresetError(
                 "bad_preset", f"blend: expected names and weights in turn, {EXAMPLE}, got {style!r}"
             )
-        names, weights = words[::2], map(_weight, words[1::2])
-        return blend(
-            [(self.get(name), weight) for name, weight in zip(names, [*weights], strict=True)]
-        )
+        weights = [_weight(word) for word in words[1::2]]
+        presets = [self.get(name) for name in words[::2]]
+        return blend(list(zip(presets, weights, strict=True)))
 
     def __len__(self) -> int:
         return len(self._now.by_name)
@@ -136,9 +135,7 @@ class Library:
         )
 
     def _stamps(self) -> dict[Path, Stamp]:
-        """All that a reload would read; tensors that no style names yet too, as one may be waited
-        for.
-        """
+        """All that a reload would read, also tensors: a style may wait for one to appear."""
         tensors = [path for folder in self.folders for path in folder.rglob("*.safetensors")]
         return {path: _stamp(path) for path in (*self._files(), *tensors)}
 
@@ -154,7 +151,7 @@ class Library:
 
 
 def _twins(by_path: Mapping[Path, Preset]) -> list[Problem]:
-    """a.yaml and a.yml in one folder: the latter is used, and that is told."""
+    """A problem for each a.yaml that has an a.yml beside it, which is used instead."""
     return [
         Problem(
             path.name,
@@ -176,9 +173,7 @@ def _weight(word: str) -> float:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """Sorted, without hidden files (editors' swap files end in .yaml too); NAME/NAME.yaml is a
-    style with a folder.
-    """
+    """Sorted, with NAME/NAME.yaml; without hidden files, as editors' swap files are."""
     try:
         entries = [entry for entry in sorted(os.listdir(folder)) if not entry.startswith(".")]
     except OSError:

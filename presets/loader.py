@@ -1,4 +1,4 @@
-"""YAML text in, a checked preset out; or every problem in it with file, line, field and cure.
+"""YAML text becomes a checked preset, or every problem in it with file, line, field and cure.
 
 The text is composed to nodes first, because only nodes know their lines. Anchors and aliases
 are refused: a style has no use for them, and nested aliases grow without bound.
@@ -19,7 +19,7 @@ from presets.errors import PresetError, Problem
 from presets.schema import AudioPrompt, Preset, Prompt, TensorFile
 
 MAX_FILE_BYTES = 64 * 1024  # the largest shipped style has about 1 KiB
-# for each that is open, YAML's scanner looks through all others: the time grows as their square
+# YAML's scanner looks through all open brackets for each one: the time grows as their square
 MAX_BRACKETS = 256
 
 Location = tuple[Any, ...]  # ("prompts", 0, "text")
@@ -31,8 +31,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "audio_prompt": AudioPrompt,
 }
 
-# pydantic's error type -> what to say; {ctx} are its figures. Others keep pydantic's own words.
-_SAYINGS = {
+# pydantic's error type -> our words, filled with its `ctx`. Other types keep pydantic's own words.
+_WORDING = {
     "missing": "this field is missing: add it",
     "greater_than_equal": "expected at least {ge}",
     "greater_than": "expected more than {gt}",
@@ -191,19 +191,19 @@ def _walk(
 
 def _problem(item: Any, file: str, lines: dict[Location, int]) -> Problem:
     where: Location = tuple(item["loc"])
-    return Problem(file, _nearest_line(where, lines), _to_dotted(where), _saying(item, where))
+    return Problem(file, _nearest_line(where, lines), _to_dotted(where), _describe(item, where))
 
 
-def _saying(item: Any, where: Location) -> str:
+def _describe(item: Any, where: Location) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         return _unknown_field(where)
     if kind == "missing":
-        return f"{_SAYINGS[kind]} ({_help(where)})"
+        return f"{_WORDING[kind]} ({_help(where)})"
     if kind == "string_pattern_mismatch":
         text = _PATTERNS.get(str(where[-1]), "expected one line of text that is not empty")
     else:
-        text = _SAYINGS.get(kind, item["msg"]).format(**item.get("ctx", {}))
+        text = _WORDING.get(kind, item["msg"]).format(**item.get("ctx", {}))
     return f"{text}, got {_short(item['input'])} ({_help(where)})"
 
 
@@ -277,7 +277,7 @@ def _tensor_problem(
 
 
 def _stays_inside(path: str) -> bool:
-    """Judged the same on every system, so that a style that loads here loads elsewhere."""
+    """The same on every system, so that a style that loads here loads elsewhere, too."""
     windows = PureWindowsPath(path)
     return not (
         windows.drive or windows.root or PurePosixPath(path).is_absolute() or ".." in windows.parts
@@ -318,7 +318,7 @@ def _nearest_line(where: Location, lines: dict[Location, int]) -> int:
 
 
 def _to_dotted(where: Location) -> str:
-    """("prompts", 0, "text") -> prompts[0].text"""
+    """("prompts", 0, "text") as prompts[0].text."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(
         "."
     )

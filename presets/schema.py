@@ -62,7 +62,7 @@ class TensorFile(_Strict):
 
 
 class AudioPrompt(_Strict):
-    """How much of the source is heard through: coarser and weaker lets the style change more."""
+    """How closely the source is followed: coarser and weaker lets the style change more."""
 
     pooling: int | None = _knob("pooling")
     scale: float | None = _knob("strength")
@@ -106,6 +106,11 @@ class Preset(_Strict):
     seed: int | None = _knob("seed")
     licence: OneLine = Field(description="of this style and its tensors")
     notes: str = Field(default="", max_length=4000, description="anything else, for people")
+
+    @property
+    def learned_words(self) -> tuple[TensorFile, ...]:
+        """The soft prompt, or the several of a blend."""
+        return (self.soft_prompt, *self.soft_prompts) if self.soft_prompt else self.soft_prompts
 
     @property
     def uses_text(self) -> bool:

@@ -1,5 +1,6 @@
-"""Search for inputs that break what strangers' bytes reach: python -m tests.fuzz datagram --seconds
-120, or --all.
+"""Search for inputs that break what strangers' bytes reach.
+
+python -m tests.fuzz datagram --seconds 120, or --all.
 
 Each target runs in a process of its own under atheris (libFuzzer: it keeps inputs that reach new
 branches, and changes them further). The table at the end: executions, covered branches, inputs

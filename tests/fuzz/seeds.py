@@ -1,5 +1,6 @@
-"""The corpus from nothing: python -m tests.fuzz.seeds. Each file is one small input, so that search
-begins deep.
+"""Writes the corpus: python -m tests.fuzz.seeds.
+
+Each file is one small input, so that the search begins deep.
 """
 
 from __future__ import annotations

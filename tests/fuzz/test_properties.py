@@ -1,5 +1,6 @@
-"""Properties that hold for any well-made input, cut or changed anywhere; test_targets has what is
-made of noise.
+"""Properties that hold for any well-made input, cut or changed anywhere.
+
+test_targets has inputs that are made of noise.
 """
 
 import io

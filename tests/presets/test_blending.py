@@ -97,6 +97,13 @@ def test_what_cannot_be_blended_is_refused(parts, message):
         blend(parts)
 
 
+def test_a_blend_of_more_prompts_than_a_preset_holds_says_so():
+    many = [preset(f"p{i}", prompts=[{"text": f"{i} {j}"} for j in range(4)]) for i in range(5)]
+    with pytest.raises(PresetError, match="prompts: .* blend fewer styles") as caught:
+        blend([(each, 1.0) for each in many])
+    assert caught.value.code == "bad_preset"
+
+
 def test_soft_prompts_are_scaled_and_different_ones_stand_side_by_side():
     a = ORGAN.model_copy(update={"soft_prompt": adapter("a.safetensors")})
     b = FLUTE.model_copy(update={"soft_prompt": adapter("b.safetensors")})

@@ -41,7 +41,7 @@ def parameter(knob: Knob) -> dict[str, Any]:
         "parameter_type": knob.kind,
         "parameter_unitstyle": 1 - knob.kind,
     }
-    return _saved(knob.name, value)
+    return _to_saved(knob.name, value)
 
 
 def switch(name: str) -> dict[str, Any]:
@@ -56,10 +56,10 @@ def switch(name: str) -> dict[str, Any]:
         "parameter_shortname": name,
         "parameter_type": ENUM,
     }
-    return _saved(name, value)
+    return _to_saved(name, value)
 
 
-def _saved(name: str, value: dict[str, Any]) -> dict[str, Any]:
+def _to_saved(name: str, value: dict[str, Any]) -> dict[str, Any]:
     return {
         "parameter_enable": 1,
         "varname": name,
