@@ -8,7 +8,7 @@ import sqlite3
 _MAKE_ROOM = ("disk_full", "make room on that disk, or choose another --data-dir")
 _MAY_NOT = (
     "write_failed",
-    "the disk or folder is read-only, or belongs to somebody else; mend that, or choose "
+    "the disk or folder is read-only, or belongs to another user; change that, or choose "
     "another --data-dir",
 )
 _NO_HANDLES = ("no_handles", "close some clients, or allow the server more with ulimit -n")

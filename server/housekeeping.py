@@ -31,7 +31,7 @@ def start(services: Services) -> None:
 
 
 def jobs_to_keep(registry: JobRegistry, sessions: Sessions, takes: Path) -> set[str]:
-    """Jobs whose takes somebody needs: just made, or the source of a job or a region."""
+    """Jobs whose takes are in use: just made, or the source of a job or a region."""
     folder = Path(os.path.realpath(takes))  # as the sandbox names files
     sources = (*_sources(registry), *sessions.regions())
     return {job.name for job in registry.all()} | {owner(path, folder) for path in sources}

@@ -1,4 +1,4 @@
-"""What verbs and HTTP may reach: the parts of a running server, and what takes several of them.
+"""What verbs and HTTP may reach: the parts of a running server, and actions on several of them.
 
 `server.app` makes one `Services` and hands it down. It belongs to the event loop's thread.
 """
@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from presets import Library, ReloadReport
 from server.compute.executor import Executor
@@ -34,6 +34,8 @@ from server.wire.discovery import Announcement
 from server.wire.known import KnownClient
 from server.wire.sessions import Peer, Session, Sessions
 from server.wire.transports import UdpLink
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class Services:
         return time.monotonic() - self.started_at
 
     def push_state(self) -> None:
-        """Tell the state to all who listen, where it has changed."""
+        """Push the state to all listeners, if it has changed."""
         if self.state != self._pushed_state:
             self._pushed_state = self.state
             self.delivery.push("state", self.state)
@@ -116,7 +118,7 @@ class Services:
             )
         self.push_state()
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run beside everything else; ended when the server stops."""
         return self.tasks.spawn(coroutine, name)
 
@@ -164,7 +166,7 @@ class Services:
         return report
 
     async def refresh_styles(self) -> None:
-        """Reload what has changed, unless somebody looked a moment ago."""
+        """Reload changed files, unless they were looked at a moment ago."""
         now = time.monotonic()
         if now - self._styles_seen_at >= STYLES_FRESH_SECONDS:
             self._styles_seen_at = now

@@ -1,4 +1,4 @@
-"""Serve in the foreground, until ctrl-C or the end of whoever started us."""
+"""Serve in the foreground until ctrl-C, or until the program that started us ends."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class ServeConfig(CommonConfig):
     )
     executor: str = option(
         "local",
-        "who computes; local: one worker process; ray: replicas on the machines of a Ray "
+        "what computes; local: one worker process; ray: replicas on the machines of a Ray "
         "cluster (extra [cluster])",
         choices=("local", "ray"),
     )

@@ -44,7 +44,7 @@ class Gauges(Collector):
         return encode(self._registry), content_type
 
     async def _look_at_disk(self) -> None:
-        """What would block, asked before the rest."""
+        """Look up the figures that would block `collect`."""
         services = self._services
         self._journal = await services.journal_thread(services.journal.counts)
         self._free_bytes = (

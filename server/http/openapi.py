@@ -30,7 +30,7 @@ TYPES: dict[str, Schema] = {
 CLIENT = {"$ref": "#/components/parameters/client"}
 DESCRIPTION = (
     f"The verbs of the OSC protocol (docs/osc.md), version {PROTOCOL_VERSION}, as JSON. An answer "
-    "lists what the verb says at once; what comes later comes as server-sent events."
+    "lists the immediate replies of the verb; later ones come as server-sent events."
 )
 
 
@@ -274,7 +274,7 @@ def _download() -> Schema:
                 status: {"description": text, "content": {"*/*": {}}}
                 for status, text in (
                     ("200", "The whole file."),
-                    ("206", "The asked for part of it."),
+                    ("206", "The requested part of it."),
                 )
             },
             "304": {"description": "It has not changed."},
@@ -288,7 +288,7 @@ def _events() -> Schema:
     return {
         "operationId": "events",
         "tags": ["Jobs"],
-        "summary": "What comes later: one event a message.",
+        "summary": "Later messages, one event each.",
         "description": "`event:` is the address without /retimbre/, `data:` its values, `id:` a "
         "running number. After a gap that cannot be filled comes an event `lost`.",
         "parameters": [

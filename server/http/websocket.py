@@ -140,7 +140,7 @@ def _obey(services: Services, listener: Peer, subscriber: Subscriber, text: str)
     elif command == "IGNORE":
         subscriber.paths.discard(path)
     else:
-        log.info("no command that is known", extra={"peer": listener.key, "said": text[:200]})
+        log.info("an unknown command", extra={"peer": listener.key, "said": text[:200]})
 
 
 def _parse(text: str) -> tuple[Any, Any]:

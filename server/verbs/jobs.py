@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ParamSpec
 
 from osc_protocol import ROOT, Request
 from server.errors import RequestError
@@ -16,6 +16,8 @@ from server.jobs.records import JobRecord
 from server.jobs.spec import JobSpec, check_model
 from server.services import Services
 from server.wire.sessions import Peer
+
+P = ParamSpec("P")
 
 MAX_TAKES_LISTED = 100
 
@@ -81,12 +83,13 @@ async def begin(
     services: Services,
     peer: Peer,
     request: Request,
-    make_spec: Callable[..., JobSpec],
-    *arguments: Any,
+    make_spec: Callable[P, JobSpec],
+    *arguments: P.args,
+    **named: P.kwargs,
 ) -> Job:
     """Make the job's description and take it on. Raises RequestError."""
     services.dispatcher.check_room()
-    spec = await services.file_threads(make_spec, *arguments)
+    spec = await services.file_threads(make_spec, *arguments, **named)
     check_model(spec.model, services.executor.info.models)
     name, client = new_name(), peer.session.client
     context = {

@@ -82,7 +82,7 @@ class Peer:
     inbox: deque[tuple[Request | BadRequest, float]] = field(default_factory=deque)
     waiting_bytes: int = 0
     is_held: bool = False  # its connection is not read from
-    reader: asyncio.Task[Any] | None = None
+    reader: asyncio.Task[None] | None = None
     is_trusted: bool = True  # has sent the password, or needs none
     judged_at: float = 0.0
     allowance: float = COMPLAINTS_PER_SECOND
@@ -232,7 +232,7 @@ class Sessions:
             self.has_new_listener.set()
 
     def listeners(self, level: int = 1) -> Iterator[Peer]:
-        """Peers that asked for pushes of at least this level."""
+        """Peers that get pushes of at least this level."""
         for session in self._sessions.values():
             yield from (peer for peer in session.listeners.values() if peer.level >= level)
 

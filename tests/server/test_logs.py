@@ -47,7 +47,8 @@ def test_a_line_is_one_object_with_the_fields_that_were_given(path):
     [
         (
             "text",
-            "WARNING server.somewhere: job ended (job=job-1 client=here/max verb=/retimbre/edit seconds=1.2346)",
+            "WARNING server.somewhere: job ended "
+            "(job=job-1 client=here/max verb=/retimbre/edit seconds=1.2346)",
         ),
         ("json", '"what": "job ended"'),
     ],

@@ -10,8 +10,8 @@ from osc_protocol.wire import READERS
 from server.http import oscquery
 
 STYLE = (
-    "name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\nprompts: [{text: a lute}]\n"
-    "licence: CC0-1.0\n"
+    "name: mine\ntitle: Mine\ndescription: a test\nmodel: nano\ntask: timbre\n"
+    "prompts: [{text: a lute}]\nlicence: CC0-1.0\n"
 )
 
 

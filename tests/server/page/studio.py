@@ -110,7 +110,7 @@ class Desk:
         self.page.press("#words", "Enter")
 
     def wait_for_takes(self, count):
-        """Until so many takes are drawn beside the source, the newest is heard, and no job is left."""
+        """Until so many takes are drawn, the newest is audible, and no job is left."""
         self.page.wait_for_function(
             "count => retimbre.lanes.all.length === count + 1 && !retimbre.jobs.active.size"
             " && (!count || retimbre.lanes.audible?.take)",

@@ -25,7 +25,8 @@ PRELUDE = """
         const begin = Math.round(player._origin * rate);
         let worst = 0;
         for (let i = Math.round(from * rate); i < until * rate; i++)
-            worst = Math.max(worst, Math.abs(heard[i] - Math.sin(2 * Math.PI * 220 * (i - begin) / rate)));
+            worst = Math.max(
+                worst, Math.abs(heard[i] - Math.sin(2 * Math.PI * 220 * (i - begin) / rate)));
         return worst;
     };
 """
@@ -91,7 +92,8 @@ def test_levels_change_what_is_heard(bench):
         """
         player.add("a", sine(rate), 0.5);
         await player.play();
-        return Math.max(...(await render.startRendering()).getChannelData(0).subarray(rate / 2, rate));
+        const rendered = await render.startRendering();
+        return Math.max(...rendered.getChannelData(0).subarray(rate / 2, rate));
     """,
     )
     assert peak == pytest.approx(0.5, abs=0.01)
@@ -126,7 +128,9 @@ def test_loudness_of_a_sine_is_that_of_the_standard(bench, rate_hz, amplitude, l
         const { loudness } = await import("/page/modules/loudness.js");
         const buffer = new AudioBuffer({ length: 2 * rate, numberOfChannels: 1, sampleRate: rate });
         const samples = buffer.getChannelData(0);
-        samples.forEach((_, i) => { samples[i] = amplitude * Math.sin(2 * Math.PI * 997 * i / rate); });
+        samples.forEach((_, i) => {
+            samples[i] = amplitude * Math.sin(2 * Math.PI * 997 * i / rate);
+        });
         return loudness(buffer);
     }""",
         [rate_hz, amplitude],

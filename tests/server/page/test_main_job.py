@@ -7,8 +7,10 @@ import soundfile
 def test_a_dropped_file_and_words_become_a_take_of_the_same_length(desk, region):
     drop = """([name, bytes]) => {
         const data = new DataTransfer();
-        data.items.add(new File([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))], name));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+        data.items.add(new File([content], name));
+        document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }"""
     desk.look(drop, ["dropped.wav", base64.b64encode(region.read_bytes()).decode()])
     desk.page.wait_for_selector("[data-lane=source]")

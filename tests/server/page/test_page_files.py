@@ -38,7 +38,8 @@ def test_the_documented_shortcuts_are_those_of_the_page(desk):
     )
     documented = [(keys.replace("`", ""), what) for keys, what in rows]
     shown = desk.look("""Array.from(document.querySelectorAll("#shortcuts li"), (row) => [
-        Array.from(row.querySelectorAll("kbd"), (key) => key.textContent).join(" "), row.lastChild.textContent])""")
+        Array.from(row.querySelectorAll("kbd"), (key) => key.textContent).join(" "),
+        row.lastChild.textContent])""")
     assert documented == [tuple(row) for row in shown]
 
 
