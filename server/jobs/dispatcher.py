@@ -156,7 +156,8 @@ class Dispatcher:
         self._registry.add(job)
         if isinstance(job.spec, JobSpec):
             try:
-                await self._journal_thread(self._journal.add_job, job.record)
+                record = job.record.with_spec(job.spec)
+                await self._journal_thread(self._journal.add_job, record)
             except sqlite3.Error as error:
                 self._registry.drop(job)
                 log.exception("a job is not accepted", extra=log_fields(job))

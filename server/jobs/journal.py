@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from server.jobs.database import Database, JournalError
-from server.jobs.records import EditRecord, End, JobRecord, Result
+from server.jobs.records import EditRecord, End, JobRecord, ModelRecord, Result
 from server.jobs.spec import JobSpec
 from server.wire.known import KnownClient, KnownSession
 
@@ -180,7 +180,7 @@ class Journal:
         ends = ((record, self.end_of(record.job)) for record in records)
         return [(record, end) for record, end in ends if end]
 
-    def use_take(self, record: EditRecord) -> None:
+    def use_take(self, record: EditRecord | ModelRecord) -> None:
         """Mark one take of its region as the chosen one."""
         with self._database.transaction():
             self._database.run("use_take", record.job, record.client, record.region)
