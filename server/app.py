@@ -206,7 +206,7 @@ class Server:
             job = Job(record, peer, state=ENDED, results=results, end=end)
             services.registry.add(job)
             services.registry.close(job)
-            services.delivery.end(job)
+            services.delivery.send_end(job)
         for record in recovery.resumed:
             services.dispatcher.resume(record, self.inbox.find_peer(record.client))
 

@@ -57,12 +57,12 @@ async def _watch_styles(services: Services) -> None:
 async def _watch_uploads(services: Services) -> None:
     uploads = services.uploads
     while True:
-        uploads.begun.clear()
-        if uploads.open:
+        uploads.has_new.clear()
+        if uploads.open_count:
             await asyncio.sleep(UPLOAD_SECONDS)
         else:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(uploads.begun.wait(), SPOOL_SECONDS)
+                await asyncio.wait_for(uploads.has_new.wait(), SPOOL_SECONDS)
         try:
             await uploads.expire(list(_sources(services.registry)))
         except OSError as error:

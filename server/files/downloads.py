@@ -46,7 +46,7 @@ class Download:
             format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
             most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES,
         )
-        self.turn = asyncio.Lock()
+        self.step_lock = asyncio.Lock()
         self.has_news = asyncio.Event()
 
 
@@ -111,6 +111,6 @@ class Downloads:
     async def _step(
         self, download: Download, step: Callable[..., list[bytes]], *arguments: Any
     ) -> None:
-        async with download.turn:
+        async with download.step_lock:
             for packet in await self._file_threads(step, *arguments, time.monotonic()):
                 download.peer.link.send(packet)

@@ -59,7 +59,7 @@ class Upload:
         self._file: BinaryIO | None = None
         self.pending: list[bytes] = []
         self.pending_bytes = self.written_bytes = 0
-        self.writing = asyncio.Lock()
+        self.write_lock = asyncio.Lock()
         self.receiver = UploadReceiver(
             request.job_id,
             f"{FOLDER}/{self.path.name}",
@@ -92,7 +92,7 @@ class Upload:
         os.rename(self.part, self.path)
 
     def discard(self) -> None:
-        """Drop what came. Blocks."""
+        """Delete what came. Blocks."""
         if self._file:
             self._file.close()
         self.part.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ class Uploads:
         self._real_folder = os.path.realpath(self.folder) + os.sep
         self._limit_bytes, self._file_threads = limit_bytes, file_threads
         self._uploads: dict[tuple[str, int | str], Upload] = {}
-        self.begun = asyncio.Event()  # cleared by who waits for the next one
+        self.has_new = asyncio.Event()  # the task that waits for uploads clears it
         self.received_bytes = 0  # since the start
         # finished files, and when (monotonic) the sweep first saw them
         self._seen: dict[Path, float] = {}
@@ -117,11 +117,11 @@ class Uploads:
         return self._limit_bytes
 
     def quiet_seconds(self, path: str) -> float:
-        """How long a file must have been left alone before it is read; ours are closed."""
+        """How long nobody may have written to a file before it is read; uploads are closed."""
         return 0.0 if path.startswith(self._real_folder) else QUIET_SECONDS
 
     @property
-    def open(self) -> int:
+    def open_count(self) -> int:
         """How many transfers are not finished."""
         return sum(upload.receiver.state == "open" for upload in self._uploads.values())
 
@@ -192,7 +192,7 @@ class Uploads:
         upload = Upload(request, self.folder, self._limit_bytes, is_stream)
         self._forget_finished()
         self._uploads[client, request.job_id] = upload
-        self.begun.set()
+        self.has_new.set()
         try:
             await self._file_threads(self._check_disk)
             await self._file_threads(upload.open)
@@ -239,7 +239,7 @@ class Uploads:
             ) from None
 
     async def _flush(self, client: str, request: Request, upload: Upload) -> None:
-        async with upload.writing:
+        async with upload.write_lock:
             data = b"".join(upload.pending)
             upload.pending.clear()
             upload.pending_bytes = 0

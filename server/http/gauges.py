@@ -117,7 +117,7 @@ class Gauges(Collector):
         yield GaugeMetricFamily(
             "retimbre_uploads_open",
             "Transfers from clients that are not finished.",
-            services.uploads.open,
+            services.uploads.open_count,
         )
         yield CounterMetricFamily(
             "retimbre_upload_bytes",

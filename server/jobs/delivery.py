@@ -26,7 +26,7 @@ REPEAT_APART_SECONDS = 0.5
 
 
 class Delivery:
-    """Sends messages about jobs. Belongs to the loop's thread."""
+    """Sends messages about jobs. Belongs to the event loop's thread."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -48,13 +48,13 @@ class Delivery:
         for peer in list(self._sessions.listeners()):
             self.send(peer, address, *atoms)
 
-    def ack(self, job: Job, queue_position: int, eta_seconds: float) -> None:
-        """A job stands in the journal."""
-        self._tell(job, "ack", job.client_id, job.name, queue_position, eta_seconds)
+    def send_ack(self, job: Job, queue_position: int, eta_seconds: float) -> None:
+        """Acknowledge a job, which stands in the journal."""
+        self._send_to_all(job, "ack", job.client_id, job.name, queue_position, eta_seconds)
 
-    def progress(self, job: Job, queue_position: int) -> None:
+    def send_progress(self, job: Job, queue_position: int) -> None:
         """Report where a job is now."""
-        self._tell(
+        self._send_to_all(
             job, "progress", job.client_id, job.fraction, job.stage, job.eta_seconds, queue_position
         )
 
@@ -66,18 +66,18 @@ class Delivery:
         """Whether its client has not heard of it for a while."""
         return time.monotonic() - job.reported_at >= HEARTBEAT_SECONDS
 
-    def result(self, job: Job, result: Result) -> None:
-        """One stem of a job is ready."""
-        self._tell(job, "result", *_result_atoms(job, result))
+    def send_result(self, job: Job, result: Result) -> None:
+        """Send one stem of a job."""
+        self._send_to_all(job, "result", *_result_atoms(job, result))
 
-    def end(self, job: Job) -> None:
+    def send_end(self, job: Job) -> None:
         """Send the one /done or /fail; over UDP again and again until it was received."""
-        self._tell_end(job)
+        self._send_end(job)
         if job.peer and not job.peer.link.is_stream and job.op == "edit":
             self._repeat_later(job, REPEATS)
 
     def answer(self, job: Job, peer: Peer, command: str = "") -> None:
-        """Tell `peer` once more what an ended job made and how it ended; no repeat is needed then.
+        """Send once more what an ended job made and how it ended; it is not repeated then.
 
         `command`: the address that is answered, where it is not the job's own.
         """
@@ -88,13 +88,13 @@ class Delivery:
             self.send(peer, *_end_message(job, job.end, command))
 
     def stop_repeating(self, job: Job) -> None:
-        """The client has the end of this job."""
+        """The client has received the end of a job."""
         timer = self._repeats.pop(job.name, None)
         if timer:
             timer.cancel()
 
     def close(self) -> None:
-        """Repeat nothing more."""
+        """Stop all repeats."""
         for timer in self._repeats.values():
             timer.cancel()
         self._repeats.clear()
@@ -108,20 +108,20 @@ class Delivery:
             self._repeats.pop(job.name, None)
 
     def _repeat(self, job: Job, left: int) -> None:
-        self._tell_end(job)
+        self._send_end(job)
         self._repeat_later(job, left - 1)
 
-    def _tell_end(self, job: Job) -> None:
+    def _send_end(self, job: Job) -> None:
         if job.end:
-            self._tell(job, *_end_message(job, job.end))
+            self._send_to_all(job, *_end_message(job, job.end))
 
-    def _tell(self, job: Job, address: str, *atoms: Any) -> None:
+    def _send_to_all(self, job: Job, address: str, *atoms: Any) -> None:
         job.reported_at = time.monotonic()
         for peer in self._audience(job):
             self.send(peer, address, *atoms)
 
     def _audience(self, job: Job) -> list[Peer]:
-        """The job's own client, and those who asked for others' jobs too."""
+        """The job's own client, and clients that asked for the jobs of others, too."""
         own = [job.peer] if job.peer else []
         return own + [
             peer
@@ -169,13 +169,13 @@ def _end_message(job: Job, end: End, command: str = "") -> tuple[Any, ...]:
 def trace(peer: Peer, way: str, address: str, atoms: tuple[Any, ...], packet: bytes) -> None:
     """Show one message to the client that asked for it with /dump, and in the log."""
     is_secret = address in SECRET
-    shown = f"{peer.key} {way} {address} " + (
+    line = f"{peer.key} {way} {address} " + (
         "<secret>" if is_secret else " ".join(_to_text(atom) for atom in atoms)
     )
     if peer.session.dump_level > 1 and not is_secret:
-        shown += f" | {len(packet)} bytes: {packet[:128].hex(' ', 4)}"
-    log.info("traced", extra={"said": shown})
-    peer.link.send(encode(f"{ROOT}/log", 0, shown))
+        line += f" | {len(packet)} bytes: {packet[:128].hex(' ', 4)}"
+    log.info("traced", extra={"said": line})
+    peer.link.send(encode(f"{ROOT}/log", 0, line))
 
 
 def _to_text(atom: Any) -> str:

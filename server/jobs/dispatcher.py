@@ -117,7 +117,10 @@ class Dispatcher:
         if not force:
             await self._nothing_runs.wait()
         for job in self._runner.running:
-            job.stop = ("interrupted", "the server was stopped while this ran; send it again")
+            job.stop_reason = (
+                "interrupted",
+                "the server was stopped while this ran; send it again",
+            )
         self._changed.set()
 
     async def close(self) -> None:
@@ -181,7 +184,7 @@ class Dispatcher:
 
     def acknowledge(self, job: Job) -> None:
         """Say where a job stands."""
-        self._delivery.ack(job, self.position(job), self.eta(job))
+        self._delivery.send_ack(job, self.position(job), self.eta(job))
 
     def cancel(
         self, job: Job, code: str = "cancelled", message: str = "stopped on request"
@@ -189,20 +192,20 @@ class Dispatcher:
         """Ask a job to end. Returns whether it was still alive; its end comes later, on its own."""
         if not job.is_alive:
             return False
-        job.stop = job.stop or (code, message)
+        job.stop_reason = job.stop_reason or (code, message)
         if job in self._runner.running:
             self._executor.cancel(self._runner.running[job])
             self._changed.set()
         elif job in self._waiting:
             self._waiting.remove(job)
-            self._spawn(self._ender.end(job, *job.stop), f"end of {job.name}")
+            self._spawn(self._ender.end(job, *job.stop_reason), f"end of {job.name}")
         return True
 
     def position(self, job: Job) -> int:
         """How many jobs come before it; 0: it runs, or will at once."""
         if job in self._runner.running or not job.is_alive:
             return 0
-        return max(0, self._queue.place(job) + self.running - (self._executor.places - 1))
+        return max(0, self._queue.position(job) + self.running - (self._executor.places - 1))
 
     def eta(self, job: Job) -> float:
         """Seconds to its end; -1 unknown."""
@@ -253,8 +256,8 @@ class Dispatcher:
         except Exception as error:  # as in JobRunner.run: no job is left without an end
             await self._ender.end_with_error(job, error, "the file cannot be looked at")
             return
-        if job.stop:
-            await self._ender.end(job, *job.stop)
+        if job.stop_reason:
+            await self._ender.end(job, *job.stop_reason)
             return
         job.state = QUEUED
         self._waiting.append(job)
@@ -314,7 +317,7 @@ class Dispatcher:
             if job.state != RUNNING:
                 is_coming = self._executor.info.state in ("starting", "loading")
                 job.stage = "loading" if is_coming else "queued"
-            self._delivery.progress(job, self.position(job))
+            self._delivery.send_progress(job, self.position(job))
         self._beat_later(job, job.reported_at + HEARTBEAT_SECONDS - time.monotonic())
 
     def _beat_later(self, job: Job, seconds: float) -> None:

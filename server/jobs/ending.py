@@ -72,7 +72,7 @@ class JobEnder:
                 "reason": end.message,
             },
         )
-        self._delivery.end(job)
+        self._delivery.send_end(job)
 
     async def end_with_error(self, job: Job, error: Exception, what: str) -> None:
         """End a job for an error that nobody expected. `what`: what could not be done."""

@@ -8,7 +8,6 @@ import json
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +33,7 @@ class Job:
     eta_seconds: float = -1.0
     results: list[Result] = field(default_factory=list)
     end: End | None = None
-    stop: tuple[str, str] | None = None  # (code, message) of the end that was asked for
+    stop_reason: tuple[str, str] | None = None  # (code, message) of the end that was asked for
     is_ending: bool = False
     order: int = 0
     reported_at: float = 0.0  # monotonic: when its client last heard of it
@@ -85,7 +84,7 @@ class Job:
 
 
 class JobRegistry:
-    """Living jobs, and those that ended a short while ago. Belongs to the loop's thread."""
+    """Living jobs, and those that ended a short while ago. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
         self._by_name: OrderedDict[str, Job] = OrderedDict()
@@ -94,13 +93,13 @@ class JobRegistry:
         self.version = 0  # grows with every change of which jobs there are and whose
 
     def add(self, job: Job) -> None:
-        """A new job; it takes the place of a forgotten one with the same id."""
+        """Add a new job; it takes the place of a forgotten one with the same id."""
         self._by_name[job.name] = job
         self._by_id[_key(job)] = job
         self.version += 1
 
     def find(self, client: str, client_id: int | str) -> Job | None:
-        """The client's job of this id, or the one that the server calls so."""
+        """The client's job of this id, or the job with this name."""
         self.forget_old()
         job = self._by_id.get((client, json.dumps(client_id)))
         return job or (self._by_name.get(client_id) if isinstance(client_id, str) else None)
@@ -121,7 +120,7 @@ class JobRegistry:
             del self._by_id[_key(job)]
 
     def forget_old(self) -> None:
-        """Forget what ended long ago. The journal does not."""
+        """Forget jobs that ended long ago. The journal keeps them."""
         now = time.monotonic()
         while self._ended:
             oldest = next(iter(self._ended.values()))
@@ -130,15 +129,13 @@ class JobRegistry:
             self._ended.popitem(last=False)
             self.drop(oldest)
 
-    def living(self, client: str = "") -> Iterator[Job]:
+    def living(self, client: str = "") -> list[Job]:
         """Jobs whose end is still to come, of one client or of all."""
-        return iter(
-            [
-                job
-                for job in self._by_name.values()
-                if job.is_alive and (not client or job.record.client == client)
-            ]
-        )
+        return [
+            job
+            for job in self._by_name.values()
+            if job.is_alive and client in ("", job.record.client)
+        ]
 
     def all(self) -> list[Job]:
         """Living jobs and those that ended a short while ago."""
@@ -182,9 +179,5 @@ def fingerprint(command: str, parts: dict[str, Any]) -> str:
 
 def region_name(path: str, start_seconds: float, length_seconds: float) -> str:
     """What /take/list calls a region: the same file and the same limits give the same name."""
-    return (
-        "region-"
-        + hashlib.sha256(f"{path}|{start_seconds:.6f}|{length_seconds:.6f}".encode()).hexdigest()[
-            :16
-        ]
-    )
+    limits = f"{path}|{start_seconds:.6f}|{length_seconds:.6f}"
+    return "region-" + hashlib.sha256(limits.encode()).hexdigest()[:16]

@@ -31,7 +31,7 @@ class FairQueue:
         self._turns = 0
         self._since: dict[str, Since] = {}  # of clients with jobs
         self._order: list[Job] = []
-        self._places: dict[Job, int] = {}
+        self._positions: dict[Job, int] = {}
         self._known = (-1, -1)  # the state of the registry and the turn that _order is of
 
     def begin(self, job: Job) -> None:
@@ -44,26 +44,26 @@ class FairQueue:
         self._update()
         return next((job for job in self._order if not job.is_ending), None)
 
-    def place(self, job: Job) -> int:
+    def position(self, job: Job) -> int:
         """How many of those that wait come before it."""
         self._update()
-        return self._places.get(job, 0)
+        return self._positions.get(job, 0)
 
     def _update(self) -> None:
         now = (self._registry.version, self._turns)
         if now != self._known:
-            living, came = list(self._registry.living()), (self._turns, False)
+            living = self._registry.living()
             self._since = {
-                client: self._since.get(client, came)
+                client: self._since.get(client, (self._turns, False))
                 for client in {job.record.client for job in living}
             }
             waiting = [job for job in living if job.state != RUNNING and not job.is_ending]
-            self._order = in_turns(waiting, self._since)
-            self._places = {job: place for place, job in enumerate(self._order)}
+            self._order = order_by_turns(waiting, self._since)
+            self._positions = {job: position for position, job in enumerate(self._order)}
             self._known = now
 
 
-def in_turns(jobs: Iterable[Job], since: Mapping[str, Since]) -> list[Job]:
+def order_by_turns(jobs: Iterable[Job], since: Mapping[str, Since]) -> list[Job]:
     """The jobs in the order of the module's rule."""
     since = dict(since)
     order: list[Job] = []

@@ -160,11 +160,11 @@ class JobRunner:
         `submit`: a cancel or a death would be missed.
         """
         info = self._executor.info
-        while not job.stop and not self._executor.is_idle and info.state != "error":
+        while not job.stop_reason and not self._executor.is_idle and info.state != "error":
             self._changed.clear()
             await self._changed.wait()
-        if job.stop:
-            return {"event": "fail", "code": job.stop[0], "message": job.stop[1]}
+        if job.stop_reason:
+            return {"event": "fail", "code": job.stop_reason[0], "message": job.stop_reason[1]}
         if not self._executor.is_idle:
             return {"event": "fail", "code": "engine_died", "message": unavailable_message(info)}
         return None
@@ -181,7 +181,7 @@ class JobRunner:
             float(event.get("eta_seconds", -1)),
         )
         if is_new_stage or self._delivery.may_report(job):
-            self._delivery.progress(job, 0)
+            self._delivery.send_progress(job, 0)
 
     async def _keep(self, job: Job, spec: JobSpec, result: Result) -> None:
         """A file is finished: journal it, then tell."""
@@ -190,7 +190,7 @@ class JobRunner:
             self._delivery.send(job.peer, "log", 2, f"job {job.client_id}: {problem}")
         await self._ender.write(job, lambda: self._journal.add_result(job.name, result))
         job.results.append(result)
-        self._delivery.result(job, result)
+        self._delivery.send_result(job, result)
 
 
 def unavailable_message(info: EngineInfo) -> str:
@@ -218,8 +218,8 @@ def _is_death(event: Event) -> bool:
 def _failure_reason(job: Job, event: Event) -> tuple[str, str]:
     """Code and message of a failure; a stop that was asked for says why."""
     code = event.get("code", "internal")
-    if job.stop and code in ("cancelled", "engine_died", job.stop[0]):
-        return job.stop
+    if job.stop_reason and code in ("cancelled", "engine_died", job.stop_reason[0]):
+        return job.stop_reason
     return code, event.get("message", "the engine gave no reason")
 
 

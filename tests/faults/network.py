@@ -105,9 +105,9 @@ def in_memory(server: Server) -> dict[str, int]:
     gc.collect()
     return {
         **server.services.sessions.counts,
-        "uploads": server.services.uploads.open,
+        "uploads": server.services.uploads.open_count,
         "repeats": len(server.services.delivery._repeats),
-        "jobs": len(list(server.services.registry.living())),
+        "jobs": len(server.services.registry.living()),
         "tasks": len(asyncio.all_tasks()),
     }
 
@@ -130,7 +130,7 @@ async def vanish(
     amid = in_memory(server)
     await until(
         lambda: (
-            not list(server.services.registry.living()) and not server.services.delivery._repeats
+            not server.services.registry.living() and not server.services.delivery._repeats
         ),
         PATIENCE_SECONDS,
     )

@@ -82,7 +82,7 @@ async def clock_jumps(stage):
         await server.services.retention.prune()
         assert await wait_for_end(client, number) == NOTHING
         assert 0 < client.ends(number)[0].values["seconds"] < 60
-    assert server.services.uploads.open == 1 and server.services.sessions.counts["kept"] == 1
+    assert server.services.uploads.open_count == 1 and server.services.sessions.counts["kept"] == 1
     client.say("take/list")
     assert (await client.expect("take/list.end"))["count"] == 2
     return NOTHING

@@ -97,7 +97,7 @@ async def test_cancelling_stops_the_job_itself(harp, server, audio):
     while server.services.dispatcher.running:
         await asyncio.sleep(0.01)
     stream.cancel()
-    assert not list(server.services.registry.living())
+    assert not server.services.registry.living()
 
 
 async def test_what_goes_wrong_is_told(harp, audio):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from server.jobs.job import RUNNING, Job, JobRegistry
-from server.jobs.queue import FairQueue, in_turns
+from server.jobs.queue import FairQueue, order_by_turns
 from server.jobs.records import JobRecord
 from tests.server.clients import job_spec
 
@@ -46,20 +46,20 @@ def names(order):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_clients_take_turns_within_a_priority(waiting, since, order):
-    assert names(in_turns(jobs(waiting), since)) == order
+    assert names(order_by_turns(jobs(waiting), since)) == order
 
 
 def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
     """When newcomers were first, one every few seconds kept all others waiting for ever."""
     registry, order = JobRegistry(), []
-    line = FairQueue(registry)
+    queue = FairQueue(registry)
     for number, job in enumerate(jobs("a1 a2 b1 c1 d1 e1 f1 g1 h1 i1")):
         registry.add(job)
-        line.place(job)
+        queue.position(job)
         if number < 2:
             continue
-        served = line.first()
-        line.begin(served)
+        served = queue.first()
+        queue.begin(served)
         registry.close(served)
         order.append(served)
     assert names(order) == "a1 b1 c1 a2 d1 e1 f1 g1"
@@ -69,10 +69,10 @@ def test_the_order_that_was_told_is_the_order_of_service():
     registry = JobRegistry()
     for job in jobs("a1 b1 b2 a2 c1+2 a3 c2 c3 b3+2 d1 a4+-3 d2"):
         registry.add(job)
-    line, order = FairQueue(registry), []
-    told = sorted(registry.living(), key=line.place)
-    while (job := line.first()) is not None:
-        line.begin(job)
+    queue, order = FairQueue(registry), []
+    told = sorted(registry.living(), key=queue.position)
+    while (job := queue.first()) is not None:
+        queue.begin(job)
         job.state = RUNNING
         order.append(job)
         registry.close(job)
@@ -80,14 +80,14 @@ def test_the_order_that_was_told_is_the_order_of_service():
 
 
 def test_a_job_that_comes_later_is_put_where_its_clients_turn_is():
-    registry, line = JobRegistry(), None
+    registry, queue = JobRegistry(), None
     first, second, other = jobs("a1 a2 b1")
     registry.add(first)
     registry.add(second)
-    line = FairQueue(registry)
-    assert [line.place(job) for job in (first, second)] == [0, 1]
+    queue = FairQueue(registry)
+    assert [queue.position(job) for job in (first, second)] == [0, 1]
     registry.add(other)
-    assert [line.place(job) for job in (first, other, second)] == [0, 1, 2]
+    assert [queue.position(job) for job in (first, other, second)] == [0, 1, 2]
 
 
 def test_a_job_that_is_ending_is_not_waited_for():
@@ -95,10 +95,10 @@ def test_a_job_that_is_ending_is_not_waited_for():
     first, second = jobs("a1 a2")
     registry.add(first)
     registry.add(second)
-    line = FairQueue(registry)
-    assert line.first() is first
+    queue = FairQueue(registry)
+    assert queue.first() is first
     first.is_ending = True
-    assert line.first() is second
+    assert queue.first() is second
 
 
 async def test_who_sends_one_job_is_not_behind_all_jobs_of_another(connect, audio):
