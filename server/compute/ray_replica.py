@@ -24,8 +24,9 @@ from ray import serve
 from engine.families.registry import Family, ModelCache, show_licence
 from engine.runtimes.runner import threads_for
 from engine.worker import MIN_GAP_SECONDS, Worker
+from presets.style import ResolvedStyle
 from server.compute.executor import CLOSING_EVENTS, Event
-from server.compute.ray_styles import Style
+from server.compute.ray_styles import StyleFolder
 
 STYLES_HELD = 16  # per replica; the least used makes room
 LAST_EVENTS = ("ready", *CLOSING_EVENTS)
@@ -82,7 +83,10 @@ class Replica:
         }
         style = await self.style(model_id)
         self._styles.add(model_id)
-        preset = await style.at_home(request["request"]["preset"], tensors)
+        preset = request["request"]["preset"]
+        if preset:
+            here = await style.localize(ResolvedStyle.from_json(preset), tensors)
+            preset = here.to_json()
         with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
             there = Path(folder) / Path(request["request"]["audio"]).name
             made = Path(folder) / "made"
@@ -110,9 +114,9 @@ class Replica:
         return [event async for event in self._ask(request)][-1]
 
     @serve.multiplexed(max_num_models_per_replica=STYLES_HELD)
-    async def style(self, model_id: str) -> Style:
+    async def style(self, model_id: str) -> StyleFolder:
         """Called by Serve for a style that is new here; the least used one is forgotten for it."""
-        return Style(lambda: self.forget(model_id))
+        return StyleFolder(lambda: self.forget(model_id))
 
     def forget(self, model_id: str) -> None:
         """A style has made room. Any thread.

@@ -104,15 +104,15 @@ class RequestRunner:
 
         from engine.audio.files import opened
         from engine.audio.identity import FileIdentity
-        from server.compute.ray_styles import tensor_files
+        from presets.style import ResolvedStyle
 
         request = run.request["request"]
         identity = request.get("audio_identity")
         with opened(request["audio"], FileIdentity(**identity) if identity else None) as file:
             audio = ray.put(file.read())
         tensors = {
-            row["sha256"]: self._put_tensors(row["path"], row["sha256"])
-            for row in tensor_files(request["preset"])
+            file.sha256: self._put_tensors(file.path, file.sha256)
+            for file in ResolvedStyle.from_json(request["preset"] or {}).tensors
         }
         for tries_left in reversed(range(TRIES)):
             try:

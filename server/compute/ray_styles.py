@@ -12,16 +12,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from engine.errors import EngineError
+from presets.style import ResolvedStyle, StyleTensor
 
-Preset = Mapping[str, Any]
 
-
-class Style:
+class StyleFolder:
     """The token by which Ray Serve's router knows what lies where.
 
     `forget` is called once, when it ends.
@@ -31,43 +30,33 @@ class Style:
         self._forget = forget
         self._folder = tempfile.TemporaryDirectory(prefix="retimbre-style-")
 
-    async def at_home(
-        self, preset: Preset | None, tensors: Mapping[str, Awaitable[bytes]]
-    ) -> dict[str, Any] | None:
-        """The preset with paths of this machine.
+    async def localize(
+        self, style: ResolvedStyle, tensors: Mapping[str, Awaitable[bytes]]
+    ) -> ResolvedStyle:
+        """The style with paths of this machine.
 
         `tensors`: sha256 -> bytes, awaited only where they are new here.
         """
-        if preset is None:
-            return None
-        for row in tensor_files(preset):
-            path = self._path(row)
+        for file in style.tensors:
+            path = self._path(file)
             if not path.exists():
-                await asyncio.to_thread(_write, path, await tensors[row["sha256"]])
-        moved = dict(preset)
-        if preset.get("adapters"):
-            moved["adapters"] = [
-                {**row, "path": str(self._path(row))} for row in preset["adapters"]
-            ]
-        if soft_prompt := preset.get("soft_prompt"):
-            moved["soft_prompt"] = {**soft_prompt, "path": str(self._path(soft_prompt))}
-        return moved
+                await asyncio.to_thread(_write, path, await tensors[file.sha256])
+        return replace(
+            style,
+            adapters=tuple(map(self._move, style.adapters)),
+            soft_prompts=tuple(map(self._move, style.soft_prompts)),
+        )
 
-    def _path(self, row: Mapping[str, Any]) -> Path:
-        return Path(self._folder.name) / f"{row['sha256']}.safetensors"
+    def _move(self, file: StyleTensor) -> StyleTensor:
+        return replace(file, path=str(self._path(file)))
+
+    def _path(self, file: StyleTensor) -> Path:
+        return Path(self._folder.name) / f"{file.sha256}.safetensors"
 
     def __del__(self) -> None:  # called by Serve, and again by Python
         if forget := self.__dict__.pop("_forget", None):
             forget()
             self._folder.cleanup()
-
-
-def tensor_files(preset: Preset | None) -> Iterator[Mapping[str, Any]]:
-    """The rows of a preset that name files: path, weight, sha256."""
-    if preset:
-        yield from preset.get("adapters") or ()
-        if soft_prompt := preset.get("soft_prompt"):
-            yield soft_prompt
 
 
 def tensor_bytes(path: str, sha256: str) -> bytes:
