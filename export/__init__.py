@@ -1,1 +1,4 @@
-"""How does a trained model become a fast graph? Stage table in, ONNX files and their manifest out."""
+"""How does a trained model become a fast graph?
+
+A plan of stages goes in, a folder of ONNX files with their manifest comes out.
+"""

@@ -1,14 +1,13 @@
-"""Convolutions in int8 whose range follows the sound.
+"""How do convolutions run in int8 with a range that follows the sound?
 
     x -> DynamicQuantizeLinear -> QLinearConv -> DequantizeLinear -> + bias -> y
                   | scale of x        ^ scale of y
                   +----- x gain ------+
 
-ONNX Runtime multiplies int8 convolutions four times as fast as float32 where the processor has
-VNNI, but wants to know the range of the result beforehand. It is the range of the input, measured
-at every call, times the layer's gain, measured once at export. A range that is fixed at export
-cannot be had so: on AudioLDM2's VAE it was right (4 % off) for latents like those it was measured
-on and useless (100 %) for others.
+ONNX Runtime computes int8 convolutions much faster than float32 ones where the processor has VNNI,
+but needs the range of the result beforehand. It is the range of the input, measured at every call,
+times the layer's gain, measured once at export. A range that is fixed at export would fit only
+inputs like those on which it was measured.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     import onnx
 
 LEAST_CHANNELS = 16  # on either side; below, moving the numbers costs more than multiplying them
-# for other sound, whose gains may be greater; what is above is cut off, and all else gets coarser
-# by it
+# for other sound, whose gains may be greater: values above are cut off, but all get coarser by it
 MARGIN = 1.05
 CODES = 255
 MIDDLE = "int8_middle"  # the code of zero in a result
@@ -42,16 +40,15 @@ def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 def gains(
     model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], scratch: Path
 ) -> dict[str, float]:
-    """Name of a convolution's result -> the most that it (without bias) reached, over the range of
-    its input.
+    """By result of a convolution: its largest value without bias, over the range of its input.
 
-    Runs the graph, which is written to the folder `scratch` with a figure of every layer as its
+    Runs the graph, which is written to the folder `scratch` with the ranges of every layer as its
     outputs.
     """
     import onnx
     import onnxruntime
 
-    watched, found = onnx.ModelProto(), {}
+    watched, found = onnx.ModelProto(), dict[str, float]()
     watched.CopyFrom(model)
     names = _watch(watched.graph)
     save(watched, scratch / "watched.onnx")
@@ -73,10 +70,12 @@ def gains(
 
 
 def quantise_convolutions(model: onnx.ModelProto, gain_of: Mapping[str, float]) -> None:
-    """Put every convolution that has a gain into int8. Changes `model`."""
+    """Turn every convolution that has a gain into int8, in `model`."""
     from onnx import numpy_helper
 
-    graph, weights, nodes, seen = model.graph, _constants(model.graph), [], set()
+    graph, weights = model.graph, _constants(model.graph)
+    nodes: list[onnx.NodeProto] = []
+    seen: set[str] = set()
     for node in graph.node:
         if node.op_type == "Conv" and node.output[0] in gain_of:
             nodes += _in_int8(node, weights, gain_of[node.output[0]], graph, seen)
@@ -136,12 +135,13 @@ def _in_int8(
 
 
 def _watch(graph: onnx.GraphProto) -> list[str]:
-    """Let the graph give, for every convolution, the ends of its input and of its result without
-    bias, nothing else.
+    """Make the ranges of every convolution the graph's only outputs: of its input, of its result.
+
+    Returns the names of the results, which count without bias.
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    weights, names, outputs = _constants(graph), [], []
+    weights, names, outputs = _constants(graph), list[str](), list[str]()
     for node in convolutions(graph):
         x, y = node.input[0], node.output[0]
         names.append(y)

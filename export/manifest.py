@@ -1,9 +1,9 @@
-"""What stands beside exported graphs: of which weights they are, how they are asked, how well they
-were checked.
+"""What does the manifest beside exported graphs say?
 
-exports/<family>-<precision>-<key>/manifest.json, graphs beside it. Written last and the folder
-renamed into place, so a folder that is there is whole. Needs neither torch nor onnx: this is what a
-server reads.
+Of which weights they are, what they take and give, how well they were checked. It is
+exports/<family>-<precision>-<key>/manifest.json with the graphs beside it. It is written last and
+the folder then renamed into place, so that a folder is whole or not there. Reading needs neither
+torch nor onnx.
 """
 
 from __future__ import annotations
@@ -13,38 +13,67 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from export.lora_inputs import LoraLayer
 
 SCHEMA = 2  # 2: AudioLDM2's words are embedded in a graph of their own
 FILE_NAME = "manifest.json"
 FOLDER = "exports"  # in the models folder
+PREFILL_KEY = "first"
+
+
+Axes = tuple[int | str, ...]  # a letter is a dynamic axis, a number a fixed one
+
+
+class GraphPort(NamedTuple):
+    """One input or output of a graph."""
+
+    name: str
+    axes: Axes
+    dtype: str
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One ONNX file: names, axes and types of what it takes and gives."""
+    """One ONNX file."""
 
     file: str
-    inputs: tuple[tuple[str, tuple[int | str, ...], str], ...]
-    outputs: tuple[tuple[str, tuple[int | str, ...], str], ...]
+    inputs: tuple[GraphPort, ...]
+    outputs: tuple[GraphPort, ...]
 
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage of a family: the graph of a step, and what is done once before it, if anything is."""
+    """One stage of a family: the graph of a step, and the prefill that runs once before it."""
 
     stage: str
     step: Graph
-    first: Graph | None = None
-    weights: tuple[str, ...] = ()  # inputs of `first` that are an adapter's
+    prefill: Graph | None = None
+    weights: tuple[str, ...] = ()  # inputs of `prefill` that are an adapter's
     lora: tuple[LoraLayer, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The file calls the prefill `first`."""
+        keys = {"prefill": PREFILL_KEY}
+        return {keys.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> StageRow:
+        """Raises KeyError, TypeError where the row is not as it was written."""
+        prefill = row[PREFILL_KEY]
+        return cls(
+            row["stage"],
+            _graph(row["step"]),
+            _graph(prefill) if prefill else None,
+            tuple(row["weights"]),
+            tuple(LoraLayer(**layer) for layer in row["lora"]),
+        )
 
 
 @dataclass(frozen=True)
 class ExportManifest:
-    """A whole export. `weights`: file -> {bytes, mtime_ns, sha256} of what it was made of."""
+    """A whole export. `weights`: file -> {bytes, mtime_ns, sha256} of its sources."""
 
     family: str
     precision: str
@@ -58,12 +87,11 @@ class ExportManifest:
     schema: int = SCHEMA
 
     def row(self, stage: str) -> StageRow:
+        """The row of a stage, by its name."""
         return next(row for row in self.stages if row.stage == stage)
 
     def is_of(self, files: Mapping[str, Path]) -> bool:
-        """Whether `files` are the weights that were exported: same size, and same time or same
-        contents.
-        """
+        """Whether `files` were exported: of the same size, and the same time or contents."""
         return set(files) == set(self.weights) and all(
             _is_same(files[name], row) for name, row in self.weights.items()
         )
@@ -71,18 +99,18 @@ class ExportManifest:
 
 def write(folder: Path, manifest: ExportManifest) -> None:
     """`manifest.json` into a folder."""
-    (folder / FILE_NAME).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    values = {**asdict(manifest), "stages": [stage.to_json() for stage in manifest.stages]}
+    (folder / FILE_NAME).write_text(json.dumps(values, indent=1), encoding="utf-8")
 
 
 def read(folder: Path) -> ExportManifest:
     """Raises OSError, ValueError where there is none that this version understands."""
     values = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     if values.get("schema") != SCHEMA:
-        raise ValueError(
-            f"{folder}: expected an export of schema {SCHEMA}, got {values.get('schema')}; export again"
-        )
+        found = values.get("schema")
+        raise ValueError(f"{folder}: expected schema {SCHEMA}, got {found}; export again")
     try:
-        stages = tuple(_stage_row(row) for row in values.pop("stages"))
+        stages = tuple(map(StageRow.from_json, values.pop("stages")))
         return ExportManifest(stages=stages, **values)
     except (KeyError, TypeError) as error:
         raise ValueError(
@@ -99,17 +127,18 @@ def find(
         try:
             manifest = read(folder)
         except (OSError, ValueError):
-            continue  # left by another version, or half removed: `passed_over` tells
+            continue  # left by another version, or half removed: `find_unfit` tells
         if manifest.is_of(files):
             found.append((folder, manifest))
     yield from sorted(found, key=lambda pair: pair[1].created, reverse=True)
 
 
-def passed_over(
+def find_unfit(
     models: Path, family: str, weights: Sequence[Mapping[str, Path]]
 ) -> Iterator[tuple[Path, str]]:
-    """The exports in a models folder that fit none of the `weights` at hand (files by name), each
-    with the reason.
+    """The exports in a models folder that fit none of the `weights`, each with the reason.
+
+    `weights`: the files of every checkpoint at hand, by name.
     """
     for folder in sorted((models / FOLDER).glob(f"{family}-*")):
         try:
@@ -122,7 +151,7 @@ def passed_over(
 
 
 def weight_rows(files: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """What a manifest says of the weights."""
+    """The manifest's `weights` of these files."""
     return {
         name: {
             "bytes": path.stat().st_size,
@@ -145,7 +174,7 @@ def _is_same(path: Path, row: Mapping[str, Any]) -> bool:
         return False
     if status.st_size != row["bytes"]:
         return False
-    return status.st_mtime_ns == row["mtime_ns"] or sha256(path) == row["sha256"]
+    return bool(status.st_mtime_ns == row["mtime_ns"]) or sha256(path) == row["sha256"]
 
 
 def sha256(path: Path) -> str:
@@ -157,19 +186,9 @@ def sha256(path: Path) -> str:
     return found.hexdigest()
 
 
-def _stage_row(row: Mapping[str, Any]) -> StageRow:
-    return StageRow(
-        row["stage"],
-        _graph(row["step"]),
-        _graph(row["first"]) if row["first"] else None,
-        tuple(row["weights"]),
-        tuple(LoraLayer(**layer) for layer in row["lora"]),
-    )
-
-
 def _graph(row: Mapping[str, Any]) -> Graph:
-    ports = [
-        tuple((name, tuple(axes), kind) for name, axes, kind in row[side])
+    inputs, outputs = (
+        tuple(GraphPort(name, tuple(axes), dtype) for name, axes, dtype in row[side])
         for side in ("inputs", "outputs")
-    ]
-    return Graph(row["file"], *ports)
+    )
+    return Graph(row["file"], inputs, outputs)

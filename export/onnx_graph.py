@@ -1,14 +1,15 @@
-"""One torch module to one ONNX file, and that file made small without asking anything of the
-runtime.
+"""How does a torch module become one ONNX file, and how is that file made small?
 
-Weights are stored as int8 with one scale a channel, followed by Cast and Mul; a runtime folds the
+Weights are stored as int8 with one scale a channel, followed by Cast and Mul. A runtime folds the
 two into a float constant when it loads the graph. So the file is a quarter of the size and the
 arithmetic stays float32.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,16 @@ CHANNEL_AXIS = {"MatMul": 1, "Gather": 0, "Conv": 0}
 
 def export_stage(
     module: torch.nn.Module,
-    arguments: tuple,
+    arguments: tuple[torch.Tensor, ...],
     path: Path,
-    inputs: list[str],
-    outputs: list[str],
-    dynamic_axes: dict,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic_axes: Mapping[str, Mapping[int, str]],
 ) -> None:
     """Trace `module` with `arguments` and write float32 ONNX to `path`.
 
-    The tracing exporter is used on purpose: with every axis dynamic the newer one needs minutes and
-    gains no speed.
+    It is the tracing exporter on purpose: with every axis dynamic the newer one is much slower and
+    its graphs are no faster.
     """
     import torch
 
@@ -46,9 +47,9 @@ def export_stage(
             str(path),
             dynamo=False,
             opset_version=17,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes=dynamic_axes,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic_axes.items()},
             do_constant_folding=True,
         )
 
@@ -56,47 +57,56 @@ def export_stage(
 def shrink(path: Path) -> None:
     """Rewrite the large float weights of the graph at `path` as int8 with a scale a channel."""
     import onnx
-    from onnx import helper, numpy_helper
 
     model = onnx.load(str(path))
     graph = model.graph
-    axes = _channel_axes(graph)
-    kept, dequantise = [], []
+    axes, kept, nodes = _channel_axes(graph), [], []
     for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        axis = axes.get(tensor.name)
-        if (
-            axis is None
-            or values.dtype != np.float32
-            or values.size < SMALLEST_QUANTISED
-            or values.ndim < 2
-        ):
+        if (axis := axes.get(tensor.name)) is None or not _is_large(tensor):
             kept.append(tensor)
             continue
-        codes, scale = quantise(values, axis)
-        name = tensor.name
-        kept += [
-            numpy_helper.from_array(codes, name + ".int8"),
-            numpy_helper.from_array(scale, name + ".scale"),
-        ]
-        dequantise.append(
-            helper.make_node("Cast", [name + ".int8"], [name + ".float"], to=onnx.TensorProto.FLOAT)
-        )
-        dequantise.append(helper.make_node("Mul", [name + ".float", name + ".scale"], [name]))
+        stored, unfolding = _as_int8(tensor, axis)
+        kept += stored
+        nodes += unfolding
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    for node in reversed(dequantise):
+    for node in reversed(nodes):
         graph.node.insert(0, node)
     shorten_names(graph)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
 
-def shorten_names(graph: onnx.GraphProto) -> None:
-    """Number what lies between the layers: paths of modules take half a megabyte in a graph of 3
-    000 nodes.
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    from onnx import TensorProto
 
-    Parameters and products keep theirs: by these, layers are found again (onnx_layers).
+    is_float = tensor.data_type == TensorProto.FLOAT
+    return is_float and len(tensor.dims) > 1 and math.prod(tensor.dims) >= SMALLEST_QUANTISED
+
+
+def _as_int8(
+    tensor: onnx.TensorProto, axis: int
+) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
+    """Codes and scale of a weight, and the nodes that make the weight of them."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name = tensor.name
+    codes, scale = quantise(numpy_helper.to_array(tensor), axis)
+    stored = [
+        numpy_helper.from_array(codes, f"{name}.int8"),
+        numpy_helper.from_array(scale, f"{name}.scale"),
+    ]
+    nodes = [
+        helper.make_node("Cast", [f"{name}.int8"], [f"{name}.float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}.float", f"{name}.scale"], [name]),
+    ]
+    return stored, nodes
+
+
+def shorten_names(graph: onnx.GraphProto) -> None:
+    """Number the tensors between the layers, since paths of modules make a graph large.
+
+    Parameters and products keep their names, by which layers are found again (onnx_layers).
     """
     kept = {port.name for port in (*graph.input, *graph.output)}
     parameters = {tensor.name.removesuffix(".int8") for tensor in graph.initializer}

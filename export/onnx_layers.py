@@ -1,4 +1,4 @@
-"""Where are the linear layers of an exported graph, and what depends on what?
+"""Where are the linear layers of an exported graph, and which nodes depend on which?
 
 The tracing exporter names a node after the module that made it: /unet/attn2/processor/to_q/MatMul.
 So a layer is found in any graph by the name that it has in its checkpoint, without the module.
@@ -30,9 +30,7 @@ class Linear:
 
 
 def module_path(node_name: str) -> str:
-    """'/unet/attn2/processor/to_q/MatMul' -> 'unet.attn2.to_q': a processor is no part of a layer's
-    name.
-    """
+    """'/unet/attn2/processor/to_q/MatMul' -> 'unet.attn2.to_q', without the processor."""
     return ".".join(part for part in node_name.strip("/").split("/")[:-1] if part != "processor")
 
 
@@ -46,9 +44,7 @@ def constants(graph: onnx.GraphProto) -> set[str]:
 
 
 def linears(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
-    """The linear layers whose path ends as `pattern` (a regular expression) says, in the order in
-    which they run.
-    """
+    """The linear layers whose path ends as a regular expression says, in the order of the graph."""
     fixed, shapes = constants(graph), _weight_shapes(graph)
     wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
     for node in graph.node:
@@ -60,12 +56,10 @@ def linears(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
             yield Linear(module_path(node.name), node, *shapes[node.input[1]])
 
 
-def needed(
+def needed_nodes(
     graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] = ()
-) -> tuple[list, set[str]]:
-    """The nodes that make `outputs` from what is `given`, in order, and every tensor that they
-    read.
-    """
+) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that compute `outputs` from `given` tensors, in order, and all that they read."""
     wanted, nodes = set(outputs), []
     given = set(given)
     for node in reversed(graph.node):
@@ -76,10 +70,7 @@ def needed(
 
 
 def unfold(graph: onnx.GraphProto) -> None:
-    """Give weights that `onnx_graph.shrink` stored as int8 their float32 values back.
-
-    Changes `graph`.
-    """
+    """Restore the float32 values of weights that `onnx_graph.shrink` stored as int8, in `graph`."""
     from onnx import numpy_helper
 
     known = {tensor.name: tensor for tensor in graph.initializer}
@@ -109,7 +100,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _weight_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """Shapes of initializers, also of those that are stored as int8 or turned before use."""
+    """Shapes of initializers, also of those that are stored as int8 or transposed before use."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         source = shapes.get(node.input[0]) if node.input else None

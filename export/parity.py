@@ -1,8 +1,7 @@
-"""Does a graph say what its model says? Every stage is asked the same, the whole pipeline too.
+"""Does a graph compute what its model computes, stage by stage and as a whole pipeline?
 
-The figure is the root mean square of the difference over that of the model's answer, the worst of
-all outputs; whole numbers (masks) must be equal. What is over its bound is refused: a fast graph
-that sings something else is no graph.
+The error is the root mean square of the difference over that of the model's output, the worst of
+all outputs. Whole numbers (masks) must be equal. An export with an error over its bound is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 Runner = Callable[..., "tuple[np.ndarray, ...]"]
 Feed = Mapping[str, np.ndarray]
 
-# What a precision may cost a stage, and a whole stem (whose steps add up what each of them costs).
+# The error that a precision may cause in a stage, and in a whole stem, where steps add up.
 STAGE_BOUND = {"float32": 1e-4, "int8": 0.05, "float16": 0.03}
 STEM_BOUND = {"float32": 1e-3, "int8": 0.3, "float16": 0.1}
 
@@ -36,9 +35,11 @@ class Row:
 
     @property
     def is_within(self) -> bool:
+        """Whether the error is at most the bound."""
         return self.error <= self.bound
 
     def as_row(self) -> dict[str, Any]:
+        """For the manifest."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -46,7 +47,8 @@ class Row:
         shapes = ", ".join(
             f"{name} {'x'.join(map(str, shape))}" for name, shape in self.shapes.items()
         )
-        return f"{self.stage:16} {self.kind:10} {self.error:9.2e} of {self.bound:.0e} {verdict}  {shapes}"
+        figures = f"{self.error:9.2e} of {self.bound:.0e} {verdict}"
+        return f"{self.stage:16} {self.kind:10} {figures}  {shapes}"
 
 
 class ParityError(Exception):
@@ -59,8 +61,9 @@ class ParityError(Exception):
         self.rows = tuple(rows)
         worst = max((row for row in rows if not row.is_within), key=lambda row: row.error)
         super().__init__(
-            f"{worst.stage} ({worst.kind} inputs) differs from its model by {worst.error:.2e}, allowed are "
-            f"{worst.bound:.0e}; nothing was kept. Export in float32, or send this report:\n{report(rows)}"
+            f"{worst.stage} ({worst.kind} inputs) differs from its model by {worst.error:.2e}, "
+            f"allowed are {worst.bound:.0e}; nothing was kept. "
+            f"Export in float32, or send this report:\n{report(rows)}"
         )
 
 
@@ -102,9 +105,7 @@ def report(rows: Iterable[Row]) -> str:
 
 
 class Recorder:
-    """A runner that remembers what it was asked: the real inputs of a stage, while a pipeline runs
-    once.
-    """
+    """A runner that records its first inputs, while a pipeline runs once."""
 
     def __init__(self, run: Runner, most: int = 2) -> None:
         self._run, self._most = run, most

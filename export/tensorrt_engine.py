@@ -1,13 +1,11 @@
-"""An exported graph becomes a TensorRT engine beside it: `<graph>.<key>.engine`, the key from card,
-version and graph.
+"""How does an exported graph become a TensorRT engine?
 
-Networks are strongly typed: the precision is the graph's (export in float16). TensorRT 10.13 and
-later, and 11, which knows no other networks. The library is imported when an engine is built, never
-before.
+The engine is `<graph>.<key>.engine` beside the graph, the key from card, version and graph.
+Networks are strongly typed, so the precision is the graph's (export in float16). This needs
+TensorRT 10.13 or later. The library is imported when an engine is built, never before.
 
-**Not run by us**: it cannot be installed where only PyPI is reachable, and no card was at hand.
-What needs neither is tested; `retimbre export MODEL --to tensorrt` on a machine with both builds,
-compares and times every engine.
+**Not run by us**: the tests cover what needs neither TensorRT nor a card. On a machine with both,
+`retimbre export MODEL --to tensorrt` builds, compares and times every engine.
 """
 
 from __future__ import annotations
@@ -56,7 +54,7 @@ def profiles(graph: Graph, lengths: Mapping[str, int]) -> dict[str, Profile]:
 
     `lengths`: axes that are fixed, such as T to the frames of a window: one engine each.
 
-    Raises TensorRtError for an axis that nobody knows.
+    Raises TensorRtError for an axis of unknown length.
     """
     found = {}
     for name, axes, _ in graph.inputs:
@@ -65,7 +63,7 @@ def profiles(graph: Graph, lengths: Mapping[str, int]) -> dict[str, Profile]:
     return found
 
 
-def trouble() -> str:
+def unavailable_reason() -> str:
     """Why engines can neither be built nor run here; empty when they can."""
     if importlib.util.find_spec(PACKAGE) is None:
         return f"not installed; {CURE}"
@@ -77,20 +75,21 @@ def trouble() -> str:
         return "torch sees no NVIDIA card"
     version = _version()
     if version < OLDEST:
-        return f"expected TensorRT {'.'.join(map(str, OLDEST))} or later, got {'.'.join(map(str, version))}; {CURE}"
+        oldest, found = (".".join(map(str, each)) for each in (OLDEST, version))
+        return f"expected TensorRT {oldest} or later, got {found}; {CURE}"
     return ""
 
 
 def engine_path(
     onnx: Path, onnx_sha256: str, lengths: Mapping[str, int], card: str, version: str
 ) -> Path:
-    """Where the engine of a graph for these lengths, this card and this version of TensorRT lies."""
-    said = f"{onnx_sha256} {sorted(lengths.items())} {card} {version} {sorted(AXES.items())}"
-    return onnx.with_name(f"{onnx.stem}.{hashlib.sha256(said.encode()).hexdigest()[:12]}.engine")
+    """The file of a graph's engine for these lengths, this card and this version."""
+    about = f"{onnx_sha256} {sorted(lengths.items())} {card} {version} {sorted(AXES.items())}"
+    return onnx.with_name(f"{onnx.stem}.{hashlib.sha256(about.encode()).hexdigest()[:12]}.engine")
 
 
 def this_machine() -> tuple[str, str]:
-    """Card with its compute capability, and TensorRT's version; after `trouble` was empty."""
+    """Card with compute capability, and TensorRT version, where nothing is unavailable."""
     import tensorrt
     import torch
 
@@ -105,8 +104,9 @@ def build(
     advance: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Write the engine of a graph; minutes. Raises TensorRtError, also where it was cancelled; then
-    nothing is left.
+    """Write the engine of a graph, which takes minutes.
+
+    Raises TensorRtError, also where it was cancelled; then nothing is left.
     """
     import tensorrt as trt
 
@@ -120,7 +120,7 @@ def build(
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    config.add_optimization_profile(_filled(builder.create_optimization_profile(), shapes))
+    config.add_optimization_profile(_fill(builder.create_optimization_profile(), shapes))
     timings = onnx.with_name(TIMING_CACHE)
     cache = config.create_timing_cache(timings.read_bytes() if timings.is_file() else b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
@@ -140,7 +140,7 @@ def build(
 
 
 class Phases:
-    """TensorRT's phases within phases as one fraction that never goes back; says whether to go on."""
+    """TensorRT's nested phases as one fraction that never goes back; tells whether to go on."""
 
     def __init__(self, advance: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
         self._advance, self._cancelled = advance, cancelled
@@ -164,7 +164,7 @@ class Phases:
 
 
 def _monitor(trt: Any, advance: Callable[[float], None], cancelled: Callable[[], bool]) -> Any:
-    class Monitor(trt.IProgressMonitor):
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc] # TensorRT has no types
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._phases = Phases(advance, cancelled)
@@ -185,7 +185,7 @@ def _monitor(trt: Any, advance: Callable[[float], None], cancelled: Callable[[],
     return Monitor()
 
 
-def _filled(profile: Any, shapes: Mapping[str, Profile]) -> Any:
+def _fill(profile: Any, shapes: Mapping[str, Profile]) -> Any:
     for name, shape in shapes.items():
         profile.set_shape(name, shape.least, shape.usual, shape.most)
     return profile
@@ -195,11 +195,10 @@ def _range(name: str, axis: int | str, lengths: Mapping[str, int]) -> Sequence[i
     fixed = axis if isinstance(axis, int) else lengths.get(axis)
     if fixed is not None:
         return (fixed, fixed, fixed)
-    if axis not in AXES:
-        raise TensorRtError(
-            f"{name}: nobody says how long its axis {axis} gets; fix it with --seconds"
-        )
-    return AXES[axis]
+    if isinstance(axis, str) and axis in AXES:
+        return AXES[axis]
+    message = f"{name}: the length of its axis {axis} is unknown; fix it with --seconds"
+    raise TensorRtError(message)
 
 
 def _errors(parser: Any) -> str:

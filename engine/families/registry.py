@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EngineError
 from export.manifest import FOLDER as EXPORTS
-from export.manifest import passed_over
+from export.manifest import find_unfit
 from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:  # the server reads this table and has no use for numpy
@@ -157,7 +157,7 @@ class Family:
         """
         if not self._is_exported(models):
             return []
-        found = passed_over(models, self.name, self.exporting().weight_files(models))
+        found = find_unfit(models, self.name, self.exporting().weight_files(models))
         return [
             f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
             for folder, reason in found

@@ -1,6 +1,6 @@
-"""Runs what `export` wrote: the graph of a step, what is held from step to step, and LoRA.
+"""Runs what `export` wrote: the graph of a step, the step-invariant cache, and LoRA.
 
-    held inputs (words, audio) -> first, once -> held --+
+    invariant inputs (words, audio) -> prefill -> cache +
     packed LoRA factors (pointers) ---------------------+-> step -> outputs
     latent, time --------------------------------------+
 
@@ -25,7 +25,7 @@ from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, LoraLayer, ports
 from export.manifest import ExportManifest, Graph, StageRow
 
-HELD_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
+CACHE_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
 
 
 class ExportedRunner:
@@ -47,14 +47,19 @@ class ExportedRunner:
             keeps_optimised=bool(sha256),
         )
         self.row = row
-        self.step, self.first = open_graph(row.step), open_graph(row.first) if row.first else None
-        self.engine = _engine(folder, row, sha256, lengths, self.step) if row.first else None
+        self.step, self.prefill = (
+            open_graph(row.step),
+            open_graph(row.prefill) if row.prefill else None,
+        )
+        self.engine = _engine(folder, row, sha256, lengths, self.step) if row.prefill else None
         self._asked = (
-            [name for name, *_ in row.first.inputs if name not in row.weights] if row.first else []
+            [name for name, *_ in row.prefill.inputs if name not in row.weights]
+            if row.prefill
+            else []
         )
         self._adapter: dict[str, np.ndarray] = {}
         # the last used at the end
-        self._held: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
+        self._cache: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
         self._lora = no_lora(row)
 
     @property
@@ -63,7 +68,7 @@ class ExportedRunner:
 
     def load(self) -> None:
         """Build the sessions. EngineError not_ready, model_damaged."""
-        for runner in filter(None, (self.first, self.step)):
+        for runner in filter(None, (self.prefill, self.step)):
             runner.load()
 
     def take_adapter(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -74,7 +79,7 @@ class ExportedRunner:
         self._adapter = {
             name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()
         }
-        self._held.clear()
+        self._cache.clear()
 
     @property
     def lora_layers(self) -> tuple[LoraLayer, ...]:
@@ -85,23 +90,25 @@ class ExportedRunner:
         self._lora = no_lora(self.row) if lora is None else lora.arrays
 
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        held = self._held_for(inputs) if self.first else {}
-        return (self.engine or self.step)(**inputs, **held, **self._lora)
+        cached = self._cached_for(inputs) if self.prefill else {}
+        return (self.engine or self.step)(**inputs, **cached, **self._lora)
 
-    def _held_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What `first` makes of these inputs, from memory if they were here before."""
+    def _cached_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs of the prefill, from the cache if these inputs were here before."""
         asked = {name: inputs[name] for name in self._asked}
-        for index in reversed(range(len(self._held))):
-            if all(_is_equal(values, self._held[index][0][name]) for name, values in asked.items()):
-                self._held.append(self._held.pop(index))
-                return self._held[-1][1]
-        found = self.first(**asked, **self._adapter)
-        held = dict(zip(self.first.stage.output_names, found, strict=True))
+        for index in reversed(range(len(self._cache))):
+            if all(
+                _is_equal(values, self._cache[index][0][name]) for name, values in asked.items()
+            ):
+                self._cache.append(self._cache.pop(index))
+                return self._cache[-1][1]
+        found = self.prefill(**asked, **self._adapter)
+        cached = dict(zip(self.prefill.stage.output_names, found, strict=True))
         copies = {name: np.array(values) for name, values in asked.items()}
-        self._held.append((copies, held))
-        most = max(1, HELD_BYTES // max(1, sum(values.nbytes for values in held.values())))
-        self._held = self._held[-most:]
-        return held
+        self._cache.append((copies, cached))
+        most = max(1, CACHE_BYTES // max(1, sum(values.nbytes for values in cached.values())))
+        self._cache = self._cache[-most:]
+        return cached
 
 
 def stage_of(graph: Graph) -> Stage:

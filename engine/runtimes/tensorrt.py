@@ -32,7 +32,7 @@ def find(onnx: Path, onnx_sha256: str, lengths: Mapping[str, int]) -> Path | Non
 
 @functools.lru_cache(maxsize=1)
 def _trouble() -> str:
-    return tensorrt_engine.trouble()
+    return tensorrt_engine.unavailable_reason()
 
 
 class TensorRtRunner:

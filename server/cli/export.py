@@ -104,7 +104,7 @@ def _export(arguments: argparse.Namespace, options: ServeConfig) -> Path:
     exporting = family_named(arguments.model).exporting()
     region = _region(exporting.RATE_HZ, arguments.seconds)
     chosen = {"checkpoint": arguments.checkpoint} if arguments.checkpoint else {}
-    if chosen and not hasattr(exporting, "CHECKPOINTS"):
+    if chosen and not getattr(exporting, "HAS_CHECKPOINTS", False):
         raise EngineError("bad_args", f"--checkpoint: {arguments.model} has one only")
     _warn_of_memory(arguments.model, exporting, models)
     with progress_bar(arguments.model) as show:
@@ -134,8 +134,8 @@ def _check_packages(target: str) -> None:
     """Before hours of work rather than after."""
     from export import tensorrt_engine
 
-    if target == "tensorrt" and (trouble := tensorrt_engine.trouble()):
-        raise CliError("not_ready", f"--to tensorrt: {trouble}")
+    if target == "tensorrt" and (reason := tensorrt_engine.unavailable_reason()):
+        raise CliError("not_ready", f"--to tensorrt: {reason}")
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise CliError("not_ready", f"export needs {', '.join(absent)}; run: {CURE}")
 
@@ -188,7 +188,7 @@ def _engines(folder: Path, found: Any) -> int:
 
     lengths, machine = found.settings["lengths"], tensorrt_engine.this_machine()
     print(", TensorRT ".join(machine))
-    for row in (row for row in found.stages if row.first):
+    for row in (row for row in found.stages if row.prefill):
         onnx, digest = folder / row.step.file, found.graphs[row.step.file]
         path = tensorrt_engine.engine_path(onnx, digest, lengths, *machine)
         try:

@@ -108,7 +108,7 @@ def test_what_words_and_audio_give_is_made_once_an_edit(shelves, tmp_path):
     family, _ = shelves[0].get("audioldm2")
     stem_of(shelves[0], tmp_path, "first")
     unet, calls = family._runners["unet"], []
-    run = unet.first
+    run = unet.prefill
 
     class Counted:
         stage = run.stage
@@ -117,10 +117,10 @@ def test_what_words_and_audio_give_is_made_once_an_edit(shelves, tmp_path):
             calls.append(1)
             return run(**inputs)
 
-    unet.first = Counted()
-    unet._held.clear()
+    unet.prefill = Counted()
+    unet._cache.clear()
     stem_of(shelves[0], tmp_path, "second", knobs={"steps": 4, "seed": 5})
-    unet.first = run
+    unet.prefill = run
     assert len(calls) == 1
 
 
@@ -132,7 +132,7 @@ def test_alpha_zero_does_not_depend_on_the_source(shelves, region):
         name: draw.standard_normal(
             [{"B": 2, "T": 16, "L": 5, "A": 8}.get(axis, axis) for axis in axes]
         )
-        for name, axes, _ in (*unet.row.step.inputs, *unet.row.first.inputs)
+        for name, axes, _ in (*unet.row.step.inputs, *unet.row.prefill.inputs)
         if not name.startswith(("lora_", "/", "unet."))
     }
     feed = {name: feed[name].astype(np.float32) for name in feed} | {

@@ -160,8 +160,8 @@ def test_in_int8_the_step_becomes_small_and_what_gives_whole_numbers_stays_exact
 
     heard = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     plan = exporting.plan(musicgen_models, heard)
-    some = [part for part in plan.parts if part.stage.name in ("codec_encoder", "step")]
-    folder = build.build(replace(plan, parts=some), tmp_path, "int8", open_for_parity(1))
+    some = [part for part in plan.stages if part.stage.name in ("codec_encoder", "step")]
+    folder = build.build(replace(plan, stages=some), tmp_path, "int8", open_for_parity(1))
     errors = {
         stage: max(row["error"] for row in manifest.read(folder).parity if row["stage"] == stage)
         for stage in ("codec_encoder", "step", "pipeline")

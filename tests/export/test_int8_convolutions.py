@@ -1,4 +1,4 @@
-"""A convolution in int8 is near the real one at any loudness, and what does not pay stays as it is."""
+"""Convolutions in int8 are near the real ones at any loudness; what does not pay stays as it is."""
 
 import numpy as np
 import pytest
@@ -90,18 +90,27 @@ def test_convolutions_that_are_too_coarse_in_int8_stay_in_float32(tmp_path, monk
     from engine.families.registry import Port, Stage
     from engine.runtimes.exported import open_for_parity
     from export import build, parity
+    from export.plan import Plan, StageExport
 
     torch.manual_seed(0)
     net = Net().eval()
     stage = Stage("net", (Port("x", ("B", 3, "T", 8)),), (Port("y", ("B", 32, "U", 4)),))
-    write = lambda path: export_stage(
-        net, (torch.zeros(1, 3, 16, 8),), path, ["x"], ["y"], stage.dynamic_axes
-    )  # noqa: E731
-    model = lambda x: (net(torch.from_numpy(x)).detach().numpy(),)  # noqa: E731
-    part = build.Part(
-        stage, write, model, [{"x": sound(0)}, {"x": sound(1, 40)}], is_step=True, convolves=True
+
+    def write(path):
+        export_stage(net, (torch.zeros(1, 3, 16, 8),), path, ["x"], ["y"], stage.dynamic_axes)
+
+    def model(x):
+        return (net(torch.from_numpy(x)).detach().numpy(),)
+
+    part = StageExport(
+        stage,
+        write,
+        model,
+        [{"x": sound(0)}, {"x": sound(1, 40)}],
+        is_step=True,
+        quantises_convolutions=True,
     )
-    plan = build.Plan("net", [part], lambda own: own["net"](x=sound(2))[0], {}, {}, {})
+    plan = Plan("net", [part], lambda own: own["net"](x=sound(2))[0], {}, {}, {})
     for bound, kind in ((0.05, "QLinearConv"), (1e-4, "Conv")):
         monkeypatch.setitem(parity.STAGE_BOUND, "int8", bound)
         folder = build.build(plan, tmp_path / kind, "int8", open_for_parity(1))

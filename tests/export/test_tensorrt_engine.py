@@ -29,7 +29,7 @@ def test_a_window_is_fixed_and_the_rest_has_a_range():
 
 
 def test_an_axis_without_a_length_is_refused_by_name():
-    with pytest.raises(TensorRtError, match="latent: nobody says how long its axis T"):
+    with pytest.raises(TensorRtError, match="latent: the length of its axis T"):
         profiles(GRAPH, {})
 
 
@@ -78,7 +78,7 @@ def test_without_the_library_the_reason_is_told_and_nothing_is_imported(monkeypa
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setattr(tensorrt_engine.importlib.util, "find_spec", lambda name: None)
-    assert "pip install tensorrt" in tensorrt_engine.trouble()
+    assert "pip install tensorrt" in tensorrt_engine.unavailable_reason()
     assert tensorrt_runtime.find(tmp_path / "unet.onnx", "", {}) is None
 
 

@@ -24,14 +24,14 @@ from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
-from export.build import Part, Plan
 from export.manifest import ExportManifest, find
+from export.plan import Plan, StageExport
 
 if TYPE_CHECKING:
     from engine.families.audioldm2.components import Components
     from engine.families.audioldm2.editor import Editor
 
-SAME_AT_EVERY_STEP = frozenset(
+INVARIANT_INPUTS = frozenset(
     {"generated", "text", "text_mask", "audio", "audio_position", "audio_scale"}
 )
 ADAPTER_LAYERS = r"attn2\.to_[kv]_ip"
@@ -81,7 +81,7 @@ def plan(
     }
     return Plan(
         family="audioldm2",
-        parts=[
+        stages=[
             replace(
                 _part(stage, modules, torch_runners, parts, heard), instead=halved.get(stage.name)
             )
@@ -216,17 +216,17 @@ class ExportedAudioLdm2(AudioLdm2Family):
 
 def _part(
     stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any
-) -> Part:
+) -> StageExport:
     is_unet = stage.name == "unet"
     feeds = tuple(_feed(stage, parts, heard, sizes) for sizes in RANDOM_SIZES)
     extras = (
         {}
         if not is_unet
         else {
-            "same": SAME_AT_EVERY_STEP,
+            "invariant": INVARIANT_INPUTS,
             "adapter": ADAPTER_LAYERS,
             "lora": LORA_LAYERS,
-            "convolves": True,
+            "quantises_convolutions": True,
             "tensors": {
                 _graph_name(name): tensor.numpy().T
                 for name, tensor in parts.unet.adapter_state().items()
@@ -234,7 +234,7 @@ def _part(
         }
     )
     write = _write_unet if is_unet else _write
-    return Part(
+    return StageExport(
         stage,
         lambda path: write(stage, modules[stage.name], feeds[0], path),
         own[stage.name],
@@ -343,7 +343,7 @@ def _stem(editor: Editor, region: np.ndarray) -> np.ndarray:
 
 
 def _weight_axes(runner: ExportedRunner) -> list[tuple[str, tuple[int, ...]]]:
-    return [(name, axes) for name, axes, _ in runner.row.first.inputs if name in runner.row.weights]
+    return [(name, axes) for name, axes, _ in runner.row.prefill.inputs if name in runner.row.weights]
 
 
 def _graph_name(checkpoint_name: str) -> str:

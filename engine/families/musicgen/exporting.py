@@ -22,8 +22,8 @@ from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
-from export.build import Part, Plan
 from export.manifest import ExportManifest, find
+from export.plan import Plan, StageExport
 from presets.style import ResolvedStyle
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.families.musicgen.sampler import Speaker
 
 RATE_HZ = 32_000
+HAS_CHECKPOINTS = True  # `plan` takes the name of one
 LORA_LAYERS = (
     r"decoder\.model\.decoder\.layers\.\d+\.(?:(?:self_attn|encoder_attn)\.(?:[qkv]_proj|out_proj)|fc[12])"
     r"|decoder\.lm_heads\.\d+"
@@ -71,7 +72,7 @@ def plan(
     settings = {"sizes": sizes, **{name: getattr(parts, name) for name in SAVED}, "lengths": {}}
     return Plan(
         family="musicgen",
-        parts=[
+        stages=[
             _part(stage, modules[stage.name], own[stage.name], sizes, parts.hop) for stage in stages
         ],
         pipeline=lambda given: _said(_parts({**own, **given}, folder, settings), region, lead),
@@ -217,9 +218,9 @@ def _parts(runners: Mapping[str, Any], folder: Path, settings: Mapping[str, Any]
     )
 
 
-def _part(stage: Any, module: Any, runner: Any, sizes: Mapping[str, int], hop: int) -> Part:
+def _part(stage: Any, module: Any, runner: Any, sizes: Mapping[str, int], hop: int) -> StageExport:
     feeds = tuple(_feed(stage, axes, sizes, hop) for axes in RANDOM_SIZES)
-    return Part(
+    return StageExport(
         stage,
         lambda path: _write(stage, module, feeds[0], path),
         runner,

@@ -25,10 +25,10 @@ from engine.manifest import file_hashes, versions
 from engine.runtimes import providers
 from engine.runtimes.exported import runners
 from engine.runtimes.runner import OnnxRunner, threads_for
-from export.build import Part, Plan
 from export.manifest import find
+from export.plan import Plan, StageExport
 
-SAME_AT_EVERY_STEP = frozenset({"text", "text_bias", "audio", "audio_position", "audio_scale"})
+INVARIANT_INPUTS = frozenset({"text", "text_bias", "audio", "audio_position", "audio_scale"})
 RATE_HZ = SAMPLE_RATE_HZ
 LORA_LAYERS = r"(?:self|cross)_attention\.(?:(?:query|key|value|text_key|text_value|audio_key|audio_value)\.project|out)"
 RANDOM_SIZES = ({"B": 2, "T": 40, "L": 7, "A": 20}, {"B": 1, "T": 128, "L": 12, "A": 32})
@@ -47,7 +47,7 @@ def plan(
     advance(1.0)
     return Plan(
         family="nano",
-        parts=[_part(stage, family) for stage in STAGES],
+        stages=[_part(stage, family) for stage in STAGES],
         pipeline=lambda own: _with(family, own).transfer(region, CHECK_TEXT, CHECK_KNOBS),
         files=files,
         hashes=file_hashes(files),
@@ -106,11 +106,11 @@ def _with(family: NanoFamily, own: dict[str, Any]) -> ExportedNano:
     return ExportedNano({**family._runners, **own}, family._tokenizer, family.config, family.folder)
 
 
-def _part(stage: Stage, family: NanoFamily) -> Part:
+def _part(stage: Stage, family: NanoFamily) -> StageExport:
     runner = family._runners[stage.name]
-    steps = {"same": SAME_AT_EVERY_STEP, "lora": LORA_LAYERS} if stage.name == "denoiser" else {}
+    steps = {"invariant": INVARIANT_INPUTS, "lora": LORA_LAYERS} if stage.name == "denoiser" else {}
     feeds = tuple(_feed(stage, runner, sizes) for sizes in RANDOM_SIZES)
-    return Part(stage, lambda path: shutil.copyfile(runner.path, path), runner, feeds, **steps)
+    return StageExport(stage, lambda path: shutil.copyfile(runner.path, path), runner, feeds, **steps)
 
 
 def _feed(stage: Stage, runner: OnnxRunner, sizes: dict[str, int]) -> dict[str, np.ndarray]:

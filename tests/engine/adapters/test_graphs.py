@@ -14,9 +14,9 @@ from engine.adapters.files import AdapterFileError
 from engine.adapters.graphs import pack, read_for_graph
 from engine.adapters.lora import Factors, LoraFile, is_lora
 from engine.adapters.lycoris import reduce_rank
-from export.held import split
 from export.lora_inputs import LoraLayer, add_lora_inputs, ports
 from export.onnx_graph import export_stage, shrink
+from export.step_cache import split
 
 IN, OUT, RANK = 12, 20, 3
 LAYERS = (
@@ -123,10 +123,10 @@ def test_the_cut_gives_the_same_numbers_with_lora_on_what_was_cut(graph):
     model, layers = opened(graph)
     style = pack(layers, [(a_lora(layers, 3), 1.0)]).arrays
     parts = split(model, {"said"})
-    onnx.checker.check_model(parts.first)
+    onnx.checker.check_model(parts.prefill)
     onnx.checker.check_model(parts.step)
-    held = run(parts.first, **FEED)
-    assert set(held) == set(parts.held) and len(held) == 1
+    held = run(parts.prefill, **FEED)
+    assert set(held) == set(parts.cached) and len(held) == 1
     assert np.array_equal(
         run(parts.step, **FEED, **style, **held)["y"], run(model, **FEED, **style)["y"]
     )

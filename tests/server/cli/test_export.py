@@ -32,7 +32,7 @@ def test_the_region_that_is_compared_is_music_of_the_asked_length():
 def test_tensorrt_is_refused_with_the_reason_before_anything_is_exported(capsys, tmp_path):
     from export import tensorrt_engine
 
-    if not tensorrt_engine.trouble():
+    if not tensorrt_engine.unavailable_reason():
         pytest.skip("here it can run")
     assert cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "--to tensorrt" in capsys.readouterr().err and not list(tmp_path.rglob("*.onnx"))
