@@ -1,13 +1,11 @@
-"""Ableton Live through AbletonOSC: the selected Session clip goes out, the stem lands on a new
-track in its scene.
+"""Ableton Live through AbletonOSC: the selected Session clip goes out, a stem lands on a new track.
 
-python clients/ableton/retimbre_ableton.py "turn this into a violin" --preset chamber_violin --seed
-3
+    python clients/ableton/retimbre_ableton.py "turn this into a violin" --preset harp --seed 3
 
 Needs Live with the AbletonOSC remote script (ports 11000 and 11001) and a running `retimbre serve`.
 AbletonOSC itself cannot place audio yet; forks and open pull requests of it can
-(create_audio_clip). Where it cannot, the stem lies beside the clip's file and this says where. It
-knows Session clips only; the Max device takes arrangement clips too.
+(create_audio_clip). Where it cannot, the stem lies beside the clip's file, and this script says
+where. It knows Session clips only; the Max device takes arrangement clips too.
 """
 
 from __future__ import annotations
@@ -66,19 +64,18 @@ class Live:
         self._socket.sendto(message.build().dgram, self._target)
 
     def ask(self, address: str, *values: Any, seconds: float = ANSWER_SECONDS) -> Any:
-        """What follows the indices in the answer: one value, or a list of several. Raises
-        LiveError.
-        """
+        """What follows the indices in the answer: one value, or a list. Raises LiveError."""
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             self.tell(address, *values)
-            if (answer := self._hear(address, values, min(left, ASK_AGAIN_SECONDS))) is not None:
+            if (answer := self._receive(address, values, min(left, ASK_AGAIN_SECONDS))) is not None:
                 return answer[0] if len(answer) == 1 else answer
         raise LiveError(
-            f"Live does not answer {address}: is the AbletonOSC remote script switched on in its settings?"
+            f"Live does not answer {address}: "
+            "is the AbletonOSC remote script switched on in its settings?"
         )
 
-    def _hear(self, address: str, indices: tuple, seconds: float) -> list[Any] | None:
+    def _receive(self, address: str, indices: tuple[Any, ...], seconds: float) -> list[Any] | None:
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -86,14 +83,14 @@ class Live:
                 message = OscMessage(self._socket.recv(65_536))
             except TimeoutError:
                 return None
-            except OSError:  # Windows tells here that nobody listened at the other port
+            except OSError:  # Windows says here that nobody listens at the other port
                 continue
             if message.address == address and tuple(message.params[: len(indices)]) == indices:
                 return message.params[len(indices) :]
         return None
 
-    def until(self, is_so: Callable[[], bool]) -> bool:
-        """Whether it became so, as it does within a few of Live's ticks."""
+    def wait_until(self, is_so: Callable[[], bool]) -> bool:
+        """Whether it becomes so within a few of Live's ticks."""
         ends_at = time.monotonic() + SETTLE_SECONDS
         while not (done := is_so()) and time.monotonic() < ends_at:
             time.sleep(ASK_AGAIN_SECONDS / 5)
@@ -114,8 +111,8 @@ class Clip:
     tempo: float
 
 
-def selected_clip(live: Live) -> Clip:
-    """The audio clip in the selected slot. Raises LiveError where its file is not what is heard."""
+def find_selected_clip(live: Live) -> Clip:
+    """The audio clip in the selected slot. LiveError if its file is not what the song plays."""
     slot = tuple(live.ask("/live/view/get/selected_clip"))
 
     def get(name: str) -> Any:
@@ -127,8 +124,9 @@ def selected_clip(live: Live) -> Clip:
         raise LiveError("the selected clip is MIDI; freeze and flatten its track first")
     if get("warping"):
         raise LiveError(
-            "the clip is warped, so its file is not what you hear: switch Warp off, or consolidate it and "
-            "switch Warp off there (the Max device also takes clips warped to the song's own tempo)"
+            "the clip is warped, so its file is not what you hear: switch Warp off, or consolidate "
+            "it and switch Warp off there "
+            "(the Max device also takes clips warped to the song's own tempo)"
         )
     if get("pitch_coarse") or get("pitch_fine"):
         raise LiveError(
@@ -147,11 +145,11 @@ def selected_clip(live: Live) -> Clip:
 
 
 def edit(client: Client, clip: Clip, text: str, beat: float, keys: dict[str, Any]) -> list[Path]:
-    """The stems, copied beside the clip's file: what a Live Set refers to must not be in a spool."""
+    """The stems, copied beside the clip's file: a Live Set must not refer to a spool."""
     outcome = client.edit(
         clip.file,
         text,
-        on_progress=_show,
+        on_progress=_print_progress,
         start=clip.start_seconds,
         length=clip.length_seconds,
         tempo=clip.tempo,
@@ -162,14 +160,14 @@ def edit(client: Client, clip: Clip, text: str, beat: float, keys: dict[str, Any
     folder.mkdir(exist_ok=True)
     name = re.sub(r"[^\w]+", "-", text)[:40].strip("-")
     stems = [
-        client.fetch(stem, _new(folder / f"{clip.file.stem}-{name}-{stem.name}.wav"))
+        client.fetch(stem, _find_free(folder / f"{clip.file.stem}-{name}-{stem.name}.wav"))
         for stem in outcome.stems
     ]
     print(f"seed {outcome.seed}, {outcome.seconds:.1f} s", file=sys.stderr)
     return stems
 
 
-def _new(path: Path) -> Path:
+def _find_free(path: Path) -> Path:
     number, free = 1, path
     while free.exists():
         number += 1
@@ -178,29 +176,28 @@ def _new(path: Path) -> Path:
 
 
 def place(live: Live, clip: Clip, stem: Path, track: int, name: str, beat: float | None) -> bool:
-    """Put a stem on a new track at index `track`: in the clip's scene, or in the arrangement at
-    `beat`.
+    """Put a stem on a new track at index `track`. False, without the track, where that fails.
 
-    Returns False, and leaves no track behind, where this AbletonOSC cannot.
+    It lands in the clip's scene, or in the arrangement at `beat`.
     """
     tracks = live.ask("/live/song/get/num_tracks")
     live.tell("/live/song/create_audio_track", track)
-    if not live.until(lambda: live.ask("/live/song/get/num_tracks") == tracks + 1):
+    if not live.wait_until(lambda: live.ask("/live/song/get/num_tracks") == tracks + 1):
         raise LiveError("Live made no new track; its edition may allow no more")
     live.tell("/live/track/set/name", track, name)
     if beat is None:
         live.tell("/live/clip_slot/create_audio_clip", track, clip.scene, str(stem))
-        is_there = live.until(
+        is_there = live.wait_until(
             lambda: bool(live.ask("/live/clip_slot/get/has_clip", track, clip.scene))
         )
     else:
         live.tell("/live/track/create_audio_clip", track, str(stem), float(beat))
-        is_there = live.until(
+        is_there = live.wait_until(
             lambda: live.ask("/live/track/get/arrangement_clips/start_time", track) == beat
         )
     if not is_there:
         live.tell("/live/song/delete_track", track)
-        live.until(lambda: live.ask("/live/song/get/num_tracks") == tracks)
+        live.wait_until(lambda: live.ask("/live/song/get/num_tracks") == tracks)
     elif beat is None:
         for key, value in (("warping", 0), ("gain", clip.gain), ("name", name)):
             live.tell(f"/live/clip/set/{key}", track, clip.scene, value)
@@ -214,7 +211,7 @@ def run(arguments: argparse.Namespace) -> None:
         key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None
     }
     with Live(port=arguments.live_port, reply_port=arguments.reply_port) as live:
-        clip = selected_clip(live)
+        clip = find_selected_clip(live)
         with Client(arguments.host, arguments.port) as client:
             stems = edit(client, clip, arguments.text, arguments.beat or 0.0, keys)
         for count, stem in enumerate(stems):
@@ -223,7 +220,7 @@ def run(arguments: argparse.Namespace) -> None:
                 raise LiveError(f"this AbletonOSC cannot place audio; drag it in by hand: {stem}")
 
 
-def _show(progress: Progress) -> None:
+def _print_progress(progress: Progress) -> None:
     print(f"{progress.stage} {max(0.0, progress.fraction):.0%}", file=sys.stderr)
 
 

@@ -1,12 +1,11 @@
-"""Bitwig Studio through DrivenByMoss: edit a file and load the stem into a slot of the Clip
-Launcher.
+"""Bitwig Studio through DrivenByMoss: edit a file, load the stem into a Clip Launcher slot.
 
-python clients/bitwig/retimbre_bitwig.py solo.wav "turn this into a violin" --track 2 --clip 1
+    python clients/bitwig/retimbre_bitwig.py solo.wav "turn this into a violin" --track 2 --clip 1
 
 Needs Bitwig with the extension DrivenByMoss, controller "Open Sound Control", and a running
-`retimbre serve`. DrivenByMoss tells the tempo and takes files; which file a clip plays it does not
-tell, so the file is named here. Bounce the clip in Bitwig first (Bounce in Place); its file then
-lies in the project's folder.
+`retimbre serve`. DrivenByMoss tells the tempo and takes files, but it does not tell which file a
+clip plays, so you name the file. Bounce the clip in Bitwig first (Bounce in Place); its file is
+then in the project's folder.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class BitwigError(Exception):
     """Something for the person at Bitwig to mend."""
 
 
-def message(address: str, *values: Any) -> bytes:
+def make_message(address: str, *values: Any) -> bytes:
     """One OSC message as bytes."""
     builder = OscMessageBuilder(address)
     for value in values:
@@ -49,14 +48,11 @@ def insert_file(track: int, clip: int, path: Path) -> bytes:
             raise BitwigError(
                 f"--{name} {number}: expected 1 to 8, as DrivenByMoss's bank shows them now"
             )
-    return message(f"/track/{track}/clip/{clip}/insertFile", str(path.resolve()))
+    return make_message(f"/track/{track}/clip/{clip}/insertFile", str(path.resolve()))
 
 
 class Bitwig:
-    """DrivenByMoss on two UDP ports.
-
-    Nothing it is told is acknowledged; what it shows can be asked for.
-    """
+    """DrivenByMoss on two UDP ports. It acknowledges nothing; what it shows can be asked for."""
 
     def __init__(self, receive_port: int = RECEIVE_PORT, send_port: int = SEND_PORT) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -78,11 +74,9 @@ class Bitwig:
     def send(self, packet: bytes) -> None:
         self._socket.sendto(packet, self._target)
 
-    def shown(self, address: str, expected: Any = None, seconds: float = REFRESH_SECONDS) -> Any:
-        """The value that it shows there; with `expected`, once it is that. None if it says nothing
-        of the kind.
-        """
-        self.send(message("/refresh"))
+    def wait_for(self, address: str, expected: Any = None, seconds: float = REFRESH_SECONDS) -> Any:
+        """The value that it shows there, or None; with `expected`, once it is that value."""
+        self.send(make_message("/refresh"))
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -114,34 +108,40 @@ def run(arguments: argparse.Namespace) -> None:
         key: value for key in ("preset", "seed") if (value := getattr(arguments, key)) is not None
     }
     with Bitwig(arguments.bitwig_port, arguments.listen_port) as bitwig:
-        tempo = bitwig.shown("/tempo/raw")
+        tempo = bitwig.wait_for("/tempo/raw")
         if tempo is None:
             raise BitwigError(
-                f"Bitwig does not answer on port {arguments.bitwig_port}: add the controller Open Sound "
-                f"Control, which receives there and sends to 127.0.0.1 port {arguments.listen_port}"
+                f"Bitwig does not answer on port {arguments.bitwig_port}: "
+                "add the controller Open Sound Control, "
+                f"which receives there and sends to 127.0.0.1 port {arguments.listen_port}"
             )
         with Client(arguments.host, arguments.port) as client:
             outcome = client.edit(
-                arguments.audio, arguments.text, on_progress=_show, tempo=float(tempo), **keys
+                arguments.audio,
+                arguments.text,
+                on_progress=_print_progress,
+                tempo=float(tempo),
+                **keys,
             )
             stem = client.fetch(
-                outcome.stems[0], _target(arguments.audio, arguments.text, outcome.seed)
+                outcome.stems[0], _stem_path(arguments.audio, arguments.text, outcome.seed)
             )
         print(stem)
         bitwig.send(insert_file(arguments.track, arguments.clip, stem))
         slot = f"/track/{arguments.track}/clip/{arguments.clip}"
-        if bitwig.shown(f"{slot}/hasContent", expected=1, seconds=3 * REFRESH_SECONDS) is None:
+        if bitwig.wait_for(f"{slot}/hasContent", expected=1, seconds=3 * REFRESH_SECONDS) is None:
             raise BitwigError(
-                f"Bitwig did not take the file into {slot}; is it an audio track? Drag it in: {stem}"
+                f"Bitwig did not take the file into {slot}; is it an audio track? "
+                f"Drag it in: {stem}"
             )
 
 
-def _target(audio: Path, text: str, seed: int) -> Path:
+def _stem_path(audio: Path, text: str, seed: int) -> Path:
     name = re.sub(r"[^\w]+", "-", text)[:40].strip("-")
     return audio.resolve().with_name(f"{audio.stem}-{name}-{seed}.wav")
 
 
-def _show(progress: Progress) -> None:
+def _print_progress(progress: Progress) -> None:
     print(f"{progress.stage} {max(0.0, progress.fraction):.0%}", file=sys.stderr)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evaluation.corpus.arrangements import RATE_HZ, TUNE, PartRenderer, render_parts
-from evaluation.exams.arrangements import SOURCES, Exam, allowed_classes, run_exam
+from evaluation.exams.arrangements import SOURCES, Exam, legal_pitch_classes, run_exam
 from evaluation.metrics.means import figure_means
 from evaluation.metrics.musical import (
     beat_onset_f,
@@ -160,7 +160,7 @@ def piece_figures(
     inside = grid.beats_seconds[(grid.beats_seconds >= 0) & (grid.beats_seconds < grid.seconds)]
     return {
         "key": key_share(sound, grid.key.pitch_classes) if is_pitched else NAN,
-        "harmony": harmony_share(sound, allowed_classes(piece)) if is_pitched else NAN,
+        "harmony": harmony_share(sound, legal_pitch_classes(piece)) if is_pitched else NAN,
         "beats": beat_onset_f(sound, inside) if has_beat else NAN,
         "tempo": tempo_error_bpm(sound, grid.tempo_bpm) if has_beat else NAN,
         "source": source_db(sound, source),

@@ -114,7 +114,7 @@ def _options(count: int) -> tuple:
     # fmt: on
 
 
-def allowed_classes(piece: Arrangement) -> list[tuple[float, set[int]]]:
+def legal_pitch_classes(piece: Arrangement) -> list[tuple[float, set[int]]]:
     """(seconds, pitch classes) of each beat: the key and the beat's chord."""
     own, grid = set(piece.grid.key.pitch_classes), piece.grid
     starts = zip(grid.beats_seconds[:-1], grid.chords, strict=True)

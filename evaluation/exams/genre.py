@@ -24,7 +24,7 @@ from evaluation.corpus.arrangements import (
     render_rearrangement,
     set_levels,
 )
-from evaluation.exams.arrangements import SOURCES, Exam, allowed_classes, run_exam
+from evaluation.exams.arrangements import SOURCES, Exam, legal_pitch_classes, run_exam
 from evaluation.metrics.means import figure_means
 from evaluation.metrics.musical import harmony_share
 from evaluation.metrics.similarity import chroma_similarity
@@ -126,7 +126,7 @@ def examine_piece(
         "codec": (mix_stems(codec), codec[TUNE]),
         "copy": (source, source),
     }
-    allowed, rows = allowed_classes(piece), {}
+    allowed, rows = legal_pitch_classes(piece), {}
     for row, (mix, tune) in mixes.items():
         name = exam.judge.name(mix)
         rows[row] = {

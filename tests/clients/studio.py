@@ -1,6 +1,4 @@
-"""What the DAWs' tests share: a region, a server with the worker double, and the program `retimbre`
-that finds it.
-"""
+"""What the DAWs' tests share: a region, a server with the worker double, the program `retimbre`."""
 
 import contextlib
 import importlib.util
@@ -24,9 +22,7 @@ PATIENCE_SECONDS = 60.0  # of crowded machines; a quiet one needs a tenth
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
-    """The project's folder: region.wav, every frame of it different, so that a stem tells where it
-    was cut.
-    """
+    """The project's folder: every frame of region.wav differs, so a stem shows where it was cut."""
     folder = tmp_path_factory.mktemp("a project's folder")
     ramp = np.linspace(-0.5, 0.5, FRAMES)
     soundfile.write(
@@ -82,7 +78,7 @@ def free_port():
 
 
 class Listener:
-    """A host program's end of OSC: each message that arrives is handed to `answer`, which may send."""
+    """A host program's end of OSC: `answer` gets each message that arrives, and may send."""
 
     def __init__(self, answer):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @lru_cache(maxsize=1)
-def loaded_tiny_audioldm2():
+def load_tiny_audioldm2():
     from engine.families.audioldm2.family import load
 
     with tempfile.TemporaryDirectory() as folder:

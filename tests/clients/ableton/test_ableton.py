@@ -1,6 +1,4 @@
-"""The bridge to AbletonOSC against a double that answers with the literal messages of AbletonOSC,
-and a real server.
-"""
+"""The bridge to AbletonOSC, against a double with AbletonOSC's own messages and a real server."""
 
 import functools
 from pathlib import Path
@@ -132,7 +130,7 @@ def test_the_stem_lands_on_a_new_track_in_the_same_scene(run, live, capsys):
 def test_only_what_the_clip_plays_goes_out(run, live, clip):
     clip |= {"loop_start": 0.5, "loop_end": 1.0}
     with bridge.Live(port=live.listener.port, reply_port=live.reply_port) as asked:
-        found = bridge.selected_clip(asked)
+        found = bridge.find_selected_clip(asked)
     assert (found.start_seconds, found.length_seconds, found.tempo) == (0.5, 0.5, 98.5)
     assert (found.track, found.scene, found.name) == (0, 2, "solo")
 
@@ -148,8 +146,8 @@ def test_abletonosc_as_it_is_cannot_place_so_the_stem_is_named_and_no_track_left
     monkeypatch.setattr(bridge, "SETTLE_SECONDS", 0.3)
     live.can_place = False
     assert run("copy") == 1
-    said = capsys.readouterr()
-    assert "drag it in by hand" in said.err and Path(said.out.strip()).is_file()
+    printed = capsys.readouterr()
+    assert "drag it in by hand" in printed.err and Path(printed.out.strip()).is_file()
     assert len(live.tracks) == 1
 
 

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     lines: list
     regions: list
 
-    def said(self, word):
+    def lines_of(self, word):
         return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
 
 
@@ -108,15 +108,15 @@ def job(folder):
 
 
 @pytest.fixture
-def sent(folder):
-    """sent("good"): samples and rate of what that part sent out."""
+def read_export(folder):
+    """read_export("good"): samples and rate of what that part sent out."""
 
-    def sent(part):
+    def read_export(part):
         return soundfile.read(
             folder / "song" / "export" / f"retimbre-{ORDER.index(part) + 1}-region.wav"
         )
 
-    return sent
+    return read_export
 
 
 def test_the_stem_lies_on_a_new_track_at_the_same_sample(outcomes):
@@ -127,22 +127,22 @@ def test_the_stem_lies_on_a_new_track_at_the_same_sample(outcomes):
         == (POSITION, FRAMES, 0.5)
     )
     assert new.track != old.track
-    assert outcomes["good"].said("import")[0].startswith(f"{POSITION} 2 {FRAMES} ")
+    assert outcomes["good"].lines_of("import")[0].startswith(f"{POSITION} 2 {FRAMES} ")
     assert np.array_equal(soundfile.read(new.file)[0], soundfile.read(old.file)[0])
 
 
-def test_what_goes_out_is_the_region_to_the_sample(outcomes, sent):
-    samples, rate_hz = sent("good")
+def test_what_goes_out_is_the_region_to_the_sample(outcomes, read_export):
+    samples, rate_hz = read_export("good")
     ramp = np.linspace(-0.5, 0.5, FRAMES)
     assert rate_hz == RATE_HZ and samples.shape == (FRAMES, 2)
     assert np.allclose(samples, np.stack([ramp, -ramp], axis=1), atol=1e-6)
 
 
-def test_a_range_narrows_the_region(outcomes, sent):
+def test_a_range_narrows_the_region(outcomes, read_export):
     new = outcomes["narrow"].regions[-1]
     assert (new.position, new.frames) == (POSITION + 10_001, 10_003)
     assert np.allclose(
-        sent("narrow")[0][:, 0], np.linspace(-0.5, 0.5, FRAMES)[10_001:20_004], atol=1e-6
+        read_export("narrow")[0][:, 0], np.linspace(-0.5, 0.5, FRAMES)[10_001:20_004], atol=1e-6
     )
 
 
@@ -164,18 +164,18 @@ def test_words_style_seed_and_tempo_travel_and_are_remembered(outcomes, job, fol
     ],
 )
 def test_what_went_wrong_is_said_in_words(outcomes, part, why):
-    assert why in outcomes[part].said("message")[0] and len(outcomes[part].regions) == 1
+    assert why in outcomes[part].lines_of("message")[0] and len(outcomes[part].regions) == 1
 
 
 def test_cancel_stops_the_job_and_leaves_the_session_alone(outcomes, job):
     cancelled = outcomes["cancelled"]
     assert (
         len(cancelled.regions) == 1
-        and not cancelled.said("message")
-        and cancelled.said("window") == ["closed"]
+        and not cancelled.lines_of("message")
+        and cancelled.lines_of("window") == ["closed"]
     )
     assert "fail cancelled" in job("cancelled", "log")
 
 
 def test_a_dialog_that_is_left_does_nothing(outcomes):
-    assert len(outcomes["left"].regions) == 1 and not outcomes["left"].said("message")
+    assert len(outcomes["left"].regions) == 1 and not outcomes["left"].lines_of("message")

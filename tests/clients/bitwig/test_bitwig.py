@@ -1,6 +1,4 @@
-"""The bridge to DrivenByMoss: its bytes heard by liblo, and the whole way against a double and a
-real server.
-"""
+"""The bridge to DrivenByMoss: liblo reads its bytes; the whole way on a double and a server."""
 
 import contextlib
 import select

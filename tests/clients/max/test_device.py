@@ -62,7 +62,7 @@ def words(text):
     return [["textedit", "set", *text.split()], ["Go", "bang"]]
 
 
-def created_in_live(records):
+def creations(records):
     return [
         record["call"] for record in of(records, "call") if record["call"][0].startswith("create")
     ]
@@ -79,7 +79,7 @@ def test_a_session_clip_goes_out_and_its_stem_lands_in_the_same_scene_of_a_new_t
         keys["start"] == "0.250000000" and keys["length"] == "1.000000000" and keys["tempo"] == 120
     )
     stem = of(records, "box", "prepend result")[0]["message"][2]
-    assert created_in_live(records) == [["create_audio_track", 1], ["create_audio_clip", stem]]
+    assert creations(records) == [["create_audio_track", 1], ["create_audio_clip", stem]]
     new = of(records, "tracks")[0]["tracks"][1]
     assert new["name"] == "violin"
     assert new["clip_slots"][1]["clip"] == {
@@ -94,7 +94,7 @@ def test_a_session_clip_goes_out_and_its_stem_lands_in_the_same_scene_of_a_new_t
 def test_an_arrangement_clip_comes_back_at_its_own_beat(live_device, audio):
     clip = {"is_arrangement_clip": 1, "start_time": 17.5, "end_time": 19.5}
     records = live_device(song(audio, **clip), *words("copy"), READY, ["Place", "bang"], "Placed")
-    assert created_in_live(records)[1][2] == 17.5
+    assert creations(records)[1][2] == 17.5
 
 
 def test_the_loop_brace_narrows_an_arrangement_clip(live_device, audio):
@@ -108,7 +108,7 @@ def test_the_loop_brace_narrows_an_arrangement_clip(live_device, audio):
         "0.500000000",
         17,
     )
-    assert created_in_live(records)[1][2] == 17
+    assert creations(records)[1][2] == 17
 
 
 def markers(*pairs):
@@ -162,7 +162,7 @@ def test_an_older_live_is_told_where_the_file_is(live_device, audio):
     records = live_device(
         {**song(audio), "version": [12, 0, 1]}, *words("copy"), READY, ["Place", "bang"], "by hand"
     )
-    assert not created_in_live(records)
+    assert not creations(records)
     assert "violin.wav" in messages_at(records, "status")[-1]
 
 
@@ -172,7 +172,7 @@ def test_the_stem_is_heard_before_it_is_placed(live_device, audio):
     )
     opened, started, stopped = messages_at(records, "sfplay~ 2")
     assert opened.startswith("open ") and (started, stopped) == ("1", "0")
-    assert not created_in_live(records)
+    assert not creations(records)
 
 
 def test_two_styles_are_blended_by_the_dial(live_device, audio):
@@ -208,7 +208,7 @@ def test_cancel_leaves_the_set_as_it_was(live_device, audio):
     records = live_device(
         song(audio), *words("slow 400"), '"generating"', ["Cancel", "bang"], "Cancelled."
     )
-    assert not created_in_live(records)
+    assert not creations(records)
 
 
 def test_the_progress_bar_moves_and_ends_full(live_device, audio):

@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server_port(folder, tmp_path_factory):
-    """A running server whose worker copies instead of computing; spaces in its paths, as on a Mac."""
+    """A server whose worker copies instead of computing; spaces in its paths, as on a Mac."""
     data_dir = tmp_path_factory.mktemp("Application Support")
     with running(double_command(data_dir, data_dir), data_dir) as port:
         yield port
@@ -28,7 +28,7 @@ def server_port(folder, tmp_path_factory):
 
 @pytest.fixture
 def pure_data():
-    """pure_data(port): a Pd whose two [retimbre] both have their link to the server at that port."""
+    """pure_data(port): a Pd whose two [retimbre] are connected to the server at that port."""
     command = shutil.which("pd") or pytest.skip(
         "pd is not installed; Debian has it in puredata-core"
     )
@@ -63,9 +63,7 @@ def tones(folder):
 
 @pytest.fixture
 def fill(folder):
-    """fill(pd, samples, *arrays): the samples are in the arrays, a column each, and the arrays as
-    long as they.
-    """
+    """fill(pd, samples, *arrays): puts a column into each array, as long as the samples."""
 
     def fill(pd, samples, *arrays):
         soundfile.write(folder / "fill.wav", samples, RATE_HZ, subtype="FLOAT")

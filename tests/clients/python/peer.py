@@ -60,5 +60,5 @@ def result_reply(id, index=0):
     )
 
 
-def done_reply(id, results=1, serial=5):
+def end_reply(id, results=1, serial=5):
     return encode(f"{ROOT}/done", EDIT, id, serial, results, 3, "/takes/manifest.json", 1.5)

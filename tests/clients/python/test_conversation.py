@@ -46,7 +46,7 @@ def result(id=7):
     return encode(f"{ROOT}/result", id, 0, "violin", "/s.wav", 48_000, 1, 480, 0.0, 0.0)
 
 
-def done_reply(id=7, serial=5, results=1):
+def end_reply(id=7, serial=5, results=1):
     return encode(f"{ROOT}/done", f"{ROOT}/edit", id, serial, results, 3, "/m.json", 1.0)
 
 
@@ -106,7 +106,7 @@ def test_each_end_is_acknowledged_also_its_repeats(talk):
     take_names(talk)
     for _ in range(2):
         talk.hear(result(), 1.0)
-        talk.hear(done_reply(), 1.0)
+        talk.hear(end_reply(), 1.0)
         assert take_names(talk) == ["got"]
     assert len(mine.outcome.stems) == 1
 
@@ -115,12 +115,12 @@ def test_an_end_whose_stem_was_lost_is_not_acknowledged_but_asked_for(talk):
     mine = job()
     talk.begin(mine, 0.0)
     take_names(talk)
-    talk.hear(done_reply(), 0.1)
+    talk.hear(end_reply(), 0.1)
     assert (take_names(talk), mine.is_over) == ([], False)
     talk.tick(0.25)
     assert take_names(talk) == ["job/query"]
     talk.hear(result(), 0.3)
-    talk.hear(done_reply(), 0.3)
+    talk.hear(end_reply(), 0.3)
     assert mine.is_over
 
 
@@ -128,7 +128,7 @@ def test_after_a_restart_we_say_who_we_are_and_then_everything_again(talk):
     talk.begin(job(1), 0.0)
     talk.begin(job(2), 0.0)
     talk.hear(result(1), 0.1)
-    talk.hear(done_reply(1), 0.1)
+    talk.hear(end_reply(1), 0.1)
     take_names(talk)
     talk.reopen(1.0)
     talk.reopen(1.1)  # each refused datagram says so; one introduction does

@@ -4,7 +4,7 @@ import pytest
 from retimbre_client import NoServer, Refused
 
 from osc_protocol import ROOT, encode
-from tests.clients.python.peer import EDIT, ack_reply, done_reply, result_reply
+from tests.clients.python.peer import EDIT, ack_reply, end_reply, result_reply
 
 
 def test_edit_returns_what_came_back(connect):
@@ -15,7 +15,7 @@ def test_edit_returns_what_came_back(connect):
                 ack_reply(request.id),
                 progress,
                 result_reply(request.id),
-                done_reply(request.id),
+                end_reply(request.id),
             ]
         return []
 
@@ -32,7 +32,7 @@ def test_edit_returns_what_came_back(connect):
 def test_the_end_is_acknowledged_with_its_serial(connect):
     client, peer = connect(
         lambda request: (
-            [result_reply(request.id), done_reply(request.id, serial=9)]
+            [result_reply(request.id), end_reply(request.id, serial=9)]
             if request.address == EDIT
             else []
         )
@@ -45,7 +45,7 @@ def test_the_end_is_acknowledged_with_its_serial(connect):
 def test_a_lost_request_is_sent_again_under_the_same_id(connect):
     def answer(request):
         if request.address == EDIT and len(peer.requests_of("edit")) == 3:
-            return [result_reply(request.id), done_reply(request.id)]
+            return [result_reply(request.id), end_reply(request.id)]
         return []
 
     client, peer = connect(answer)
@@ -59,13 +59,13 @@ def test_a_lost_result_is_asked_for(connect):
             return [
                 ack_reply(request.id),
                 result_reply(request.id, 0),
-                done_reply(request.id, results=2),
+                end_reply(request.id, results=2),
             ]
         if request.address == f"{ROOT}/job/query":
             return [
                 result_reply(request.id, 0),
                 result_reply(request.id, 1),
-                done_reply(request.id, results=2),
+                end_reply(request.id, results=2),
             ]
         return []
 
@@ -99,8 +99,8 @@ def test_two_jobs_do_not_mix_up_their_stems(connect):
         return [
             result_reply(ids[1], 7),
             result_reply(ids[0], 3),
-            done_reply(ids[1]),
-            done_reply(ids[0]),
+            end_reply(ids[1]),
+            end_reply(ids[0]),
         ]
 
     client, peer = connect(answer)

@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     lines: list
     takes: list
 
-    def said(self, word):
+    def lines_of(self, word):
         return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
 
 
@@ -80,7 +80,7 @@ def test_the_stem_is_a_new_take_of_the_same_item_and_one_undo_step(run, tmp_path
     assert (new.position, new.length, new.offset, new.volume) == (10, 1.4, 0, 0.5)
     assert soundfile.info(new.file).frames == FRAMES
     assert Path(new.file).name == "retimbre-copy-into-a-violin-1.wav"
-    assert outcome.said("undo") == ["Retimbre: copy into a violin"]
+    assert outcome.lines_of("undo") == ["Retimbre: copy into a violin"]
 
 
 def test_words_that_a_shell_would_eat_arrive_as_they_are(run, tmp_path):
@@ -143,41 +143,43 @@ def test_the_items_own_offset_is_the_regions_start(run, tmp_path):
     ],
 )
 def test_an_item_whose_file_is_not_what_is_heard_is_refused(run, tmp_path, facts, why):
-    [message] = run(text="copy", **facts).said("message")
+    [message] = run(text="copy", **facts).lines_of("message")
     assert why in message and "Glue" in message
     assert not list(tmp_path.iterdir())
 
 
 def test_without_an_item_it_says_what_to_select(run):
-    assert "Select an audio item" in run(text="copy", selected="none").said("message")[0]
+    assert "Select an audio item" in run(text="copy", selected="none").lines_of("message")[0]
 
 
 def test_a_dialog_that_is_left_does_nothing(run, tmp_path):
     outcome = run()
-    assert len(outcome.takes) == 1 and not outcome.said("message") and not outcome.said("undo")
+    assert (
+        len(outcome.takes) == 1 and not outcome.lines_of("message") and not outcome.lines_of("undo")
+    )
 
 
 def test_a_failed_job_says_why_and_changes_nothing(run):
     outcome = run(text="fail out_of_memory")
-    assert outcome.said("message") == ["out_of_memory as you wished"]
-    assert len(outcome.takes) == 1 and not outcome.said("undo")
+    assert outcome.lines_of("message") == ["out_of_memory as you wished"]
+    assert len(outcome.takes) == 1 and not outcome.lines_of("undo")
 
 
 def test_escape_stops_the_job_and_changes_nothing(run, tmp_path):
     outcome = run(text="slow 400", escape=1)
-    assert len(outcome.takes) == 1 and not outcome.said("message")
+    assert len(outcome.takes) == 1 and not outcome.lines_of("message")
     assert "fail cancelled" in next(tmp_path.glob("retimbre-jobs/*.log")).read_text()
 
 
 def test_an_item_that_is_gone_leaves_the_stem_and_says_where(run):
     outcome = run(text="copy", gone=1)
-    assert "retimbre-copy-1.wav" in outcome.said("message")[0]
+    assert "retimbre-copy-1.wav" in outcome.lines_of("message")[0]
 
 
 def test_an_error_while_placing_still_closes_the_undo_block(run):
     outcome = run(text="copy", unreadable=1)
-    assert "cannot read" in outcome.said("message")[0]
-    assert len(outcome.said("undo")) == 1
+    assert "cannot read" in outcome.lines_of("message")[0]
+    assert len(outcome.lines_of("undo")) == 1
 
 
 def test_nine_decimals_of_a_second_name_a_frame():

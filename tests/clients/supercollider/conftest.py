@@ -1,23 +1,17 @@
 """JACK without a sound card, scsynth on it, sclang with our classes, and a retimbre server."""
 
 import contextlib
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests.clients.studio import find_program
 from tests.clients.supercollider.language import RATE_HZ, Language, environment
 from tests.peers.servers import double_command, running
 
 FRAMES = 30_871  # 0.7 s, and a prime: not a multiple of anything of the model's
-
-
-def find_program(program, package):
-    return shutil.which(program) or pytest.skip(
-        f"{program} is not installed; Debian has it in {package}"
-    )
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +54,7 @@ def language(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server_port(tmp_path_factory):
-    """A running server whose worker copies instead of computing; spaces in its paths, as on a Mac."""
+    """A server whose worker copies instead of computing; spaces in its paths, as on a Mac."""
     data_dir = tmp_path_factory.mktemp("Application Support")
     with running(double_command(data_dir, data_dir), data_dir) as port:
         yield port
@@ -86,7 +80,8 @@ def tones(folder):
 def sc(language, server_port, folder, tones):
     """Run code with `r`, a Retimbre, and `b`, a Buffer that holds the tones."""
     language.run(
-        f'r = Retimbre(NetAddr("127.0.0.1", {server_port})); b = Buffer.read(s, "{folder}/tones.wav"); s.sync'
+        f'r = Retimbre(NetAddr("127.0.0.1", {server_port})); '
+        f'b = Buffer.read(s, "{folder}/tones.wav"); s.sync'
     )
     yield language.run
     language.run("r.free; b.free; s.sync")

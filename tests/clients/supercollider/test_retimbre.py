@@ -75,7 +75,8 @@ def test_a_failure_has_a_code_and_a_reason(sc):
 
 def test_a_cancelled_job_ends_so_and_the_others_go_on(sc):
     assert sc("""
-        var slow = r.edit(b, "slow 400", failure: { |code| ~code = code }, progress: { slow.cancel });
+        var slow = r.edit(b, "slow 400",
+            failure: { |code| ~code = code }, progress: { slow.cancel });
         var other = r.edit(b, "a flute");
         [slow.wait, ~code, other.wait.numFrames]""") == [None, "cancelled", FRAMES]
 
@@ -107,7 +108,8 @@ def test_again_with_another_seed(sc):
         var job = r.edit(b, "a violin", seed: 3), next;
         job.wait;
         next = r.again(job, [\\seed, 5]);
-        [job.results[0].path, next.wait !? { next.results[0].path }, next.seed, next.stems[0].numFrames]""")
+        [job.results[0].path, next.wait !? { next.results[0].path }, next.seed,
+            next.stems[0].numFrames]""")
     assert (first != second, seed, frames) == (True, 5, FRAMES)
 
 
@@ -141,7 +143,9 @@ def test_a_network_that_loses_packets_costs_only_time(sc, server_port, content, 
 def test_stopping_all_sound_does_not_stop_a_job(sc):
     sc("""
         var hasStopped = false;
-        ~job = r.edit(b, "slow 10", progress: { if(hasStopped.not) { hasStopped = true; CmdPeriod.run } }); 0""")
+        ~job = r.edit(b, "slow 10",
+            progress: { if(hasStopped.not) { hasStopped = true; CmdPeriod.run } });
+        0""")
     assert sc("~job.wait.numFrames") == FRAMES
 
 
@@ -151,7 +155,8 @@ def test_a_server_that_dies_ends_the_job(language, sc, tmp_path):
             sc(f"""
             var condition = Condition.new;
             n = Retimbre(NetAddr("127.0.0.1", {port}));
-            ~job = n.edit(b, "slow 9999", progress: {{ condition.unhang }}, failure: {{ |code| ~code = code }});
+            ~job = n.edit(b, "slow 9999",
+                progress: {{ condition.unhang }}, failure: {{ |code| ~code = code }});
             condition.hang;
             ~job.state""")
             == "running"
@@ -168,7 +173,9 @@ def test_the_help_is_rendered_without_a_complaint(language, tmp_path):
         var condition = Condition.new;
         SCDoc.helpTargetDir = "{tmp_path}";
         {{
-            ["Retimbre", "RetimbreJob"].do {{ |name| SCDoc.parseAndRender(SCDoc.documents["Classes/" ++ name]) }};
+            ["Retimbre", "RetimbreJob"].do {{ |name|
+                SCDoc.parseAndRender(SCDoc.documents["Classes/" ++ name])
+            }};
             condition.unhang
         }}.fork(AppClock);
         condition.hang""")

@@ -1,13 +1,11 @@
-"""The baselines on a tiny AudioLDM2 of the real classes: what they must give back when nothing is
-asked to change.
-"""
+"""The baselines on a tiny AudioLDM2 of the real classes, where nothing is asked to change."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.evaluation.tiny_audioldm2 import loaded_tiny_audioldm2
+from tests.evaluation.tiny_audioldm2 import load_tiny_audioldm2
 
 for module in ("torch", "transformers", "diffusers"):
     pytest.importorskip(module)
@@ -23,7 +21,7 @@ SAME = {
 
 @pytest.fixture(scope="module")
 def editor():
-    return loaded_tiny_audioldm2().editor
+    return load_tiny_audioldm2().editor
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +58,7 @@ def test_ddpm_inversion_with_other_words_or_guidance_does_not(editor, source):
     assert relative(edit_latent(editor, source, "ddpm_inversion", guidance=4.0), source) > 1e-2
 
 
-def test_ddim_inversion_comes_back_to_a_hundredth_when_its_steps_are_refined_and_only_near_it_otherwise(
-    editor, source
-):
+def test_ddim_inversion_comes_back_to_a_hundredth_only_if_its_steps_are_refined(editor, source):
     refined = edit_latent(editor, source, "ddim_inversion", share=0.5, refinements=8)
     plain = edit_latent(editor, source, "ddim_inversion", share=0.5)
     assert relative(refined, source) < 1e-2 < relative(plain, source)

@@ -61,7 +61,8 @@ def test_a_missing_judge_says_how_to_train_it(tmp_path):
 
 def test_judging_needs_no_torch():
     code = (
-        "import sys, numpy as np\nfrom evaluation.metrics.judge import Judge\nfrom evaluation.metrics.sound import Sound\n"
+        "import sys, numpy as np\n"
+        "from evaluation.metrics.judge import Judge\nfrom evaluation.metrics.sound import Sound\n"
         "Judge.load().name(Sound(np.ones(32000, 'f4'), 32000))\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
