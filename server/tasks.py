@@ -34,4 +34,4 @@ class BackgroundTasks:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("a task has failed", exc_info=error, extra={"said": task.get_name()})
+            log.error("a task failed", exc_info=error, extra={"said": task.get_name()})

@@ -18,6 +18,7 @@ from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
 from server.errors import RequestError
 from server.files.headers import HeaderError, read_header
 from server.files.sandbox import AudioFile
+from server.tasks import BackgroundTasks
 from server.threads import SerialExecutor
 from server.wire.sessions import Peer
 
@@ -58,7 +59,7 @@ class Downloads:
     ) -> None:
         self._file_threads, self._fail = file_threads, fail
         self._downloads: dict[tuple[str, int | str], Download] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def begin(self, peer: Peer, identity: int | str, source: AudioFile) -> None:
         """Send a file; the same id again begins anew. Raises RequestError."""
@@ -72,9 +73,7 @@ class Downloads:
         except (OSError, ValueError) as error:
             raise RequestError("bad_audio", f"{source.path} cannot be read: {error}") from error
         self._downloads[key] = download
-        task = asyncio.create_task(self._run(key, download), name=f"download {identity}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._run(key, download), f"download {identity}")
 
     async def on_reply(self, peer: Peer, request: Request) -> bool:
         """Take what the client says about a download. Returns whether there is one."""
@@ -87,9 +86,7 @@ class Downloads:
 
     async def close(self) -> None:
         """Stop sending."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
 
     async def _run(self, key: tuple[str, int | str], download: Download) -> None:
         sender = download.sender

@@ -12,10 +12,9 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from server.compute.executor import Event, Executor
 from server.errors import RequestError, to_error
@@ -29,6 +28,7 @@ from server.jobs.queue import FairQueue
 from server.jobs.records import EditRecord
 from server.jobs.running import JobRunner, unavailable_message
 from server.jobs.spec import JobSpec
+from server.tasks import BackgroundTasks
 from server.threads import SerialExecutor
 from server.wire.sessions import Peer
 
@@ -84,7 +84,7 @@ class Dispatcher:
             self._ender,
             self._changed,
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._arrivals = 0
         self._is_closed = False
 
@@ -109,7 +109,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin to serve the queue."""
-        self._spawn(self._serve(), "dispatcher")
+        self._tasks.spawn(self._serve(), "dispatcher")
 
     async def stop(self, force: bool) -> None:
         """Finish what runs (not when forced), then stop."""
@@ -128,9 +128,7 @@ class Dispatcher:
         # the closing events of what ran have come: let them be journalled
         await self._nothing_runs.wait()
         self._is_closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
 
     # What the verbs call
 
@@ -198,7 +196,7 @@ class Dispatcher:
             self._changed.set()
         elif job in self._waiting:
             self._waiting.remove(job)
-            self._spawn(self._ender.end(job, *job.stop_reason), f"end of {job.name}")
+            self._tasks.spawn(self._ender.end(job, *job.stop_reason), f"end of {job.name}")
         return True
 
     def position(self, job: Job) -> int:
@@ -240,7 +238,7 @@ class Dispatcher:
         if deadline := job.spec.deadline_seconds:
             left = job.accepted_at + deadline - time.monotonic()
             asyncio.get_running_loop().call_later(max(0.0, left), self._expire, job, deadline)
-        self._spawn(self._settle(job), f"settle {job.name}")
+        self._tasks.spawn(self._settle(job), f"settle {job.name}")
         phase = 1 if job.reported_at else job.order % HEARTBEAT_PHASES / HEARTBEAT_PHASES
         self._beat_later(job, HEARTBEAT_SECONDS * phase)
 
@@ -274,7 +272,7 @@ class Dispatcher:
         while True:
             job = await self._next()
             self._on_change()
-            self._spawn(self._run(job), f"run of {job.name}")
+            self._tasks.spawn(self._run(job), f"run of {job.name}")
 
     async def _next(self) -> Job:
         """Wait for a job and a place for it; the job is then running, so nobody else ends it."""
@@ -322,14 +320,3 @@ class Dispatcher:
 
     def _beat_later(self, job: Job, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(SHORTEST_BEAT_SECONDS, seconds), self._beat, job)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_log_failure)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        log.error("a task failed", exc_info=task.exception(), extra={"said": task.get_name()})

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ def old_journal(config, audio):
     script = DUMP.read_text().replace("@MUSIC@", str(audio.parent))
     with sqlite3.connect(paths.journal) as db:
         db.executescript(script.replace("@DATA@", str(paths.data)))
+        # As if it had just been written: a waiting job has a deadline.
+        (newest,) = db.execute("select max(created) from jobs").fetchone()
+        db.execute("update jobs set created = created + ?", (time.time() - newest,))
     db.close()
     return paths.journal
 
