@@ -1,27 +1,38 @@
-"""Answers that were costly, by what was asked; those that were used last. One thread at a time."""
+"""What keeps costly results that may be needed again? Those that were used last."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 import numpy as np
 
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
-class LRUCache:
-    """Arrays by the content of the arrays that they were made of."""
+
+class LRUCache(Generic[Key, Value]):
+    """At most `most` values by key. One thread at a time."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._values: OrderedDict[Key, Value] = OrderedDict()
 
-    def get(self, asked: np.ndarray, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """What `make` says, or said when the same was asked. Nobody may write into it."""
-        key = hashlib.sha256(np.ascontiguousarray(asked)).digest()
-        if key not in self._held:
-            self._held[key] = make()
-        self._held.move_to_end(key)
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
-        return self._held[key]
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """The value of a key, made if it is not there. Nobody may write into it."""
+        if key not in self._values:
+            self._values[key] = make()
+        self._values.move_to_end(key)
+        while len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return self._values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+
+def content_key(values: np.ndarray) -> bytes:
+    """A key by what an array holds."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).digest()

@@ -129,8 +129,8 @@ def edit(
     knobs, notes = resolve(request.text, request.knobs, style, family.defaults)
     notes += _idle(request.knobs, family)
     loaded = _loaded(shelf, family, clock, cancelled)
-    notes += loaded.prepare(style, knobs)
-    port = loaded.port(knobs, clock, cancelled)
+    job = loaded.prepare(style, knobs)
+    port = loaded.port(job, clock, cancelled)
     clock.enter("reading")
     region = _read(bounds, port)
     run = run_scene if isinstance(port, ScenePort) else run_region
@@ -156,7 +156,7 @@ def edit(
         "runtime": loaded.runtime,
         "device": f"{loaded.device}, {shelf.threads} threads",
         "stems": rows,
-        "notes": [*notes, *stem_kind.notes, *_told(stems)],
+        "notes": [*notes, *job.notes, *stem_kind.notes, *_told(stems)],
         "context": request.context,
     }
     try:

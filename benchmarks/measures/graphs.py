@@ -31,7 +31,7 @@ def measure(setting: Setting) -> list[Figure]:
 
     region = _region(setting.sizes.region_seconds)
     family, feed = NanoFamily.load(None, THREADS), _step_feed()
-    released = family._runners["denoiser"]
+    released = family.editor.runners["denoiser"]
     compiled, reason = _time_compiled(feed)
     steps = {
         "torch, eager": _torch_seconds(feed),

@@ -45,8 +45,9 @@ def _nano(folder: Path, watch: Watch) -> Run:
 
     family = exporting.load(1, folder)
     family.warm_up()
-    for stage, runner in list(family._runners.items()):
-        family._runners[stage] = watch.on(stage, runner)
+    runners = family.editor.runners
+    for stage, runner in list(runners.items()):
+        runners[stage] = watch.on(stage, runner)
     # every region is another one: what was heard before is remembered
     draw = np.random.default_rng(0)
     return lambda seconds: family.transfer(_region(seconds, draw), TEXT, KNOBS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,22 +45,28 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class ModelPort:
-    """What the region contract must know about a model: mono float32 samples in, as many out for
-    each of its voices.
+class ModelOutput:
+    """What a model gives for a region of N samples."""
 
-    `run`: [N] -> [N], or [voices, N] where there are several.
+    samples: np.ndarray  # [N], or [voices, N] where there are several
+    notes: tuple[str, ...] = ()  # for the manifest
+
+
+@dataclass(frozen=True)
+class ModelPort:
+    """What the region contract must know about a model: mono float32 in, as much for each voice.
+
+    `run`: the region's samples [N] -> ModelOutput.
     `window_samples(n)`: how many samples the model likes to get for a region of n (at least n).
     `delay_samples`: how much later than the input the output is; compensated here.
     """
 
     rate_hz: int
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Callable[[np.ndarray], ModelOutput]
     window_samples: Callable[[int], int] = lambda count: count
     delay_samples: int = 0
     max_seconds: float = 600.0
     voices: tuple[Voice, ...] = (Voice(),)
-    notes: list[str] = field(default_factory=list)  # for the manifest; `run` may write into it
 
 
 @dataclass(frozen=True)
@@ -127,8 +133,9 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> l
     before = _region_part(window, region, place, model)
     powers = block_powers(source, region.info.rate_hz)
     stems = []
-    for voice, answer in zip(model.voices, _answers(model, window), strict=True):
-        own = notes + model.notes
+    answers, told = _run_model(model, window)
+    for voice, answer in zip(model.voices, answers, strict=True):
+        own = [*notes, *told]
         stem = _in_channels(
             _from_model_rate(answer, region, place, model), voice, source, signs, region, own
         )
@@ -215,9 +222,10 @@ def _to_model_rate(
     return reflected(at_model_rate, place.margin_samples, place.total_samples)
 
 
-def _answers(model: ModelPort, window: np.ndarray) -> np.ndarray:
-    """The model's outputs [voices, total_samples], its delay removed."""
-    answers = np.atleast_2d(np.asarray(model.run(window), np.float32))
+def _run_model(model: ModelPort, window: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The model's outputs [voices, total_samples] without its delay, and its notes."""
+    output = model.run(window)
+    answers = np.atleast_2d(np.asarray(output.samples, np.float32))
     expected = (len(model.voices), *window.shape)
     assert answers.shape == expected, (
         f"the model should answer {expected} samples and answered {answers.shape}"
@@ -227,7 +235,7 @@ def _answers(model: ModelPort, window: np.ndarray) -> np.ndarray:
             "internal",
             "the model answered NaN or infinite samples; try another seed or fewer steps",
         )
-    return answers[:, model.delay_samples :]
+    return answers[:, model.delay_samples :], output.notes
 
 
 def _from_model_rate(

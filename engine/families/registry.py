@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.errors import EngineError
+from engine.knobs import Knobs
 from export.manifest import FOLDER as EXPORTS
 from export.manifest import find_unfit
 from presets.style import ResolvedStyle
@@ -67,8 +68,19 @@ class Stage:
         return {port.name: port.dynamic for port in (*self.inputs, *self.outputs)}
 
 
-class LoadedFamily(Protocol):
-    """What a family can do once its weights are there."""
+@dataclass(frozen=True)
+class PreparedJob:
+    """What a family has made ready for one job. Families add what their port needs."""
+
+    knobs: Knobs
+    notes: tuple[str, ...]  # for the manifest
+
+
+Prepared = TypeVar("Prepared", bound=PreparedJob)
+
+
+class LoadedFamily(Protocol[Prepared]):
+    """What a family can do once its weights are there. One thread at a time."""
 
     runtime: str  # what computes, for the manifest
     device: str
@@ -81,14 +93,13 @@ class LoadedFamily(Protocol):
         Tells progress `loading` only while there is something to read.
         """
 
-    def prepare(self, style: ResolvedStyle, knobs: Any) -> list[str]:
-        """Take what the style brings; notes for the manifest. EngineError bad_preset,
-        missing_weights.
-        """
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> Prepared:
+        """Put the style's tensors on the model. EngineError bad_preset, missing_weights."""
 
     def port(
-        self, knobs: Any, progress: Progress, cancelled: Cancelled
-    ) -> ModelPort | ScenePort: ...
+        self, job: Prepared, progress: Progress, cancelled: Cancelled
+    ) -> ModelPort | ScenePort:
+        """The model as the region contract wants it, for the job that was prepared last."""
 
     def close(self) -> None:
         """Give memory back that does not go with the object by itself, such as a graphics card's."""
@@ -144,7 +155,7 @@ class Family:
         """
         return self._family_module().missing(models)
 
-    def load(self, threads: int, models: Path | None = None) -> LoadedFamily:
+    def load(self, threads: int, models: Path | None = None) -> LoadedFamily[Any]:
         """The family, its files found. EngineError not_ready, missing_weights."""
         exported = self.exporting().load(threads, models) if self._is_exported(models) else None
         for line in self.passed_over(models):
@@ -275,10 +286,10 @@ class ModelCache:
     ) -> None:
         self.threads, self.models, self._on_load = threads, models, on_load
         self._warm: set[str] = set()
-        self._loaded: dict[str, LoadedFamily] = {}
+        self._loaded: dict[str, LoadedFamily[Any]] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> tuple[LoadedFamily, float]:
+    def get(self, name: str) -> tuple[LoadedFamily[Any], float]:
         """The family and the seconds that loading took now (0.0: it was there). EngineError."""
         family = family_named(name)
         with self._lock:
@@ -288,7 +299,7 @@ class ModelCache:
             self._loaded[name] = family.load(self.threads, self.models)
             return self._loaded[name], time.perf_counter() - began
 
-    def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily:
+    def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily[Any]:
         """The family, ready to serve at once.
 
         One thread at a time. EngineError, among them Cancelled.

@@ -51,7 +51,7 @@ class Nano:
 
     def reconstruct(self, sound: Sound) -> Sound:
         """The sound through encoder and decoder: no stem can come nearer than this."""
-        return Sound(self._family.reconstruct(sound.at(RATE_HZ)), RATE_HZ)
+        return Sound(self._family.editor.reconstruct(sound.at(RATE_HZ)), RATE_HZ)
 
     def describe(self) -> dict[str, Any]:
         files = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.audio.region import ModelPort
+from engine.audio.region import ModelOutput, ModelPort
 from tests.engine.signals import whole_windows
 
 MODEL_RATE_HZ = 32_000
@@ -37,7 +37,7 @@ def identity():
     """A model at 32 kHz that gives back what it hears, in whole windows: 5.12 s and 3.84 s for each
     further one.
     """
-    return ModelPort(MODEL_RATE_HZ, run=lambda mono: mono, window_samples=whole_windows)
+    return ModelPort(MODEL_RATE_HZ, run=ModelOutput, window_samples=whole_windows)
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,12 @@ def family(nano_models, nano_weights):
 
 @pytest.fixture
 def loras(family):
-    layers = family._runners["denoiser"].row.lora
+    layers = family.editor.runners["denoiser"].row.lora
     return [pack(layers, [(a_lora(layers, seed), 1.0)]) for seed in (1, 2)]
 
 
 def test_each_job_plays_its_own_lora_and_the_next_none_of_it(family, loras, region):
-    denoiser, stems = family._runners["denoiser"], []
+    denoiser, stems = family.editor.runners["denoiser"], []
     for lora in (None, loras[0], loras[1], None, loras[0]):
         denoiser.set_lora(lora)
         stems.append(family.transfer(region, "violin", KNOBS))
@@ -42,7 +42,7 @@ def test_each_job_plays_its_own_lora_and_the_next_none_of_it(family, loras, regi
 
 
 def test_lora_may_change_between_two_steps_of_one_job(family, loras, region):
-    denoiser = family._runners["denoiser"]
+    denoiser = family.editor.runners["denoiser"]
     asked = []
 
     def stepwise(order):
@@ -52,9 +52,9 @@ def test_lora_may_change_between_two_steps_of_one_job(family, loras, region):
             return denoiser(**inputs)
 
         asked.clear()
-        family._runners = {**family._runners, "denoiser": run}
+        family.editor.runners["denoiser"] = run
         stem = family.transfer(region, "violin", KNOBS)
-        family._runners = {**family._runners, "denoiser": denoiser}
+        family.editor.runners["denoiser"] = denoiser
         return stem
 
     both, first = stepwise([loras[0], loras[1]]), stepwise([loras[0], loras[0]])
@@ -121,7 +121,7 @@ def test_a_preset_brings_lora_files_and_the_next_has_none(ldm_models, tmp_path):
     knobs = Knobs(0.5, 2, 7.5, "", 2, 5, (("a violin", 1.0),))
     notes = family.prepare(
         ResolvedStyle(adapters=(StyleTensor(str(tmp_path / "style.safetensors"), 0.5),)), knobs
-    )
+    ).notes
     assert any("rank 4" in note for note in notes) and any("no alpha" in note for note in notes)
     assert family._runners["unet"]._lora[layer.b][layer.b_index].any()
     family.prepare(ResolvedStyle(), knobs)

@@ -56,7 +56,7 @@ def test_what_was_learned_is_what_plays(nano, learned):
     }
     feed = {name: draw.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     heard(nano, preset(path, 1.0))
-    (ours,) = nano._runners["denoiser"](**feed)
+    (ours,) = nano.editor.runners["denoiser"](**feed)
     with torch.inference_mode():
         theirs = module(*(torch.from_numpy(values) for values in feed.values())).numpy()
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()

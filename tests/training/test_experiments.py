@@ -89,11 +89,15 @@ def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
         "score": np.zeros(4, int),
     }
 
-    class Family:
-        def words(self, prompts):
-            from engine.families.nano.family import TextCondition
+    class Editor:
+        def encode_text(self, prompts):
+            from engine.families.nano.conditions import TextCondition
 
-            return TextCondition(np.full((3, 384), len(prompts[0][0]), np.float32), np.zeros(3, np.float32))
+            tokens = np.full((3, 384), len(prompts[0][0]), np.float32)
+            return TextCondition(tokens, np.zeros(3, np.float32))
+
+    class Family:
+        editor = Editor()
 
     batches, checkpoint = fused.Batches(rows, Family(), 2), tmp_path / "last.pt"
     start = {name: value.clone() for name, value in denoiser.state_dict().items()}

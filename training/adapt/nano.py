@@ -25,13 +25,15 @@ from torch.utils.checkpoint import checkpoint
 from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from engine.audio.files import resample
 from engine.errors import EngineError
+from engine.families.nano.conditions import TextCondition
 from engine.families.nano.exporting import LORA_LAYERS
-from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily, TextCondition
+from engine.families.nano.family import CONFIG, WEIGHTS, NanoFamily
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.families.nano.stages import STAGES, TOKEN_WIDTH
 from engine.families.registry import FAMILIES
 from engine.families.shared.torch_runner import TorchRunner
 from engine.knobs import resolve
+from engine.progress import ignore_progress, never_cancelled
 from engine.runtimes.runner import REINSTALL, threads_for
 from presets.style import ResolvedStyle, StyleTensor
 from training.adapt.families import Arrays
@@ -64,8 +66,9 @@ class NanoSubject:
         self.device = "cpu"
         stage = next(stage for stage in STAGES if stage.name == "denoiser")
         self._runner = TorchRunner(stage, self.module, self.device)
-        own = {**self._family._runners, "denoiser": self._runner}
-        self._player = NanoFamily(own, self._family._tokenizer, self._family.config, folder)
+        editor = self._family.editor
+        own = {**editor.runners, "denoiser": self._runner}
+        self._player = NanoFamily(own, editor.tokenizer, self._family.config, folder)
 
     def to(self, device: str) -> None:
         """The part that learns; the rest is quick enough where it is."""
@@ -148,8 +151,9 @@ class NanoSubject:
         heard = self._family.transfer(_mono(source, seconds), HELPERS[0], {"seed": HELPER_SEED})
         knobs, _ = resolve(without_heard(text), {"seed": seed}, None, self._player.defaults)
         with tempfile.TemporaryDirectory() as folder:
-            self._player.prepare(_style_of(words, Path(folder)), knobs)
-        return self._player.port(knobs, lambda *_: None, lambda: False).run(heard)[:, None]
+            job = self._player.prepare(_style_of(words, Path(folder)), knobs)
+        port = self._player.port(job, ignore_progress, never_cancelled)
+        return port.run(heard).samples[:, None]
 
     def checkpoint_layers(self) -> None:
         for block in self.module.blocks:
@@ -160,14 +164,12 @@ class NanoSubject:
         return _restored("audio_encoder", self._folder)
 
     def _words(self, text: str) -> TextCondition:
-        return self._family.words(((without_heard(text), 1.0),))
+        return self._family.editor.encode_text(((without_heard(text), 1.0),))
 
     def _read(self, text: Arrays | str) -> TextCondition:
-        return (
-            self._words(text)
-            if isinstance(text, str)
-            else TextCondition(text["tokens"], text["bias"])
-        )
+        if isinstance(text, str):
+            return self._words(text)
+        return TextCondition(text["tokens"], text["bias"])
 
 
 def _restored(stage: str, folder: Path) -> nn.Module:

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.families.nano import features as F
-from engine.families.nano.family import WEIGHTS, NanoFamily, stacked
+from engine.families.nano.conditions import stack_conditions
+from engine.families.nano.family import WEIGHTS, NanoFamily
 from engine.families.nano.model import DecoupledAttention, Denoiser, join, rotate
 from evaluation.methods.models import RATE_HZ
 from evaluation.metrics.sound import Sound
@@ -82,8 +83,9 @@ class Played:
     """nano with another denoiser: a `EditingModel`."""
 
     def __init__(self, family: NanoFamily, denoiser: Denoiser) -> None:
+        editor = family.editor
         self.family = NanoFamily(
-            {**family._runners, "denoiser": self._run}, family._tokenizer, family.config
+            {**editor.runners, "denoiser": self._run}, editor.tokenizer, family.config
         )
         self.denoiser = denoiser.eval()
 
@@ -130,7 +132,7 @@ def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarr
             mono = random.choice(renderers).render(make_score(seed), INSTRUMENTS[label].program)
             heard = F.features(mono * np.float32(F.level_gain(mono)))[None]
             (tokens,), (latent,) = (
-                family._runners[stage](features=heard)
+                family.editor.runners[stage](features=heard)
                 for stage in ("audio_encoder", "codec_encoder")
             )
             for name, value in (
@@ -159,10 +161,10 @@ class Batches:
 
         self.rows, self.batch = rows, batch
         self.words = [
-            [family.words(((word, 1.0),)) for word in instrument.words]
+            [family.editor.encode_text(((word, 1.0),)) for word in instrument.words]
             for instrument in INSTRUMENTS
         ]
-        self.silence = family.words((("", 1.0),))
+        self.silence = family.editor.encode_text((("", 1.0),))
 
     def of(self, step: int, drops: bool = True) -> dict[str, Any]:
         """For training.nano.transformer.flow_loss, audio encoded already.
@@ -183,7 +185,7 @@ class Batches:
             self.silence if q else own[random.integers(len(own))]
             for q, own in zip(quiet, texts, strict=True)
         ]
-        text, bias = stacked(said)
+        text, bias = stack_conditions(said)
         hears = (random.random(self.batch) >= DROP_AUDIO) | (not drops)
         return {
             "heard": torch.from_numpy(rows["tokens"][sources, place].astype(np.float32)),

@@ -23,6 +23,7 @@ from engine.families.nano.family import NanoFamily
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.knobs import Knobs
 from engine.knobs import resolve as resolve_knobs
+from engine.progress import ignore_progress, never_cancelled
 from evaluation.metrics.similarity import chroma_similarity, log_mel_distance
 from evaluation.metrics.sound import Sound
 from presets.blending import blend, resolve
@@ -64,9 +65,9 @@ class Served:
 
     def stem(self, preset: Preset, mono_32k: np.ndarray) -> Sound:
         asked, decided = self._decided(preset)
-        self.family.prepare(asked, decided)
-        port = self.family.port(decided, lambda stage, fraction: None, lambda: False)
-        return Sound(port.run(mono_32k), SAMPLE_RATE_HZ)
+        job = self.family.prepare(asked, decided)
+        port = self.family.port(job, ignore_progress, never_cancelled)
+        return Sound(port.run(mono_32k).samples, SAMPLE_RATE_HZ)
 
     def switch_ms(self, presets: list[Preset]) -> list[float]:
         """How long putting each of these presets on took, one after the other."""
@@ -155,7 +156,7 @@ def gained(
             "source": source,
             **{name: served.stem(preset, source.samples) for name, preset in presets.items()},
         }
-        stems["codec"] = Sound(served.family.reconstruct(true.samples), SAMPLE_RATE_HZ)
+        stems["codec"] = Sound(served.family.editor.reconstruct(true.samples), SAMPLE_RATE_HZ)
         for name, stem in stems.items():
             distances = {PHRASE: log_mel_distance(stem, true)}
             distances |= {other: log_mel_distance(stem, sound) for other, sound in shown.items()}

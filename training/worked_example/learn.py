@@ -79,7 +79,8 @@ def learn(
     torch.manual_seed(seed)
     pairs = Pairs(train, family, phrase, seed)
     lora = _lora(denoiser, method) if method.name == "lora" else None
-    words = None if lora else SoftPrompt(first_words(family.words(((phrase, 1.0),)), method.length))
+    said = family.editor.encode_text(((phrase, 1.0),))
+    words = None if lora else SoftPrompt(first_words(said, method.length))
     own = lora.parameters() if lora else dict(words.named_parameters())
     write = (
         (lambda: _write_lora(path, method, own))

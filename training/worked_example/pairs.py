@@ -19,7 +19,8 @@ from torch import Tensor
 
 from engine.audio.region import reflected
 from engine.families.nano import features as F
-from engine.families.nano.family import PADDING_BIAS, NanoFamily, TextCondition, stacked
+from engine.families.nano.conditions import PADDING_BIAS, TextCondition, stack_conditions
+from engine.families.nano.family import NanoFamily
 from engine.families.nano.model import AudioEncoder
 from engine.families.nano.sampler import WINDOW_FRAMES
 from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, SAME_INSTRUMENT
@@ -61,7 +62,7 @@ def _windows(mono: np.ndarray, family: NanoFamily, encoder: AudioEncoder) -> tup
     heard = F.features(mono * np.float32(F.level_gain(mono)))
     starts = range(0, len(heard) - WINDOW_FRAMES + 1, WINDOW_STRIDE)
     windows = np.stack([heard[first : first + WINDOW_FRAMES] for first in starts])
-    (latent,) = family._runners["codec_encoder"](features=windows)
+    (latent,) = family.editor.runners["codec_encoder"](features=windows)
     with torch.inference_mode():
         tokens = encoder(torch.from_numpy(windows)).clone()
     return torch.from_numpy(latent), tokens
@@ -78,9 +79,10 @@ class Pairs:
     ) -> None:
         self.recordings, self.random = recordings, np.random.default_rng(seed)
         self.words: Mapping[int, TextCondition] = {
-            version: family.words(((text, 1.0),)) for version, text in enumerate((phrase, *HELPERS))
+            version: family.editor.encode_text(((text, 1.0),))
+            for version, text in enumerate((phrase, *HELPERS))
         }
-        self.silence = family.words((("", 1.0),))
+        self.silence = family.editor.encode_text((("", 1.0),))
 
     def batch(
         self, style: int, prior: int = 0, learned: Tensor | None = None, drops: bool = True
@@ -130,7 +132,7 @@ def told(
     """Words of a batch [B, L, 384] and their bias [B, L]; learned words [n, 384] go before those of
     some rows.
     """
-    text, bias = (torch.from_numpy(values) for values in stacked(list(said)))
+    text, bias = (torch.from_numpy(values) for values in stack_conditions(list(said)))
     if learned is not None:
         own = torch.where(torch.as_tensor(hears_learned), 0.0, PADDING_BIAS)
         text = torch.cat([learned.expand(len(text), -1, -1), text], dim=1)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from engine.audio.region import reflected
-from engine.cache import LRUCache
+from engine.cache import LRUCache, content_key
 from engine.errors import Cancelled
 from engine.families.audioldm2 import features as F
 from engine.families.audioldm2.sampler import (
@@ -90,7 +90,7 @@ class Editor:
     ) -> None:
         self.sizes, self.text = sizes, text
         self.runners, self.scheduler_config = runners, scheduler_config
-        self._listened = LRUCache(MOST_HEARD)
+        self._listened: LRUCache[bytes, np.ndarray] = LRUCache(MOST_HEARD)
         self._null_audio: np.ndarray | None = None
         self._pooled_null: dict[int, np.ndarray] = {}  # by omega
 
@@ -114,7 +114,7 @@ class Editor:
         progress("encoding", 0.0)
         planned = self.planned_samples(len(mono))
         window = reflected(np.asarray(mono, np.float32), 0, planned)
-        heard = self._listened.get(window, lambda: self._heard(window, cancelled))
+        heard = self._listened.get(content_key(window), lambda: self._heard(window, cancelled))
         predict = self.predictor(knobs, heard, alpha)
         channels, _, bands = self.sizes.latent
         noise = noise_for(knobs.seed, channels, planned // self.sizes.samples_per_latent, bands)

@@ -8,17 +8,20 @@ can be cancelled and tells how far it is). One thread at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.adapters.manager import AdapterManager
 from engine.adapters.modules import ModuleAdapterManager
-from engine.audio.region import ModelPort
+from engine.audio.region import ModelOutput, ModelPort
 from engine.errors import EngineError
 from engine.families.audioldm2.weights import AUDIOMAE, AudioLdm2Weights
+from engine.families.registry import PreparedJob
 from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.families.shared.weights import files_of
 from engine.knobs import Knobs
+from engine.progress import IsCancelled, Progress
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
@@ -60,6 +63,13 @@ def load(threads: int, models: Path | None = None) -> AudioLdm2Family:
     return AudioLdm2Family(AudioLdm2Weights(models), threads)
 
 
+@dataclass(frozen=True)
+class PreparedTransfer(PreparedJob):
+    """A job with the scale of its audio prompt."""
+
+    alpha: float
+
+
 class AudioLdm2Family:
     """AudioLDM2, AudioMAE and one AP-Adapter at a time."""
 
@@ -74,7 +84,6 @@ class AudioLdm2Family:
         self._adapter: Path | None = None  # the one that is in the UNet
         self._adapters: AdapterManager | None = None  # of the UNet
         self._prompts: tuple[StyleTensor, ...] = ()  # soft prompts
-        self._weight = 1.0
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
@@ -108,17 +117,15 @@ class AudioLdm2Family:
         """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
         return self._editor
 
-    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedTransfer:
         """Put the style's AP-Adapter (or the folder's) and its adapters into the UNet.
-
-        Returns notes for the manifest.
 
         EngineError missing_weights, bad_preset.
         """
         from engine.families.audioldm2.sampler import scheduler_for
 
         heard, learned = _sorted(style.adapters)
-        path, self._weight = _adapter_of(heard)
+        path, weight = _adapter_of(heard)
         path = path or self.weights.adapter()
         if path != self._adapter:
             self._take(path)
@@ -133,18 +140,19 @@ class AudioLdm2Family:
             for text, _ in (*knobs.prompts, (knobs.negative, 1.0))
             if self._editor.text.is_cut(text)
         ]
-        return notes + [f"text: only the beginning of {text!r:.60} was read" for text in cut]
+        notes += [f"text: only the beginning of {text!r:.60} was read" for text in cut]
+        return PreparedTransfer(knobs, tuple(notes), knobs.strength * weight)
 
-    def port(
-        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
-    ) -> ModelPort:
+    def port(self, job: PreparedTransfer, progress: Progress, cancelled: IsCancelled) -> ModelPort:
         """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of
         real context.
         """
-        editor, alpha = self._editor, knobs.strength * self._weight
+        editor = self._editor
         return ModelPort(
             SAMPLE_RATE_HZ,
-            run=lambda mono: editor.transferred(mono, knobs, alpha, progress, cancelled),
+            run=lambda mono: ModelOutput(
+                editor.transferred(mono, job.knobs, job.alpha, progress, cancelled)
+            ),
             window_samples=editor.planned_samples,
             max_seconds=MAX_SECONDS,
         )

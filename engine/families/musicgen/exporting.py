@@ -7,6 +7,7 @@ on torch. The decoder's linear layers are open to LoRA, in the prefill and in th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from engine.adapters.graphs import GraphAdapterManager
 from engine.audio.scene import Scene
 from engine.errors import Cancelled, EngineError
-from engine.families.musicgen.family import DEFAULTS, MusicGenFamily
+from engine.families.musicgen.family import DEFAULTS, MusicGenFamily, PreparedGeneration
 from engine.families.musicgen.stages import table
 from engine.families.musicgen.weights import NAMES, MusicGenWeights, files_of
 from engine.knobs import Knobs
@@ -24,7 +25,7 @@ from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
 from export.manifest import ExportManifest, find
 from export.plan import Plan, StageExport
-from presets.style import ResolvedStyle
+from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
     from engine.families.musicgen.on_graphs import GraphParts
@@ -161,13 +162,14 @@ class ExportedMusicGen(MusicGenFamily):
         found = self.export_of(self._wanted)
         return {**super().files(), **({"export": found[0] / "manifest.json"} if found else {})}
 
-    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedGeneration:
         """As the family's, and the preset's LoRA files become inputs of the graphs."""
-        notes = super().prepare(style, knobs)
-        graphs = self._graphs_of(self._wanted)
+        job = super().prepare(style, knobs)
+        graphs = self._graphs_of(job.folder)
         if graphs is None:
-            return notes
-        return [*notes, *graphs.adapters.set_adapters(self._wanted_adapters).notes]
+            return job
+        active = graphs.adapters.set_adapters(style.adapters)
+        return replace(job, notes=(*job.notes, *active.notes))
 
     def close(self) -> None:
         super().close()
@@ -192,9 +194,9 @@ class ExportedMusicGen(MusicGenFamily):
             folder,
         )
 
-    def _set_adapters(self) -> None:
+    def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
         if not self.export_of(self._folder):
-            super()._set_adapters()
+            super()._set_adapters(adapters)
 
     def _graphs_of(self, checkpoint: Path) -> Graphs | None:
         """What is at hand of a checkpoint's export, if it has one."""

@@ -9,14 +9,17 @@ One thread at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.audio.scene import ScenePort
 from engine.errors import EngineError
 from engine.families.musicgen.weights import MELODY, TEXT, MusicGenWeights, files_of, kind_of
+from engine.families.registry import PreparedJob
 from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.knobs import Knobs
+from engine.progress import IsCancelled, Progress
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
@@ -55,6 +58,15 @@ def load(threads: int, models: Path | None = None) -> MusicGenFamily:
     return MusicGenFamily(MusicGenWeights(models), threads)
 
 
+@dataclass(frozen=True)
+class PreparedGeneration(PreparedJob):
+    """A job with its checkpoint, its task and the style to put on it."""
+
+    folder: Path
+    task: str
+    style: ResolvedStyle
+
+
 class MusicGenFamily:
     """One checkpoint, and the styles that are on it."""
 
@@ -66,13 +78,12 @@ class MusicGenFamily:
         self._folder: Path | None = None  # of what is in memory
         self._editor: Editor | None = None
         self._adapters: ModuleAdapterManager | None = None
-        self._wanted, self._task = weights.base(), "generate"
-        self._wanted_adapters: tuple[StyleTensor, ...] = ()
-        self._prompt_files: tuple[StyleTensor, ...] = ()
+        self._wanted = weights.base()
+        self._style = ResolvedStyle()
 
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
-        paths = [Path(file.path) for file in (*self._wanted_adapters, *self._prompt_files)]
+        paths = [Path(file.path) for file in (*self._style.adapters, *self._style.soft_prompts)]
         # peft calls every file the same
         named = {f"{path.parent.name}/{path.name}": path for path in paths}
         return {**files_of(self._wanted), **named}
@@ -86,44 +97,43 @@ class MusicGenFamily:
         if self._editor is None:
             self._take(self.weights.base(), cancelled, progress)
 
-    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
-        """Choose the checkpoint for the preset's task and styles; notes for the manifest.
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedGeneration:
+        """Choose the checkpoint for the preset's task and styles.
 
         EngineError missing_weights, bad_preset.
         """
-        self._task = style.task or "generate"
-        self._wanted_adapters = style.adapters
-        self._prompt_files = style.soft_prompts
-        bases = self._bases()
-        self._wanted = self._chosen(KINDS[self._task], bases)
-        own = self._wanted.parent == self.weights.folder
-        notes = [f"model: {self._wanted.name if own else self._wanted}"]
+        task, self._style = style.task or "generate", style
+        bases = self._bases(style.adapters)
+        folder = self._wanted = self._chosen(KINDS[task], bases)
+        own = folder.parent == self.weights.folder
+        notes = [f"model: {folder.name if own else folder}"]
         notes += [
-            f"adapters: trained on {base}, played on {self._wanted.name}"
+            f"adapters: trained on {base}, played on {folder.name}"
             for base in bases
-            if self.weights.find_named(base) != self._wanted
+            if self.weights.find_named(base) != folder
         ]
-        return notes + [
+        notes += [
             f"text: only the beginning of {words!r:.60} was read" for words in self._cut(knobs)
         ]
+        return PreparedGeneration(knobs, tuple(notes), folder, task, style)
 
     def port(
-        self, knobs: Knobs, progress: Callable[[str, float], None], cancelled: Callable[[], bool]
+        self, job: PreparedGeneration, progress: Progress, cancelled: IsCancelled
     ) -> ScenePort:
         """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint
         is.
         """
-        self._take(self._wanted, cancelled, progress)
-        editor, task = self._editor, self._task
-        self._set_adapters()
-        prompts = self._soft_prompts(editor.parts.text_width)
+        self._take(job.folder, cancelled, progress)
+        editor = self._editor
+        self._set_adapters(job.style.adapters)
+        prompts = self._soft_prompts(job.style.soft_prompts, editor.parts.text_width)
         return ScenePort(
             editor.parts.rate_hz,
             editor.parts.channels,
             run=lambda scene: editor.made(
-                scene, task, knobs, prompts, progress=progress, cancelled=cancelled
+                scene, job.task, job.knobs, prompts, progress=progress, cancelled=cancelled
             ),
-            context_seconds=CONTEXT_SECONDS if task == "continue" else 0.0,
+            context_seconds=CONTEXT_SECONDS if job.task == "continue" else 0.0,
             max_seconds=MAX_SECONDS,
         )
 
@@ -132,17 +142,13 @@ class MusicGenFamily:
         self._editor = self._adapters = self._folder = None
         free_memory(self.device)
 
-    def _bases(self) -> list[str]:
+    def _bases(self, adapters: tuple[StyleTensor, ...]) -> list[str]:
         """The checkpoints that the preset's LoRAs say they were trained on."""
-        if not self._wanted_adapters:
+        if not adapters:
             return []
         from engine.adapters.lora import base_of
 
-        return list(
-            dict.fromkeys(
-                filter(None, (base_of(Path(file.path)) for file in self._wanted_adapters))
-            )
-        )
+        return list(dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in adapters))))
 
     def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
         """The first of these that is there; else the best checkpoint."""
@@ -177,16 +183,18 @@ class MusicGenFamily:
         self._adapters = ModuleAdapterManager(parts.model, methods=("lora",))
         self._editor, self._folder = Editor(parts), folder
 
-    def _set_adapters(self) -> None:
+    def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
         """Exactly the style's LoRAs, with their weights. EngineError bad_preset."""
-        self._adapters.set_adapters(self._wanted_adapters)
+        self._adapters.set_adapters(adapters)
         self._editor.parts.model.requires_grad_(False)  # peft opens what it adds
 
-    def _soft_prompts(self, width: int) -> list[tuple[SoftPrompt, float]]:
+    def _soft_prompts(
+        self, files: tuple[StyleTensor, ...], width: int
+    ) -> list[tuple[SoftPrompt, float]]:
         from engine.adapters.soft_prompts import read_soft_prompt
 
         found = []
-        for file in self._prompt_files:
+        for file in files:
             prompt = read_soft_prompt(Path(file.path), width)
             if prompt.placeholder:
                 message = (

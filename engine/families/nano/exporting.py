@@ -9,9 +9,9 @@ LoRA inputs on the sixty attention layers, other precisions and runtimes.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from engine.families.nano.sampler import WINDOW_FRAMES
 from engine.families.nano.stages import STAGES
 from engine.families.registry import Stage
 from engine.manifest import file_hashes, versions
+from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from engine.runtimes import providers
-from engine.runtimes.exported import runners
-from engine.runtimes.runner import OnnxRunner, threads_for
+from engine.runtimes.exported import ExportedRunner, runners
+from engine.runtimes.runner import OnnxRunner, Runner, threads_for
 from export.manifest import find
 from export.plan import Plan, StageExport
 
@@ -92,25 +93,32 @@ class ExportedNano(NanoFamily):
         return {**super().files(), **({"export": self.manifest_path} if self.manifest_path else {})}
 
     def warm_up(
-        self,
-        cancelled: Callable[[], bool] = lambda: False,
-        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
-        for runner in self._runners.values():
+        for runner in self.editor.runners.values():
             if cancelled():
                 raise Cancelled
-            runner.load()
+            if isinstance(runner, (OnnxRunner, ExportedRunner)):
+                runner.load()
 
 
-def _with(family: NanoFamily, own: dict[str, Any]) -> ExportedNano:
-    return ExportedNano({**family._runners, **own}, family._tokenizer, family.config, family.folder)
+def _with(family: NanoFamily, own: Mapping[str, Runner]) -> ExportedNano:
+    editor = family.editor
+    return ExportedNano({**editor.runners, **own}, editor.tokenizer, family.config, family.folder)
 
 
 def _part(stage: Stage, family: NanoFamily) -> StageExport:
-    runner = family._runners[stage.name]
-    steps = {"invariant": INVARIANT_INPUTS, "lora": LORA_LAYERS} if stage.name == "denoiser" else {}
+    runner = family.editor.runners[stage.name]
+    assert isinstance(runner, OnnxRunner), "the released graphs are files"
+
+    def write(path: Path) -> None:
+        shutil.copyfile(runner.path, path)
+
     feeds = tuple(_feed(stage, runner, sizes) for sizes in RANDOM_SIZES)
-    return StageExport(stage, lambda path: shutil.copyfile(runner.path, path), runner, feeds, **steps)
+    part = StageExport(stage, write, runner, feeds)
+    if stage.name != "denoiser":
+        return part
+    return replace(part, invariant=INVARIANT_INPUTS, lora=LORA_LAYERS)
 
 
 def _feed(stage: Stage, runner: OnnxRunner, sizes: dict[str, int]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from engine.audio.scene import ScenePort
+from engine.families.registry import PreparedJob
 from engine.families.shared.notes import cut_text_notes
 from engine.families.shared.tasks import SceneTask
 from engine.families.shared.torch_runner import free_memory, pick_device
@@ -37,6 +38,13 @@ class LoadedCheckpoint(Generic[EditorT]):
     max_seconds: float
 
 
+@dataclass(frozen=True)
+class PreparedTask(PreparedJob, Generic[TaskT]):
+    """A job with its task."""
+
+    task: TaskT
+
+
 class LatentFamily(ABC, Generic[EditorT, TaskT]):
     """One checkpoint, and the LoRA files of the preset that plays."""
 
@@ -46,7 +54,6 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         self.weights, self.threads, self.device = weights, threads, pick_device()
         self.base = weights.base()
         self._loaded: LoadedCheckpoint[EditorT] | None = None
-        self._task = self.task_named("")
 
     @property
     def loaded(self) -> LoadedCheckpoint[EditorT]:
@@ -74,26 +81,29 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         torch.set_num_threads(self.threads)
         self._loaded = self.read(cancelled)
 
-    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> list[str]:
-        """Take the style's task and LoRA files; notes for the manifest.
+    def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedTask[TaskT]:
+        """Take the style's task and LoRA files.
 
         EngineError bad_preset, bad_args, missing_weights.
         """
-        task = self._task = self.task_named(style.task)
+        task = self.task_named(style.task)
         note = f"{task.name}: {self.describe(task, knobs)}, {knobs.steps} steps"
         active = self.loaded.adapters.set_adapters(style.adapters)
         notes = [note, *active.notes, *self.unused(task, knobs)]
-        return notes + cut_text_notes(knobs, self.loaded.editor.is_cut)
+        notes += cut_text_notes(knobs, self.loaded.editor.is_cut)
+        return PreparedTask(knobs, tuple(notes), task)
 
-    def port(self, knobs: Knobs, progress: Progress, cancelled: IsCancelled) -> ScenePort:
+    def port(
+        self, job: PreparedTask[TaskT], progress: Progress, cancelled: IsCancelled
+    ) -> ScenePort:
         """The family as the scene contract wants a model."""
-        task, loaded = self._task, self.loaded
+        task, loaded = job.task, self.loaded
         sizes, most = loaded.editor.sizes, loaded.max_seconds
         return ScenePort(
             sizes.rate_hz,
             sizes.channels,
             run=lambda scene: loaded.editor.edit(
-                task.hear(scene), knobs, task, most, progress, cancelled
+                task.hear(scene), job.knobs, task, most, progress, cancelled
             ),
             context_seconds=task.context_seconds,
             max_seconds=most,

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from engine.audio.files import read_region
 from engine.audio.loudness import loudness, peak
-from engine.audio.region import ModelPort, Voice, context_seconds, reflected, run_region
+from engine.audio.region import (
+    ModelOutput,
+    ModelPort,
+    Voice,
+    context_seconds,
+    reflected,
+    run_region,
+)
 from engine.errors import EngineError
 from tests.engine.signals import noise, sine, whole_windows
 
@@ -103,7 +110,9 @@ def test_ten_minutes_have_no_seams_and_no_drift(write, identity):
 def test_the_delay_of_a_model_is_taken_out(write, identity, delay):
     zeros = np.zeros(delay, np.float32)
     late = replace(
-        identity, run=lambda mono: np.concatenate([zeros, mono[:-delay]]), delay_samples=delay
+        identity,
+        run=lambda mono: ModelOutput(np.concatenate([zeros, mono[:-delay]])),
+        delay_samples=delay,
     )
     region, stem = stem_of(write(sine(48_000, 48_000, 441), 48_000), late, 0.2, 0.5)
     assert np.abs(stem.samples - region.region).max() < 1e-3
@@ -114,7 +123,7 @@ def test_the_model_hears_real_context_before_reflection(write):
 
     def listen(mono):
         heard["window"] = mono
-        return mono
+        return ModelOutput(mono)
 
     ramp = np.linspace(0.1, 0.9, 20 * 32_000)
     stem_of(write(ramp, 32_000), ModelPort(32_000, listen, whole_windows), 10.0, 1.0)
@@ -127,7 +136,7 @@ def test_a_region_at_the_start_of_a_file_takes_its_context_from_behind(write):
 
     def listen(mono):
         heard["window"] = mono
-        return mono
+        return ModelOutput(mono)
 
     ramp = np.linspace(0.1, 0.9, 20 * 32_000)
     stem_of(write(ramp, 32_000), ModelPort(32_000, listen, whole_windows), 0.0, 1.0)
@@ -139,7 +148,7 @@ def test_a_region_shorter_than_its_own_context_is_reflected_not_padded_with_zero
 
     def listen(mono):
         heard["window"] = mono
-        return mono
+        return ModelOutput(mono)
 
     stem_of(write(noise(1600), 32_000), ModelPort(32_000, listen, whole_windows))
     blocks = heard["window"][: 100 * 1600].reshape(100, 1600)
@@ -148,13 +157,13 @@ def test_a_region_shorter_than_its_own_context_is_reflected_not_padded_with_zero
 
 @pytest.mark.parametrize("gain", (0.02, 5.0))
 def test_the_stem_is_as_loud_as_the_region(write, identity, gain):
-    louder = replace(identity, run=lambda mono: mono * np.float32(gain))
+    louder = replace(identity, run=lambda mono: ModelOutput(mono * np.float32(gain)))
     region, stem = stem_of(write(noise(96_000, 2), 48_000), louder)
     assert abs(loudness(stem.samples, 48_000) - loudness(region.region, 48_000)) < 1.0
 
 
 def test_level_none_leaves_the_models_level(write, identity):
-    louder = replace(identity, run=lambda mono: mono * np.float32(0.5))
+    louder = replace(identity, run=lambda mono: ModelOutput(mono * np.float32(0.5)))
     region, stem = stem_of(write(sine(48_000, 48_000, 440), 48_000), louder, level="none")
     assert peak(stem.samples) == pytest.approx(0.5 * peak(region.region), rel=0.01)
 
@@ -162,7 +171,7 @@ def test_level_none_leaves_the_models_level(write, identity):
 def test_a_model_with_sharper_peaks_is_limited_not_clipped(write, identity):
     pulses = np.zeros(48_000 * 3, np.float32)
     pulses[::480] = 1.0
-    model = replace(identity, run=lambda mono: np.resize(pulses, len(mono)))
+    model = replace(identity, run=lambda mono: ModelOutput(np.resize(pulses, len(mono))))
     region, stem = stem_of(write(sine(96_000, 48_000, 440, 0.4), 48_000), model)
     assert peak(stem.samples) <= 1.0
     assert any("limited" in note for note in stem.notes)
@@ -211,7 +220,7 @@ def test_float_samples_above_full_scale_are_brought_down(write, identity):
 
 
 def test_a_model_that_answers_nan_is_our_error(write, identity):
-    broken = replace(identity, run=lambda mono: mono * np.float32(np.nan))
+    broken = replace(identity, run=lambda mono: ModelOutput(mono * np.float32(np.nan)))
     with pytest.raises(EngineError, match="internal"):
         stem_of(write(noise(48_000), 48_000), broken)
 
@@ -219,7 +228,7 @@ def test_a_model_that_answers_nan_is_our_error(write, identity):
 def test_a_click_that_the_input_has_not_is_faded(write, identity):
     file = noise(96_000)
     file[:4800] = file[-4800:] = 0
-    model = replace(identity, run=lambda mono: sine(len(mono), 32_000, 3_000))
+    model = replace(identity, run=lambda mono: ModelOutput(sine(len(mono), 32_000, 3_000)))
     _, stem = stem_of(write(file, 48_000), model)
     assert np.abs(stem.samples[[0, -1]]).max() < 1e-3
     assert sum("fades" in note for note in stem.notes) == 2
@@ -246,7 +255,7 @@ def test_reflection_repeats_for_signals_shorter_than_the_padding():
     place=st.floats(0, 0.999),
 )
 def test_any_rate_any_channels_any_place(tmp_path_factory, rate_hz, channels, start, length, place):
-    model = ModelPort(32_000, run=lambda mono: mono, window_samples=whole_windows)
+    model = ModelPort(32_000, run=ModelOutput, window_samples=whole_windows)
     frames = max(round(length * rate_hz), round(0.05 * rate_hz))
     click = int(place * frames)
     file = np.zeros((round(0.6 * rate_hz), channels), np.float32)
@@ -261,9 +270,8 @@ def test_any_rate_any_channels_any_place(tmp_path_factory, rate_hz, channels, st
 def test_each_voice_is_a_stem_of_its_own_level_and_place(write, identity):
     left = noise(32_000, 2) * [1, 0]
     voices = (Voice("tune"), Voice("bass", is_new=True, level_db=-6.0))
-    model = replace(
-        identity, run=lambda mono: np.stack([mono, mono[::-1]]), voices=voices, notes=["heard"]
-    )
+    both = lambda mono: ModelOutput(np.stack([mono, mono[::-1]]), ("heard",))  # noqa: E731
+    model = replace(identity, run=both, voices=voices)
     path = write(left, 32_000)
     tune, bass = run_region(read_region(path, None, None), model)
     assert [tune.name, bass.name] == ["tune", "bass"] and "heard" in tune.notes

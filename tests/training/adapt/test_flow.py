@@ -137,10 +137,10 @@ def test_a_run_leaves_a_preset_that_the_family_wears(family, data, models, short
     loaded.warm_up()
     from engine.knobs import resolve as knobs_of
 
-    notes = loaded.prepare(
+    job = loaded.prepare(
         preset, knobs_of("a tune", {"seed": 1}, preset, FAMILIES[family].defaults)[0]
     )
-    assert any("x.safetensors, weight 1" in note for note in notes)
+    assert any("x.safetensors, weight 1" in note for note in job.notes)
 
 
 def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_refused(

@@ -26,8 +26,8 @@ def stem(served, path, mono):
     """As a job has it, with a seed of its own."""
     asked = resolve(load_preset(path))
     decided, _ = knobs.resolve("", {"seed": 3}, asked, served.family.defaults)
-    served.family.prepare(asked, decided)
-    return served.family.port(decided, lambda *_: None, lambda: False).run(mono)
+    job = served.family.prepare(asked, decided)
+    return served.family.port(job, lambda *_: None, lambda: False).run(mono).samples
 
 
 @pytest.mark.parametrize("method", ["lora", "soft_prompt"])

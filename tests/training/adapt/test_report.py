@@ -94,8 +94,8 @@ def worn_by_the_family(models, path):
     preset, family = resolve(load_preset(path), "a tune"), load(1, models)
     knobs, _ = knobs_of("a tune", {"seed": 1}, preset, defaults())
     family.warm_up()
-    family.prepare(preset, knobs)
-    family.port(knobs, lambda *_: None, lambda: False)
+    job = family.prepare(preset, knobs)
+    family.port(job, lambda *_: None, lambda: False)
     return {path.name for path in family.files().values()}
 
 

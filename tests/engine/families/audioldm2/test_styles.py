@@ -46,9 +46,9 @@ def words(path, placeholder="", seed=0):
 
 def stem(family, text="a tune", **preset):
     knobs, _ = resolve(text, {"steps": 2, "seed": 1}, None, defaults())
-    family.prepare(ResolvedStyle.from_json(preset), knobs)
+    job = family.prepare(ResolvedStyle.from_json(preset), knobs)
     mono = np.sin(np.arange(16_000) / 20).astype(np.float32) * 0.3
-    return family.port(knobs, lambda *_: None, lambda: False).run(mono)
+    return family.port(job, lambda *_: None, lambda: False).run(mono).samples
 
 
 def row(path, weight=1.0):

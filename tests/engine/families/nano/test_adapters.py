@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.knobs import resolve
+from engine.progress import ignore_progress, never_cancelled
 from presets.style import ResolvedStyle
 from tests.engine.signals import noise
 
@@ -15,8 +16,8 @@ def heard(nano, preset):
     """The stem as a job with this preset gets it."""
     style = ResolvedStyle.from_json(preset)
     knobs, _ = resolve("violin", {"seed": 1, "steps": 2}, style, nano.defaults)
-    nano.prepare(style, knobs)
-    return nano.port(knobs, lambda stage, fraction: None, lambda: False).run(noise(60_000)[:, 0])
+    job = nano.prepare(style, knobs)
+    return nano.port(job, ignore_progress, never_cancelled).run(noise(60_000)[:, 0]).samples
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_learned_words_change_the_sound_by_their_weight_and_come_off_again(tiny_
 def test_the_negative_words_wear_no_style(tiny_nano, learned):
     knobs, _ = resolve("violin", {"guidance": 2.0}, None, tiny_nano.defaults)
     tiny_nano.prepare(ResolvedStyle.from_json(learned(1.0)), knobs)
-    assert len(tiny_nano.words(((knobs.negative, 1.0),)).bias) == 2
+    assert len(tiny_nano.editor.encode_text(((knobs.negative, 1.0),)).bias) == 2
     tiny_nano.prepare(ResolvedStyle(), knobs)
 
 

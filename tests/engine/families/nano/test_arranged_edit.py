@@ -29,12 +29,13 @@ def arrange(text, task="", only="", knobs=KNOBS, region=REGION, tempo_bpm=0.0):
         progress("generating", 1.0)
         return mono
 
-    stems = arranged.run(region, knobs, play, lambda stage, done: None)
-    return dict(zip([voice.name for voice in arranged.voices], stems, strict=True)), heard, arranged
+    output = arranged.run(region, knobs, play, lambda stage, done: None)
+    names = [voice.name for voice in arranged.voices]
+    return dict(zip(names, output.samples, strict=True)), heard, output.notes, arranged.voices
 
 
 def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
-    stems, asked_for, arranged = arrange("add a walking upright bass and brushed drums")
+    stems, asked_for, notes, _ = arrange("add a walking upright bass and brushed drums")
     assert list(stems) == ["bass", "drums"] and all(
         stem.shape == REGION.shape for stem in stems.values()
     )
@@ -42,7 +43,7 @@ def test_each_part_is_a_stem_that_is_asked_for_with_its_own_words():
         (("walking upright bass", 1.0),),
         (("brushed drums", 1.0),),
     ]
-    assert "BPM" in arranged.notes[0] and "chords" in arranged.notes[1]
+    assert "BPM" in notes[0] and "chords" in notes[1]
 
 
 def test_the_bass_is_in_the_harmony_of_the_region():
@@ -67,12 +68,12 @@ def test_only_a_genre_that_is_asked_for_counts_a_slow_region_in_its_own_tempo():
 
 
 def test_a_genre_is_the_tune_and_its_band_or_their_mix():
-    stems, _, arranged = arrange("as a bossa nova")
+    stems, _, notes, voices = arrange("as a bossa nova")
     assert list(stems) == ["tune", "drums", "bass", "chords"]
     tune, _ = lead(REGION, 32_000, find_pitches(REGION, 32_000))
     assert np.array_equal(stems["tune"], tune), "what the genre's lead plays is the tune alone"
-    assert arranged.notes[2].startswith("tune: ")
-    assert [voice.is_new for voice in arranged.voices] == [False, True, True, True]
+    assert notes[2].startswith("tune: ")
+    assert [voice.is_new for voice in voices] == [False, True, True, True]
     assert list(arrange("as a bossa nova, in one mix")[0]) == ["mix"]
     assert list(arrange("as a bossa nova", only="bass, drums")[0]) == ["drums", "bass"]
 
