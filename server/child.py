@@ -99,6 +99,7 @@ class ChildProcess:
                 line = await stream.readline()
             except ValueError:  # longer than MAX_LINE_BYTES
                 self.kill(f"{self._title} wrote a line that is too long")
+                await _drain(stream)
                 return
             if not line:
                 return
@@ -146,6 +147,12 @@ def _own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    """Read to the end: the end of a process is not noticed before its pipes are empty."""
+    while await stream.read(LOG_CHUNK_BYTES):
+        pass
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

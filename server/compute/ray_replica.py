@@ -66,12 +66,9 @@ class Replica:
     ) -> AsyncIterator[Event]:
         """Run one edit and pass the worker's events on.
 
-        `done` brings the manifest and the bytes of each stem.
-
-        `tensors`: sha256 -> reference, of the files that the style needs.
-
-        Whoever stops listening stops the job: Serve cancels this coroutine, and the worker looks
-        between two steps.
+        `tensors`: sha256 -> reference, of the files that the style needs. `done` brings the
+        manifest and the bytes of each stem. A job whose events nobody reads any more is stopped:
+        Serve cancels this coroutine, and the worker looks between two steps.
         """
         model_id = serve.get_multiplexed_model_id()
         yield {
@@ -88,24 +85,24 @@ class Replica:
             here = await style.localize(ResolvedStyle.from_json(preset), tensors)
             preset = here.to_json()
         with tempfile.TemporaryDirectory(prefix="retimbre-") as folder:
-            there = Path(folder) / Path(request["request"]["audio"]).name
-            made = Path(folder) / "made"
-            await asyncio.to_thread(_unpack, there, made, audio)
-            asked = {
+            audio_path = Path(folder) / Path(request["request"]["audio"]).name
+            output = Path(folder) / "output"
+            await asyncio.to_thread(_unpack, audio_path, output, audio)
+            local_request = {
                 **request["request"],
-                "audio": str(there),
+                "audio": str(audio_path),
                 "audio_identity": None,
-                "output_dir": str(made),
+                "output_dir": str(output),
                 "preset": preset,
             }
-            async for event in self._ask({**request, "request": asked}):
+            async for event in self._ask({**request, "request": local_request}):
                 if event["event"] == "done":
-                    event.update(await asyncio.to_thread(_read_take, made))
+                    event.update(await asyncio.to_thread(_read_take, output))
                 if event["event"] == "fail":
                     event["message"] = event["message"].replace(
-                        str(there), request["request"]["audio"]
+                        str(audio_path), request["request"]["audio"]
                     )
-                # the server says it when the stem lies in its own folder
+                # the server reports results when the stems lie in its own folder
                 if event["event"] != "result":
                     yield event
 
@@ -169,14 +166,14 @@ def model_of(model_id: str) -> str:
     return model_id.partition("/")[0]
 
 
-def _unpack(there: Path, made: Path, audio: bytes) -> None:
-    made.mkdir()
-    there.write_bytes(audio)
+def _unpack(audio_path: Path, output: Path, audio: bytes) -> None:
+    output.mkdir()
+    audio_path.write_bytes(audio)
 
 
-def _read_take(made: Path) -> dict[str, Any]:
+def _read_take(output: Path) -> dict[str, Any]:
     """The manifest, and the bytes of each stem in its order."""
-    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
     return {
         "manifest": manifest,
         "stems": [Path(stem["path"]).read_bytes() for stem in manifest["stems"]],

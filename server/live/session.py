@@ -117,9 +117,9 @@ class LiveProcess:
 
 
 class LiveAudio:
-    """At most one input and output at a time.
+    """Live audio of one server: at most one input and output at a time.
 
-    `push(state, reason, xruns)` is called when one of them changes.
+    `push(state, reason, xruns)` is called when one of the three changes.
     """
 
     def __init__(self, push: Callable[[str, str, int], None]) -> None:
@@ -133,11 +133,14 @@ class LiveAudio:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is somebody to `ask`."""
+        """Whether there is a process to `ask`."""
         return self.state == RUNNING
 
     async def start(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Open the devices, or say again how they were opened. Raises RequestError."""
+        """Open the devices. Returns how they are open. Raises RequestError.
+
+        When they are open already: the same again, or busy where the options differ.
+        """
         async with self._turn:
             if self.is_running:
                 if options != self._options:
@@ -166,7 +169,7 @@ class LiveAudio:
             return opened
 
     async def stop(self) -> None:
-        """Close the devices and forget what was heard.
+        """Close the devices and forget what was recorded.
 
         A start that still waits for its driver is cut short.
         """
@@ -186,13 +189,13 @@ class LiveAudio:
         return await self._process.ask(op, **values)
 
     def transport(self, position: dict[str, Any]) -> None:
-        """The DAW is here now. Also remembered for a later start. Never waits."""
+        """Take the position of the DAW, also for a later start. Never waits."""
         self._position = {**position, "at": time.perf_counter()}
         if self.is_running and self._process:
             self._process.send("transport", **self._position)
 
     async def devices(self) -> list[dict[str, Any]]:
-        """What is there now, seen by a process that has just begun. Raises RequestError."""
+        """The devices that a new process sees. Raises RequestError."""
         process = LiveProcess()
         await process.open()
         try:

@@ -129,9 +129,7 @@ async def vanish(
             await client.expect("ack", id=1, patience=30)
     amid = in_memory(server)
     await until(
-        lambda: (
-            not server.services.registry.living() and not server.services.delivery._repeats
-        ),
+        lambda: not server.services.registry.living() and not server.services.delivery._repeats,
         PATIENCE_SECONDS,
     )
     await server.services.uploads.expire([], time.monotonic() + 61.0)

@@ -4,7 +4,6 @@ import os
 import shutil
 
 from presets import SHIPPED_FOLDER
-from server.compute.executor import Timeouts
 from tests.faults.scenario import NOTHING, Scenario, adds_to, failure, wait_for_end
 from tests.faults.stage import REAL_SECONDS
 
@@ -69,7 +68,7 @@ async def _with_weights(stage, damage):
     folder = stage.folder / "weights"
     shutil.copytree(WEIGHTS, folder)
     damage(folder / "denoiser.onnx")
-    server, client = await stage.real_server(folder, Timeouts())
+    server, client = await stage.real_server(folder)
     client.say("edit", 1, str(stage.audio), "a violin", steps=1)
     end = await wait_for_end(client, 1, REAL_SECONDS)
     shutil.copy(WEIGHTS / "denoiser.onnx", folder)

@@ -11,7 +11,6 @@ import time
 import pytest
 
 from server.app import Server
-from server.compute.executor import Timeouts
 from server.compute.local import LocalExecutor
 from server.config import ServeConfig
 from tests.server.clients import UdpClient, executor, write_wav
@@ -69,7 +68,7 @@ class Stage:
         self.stack.callback(machine.close)
         return machine, await machine.client(await machine.start())
 
-    async def real_server(self, weights=None, patience=None):
+    async def real_server(self, weights=None):
         """A server with the real engine."""
         from engine.families.nano.family import WEIGHTS, missing
 
@@ -77,7 +76,7 @@ class Stage:
         if missing():
             pytest.skip(missing())
         command = [sys.executable, "-c", REAL_WORKER, str(weights or WEIGHTS), "--threads", "1"]
-        return await self.server(LocalExecutor(command, patience or Timeouts()))
+        return await self.server(LocalExecutor(command))
 
     def command(self, *arguments):
         """`retimbre ...` to its end. Returns what it said on standard error."""

@@ -17,9 +17,9 @@ PATIENCE_SECONDS = 10.0
 ENDS = (f"{ROOT}/done", f"{ROOT}/fail")
 
 
-def executor(*flags, **patience):
+def executor(*flags, **timeouts):
     """The real executor with the double worker."""
-    return LocalExecutor([*DOUBLE, *flags], Timeouts(**patience))
+    return LocalExecutor([*DOUBLE, *flags], Timeouts(**timeouts))
 
 
 def write_wav(path, frames=4800, channels=1, rate_hz=48000):
