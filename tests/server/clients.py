@@ -55,9 +55,7 @@ class Client:
         self.send(encode(f"{ROOT}/{name}", *atoms, **keys))
 
     async def expect(self, address, /, skip=0, patience=PATIENCE_SECONDS, **wanted):
-        """The first message of that name with those values that is not among the `skip` first of
-        its kind.
-        """
+        """The first message with that name and those values, after `skip` of its kind."""
         found = await self._look(
             lambda: self.all(address, **wanted)[skip:], f"{address} {wanted}", patience
         )

@@ -1,5 +1,4 @@
-"""A real process that speaks the worker's pipe and computes nothing: the words of a request say
-what it does.
+"""A real process on the worker's pipe that computes nothing: a request's words tell it what to do.
 
 copy            the stem is a copy of the input
 slow 12         the same after 12 steps of 50 ms, with progress; obeys cancel
@@ -28,9 +27,7 @@ def say(event, **values):
 
 
 def header(data):
-    """(rate, channels, frames) of a WAV of any sample format; the standard library's wave reads
-    only integers.
-    """
+    """(rate, channels, frames) of a WAV of any sample format, unlike the standard library."""
     at, chunks = 12, {}
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)

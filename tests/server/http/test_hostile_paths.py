@@ -1,6 +1,4 @@
-"""Names that lead elsewhere, sent to a running server over OSC and over HTTP: each gets its code,
-and a cure.
-"""
+"""Names that lead out of the allowed folders, over OSC and HTTP: each gets its code, and a cure."""
 
 import asyncio
 import os

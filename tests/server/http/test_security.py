@@ -171,9 +171,7 @@ async def test_connections_are_limited(server, http, monkeypatch):
 
 @pytest.fixture(scope="module")
 def own_address():
-    """An address of this machine that is not loopback: what a client elsewhere would connect to and
-    come from.
-    """
+    """An address of this machine that other machines would connect to."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # sends nothing; only asks which address would be used

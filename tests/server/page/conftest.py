@@ -1,6 +1,4 @@
-"""Headless Chromium on the real page of a real server process, once with the worker double and once
-with nano.
-"""
+"""Headless Chromium on the page of a server process: with the worker double, and with nano."""
 
 import shutil
 
@@ -29,8 +27,9 @@ PATIENCE_MS = 15_000
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A browser with a fresh profile; Playwright keeps an event loop running, so none may outlive
-    its module.
+    """A browser with a fresh profile.
+
+    Playwright keeps an event loop running, so none may outlive its module.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     path = next(filter(None, map(shutil.which, NAMES)), None)
@@ -64,9 +63,7 @@ def real_studio(tmp_path_factory):
 
 @pytest.fixture
 def open_desk(chromium):
-    """open_desk(origin) is a window of a browser that has never been there; all are checked at the
-    end.
-    """
+    """open_desk(origin) opens a window of a fresh browser; all are checked at the end."""
     windows = []
 
     def make(origin, **options):
@@ -100,9 +97,7 @@ def bench(chromium, studio):
 
 @pytest.fixture(scope="session")
 def region(tmp_path_factory):
-    """Two seconds of a decaying tone with a click at 1 s, stereo, 16 bits as the worker double can
-    read them.
-    """
+    """Two seconds of a decaying tone with a click at 1 s: stereo, 16 bits."""
     seconds = np.arange(2 * RATE_HZ) / RATE_HZ
     tone = 0.4 * np.exp(-seconds) * np.sin(2 * np.pi * 330 * seconds)
     tone[RATE_HZ : RATE_HZ + 20] = 0.9

@@ -1,6 +1,4 @@
-"""A server process that can be killed and started again in the same place, and a page that watches
-itself.
-"""
+"""A server process that can be killed and started again, and a page that watches itself."""
 
 import contextlib
 import socket
@@ -80,8 +78,9 @@ def _free_port():
 
 
 class Desk:
-    """A browser window on the page, with the words for what a user does; it notes what must not
-    happen.
+    """A browser window on the page, with a method for each act of a user.
+
+    It notes what must not happen.
     """
 
     def __init__(self, page, origin):

@@ -1,6 +1,4 @@
-"""The player in an OfflineAudioContext, so that what is heard can be compared sample by sample;
-then in the page.
-"""
+"""The player, sample by sample in an OfflineAudioContext, then in the page."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""Zeroconf on the loopback interface, heard by a second zeroconf, and by an OSCQuery client that is
-not ours.
-"""
+"""Zeroconf on the loopback interface, as a second zeroconf and a foreign OSCQuery client see it."""
 
 import asyncio
 import dataclasses
@@ -67,9 +65,7 @@ async def test_the_server_is_found_asked_and_gone(heard, config):
 
 
 def ask_as_python_oscquery_does(service, server):
-    """Its nodes must have a value when they may be written to, which the proposal does not say, so
-    it reads no verb.
-    """
+    """It wants a value of every writable node, unlike the proposal, so it reads no verb."""
     client = OSCQueryClient(service)
     info = client.get_host_info()
     assert (info.name, info.osc_ip, info.osc_port, info.osc_transport) == (
