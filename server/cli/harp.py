@@ -116,32 +116,35 @@ def build(connect: Connect, styles: list[str], folder: Path) -> gradio.Blocks:
             "inputs": [_describe(each) for each in inputs],
             "outputs": [_describe(each) for each in outputs],
         }
-
-        async def process(
-            audio: str,
-            text: str,
-            style: str,
-            strength: str,
-            seed: str,
-            bar: Any = gradio.Progress(),  # noqa: B008 (Gradio looks for it there)
-        ) -> tuple[str, dict[str, Any]]:
-            try:
-                return await _edit(
-                    connect,
-                    folder,
-                    audio,
-                    text,
-                    _keys(style, strength, seed),
-                    lambda progress: bar(max(0.0, progress.fraction), desc=progress.stage),
-                )
-            except (ClientError, ValueError) as error:
-                raise gradio.Error(str(error)) from error
-
+        process = _processor(gradio, connect, folder)
         shown = gradio.JSON(label="Controls")
         gradio.Button("View controls").click(lambda: controls, [], shown, api_name="controls")
         running = gradio.Button("Process").click(process, inputs, outputs, api_name="process")
         gradio.Button("Cancel").click(lambda: None, [], [], api_name="cancel", cancels=[running])
     return app.queue()
+
+
+def _processor(gradio: Any, connect: Connect, folder: Path) -> Callable[..., Any]:
+    """The function behind the button; its parameters are the inputs, in their order."""
+
+    async def process(
+        audio: str,
+        text: str,
+        style: str,
+        strength: str,
+        seed: str,
+        bar: Any = gradio.Progress(),  # noqa: B008 (Gradio looks for it there)
+    ) -> tuple[str, dict[str, Any]]:
+        def show(progress: Progress) -> None:
+            bar(max(0.0, progress.fraction), desc=progress.stage)
+
+        try:
+            keys = _keys(style, strength, seed)
+            return await _edit(connect, folder, audio, text, keys, show)
+        except (ClientError, ValueError) as error:
+            raise gradio.Error(str(error)) from error
+
+    return process
 
 
 def _describe(component: Any) -> dict[str, Any]:

@@ -167,9 +167,8 @@ def weights(folder: Path) -> Finding:
     if missing:
         return Finding("weights", BAD, f"missing in {folder}: {', '.join(missing)}", RESTORE)
     try:
-        changed = [
-            name for name, digest in _hashes(folder).items() if _sha256(folder / name) != digest
-        ]
+        hashes = json.loads((folder / "config.json").read_text(encoding="utf-8"))["files"]
+        changed = [name for name, digest in hashes.items() if _sha256(folder / name) != digest]
     except (ValueError, KeyError) as error:
         return Finding("weights", BAD, f"config.json is not as released: {error}", RESTORE)
     if changed:
@@ -338,14 +337,6 @@ def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
         except OSError:
             return False
     return True
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """File name to SHA-256, as the release wrote them into config.json.
-
-    Raises ValueError when it cannot be read.
-    """
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))["files"]
 
 
 def _sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ pytest.importorskip(
 
 @pytest.fixture
 async def harp(server, tmp_path):
-    """HARP's side: await harp(endpoint, *data) -> what the endpoint returns."""
+    """HARP's side of a running app."""
 
     def connect():
         return AsyncClient("127.0.0.1", server.port, shares_disk=False, name="HARP")
@@ -33,37 +33,39 @@ async def harp(server, tmp_path):
         allowed_paths=[str(tmp_path)],
     )
     async with aiohttp.ClientSession(app.local_url) as session:
-
-        async def begin(endpoint, *data):
-            async with session.post(
-                f"/gradio_api/call/{endpoint}", json={"data": list(data)}
-            ) as response:
-                return (await response.json())["event_id"]
-
-        async def events(endpoint, event_id):
-            async with session.get(f"/gradio_api/call/{endpoint}/{event_id}") as response:
-                name = ""
-                async for line in response.content:
-                    if line.startswith(b"event: "):
-                        name = line[7:].strip().decode()
-                    elif line.startswith(b"data: ") and name in ("complete", "error"):
-                        return name, json.loads(line[6:])
-            raise AssertionError(f"{endpoint} ended without an outcome")
-
-        async def call(endpoint, *data):
-            return await events(endpoint, await begin(endpoint, *data))
-
-        async def upload(path):
-            form = aiohttp.FormData()
-            form.add_field(
-                "files", path.read_bytes(), filename=path.name, content_type="audio/midi"
-            )
-            async with session.post("/gradio_api/upload", data=form) as response:
-                return {"path": (await response.json())[0], "meta": {"_type": "gradio.FileData"}}
-
-        call.begin, call.events, call.upload, call.session = begin, events, upload, session
-        yield call
+        yield Harp(session)
     await asyncio.to_thread(app.close)
+
+
+class Harp:
+    """`await harp(endpoint, *data)`: what the endpoint returns."""
+
+    def __init__(self, session):
+        self.session = session
+
+    async def __call__(self, endpoint, *data):
+        return await self.events(endpoint, await self.begin(endpoint, *data))
+
+    async def begin(self, endpoint, *data):
+        path = f"/gradio_api/call/{endpoint}"
+        async with self.session.post(path, json={"data": list(data)}) as response:
+            return (await response.json())["event_id"]
+
+    async def events(self, endpoint, event_id):
+        async with self.session.get(f"/gradio_api/call/{endpoint}/{event_id}") as response:
+            name = ""
+            async for line in response.content:
+                if line.startswith(b"event: "):
+                    name = line[7:].strip().decode()
+                elif line.startswith(b"data: ") and name in ("complete", "error"):
+                    return name, json.loads(line[6:])
+        raise AssertionError(f"{endpoint} ended without an outcome")
+
+    async def upload(self, path):
+        form = aiohttp.FormData()
+        form.add_field("files", path.read_bytes(), filename=path.name, content_type="audio/midi")
+        async with self.session.post("/gradio_api/upload", data=form) as response:
+            return {"path": (await response.json())[0], "meta": {"_type": "gradio.FileData"}}
 
 
 async def test_the_controls_are_what_harp_draws(harp):
