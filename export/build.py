@@ -32,8 +32,8 @@ Progress = Callable[[str, float], None]  # what is checked, fraction of the work
 
 def folder_of(plan: Plan, models: Path, precision: str) -> Path:
     """Where an export of these weights by these versions lies."""
-    recipe = [RECIPES[precision]] if precision in RECIPES else []
-    key = manifests.key(plan.hashes, plan.versions, manifests.SCHEMA, *recipe)
+    recipes = filter(None, (RECIPES.get(precision), plan.recipe))
+    key = manifests.key(plan.hashes, plan.versions, manifests.SCHEMA, *recipes)
     return models / manifests.FOLDER / f"{plan.family}-{precision}-{key}"
 
 

@@ -40,7 +40,7 @@ def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 def gains(
     model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], scratch: Path
 ) -> dict[str, float]:
-    """By result of a convolution: its largest value without bias, over the range of its input.
+    """By name of a convolution: its largest result without bias, over the range of its input.
 
     Runs the graph, which is written to the folder `scratch` with the ranges of every layer as its
     outputs.
@@ -77,8 +77,8 @@ def quantise_convolutions(model: onnx.ModelProto, gain_of: Mapping[str, float]) 
     nodes: list[onnx.NodeProto] = []
     seen: set[str] = set()
     for node in graph.node:
-        if node.op_type == "Conv" and node.output[0] in gain_of:
-            nodes += _in_int8(node, weights, gain_of[node.output[0]], graph, seen)
+        if node.op_type == "Conv" and node.name in gain_of:
+            nodes += _in_int8(node, weights, gain_of[node.name], graph, seen)
         else:
             nodes.append(node)
     if seen:
@@ -144,7 +144,7 @@ def _watch(graph: onnx.GraphProto) -> list[str]:
     weights, names, outputs = _constants(graph), list[str](), list[str]()
     for node in convolutions(graph):
         x, y = node.input[0], node.output[0]
-        names.append(y)
+        names.append(node.name)
         plain = y
         if len(node.input) > 2:
             plain, bias = f"{y}.plain", weights[node.input[2]]

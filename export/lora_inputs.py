@@ -1,24 +1,27 @@
-"""Styles without re-export: LoRA factors become inputs of a graph that is otherwise finished.
+"""LoRA without re-export: its factors become inputs of a graph that is otherwise finished.
 
     y = x W      becomes      y = x W + (x A[i]) B[j]          A: lora_a_<fan_in>   [layers of that width, fan_in, R]
                                                                B: lora_b_<fan_out>  [layers of that width, R, fan_out]
 
-Some fifteen inputs instead of one for each of 384 layers' factors: switching is a matter of
-pointers. R is a dynamic axis; factors that are zero are the base model. One style's weight is
-folded into its B, a blend stacks ranks.
+A 1x1 convolution is a linear layer over channels and gets the same inputs. Some fifteen inputs serve
+hundreds of layers: a change of LoRA is one of pointers. R is a dynamic axis; factors that are zero
+are the base model. Weights are folded into B, a blend puts ranks in a row.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from export.onnx_layers import linears
+from export.onnx_layers import Linear, constants, linears, module_path
 
 if TYPE_CHECKING:
     import onnx
 
 RANK_AXIS = "R"
+ROWS = "lora_rows"  # a shape: batch and channels as they are, all else in one axis
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,15 @@ def ports(layers: tuple[LoraLayer, ...]) -> dict[str, tuple[int | str, ...]]:
 
 
 def add_lora_inputs(model: onnx.ModelProto, pattern: str) -> tuple[LoraLayer, ...]:
-    """Give the linear layers whose path ends as `pattern` says their factors as inputs.
+    """Give the layers whose path ends as `pattern` says their factors as inputs.
 
-    Changes `model`.
-
-    Raises ValueError where no layer is called so.
+    Changes `model`. Raises ValueError where no layer is called so.
     """
     from onnx import TensorProto, helper
 
     graph, layers, extra = model.graph, [], {}
     rows: dict[str, int] = {}
-    for found in linears(graph, pattern):
+    for found in _open_layers(graph, pattern):
         a, b = f"lora_a_{found.fan_in}", f"lora_b_{found.fan_out}"
         layer = LoraLayer(found.path, found.fan_in, found.fan_out, rows.get(a, 0), rows.get(b, 0))
         rows[a], rows[b] = layer.a_index + 1, layer.b_index + 1
@@ -75,16 +76,45 @@ def add_lora_inputs(model: onnx.ModelProto, pattern: str) -> tuple[LoraLayer, ..
         )
     nodes = [each for node in graph.node for each in (node, *extra.get(node.name, ()))]
     used = {index for layer in layers for index in (layer.a_index, layer.b_index)}
-    indices = [
+    constant = [
         helper.make_tensor(f"lora_row_{index}", TensorProto.INT64, (), [index])
         for index in sorted(used)
     ]
+    if any(node.op_type == "Conv" and node.name in extra for node in nodes):
+        constant.append(helper.make_tensor(ROWS, TensorProto.INT64, (3,), [0, 0, -1]))
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.initializer.extend(indices)
+    graph.initializer.extend(constant)
     for name, axes in ports(tuple(layers)).items():
         graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, axes))
     return tuple(layers)
+
+
+def _open_layers(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
+    """Linear layers however they were written: MatMul, Gemm, or a 1x1 convolution; as they run."""
+    products = {found.node.name: found for found in linears(graph, pattern)}
+    fixed, shapes = constants(graph), {each.name: tuple(each.dims) for each in graph.initializer}
+    copies = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
+    wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
+    for node in graph.node:
+        if node.name in products:
+            yield products[node.name]
+        elif node.op_type in ("Gemm", "Conv") and wanted.fullmatch(path := module_path(node.name)):
+            weight = node.input[1]
+            shape = shapes.get(copies.get(weight, weight), ())
+            if weight in fixed and len(shape) > 1 and _is_linear(node, shape):
+                yield Linear(path, node, shape[1], shape[0])
+
+
+def _is_linear(node: onnx.NodeProto, shape: tuple[int, ...]) -> bool:
+    """Whether a Gemm or Conv is x W^T + b with W [fan_out, fan_in] on each position alone."""
+    from onnx import helper
+
+    said = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    if node.op_type == "Gemm":
+        return bool(said.get("transB") and not said.get("transA") and said.get("alpha", 1.0) == 1.0)
+    is_plain = set(said.get("strides", [1])) == {1} and not any(said.get("pads", [0]))
+    return set(shape[2:]) == {1} and said.get("group", 1) == 1 and is_plain
 
 
 def _branch(node: onnx.NodeProto, layer: LoraLayer) -> list[onnx.NodeProto]:
@@ -100,11 +130,39 @@ def _branch(node: onnx.NodeProto, layer: LoraLayer) -> list[onnx.NodeProto]:
         )
         for side, source, index in rows
     ]
+    products = _over_channels if node.op_type == "Conv" else _over_last
     return [
         *gathers,
-        helper.make_node("MatMul", [node.input[0], f"{name}/a"], [f"{name}/down"], f"{name}/down"),
-        helper.make_node("MatMul", [f"{name}/down", f"{name}/b"], [f"{name}/up"], f"{name}/up"),
+        *products(node.input[0], node.output[0], name),
         helper.make_node("Add", [node.output[0], f"{name}/up"], [result], f"{name}/sum"),
+    ]
+
+
+def _over_last(source: str, base: str, name: str) -> list[onnx.NodeProto]:
+    """x [..., fan_in] A B."""
+    from onnx import helper
+
+    return [
+        helper.make_node("MatMul", [source, f"{name}/a"], [f"{name}/down"], f"{name}/down"),
+        helper.make_node("MatMul", [f"{name}/down", f"{name}/b"], [f"{name}/up"], f"{name}/up"),
+    ]
+
+
+def _over_channels(source: str, base: str, name: str) -> list[onnx.NodeProto]:
+    """B^T A^T x of x [batch, fan_in, ...]: the small factors are turned, the sound is not."""
+    from onnx import helper
+
+    def make(kind: str, inputs: list[str], output: str, **more: Any) -> onnx.NodeProto:
+        return helper.make_node(kind, inputs, [f"{name}/{output}"], f"{name}/{output}", **more)
+
+    return [
+        make("Reshape", [source, ROWS], "flat"),
+        make("Transpose", [f"{name}/a"], "a_turned", perm=[1, 0]),
+        make("Transpose", [f"{name}/b"], "b_turned", perm=[1, 0]),
+        make("MatMul", [f"{name}/a_turned", f"{name}/flat"], "down"),
+        make("MatMul", [f"{name}/b_turned", f"{name}/down"], "up_flat"),
+        make("Shape", [base], "shape"),
+        make("Reshape", [f"{name}/up_flat", f"{name}/shape"], "up"),
     ]
 
 

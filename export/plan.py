@@ -75,6 +75,7 @@ class Plan:
     hashes: Mapping[str, str]
     versions: Mapping[str, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""  # part of the key, so that a new way to make the graphs exports anew
 
 
 # folder, row, adapter -> runner

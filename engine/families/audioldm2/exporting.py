@@ -1,8 +1,8 @@
 """audioldm2 as export wants a family, and the family that its graphs serve, without a torch module.
 
 The UNet's graph is cut: keys and values of words and audio are made once an edit, with the
-adapter's weights as inputs, so that one export serves every AP-Adapter of its size. The 384
-(-large: 768) attention layers are open to LoRA.
+adapter's weights as inputs, so that one export serves every AP-Adapter of its size. Every layer
+that training changes is open to LoRA.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ INVARIANT_INPUTS = frozenset(
     {"generated", "text", "text_mask", "audio", "audio_position", "audio_scale"}
 )
 ADAPTER_LAYERS = r"attn2\.to_[kv]_ip"
-LORA_LAYERS = r"attn[12]\.(?:to_[qkv]|to_out\.0)"
+# all that training changes, and what else kohya's scripts do
+LORA_LAYERS = (
+    r"attn[12]\.(?:to_[qkv]|to_out\.0)|ff\.net\.(?:0\.proj|2)|proj_(?:in|out)"
+    r"|time_embedding\.linear_[12]|time_emb_proj"
+)
 FRAME_STEP = 8  # three halvings: the UNet's graph takes latent frames in multiples of it
 # batch, words, language model's sequence, latent frames, audio tokens of the random inputs
 RANDOM_SIZES = ((2, 7, 12, 2 * FRAME_STEP, 8), (1, 5, 17, 3 * FRAME_STEP, 32))
@@ -94,6 +98,7 @@ def plan(
         hashes=file_hashes(files),
         versions=versions(),
         settings=settings,
+        recipe="2: LoRA on blocks, time and output, too",
     )
 
 
