@@ -7,34 +7,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from engine.audio.files import (
-    Audio,
-    FileInfo,
-    RegionAudio,
-    RegionBounds,
-    StemFormat,
-    locate_region,
-    loudness,
-    peak,
-    read_located,
-    sha256_of,
-    stem_format,
-    write_audio,
-)
+from engine.audio.files import FileInfo, sha256_of
 from engine.audio.identity import FileIdentity
-from engine.audio.loudness import to_db
+from engine.audio.loudness import loudness, peak, to_db
+from engine.audio.reading import Audio, RegionAudio, RegionBounds, locate_region, read_located
 from engine.audio.region import LEVELS, ModelPort, Stem, check_length, context_seconds, run_region
 from engine.audio.scene import ScenePort, run_scene
+from engine.audio.writing import StemFormat, stem_format, write_audio
 from engine.errors import Cancelled, EngineError
-from engine.families.registry import Family, ModelCache, family_named
+from engine.families.registry import Family, LoadedFamily, ModelCache, family_named
 from engine.hearing import tempo
 from engine.knobs import resolve
 from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_manifest
+from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from engine.runtimes.runner import threads_for
 from presets.errors import PresetError
 from presets.style import ResolvedStyle
+
+Heard = TypeVar("Heard")
+Answer = TypeVar("Answer")
 
 FITTING, WRITING = 0.95, 0.98  # fractions of the job at which these begin
 
@@ -110,35 +103,31 @@ class EditRequest:
 def edit(
     request: EditRequest,
     *,
-    progress: Callable[[str, float], None] = lambda stage, fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    progress: Progress = ignore_progress,
+    cancelled: IsCancelled = never_cancelled,
     shelf: ModelCache | None = None,
 ) -> Manifest:
     """Make the stems of a request and write them with their manifest.
 
-    Blocks; one call at a time for one shelf.
-
-    `progress(stage, fraction)` is called from this thread. EngineError: any code of ERROR_CODES;
-    then nothing is left.
+    Blocks; one call at a time for one shelf. `progress(stage, fraction)` is called from this thread.
+    EngineError: any code of ERROR_CODES; then nothing is left.
     """
     clock = _StageClock(progress)
     shelf = shelf or default_shelf()
     family = family_named(request.model)
-    bounds, stem_kind = _checked(request, family)
-    style = request.style
-    knobs, notes = resolve(request.text, request.knobs, style, family.defaults)
-    notes += _idle(request.knobs, family)
-    loaded = _loaded(shelf, family, clock, cancelled)
-    job = loaded.prepare(style, knobs)
+    bounds, stem_kind = _check(request, family)
+    knobs, notes = resolve(request.text, request.knobs, request.style, family.defaults)
+    notes += _unused_knobs(request.knobs, family)
+    if not shelf.is_loaded(family.name):
+        clock("loading", -1.0)
+    loaded = shelf.warm(family.name, cancelled, clock)
+    job = loaded.prepare(request.style, knobs)
     port = loaded.port(job, clock, cancelled)
     clock.enter("reading")
-    region = _read(bounds, port)
-    run = run_scene if isinstance(port, ScenePort) else run_region
-    stems = run(region, _announcing(port, clock), request.level)
+    region, stems = _run(port, bounds, request.level, clock)
     if cancelled():
         raise Cancelled
     clock("writing", WRITING)
-    rows: list[dict[str, Any]] = []
     values = {
         "schema": SCHEMA,
         "created": now(),
@@ -147,33 +136,23 @@ def edit(
         "preset": request.preset,
         "knobs": {**knobs.as_dict(), "level": request.level},
         "seed": knobs.seed,
-        "model": {
-            "name": family.name,
-            "licence": family.licence,
-            "files": file_hashes(loaded.files()),
-        },
+        "model": _model_row(family, loaded),
         "versions": versions(),
         "runtime": loaded.runtime,
         "device": f"{loaded.device}, {shelf.threads} threads",
-        "stems": rows,
-        "notes": [*notes, *job.notes, *stem_kind.notes, *_told(stems)],
+        "stems": [],
+        "notes": [*notes, *job.notes, *stem_kind.notes, *_collect_notes(stems)],
         "context": request.context,
     }
-    try:
-        for stem in stems:
-            rows.append(_written(request, stem, bounds.info, stem_kind))
-        return write_manifest(Path(request.output_dir), {**values, "timings_seconds": clock.laps()})
-    except EngineError:
-        for row in rows:  # stems without their manifest are half a result
-            Path(row["path"]).unlink(missing_ok=True)
-        raise
+    return _write_all(request, stems, bounds.info, stem_kind, values, clock)
 
 
 class _StageClock:
-    """Passes progress on and remembers how long each stage took: the manifest's `timings_seconds`."""
+    """Passes progress on, and measures each stage for the manifest's `timings_seconds`."""
 
-    def __init__(self, progress: Callable[[str, float], None]) -> None:
-        self._progress, self._seconds = progress, {}
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._seconds: dict[str, float] = {}
         self._began = self._since = time.perf_counter()
         self._stage = "checking"
 
@@ -182,7 +161,7 @@ class _StageClock:
         self._progress(stage, fraction)
 
     def enter(self, stage: str) -> None:
-        """A stage that the client is not told of."""
+        """Begin a stage that the client does not hear of."""
         if stage != self._stage:
             now = time.perf_counter()
             self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._since
@@ -201,7 +180,7 @@ def default_shelf() -> ModelCache:
     return ModelCache(threads_for())
 
 
-def _checked(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFormat]:
+def _check(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFormat]:
     """Everything that can be refused before a model is loaded."""
     family.check_style(request.style)
     if request.level not in LEVELS:
@@ -219,54 +198,69 @@ def _checked(request: EditRequest, family: Family) -> tuple[RegionBounds, StemFo
     return bounds, stem_format(bounds.info, request.format, request.bits)
 
 
-def _idle(knobs: Mapping[str, Any], family: Family) -> list[str]:
-    """A note on knobs that were turned and do nothing."""
+def _unused_knobs(knobs: Mapping[str, Any], family: Family) -> list[str]:
+    """A note on knobs that were set and have no effect on this family."""
     names = sorted(set(knobs) - set(family.defaults))
     return [f"knobs: {', '.join(names)} mean nothing to {family.name}"] if names else []
 
 
-def _loaded(
-    shelf: ModelCache,
-    family: Family,
-    progress: Callable[[str, float], None],
-    cancelled: Callable[[], bool],
-) -> Any:
-    if not shelf.is_loaded(family.name):
-        progress("loading", -1.0)
-    return shelf.warm(family.name, cancelled, progress)
+def _run(
+    port: ModelPort | ScenePort, bounds: RegionBounds, level: str, progress: Progress
+) -> tuple[RegionAudio, list[Stem]]:
+    """The region with the context that the model can use, and its stems."""
+    if isinstance(port, ScenePort):
+        region = read_located(bounds, port.context_seconds)
+        scene = replace(port, run=_then(port.run, lambda: progress("fitting", FITTING)))
+        return region, run_scene(region, scene, level)
+    context = context_seconds(bounds.frames, bounds.info.rate_hz, port)
+    region = read_located(bounds, context)
+    model = replace(port, run=_then(port.run, lambda: progress("fitting", FITTING)))
+    return region, run_region(region, model, level)
 
 
-def _read(bounds: RegionBounds, port: ModelPort | ScenePort) -> RegionAudio:
-    context = (
-        port.context_seconds
-        if isinstance(port, ScenePort)
-        else context_seconds(bounds.frames, bounds.info.rate_hz, port)
-    )
-    return read_located(bounds, context)
+def _then(run: Callable[[Heard], Answer], say: Callable[[], None]) -> Callable[[Heard], Answer]:
+    """The same call, and a word when it is done."""
 
-
-def _announcing(
-    port: ModelPort | ScenePort, progress: Callable[[str, float], None]
-) -> ModelPort | ScenePort:
-    """The port, with a word when the model is done."""
-
-    def run(heard: Any) -> Any:
-        answer = port.run(heard)
-        progress("fitting", FITTING)
+    def run_and_say(heard: Heard) -> Answer:
+        answer = run(heard)
+        say()
         return answer
 
-    return replace(port, run=run)
+    return run_and_say
 
 
-def _told(stems: list[Stem]) -> list[str]:
-    """What the stems have to say: once, where all say the same, otherwise with the stem's name."""
+def _collect_notes(stems: list[Stem]) -> list[str]:
+    """The stems' notes: once where all have the same, otherwise with the stem's name."""
     shared = [note for note in stems[0].notes if all(note in stem.notes for stem in stems)]
     return shared + [
         f"{stem.name}: {note}" for stem in stems for note in stem.notes if note not in shared
     ]
 
 
-def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat) -> dict[str, Any]:
+def _write_all(
+    request: EditRequest,
+    stems: list[Stem],
+    info: FileInfo,
+    kind: StemFormat,
+    values: Mapping[str, Any],
+    clock: _StageClock,
+) -> Manifest:
+    """Write the stems and then their manifest; nothing is left where one of them fails."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for stem in stems:
+            rows.append(_write_stem(request, stem, info, kind))
+        whole = {**values, "stems": rows, "timings_seconds": clock.laps()}
+        return write_manifest(Path(request.output_dir), whole)
+    except EngineError:
+        for row in rows:  # stems without their manifest are half a result
+            Path(row["path"]).unlink(missing_ok=True)
+        raise
+
+
+def _write_stem(
+    request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat
+) -> dict[str, Any]:
     """Write the stem; its row in the manifest."""
     prefix = request.stem_prefix or "stem"
     name = f"{prefix}_{stem.name}{kind.suffix}" if stem.name else f"{prefix}{kind.suffix}"
@@ -283,10 +277,15 @@ def _written(request: EditRequest, stem: Stem, info: FileInfo, kind: StemFormat)
         "channels": audio.channels,
         "frames": audio.frames,
         "subtype": kind.subtype,
-        "peak_dbfs": _rounded(to_db(peak(audio.samples))),
-        "loudness_lufs": _rounded(loudness(audio.samples, audio.rate_hz)),
+        "peak_dbfs": _round(to_db(peak(audio.samples))),
+        "loudness_lufs": _round(loudness(audio.samples, audio.rate_hz)),
         **tempo.compare(stem.source_mono, stem.stem_mono, stem.mono_rate_hz),
     }
+
+
+def _model_row(family: Family, loaded: LoadedFamily[Any]) -> dict[str, Any]:
+    files = file_hashes(loaded.files())
+    return {"name": family.name, "licence": family.licence, "files": files}
 
 
 def _input_row(region: RegionAudio) -> dict[str, Any]:
@@ -304,5 +303,5 @@ def _input_row(region: RegionAudio) -> dict[str, Any]:
     }
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     return round(value, 2)

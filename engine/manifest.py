@@ -16,7 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.audio.files import not_written, publish, sha256_of
+from engine.audio.files import sha256_of
+from engine.audio.writing import not_written, publish
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"

@@ -278,7 +278,7 @@ class Worker:
         return "unloaded", {"model": str(request.get("model"))}
 
     def _inspect(self, request: dict[str, Any], job: Job) -> tuple[str, dict[str, Any]]:
-        from engine.audio.files import locate_region
+        from engine.audio.reading import locate_region
 
         start, length = (
             None if request.get(name) is None else float(request[name]) for name in REGION_FIELDS

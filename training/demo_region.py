@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.audio.files import resample
+from engine.audio.reading import resample
 from engine.families.nano.features import SAMPLE_RATE_HZ, level_gain
 from evaluation.corpus.render import Renderer, find_soundfont
 from evaluation.corpus.scores import Note, Score

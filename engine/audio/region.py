@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.audio.files import RegionAudio, peak, resample
-from engine.audio.loudness import PEAK_CEILING, block_powers, limit, match_loudness, to_db
+from engine.audio.loudness import PEAK_CEILING, block_powers, limit, match_loudness, peak, to_db
+from engine.audio.reading import RegionAudio, resample
 from engine.audio.spatial import SILENT_PEAK, downmix, polarities, upmix
 from engine.errors import EngineError
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.audio.files import RegionAudio, resample
 from engine.audio.loudness import block_powers
+from engine.audio.reading import RegionAudio, resample
 from engine.audio.region import RESAMPLER_MARGIN_SECONDS, Stem, check_length, faded, levelled
 from engine.audio.spatial import downmix, polarities
 from engine.errors import EngineError

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.audio.files import loudness, peak
+from engine.audio.loudness import loudness, peak
 from evaluation.corpus.results import FileRegion, Result, ResultsError, read_samples
 from evaluation.listening.webmushra import experiment
 

@@ -102,13 +102,13 @@ class RequestRunner:
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
 
-        from engine.audio.files import opened
+        from engine.audio.files import open_audio
         from engine.audio.identity import FileIdentity
         from presets.style import ResolvedStyle
 
         request = run.request["request"]
         identity = request.get("audio_identity")
-        with opened(request["audio"], FileIdentity(**identity) if identity else None) as file:
+        with open_audio(request["audio"], FileIdentity(**identity) if identity else None) as file:
             audio = ray.put(file.read())
         tensors = {
             file.sha256: self._put_tensors(file.path, file.sha256)

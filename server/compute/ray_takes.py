@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from engine.audio.files import not_written, publish
+from engine.audio.writing import not_written, publish
 from engine.manifest import write_manifest
 from engine.worker import result_row
 from server.compute.executor import Event

@@ -7,7 +7,7 @@ Rule 2: real paths are compared with real paths. A link at the end of a path is 
     it points back inside, because its target may change between the check and the reading.
 Rule 3: names may be swapped at any moment, so a file that has passed is known by device and inode.
     Those are found by a walk that follows no link, and are compared when the file is opened:
-    by `AudioFile.open` here, by `engine.audio.files.opened` in the worker.
+    by `AudioFile.open` here, by `engine.audio.files.open_audio` in the worker.
 
 Functions here touch the disk, and a sleeping network drive may take seconds: call them from a file
 thread.

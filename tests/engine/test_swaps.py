@@ -5,8 +5,9 @@ import os
 import pytest
 import soundfile
 
-from engine.audio.files import file_info, read_region, sha256_of
+from engine.audio.files import file_info, sha256_of
 from engine.audio.identity import FileIdentity
+from engine.audio.reading import read_region
 from engine.errors import EngineError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="open files cannot be swapped there")

@@ -81,7 +81,8 @@ def audio(data: bytes) -> None:
     """libsndfile's look and ours: finite samples in the header's shape, or an EngineError."""
     import numpy as np
 
-    from engine.audio.files import file_info, read_region
+    from engine.audio.files import file_info
+    from engine.audio.reading import read_region
     from engine.errors import EngineError
 
     found = file_of(data, "audio.wav")

@@ -43,7 +43,7 @@ TARGETS = {
     "query": Target("http.query", ("osc_protocol", "server.http")),
     "path": Target("files.path", ("server.files.sandbox",), 512),
     "header": Target("files.header", ("server.files.headers",), 4096),
-    "audio": Target("files.audio", ("engine.audio.files",), 16384),
+    "audio": Target("files.audio", ("engine.audio.files", "engine.audio.reading"), 16384),
     "preset": Target("files.preset", ("presets", "yaml"), 8192),
     "options": Target("files.options", ("server.config", "yaml"), 4096),
     "tensors": Target(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engine.adapters.soft_prompts import SoftPrompt
-from engine.audio.files import resample
+from engine.audio.reading import resample
 from engine.audio.scene import Scene
 from engine.families.shared.weights import files_of
 from engine.families.shared.window import window_of

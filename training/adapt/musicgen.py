@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engine.adapters.soft_prompts import SoftPrompt
-from engine.audio.files import resample
+from engine.audio.reading import resample
 from engine.audio.scene import Scene
 from engine.families.musicgen import components
 from engine.families.musicgen.chroma import no_melody

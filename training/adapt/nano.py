@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
-from engine.audio.files import resample
+from engine.audio.reading import resample
 from engine.errors import EngineError
 from engine.families.nano.conditions import TextCondition
 from engine.families.nano.exporting import LORA_LAYERS

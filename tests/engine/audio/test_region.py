@@ -8,8 +8,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio.files import read_region
 from engine.audio.loudness import loudness, peak
+from engine.audio.reading import read_region
 from engine.audio.region import (
     ModelOutput,
     ModelPort,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.audio.files import read_region
+from engine.audio.reading import read_region
 from engine.audio.scene import Scene, ScenePort, run_scene
 from engine.errors import EngineError
 from tests.engine.signals import noise, sine
