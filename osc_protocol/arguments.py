@@ -38,11 +38,15 @@ def describe(arg: Arg) -> str:
         )
     if arg.type not in RANGES:
         return f"{KINDS[arg.type]} of at most {arg.limit_bytes} bytes"
-    if arg.low is None and arg.high is None:
+    if arg.low is None:
         return KINDS[arg.type]
-    if arg.high is None:
-        return f"{KINDS[arg.type]} from {arg.low:g} up"
-    return f"{KINDS[arg.type]} from {arg.low:g} to {arg.high:g}"
+    end = "up" if arg.high is None else f"to {_to_text(arg.high)}"
+    return f"{KINDS[arg.type]} from {_to_text(arg.low)} {end}"
+
+
+def _to_text(number: float) -> str:
+    """Whole numbers with all their digits."""
+    return f"{number:g}" if number % 1 else str(int(number))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

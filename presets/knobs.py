@@ -72,7 +72,7 @@ _ROWS = (
          ("musicgen",), 250, preset_path=("top_k",), blend="mean"),
     Knob("stems", "s", 0, 256, "which stems, comma separated; empty: all that the model makes",
          ("nano",), "", auto=""),
-    Knob("tempo", "f", 0, 400, "of the region, if you know it; 0: it is heard",
+    Knob("tempo", "f", 0, 400, "of the region, if you know it; 0: estimated from the sound",
          ("nano",), 0.0, unit="bpm", auto=0.0),
 )
 # fmt: on

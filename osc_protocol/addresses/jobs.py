@@ -30,7 +30,7 @@ JOB_REPLY_NAMES = ("ack", "progress", "result", "done", "fail")
 JOB_DONE = (
     Arg("serial", "i", low=0, help="a repeat carries the same one; answer it with /got"),
     Arg("results", "i", low=0, help="how many /result came before"),
-    Arg("seed", "i", help="the one that was used"),
+    Arg("seed", "i", help="the seed that was used"),
     Arg("manifest", "s", high=PATH_BYTES, help="a JSON file: everything that made these stems"),
     Arg("seconds", "f", "seconds", low=0, help="from /ack to here"),
 )
@@ -43,7 +43,8 @@ REQUESTS: tuple[Address, ...] = (
     Address("region", "Choose this client's current region, and keys for the jobs on it.",
         args=(ID, AUDIO, START, LENGTH),
         keys=REGION_KEYS, replies=("region.reply", "fail")),
-    Address("say", "Edit the current region. Made for message boxes.",
+    Address("say",
+        "Edit the current region. Made for message boxes: the words need not be one string.",
         args=(
             ID,
             Arg("text", "s", high=TEXT_BYTES, rest=256,
@@ -71,7 +72,7 @@ REQUESTS: tuple[Address, ...] = (
         args=(ID, Arg("serial", "i", low=0, default=0, help="0: whichever came last"))),
     Address("set", "Set keys for all later jobs of this client. Silent when all is well.",
         keys=EDIT_KEYS, replies=("fail",)),
-    Address("get", "Ask for one of them.",
+    Address("get", "Ask for one of the keys that /set has set.",
         args=(Arg("key", "s", choices=tuple(EDIT_KEYS)),),
         replies=("get.reply", "fail")),
 )
@@ -97,7 +98,7 @@ REPLIES: tuple[Reply, ...] = (
             CHANNELS,
             FRAMES,
             Arg("start", "f", "seconds", low=0, help="where it belongs in the source file"),
-            Arg("beats_start", "f", "beats", help="as you sent it"),
+            Arg("beats_start", "f", "beats", help="as you sent it with the job"),
         )),
     Reply("done",
         "A command has ended well; its own row tells what follows the id. A job has exactly one "
@@ -123,7 +124,7 @@ REPLIES: tuple[Reply, ...] = (
             Arg("seconds", "f", "seconds", low=0),
             Arg("region", "s", help="its name in /take/list"),
         )),
-    Reply("get.reply", "An empty string: never set.",
+    Reply("get.reply", "The value; an empty string where the key was never set.",
         (Arg("key", "s"), Arg("value", "any", high=TEXT_BYTES, clip=True))),
 )
 

@@ -30,9 +30,9 @@ LIVE_KEYS = by_name((
     Arg("rate", "i", "Hz", low=0, high=384_000, default=0, help="0: the input device's own"),
     Arg("channels", "i", low=1, high=64, default=2, help="at most so many, in and out"),
     Arg("first", "i", low=1, high=64, default=1,
-        help="input channel; 3 where an interface loops back to 3 and 4"),
+        help="the first input channel; 3 where an interface loops back to 3 and 4"),
     Arg("blocksize", "i", "frames", low=0, high=16384, default=0,
-        help="of one call of the driver; 0: it chooses"),
+        help="frames in one call of the driver; 0: the driver chooses"),
     Arg("seconds", "f", "seconds", low=1, high=1200, default=64.0,
         help="how much sound is remembered; 64: 32 bars of 4/4 at 120 bpm"),
 ))
@@ -44,7 +44,7 @@ TRANSPORT_KEYS = by_name((
     Arg("playing", "i", low=0, high=1, default=1,
         help="0: the DAW stands still, so bars end where it stopped"),
     Arg("offset", "f", "seconds", low=-10, high=10, default=0.0,
-        help="how much later the sound arrives here than the DAW says that it is there"),
+        help="how much later the sound arrives here than the DAW's position says"),
 ))
 
 REQUESTS: tuple[Address, ...] = (
@@ -105,7 +105,11 @@ REQUESTS: tuple[Address, ...] = (
 
 REPLIES: tuple[Reply, ...] = (
     Reply("live/state", "Pushed to /notify clients when it changes, and when sound was lost.",
-        (LIVE_STATE, Arg("reason", "s", high=MESSAGE_BYTES, clip=True, help="of lost"), XRUNS)),
+        (
+            LIVE_STATE,
+            Arg("reason", "s", high=MESSAGE_BYTES, clip=True, help="why it was lost"),
+            XRUNS,
+        )),
     Reply("live/device", "",
         (
             Arg("index", "i", low=0),
