@@ -56,16 +56,16 @@ class Client:
 
     async def expect(self, address, /, skip=0, patience=PATIENCE_SECONDS, **wanted):
         """The first message with that name and those values, after `skip` of its kind."""
-        found = await self._look(
+        found = await self._wait_for(
             lambda: self.all(address, **wanted)[skip:], f"{address} {wanted}", patience
         )
         return found.values
 
     async def end(self, identity, patience=PATIENCE_SECONDS):
         """The message that ends a job, whichever it is."""
-        return await self._look(lambda: self.ends(identity), f"end of {identity}", patience)
+        return await self._wait_for(lambda: self.ends(identity), f"end of {identity}", patience)
 
-    async def _look(self, found, what, patience):
+    async def _wait_for(self, found, what, patience):
         async def first():
             while not found():
                 self._news.clear()
