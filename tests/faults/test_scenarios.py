@@ -16,14 +16,14 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("row", SCENARIOS, ids=lambda row: row.name)
-async def test_a_fault_is_survived_and_told_with_its_cure(row, tmp_path):
+async def test_a_fault_is_survived_and_reported_with_its_cure(row, tmp_path):
     async with Stage.open(tmp_path) as stage:
         code, text = await row.play(stage)
     assert code == row.code, text
     assert row.cure in text
 
 
-async def test_an_end_that_was_not_written_is_told_by_the_next_start_and_by_nobody_else(tmp_path):
+async def test_an_end_that_was_not_written_is_sent_by_the_next_start_alone(tmp_path):
     async with Stage.open(tmp_path) as stage:
         data = stage.small_disk(tmp_path / "data")
         (tmp_path / "takes").mkdir()

@@ -96,7 +96,9 @@ input()
 """
 
 
-async def test_the_worker_is_told_how_threads_sum_and_that_they_sleep_when_idle(start, monkeypatch):
+async def test_the_workers_sums_are_reproducible_and_its_threads_sleep_when_idle(
+    start, monkeypatch
+):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     runner = LocalExecutor([sys.executable, "-c", SAYS_ITS_THREADS])
     await start(runner)

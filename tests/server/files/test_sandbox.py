@@ -124,7 +124,7 @@ def test_paths_as_max_writes_them_on_a_mac(text, expected):
     assert normalise(text, windows=False) == expected
 
 
-def test_windows_paths_elsewhere_are_told_what_they_are():
+def test_windows_paths_on_other_systems_are_refused_as_such():
     assert code(normalise, "C:/Users/me/a.wav", False) == "no_file"
 
 

@@ -62,7 +62,9 @@ async def test_the_last_version_of_a_growing_file_counts(tmp_path, executor):
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF\0\0\0\0WAVE"])
-async def test_patience_ends(tmp_path, executor, monkeypatch, content):
+async def test_a_file_that_never_settles_is_refused_after_a_while(
+    tmp_path, executor, monkeypatch, content
+):
     monkeypatch.setattr(settle, "TIMEOUT_SECONDS", 0.2)
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(RequestError, match="being written|empty") as refusal:

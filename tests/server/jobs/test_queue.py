@@ -49,7 +49,7 @@ def test_clients_take_turns_within_a_priority(waiting, since, order):
     assert names(order_by_turns(jobs(waiting), since)) == order
 
 
-def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
+def test_a_client_that_waits_is_not_passed_by_later_ones_however_many():
     """When newcomers were first, one every few seconds kept all others waiting for ever."""
     registry, order = JobRegistry(), []
     queue = FairQueue(registry)
@@ -65,7 +65,7 @@ def test_who_waits_is_not_passed_by_clients_that_come_later_however_many():
     assert names(order) == "a1 b1 c1 a2 d1 e1 f1 g1"
 
 
-def test_the_order_that_was_told_is_the_order_of_service():
+def test_jobs_run_in_the_order_that_was_promised():
     registry = JobRegistry()
     for job in jobs("a1 b1 b2 a2 c1+2 a3 c2 c3 b3+2 d1 a4+-3 d2"):
         registry.add(job)
@@ -101,7 +101,7 @@ def test_a_job_that_is_ending_is_not_waited_for():
     assert queue.first() is second
 
 
-async def test_who_sends_one_job_is_not_behind_all_jobs_of_another(connect, audio):
+async def test_a_client_with_one_job_is_not_behind_all_jobs_of_another(connect, audio):
     many, few = await connect("tcp"), await connect("tcp")
     many.say("edit", "now", str(audio), "slow 12")
     await many.expect("progress", id="now", stage="generating")

@@ -19,22 +19,22 @@ def play_and_record(delay, gain=1.0, noise=0.0, channels=2):
 
 @pytest.mark.parametrize("delay", [0, 1, 512, 14400, 47000])
 @pytest.mark.parametrize("gain", [1.0, 0.05, -0.5])
-def test_the_way_is_found_to_the_sample(delay, gain):
+def test_the_delay_is_found_to_the_sample(delay, gain):
     assert find(*play_and_record(delay, gain)) == delay
 
 
-def test_it_is_found_under_louder_noise():
+def test_the_delay_is_found_under_louder_noise():
     assert find(*play_and_record(3000, gain=0.2, noise=0.05)) == 3000
 
 
-def test_it_is_found_in_one_channel_of_two():
+def test_the_delay_is_found_in_one_channel_of_two():
     played, out = play_and_record(700)
     out[:, 0] = 0
     assert find(played, out) == 700
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.5])
-def test_what_is_not_there_is_not_found(noise):
+def test_a_sweep_that_is_not_there_is_not_found(noise):
     assert find(*play_and_record(100, gain=0.0, noise=noise)) is None
 
 

@@ -53,7 +53,7 @@ def test_bar_lines_may_lie_elsewhere_after_a_change_of_meter():
     head=st.integers(0, 10**8),
     rate=st.sampled_from([44100, RATE]),
 )
-def test_as_many_bars_always_have_as_many_frames_and_have_passed(tempo, bars, head, rate):
+def test_so_many_bars_have_the_same_number_of_frames_and_have_passed(tempo, bars, head, rate):
     clock = grid((0, Position(tempo, 0)), rate_hz=rate)
     span, bar = clock.last_bars(bars, head), 240 * rate / tempo
     assert span.frames == round(bars * bar)

@@ -46,7 +46,7 @@ async def run_job(client, audio):
     )
 
 
-async def test_a_job_with_a_learned_style_is_told_and_made_as_on_one_machine(studio, options):
+async def test_a_job_with_a_learned_style_is_reported_and_made_as_on_one_machine(studio, options):
     async with Server(
         ServeConfig(**options | {"data_dir": options["data_dir"] + "-local"})
     ) as server:
