@@ -23,7 +23,7 @@ from server.compute.executor import (
     Timeouts,
 )
 from server.compute.ray_cluster import Cluster, Deployment
-from server.compute.ray_request import RayRequest, RequestRunner, death, kill_replica
+from server.compute.ray_request import RequestRun, RequestRunner, death, kill_replica
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class RayExecutor:
         self.cluster, self.timeouts = cluster, timeouts
         self.info = EngineInfo()
         self.places = cluster.max_replicas  # more jobs than replicas make Serve start another
-        self.runs: dict[str, RayRequest] = {}
+        self.runs: dict[str, RequestRun] = {}
         self._listener: Listener = lambda event: None
         self._deployment = Deployment(cluster, timeouts)
         self._runner = RequestRunner(self._deployment, timeouts, self._post)
@@ -56,7 +56,7 @@ class RayExecutor:
 
     def submit(self, request: dict[str, Any]) -> None:
         assert self.is_idle, "the dispatcher submits no more requests than there are places"
-        run = self.runs[request["job"]] = RayRequest(request)
+        run = self.runs[request["job"]] = RequestRun(request)
         self._nothing_runs.clear()
         _start_thread(self._run, run)
 
@@ -103,16 +103,16 @@ class RayExecutor:
 
     # The thread of a request
 
-    def _run(self, run: RayRequest) -> None:
+    def _run(self, run: RequestRun) -> None:
         closing = self._runner.run(run)
         self._loop.call_soon_threadsafe(self._close, run, closing)
 
-    def _post(self, run: RayRequest, event: Event) -> None:
+    def _post(self, run: RequestRun, event: Event) -> None:
         self._loop.call_soon_threadsafe(self._on_event, run, event)
 
     # In the loop again
 
-    def _on_event(self, run: RayRequest, event: Event) -> None:
+    def _on_event(self, run: RequestRun, event: Event) -> None:
         if self.runs.get(run.job) is not run:
             return
         self._stop_watchdog(run)
@@ -131,7 +131,7 @@ class RayExecutor:
             )
         self._listener(event)
 
-    def _close(self, run: RayRequest, closing: Event) -> None:
+    def _close(self, run: RequestRun, closing: Event) -> None:
         if self.runs.pop(run.job, None) is not run:
             return
         self._stop_watchdog(run)
@@ -144,12 +144,12 @@ class RayExecutor:
             )
         self._listener(closing)
 
-    def _end_replica(self, run: RayRequest, reason: str) -> None:
+    def _end_replica(self, run: RequestRun, reason: str) -> None:
         if self.runs.get(run.job) is run and run.replica:
             run.kill_reason = reason
             _start_thread(kill_replica, run.replica["replica"])
 
-    def _stop_watchdog(self, run: RayRequest) -> None:
+    def _stop_watchdog(self, run: RequestRun) -> None:
         if run.watchdog:
             run.watchdog.cancel()
 

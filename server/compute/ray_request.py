@@ -25,8 +25,8 @@ TENSORS_HELD = 32  # files of styles that stay in the object store for the next 
 
 
 @dataclass(eq=False)
-class RayRequest:
-    """A request of the worker's pipe on its way.
+class RequestRun:
+    """The run of one request of the worker's pipe.
 
     `responses` and `is_cancelled` are shared with its thread, under `lock`.
     """
@@ -67,13 +67,13 @@ class RequestRunner:
     """
 
     def __init__(
-        self, deployment: Deployment, timeouts: Timeouts, post: Callable[[RayRequest, Event], None]
+        self, deployment: Deployment, timeouts: Timeouts, post: Callable[[RequestRun, Event], None]
     ) -> None:
         self._deployment, self._timeouts, self._post = deployment, timeouts, post
         self._put_tensors = functools.lru_cache(TENSORS_HELD)(_put_tensors)
         self.should_stop = False
 
-    def run(self, run: RayRequest) -> Event:
+    def run(self, run: RequestRun) -> Event:
         """The closing event."""
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RayServeException, RequestCancelledError
@@ -97,7 +97,7 @@ class RequestRunner:
                 run.job, "internal", f"{type(error).__name__}: {error}; the log has more"
             )
 
-    def _edit(self, run: RayRequest) -> Event:
+    def _edit(self, run: RequestRun) -> Event:
         import ray
         from ray.exceptions import RayError, RayTaskError, TaskCancelledError
         from ray.serve.exceptions import RequestCancelledError
@@ -130,7 +130,7 @@ class RequestRunner:
             log.warning("%s lost its replica (%s); it is tried once more", run.job, reason)
         raise AssertionError("the last try returns")
 
-    def _try_edit(self, run: RayRequest, audio: Any, tensors: dict[str, Any]) -> Event:
+    def _try_edit(self, run: RequestRun, audio: Any, tensors: dict[str, Any]) -> Event:
         """One try: posts events until the closing one, which it returns. Raises what Ray raises."""
         from server.compute.ray_replica import model_id_of
         from server.compute.ray_takes import write_take
@@ -152,7 +152,7 @@ class RequestRunner:
             self._post(run, event)
         return death(run.job, "its replica ended without a word")
 
-    def _run_everywhere(self, run: RayRequest) -> Event:
+    def _run_everywhere(self, run: RequestRun) -> Event:
         """Load or unload a model on each replica that there is now."""
         seconds = self._timeouts.load_seconds
         everywhere = self._deployment.handle.broadcast("on_model", run.request)
