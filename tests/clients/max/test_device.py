@@ -195,12 +195,12 @@ def test_the_style_menus_hold_what_the_server_has(live_device, audio):
 
 
 def test_the_dials_count_only_when_they_are_switched_on(live_device, audio):
-    records = live_device(song(audio), ["strength", 0.5], *words("copy"), READY)
+    dials = ["strength", 0.5], ["fidelity", 0.25]
+    records = live_device(song(audio), *dials, *words("copy"), READY)
     assert "strength" not in packets(records, "/retimbre/edit")[0]
-    records = live_device(
-        song(audio), ["strength", 0.5], ["own", 1], ["seed", 5], *words("copy"), READY
-    )
+    records = live_device(song(audio), *dials, ["own", 1], ["seed", 5], *words("copy"), READY)
     sent = packets(records, "/retimbre/edit")[0]
+    assert sent[sent.index("fidelity") + 1] == 0.25
     assert sent[sent.index("strength") + 1] == 0.5 and sent[sent.index("seed") + 1] == 5
 
 

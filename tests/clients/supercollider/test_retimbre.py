@@ -48,7 +48,7 @@ def test_nano_gives_as_many_frames_as_it_got(language, sc, content, tmp_path):
 def test_the_functions_are_called_and_know_all_about_the_job(sc):
     stages, is_same, seed, manifest = sc("""
         var stages = [], is_same;
-        ~job = r.edit(b, "slow 4", seed: 7, strength: 0.5, keys: [\\tempo, 120],
+        ~job = r.edit(b, "slow 4", seed: 7, strength: 0.5, fidelity: 0.25, keys: [\\tempo, 120],
             action: { |stem, job| is_same = (stem == job.stems[0]) and: { job == ~job } },
             progress: { |fraction, stage| stages = stages.add([fraction, stage]) });
         ~job.wait;
@@ -57,6 +57,7 @@ def test_the_functions_are_called_and_know_all_about_the_job(sc):
     assert ("generating" in [stage for _, stage in stages], is_same, seed) == (True, True, 7)
     edit = json.loads(Path(manifest).read_text())["edit"]
     assert edit["text"] == "slow 4" and edit["knobs"]["strength"] == 0.5
+    assert edit["knobs"]["fidelity"] == 0.25
 
 
 def test_only_a_part_of_the_buffer_goes_out(sc, content, tones):
