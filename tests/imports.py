@@ -17,7 +17,13 @@ CLIENT = ROOT / "clients" / "python"
 FOLDERS = (*TOPS, "benchmarks", "clients", "tests")
 FILES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py"))
 # The rooms of each package, lower ones first. A module of the package itself is a room of its name.
-ROOMS: Mapping[str, tuple[str, ...]] = {}
+ROOMS: Mapping[str, tuple[str, ...]] = {
+    "server": (
+        *("errors", "threads", "tasks", "paths", "child", "config", "logs", "status"),
+        *("wire", "files", "compute", "jobs", "live", "services", "housekeeping"),
+        *("verbs", "http", "app", "serving", "cli", "__main__"),
+    )
+}
 
 Graph = dict[str, set[str]]
 
