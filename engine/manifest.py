@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.audio.files import sha256_of
-from engine.audio.writing import not_written, publish
+from engine.audio.publishing import publish
+from engine.audio.writing import not_written
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from engine.audio.files import FileInfo
+from engine.audio.publishing import publish
 from engine.audio.reading import Audio
 from engine.errors import EngineError
 
@@ -94,7 +95,7 @@ def stem_format(
 def write_audio(
     path: str | Path, audio: Audio, container: str = "wav", subtype: str = "FLOAT"
 ) -> Path:
-    """Write `audio`, then rename it into place; the real path: `name-2.wav` where `name.wav` exists.
+    """Write `audio`, then rename it into place. Returns the path: `name-2.wav` if `name.wav` exists.
 
     Integers are rounded, not dithered: what was read from 16 bits is written back bit by bit.
     EngineError disk_full, write_failed.
@@ -139,22 +140,6 @@ def not_written(path: Path, error: Exception) -> EngineError:
     )
 
 
-def publish(temporary: Path, path: Path) -> Path:
-    """Give a finished file its name, or the next free one (`name-2`, `name-3` ...).
-
-    Never replaces a file. EngineError write_failed.
-    """
-    for number in range(1, 10_000):
-        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        try:
-            _rename_to_free_name(temporary, target)
-        except FileExistsError:
-            continue
-        _sync_folder(target.parent)
-        return target
-    raise EngineError("write_failed", f"10,000 files named like {path} exist; empty the folder")
-
-
 def _write_blocks(stream: BinaryIO, audio: Audio, container: str, subtype: str) -> None:
     import soundfile
 
@@ -192,35 +177,3 @@ def _clear_time_stamp(stream: BinaryIO) -> None:
     if at >= 0:
         stream.seek(at + 12)
         stream.write(b"\0\0\0\0")
-
-
-def _rename_to_free_name(temporary: Path, target: Path) -> None:
-    """Rename unless `target` exists (FileExistsError).
-
-    A hard link is the rename that refuses, where links exist.
-    """
-    if os.name == "nt":
-        os.rename(temporary, target)  # refuses by itself on Windows
-        return
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        # exFAT and some network drives have no hard links: reserve the name, then replace our own
-        # file
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(temporary, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name itself must survive a power cut (POSIX only)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems refuse to flush a folder; the file itself is safe
-        return
-    finally:
-        os.close(descriptor)

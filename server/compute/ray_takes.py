@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from engine.audio.writing import not_written, publish
+from engine.audio.publishing import publish
+from engine.audio.writing import not_written
 from engine.manifest import write_manifest
 from engine.worker import result_row
 from server.compute.executor import Event

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.audio.publishing import publish
 from presets.knobs import select_stated
 from server.jobs.records import EditRecord, Result
 from server.jobs.spec import JobSpec
@@ -21,7 +22,6 @@ from server.jobs.spec import JobSpec
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
 SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name
-MAX_COPIES = 1000  # of one name in one folder
 
 
 def take_folder(takes: Path, job: str, count: int, take: int) -> Path:
@@ -99,38 +99,9 @@ def _copy(source: Path, out: Path) -> Path:
             shutil.copyfileobj(stem, copy, COPY_CHUNK_BYTES)
             copy.flush()
             os.fsync(copy.fileno())
-        return _publish(temporary, out / source.name)
+        return publish(temporary, out / source.name)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _publish(temporary: Path, wanted: Path) -> Path:
-    """Give the finished copy its name, or the next free one: name-2, name-3 ..."""
-    for number in range(1, MAX_COPIES):
-        target = (
-            wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-        )
-        try:
-            _rename_new(temporary, target)
-            return target
-        except FileExistsError:
-            continue
-    raise FileExistsError(f"{MAX_COPIES} files are called {wanted.name} already in {wanted.parent}")
-
-
-def _rename_new(source: Path, target: Path) -> None:
-    """Rename, or raise FileExistsError. Windows does that; elsewhere a hard link is atomic."""
-    if os.name == "nt":
-        os.rename(source, target)
-        return
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT and some network file systems have no links
-        if target.exists():
-            raise FileExistsError(str(target)) from None
-        os.rename(source, target)
 
 
 def read_takes(record: EditRecord, takes: Path) -> tuple[list[Result], list[str]]:
