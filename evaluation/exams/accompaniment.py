@@ -10,12 +10,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.arranging.compose import Arrangement, compose
+from engine.arranging.genres import GENRES
+from engine.hearing.music import Key
 from evaluation.corpus.arrangements import RATE_HZ, TUNE, PartRenderer, render_parts
+from evaluation.corpus.render import UNSEEN_SOUNDFONT
+from evaluation.corpus.scores import TEST_SEEDS
 from evaluation.exams.arrangements import SOURCES, Exam, legal_pitch_classes, run_exam
+from evaluation.methods.models import ArrangingModel
+from evaluation.metrics.judge import Judge
 from evaluation.metrics.means import figure_means
 from evaluation.metrics.musical import (
     beat_onset_f,
@@ -27,11 +34,6 @@ from evaluation.metrics.musical import (
 from evaluation.metrics.similarity import chroma_similarity
 from evaluation.metrics.sound import Sound
 from evaluation.reporting.tables import Goal, figures_table
-
-if TYPE_CHECKING:
-    from engine.arranging.compose import Arrangement
-    from evaluation.methods.models import ArrangingModel
-    from evaluation.metrics.judge import Judge
 
 FIRST_SEED = 50_000  # place in the seeds of tests
 FLOOR_SHIFT_BEATS = 0.3  # the true part laid beside the beat: what chance gets
@@ -100,11 +102,6 @@ def _examine_unseen(exam: Exam) -> list[Goal]:
 
 def _unseen_results(exam: Exam) -> Iterator[dict[str, Any]]:
     """Requests, sources and genres come round in turn, so that each request meets each source."""
-    from engine.arranging.compose import compose
-    from engine.arranging.genres import GENRES
-    from evaluation.corpus.render import UNSEEN_SOUNDFONT
-    from evaluation.corpus.scores import TEST_SEEDS
-
     options, genres, sources = exam.options, list(GENRES), list(SOURCES)
     renderer = PartRenderer(UNSEEN_SOUNDFONT)
     for index in range(options.count):
@@ -197,8 +194,6 @@ def _recordings_results(exam: Exam) -> Iterator[dict[str, Any]]:
 def recording_figures(
     sound: Sound, source: Sound, request: PartRequest, judge: Judge
 ) -> dict[str, float]:
-    from engine.hearing.music import Key
-
     is_pitched = request.role != "drums" and source.key is not None
     key = Key(source.key[0], "minor" if source.key[1] else "major") if source.key else None
     beats = source.beats_seconds

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engine.arranging.compose import Arrangement
+from engine.errors import EngineError
 from evaluation.corpus.arrangements import RATE_HZ, TUNE
+from evaluation.corpus.recordings import read_recordings
+from evaluation.methods.models import ArrangingModel, Nano
+from evaluation.metrics.judge import Judge
 from evaluation.metrics.sound import Sound
 from evaluation.reporting.command import (
     CHECK,
@@ -28,9 +33,6 @@ from evaluation.reporting.tables import Goal, goals_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from engine.arranging.compose import Arrangement
-    from evaluation.methods.models import ArrangingModel
-    from evaluation.metrics.judge import Judge
 
 Item = TypeVar("Item")
 
@@ -59,8 +61,6 @@ class Exam:
 
     def read_recordings(self) -> Iterator[tuple[str, Sound]]:
         """(name, sound) of each recording, cut to the length of a region."""
-        from evaluation.corpus.recordings import read_recordings
-
         frames = round(self.options.seconds * RATE_HZ)
         for name, sound in read_recordings(self.options.recordings):
             yield name, Sound(sound.samples[:frames], RATE_HZ)
@@ -76,10 +76,6 @@ def run_exam(
     examine: Callable[[Exam], list[Goal]],
 ) -> int:
     """Load, examine, print, write; the exit code. `count`: default of --arrangements."""
-    from engine.errors import EngineError
-    from evaluation.methods.models import Nano
-    from evaluation.metrics.judge import Judge
-
     prog = f"retimbre eval {name}"
     options = make_parser(prog, description, _options(count)).parse_args(argv)
     ignore_librosa_warnings()

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import EngineError
 from evaluation.corpus.results import LIST_NAME, FileRegion, ResultsError, read_sound, read_table
+from evaluation.methods.models import Nano
 from evaluation.metrics.sound import Sound
 from evaluation.reporting.command import make_parser, option, print_error
 
@@ -58,8 +60,6 @@ class Method:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: all made, 1: a list, weights or an option cannot be used, 2: wrong use."""
-    from engine.errors import EngineError
-
     options = make_parser(PROG, __doc__, OPTIONS).parse_args(argv)
     if unknown := sorted(set(options.methods) - set(METHODS)):
         print_error(PROG, f"no method {unknown[0]!r}; there are {', '.join(METHODS)}")
@@ -150,8 +150,6 @@ def _load_source(
 def _load_nano(
     options: argparse.Namespace, settings: Mapping[str, Any]
 ) -> tuple[Edit, Mapping[str, Any]]:
-    from evaluation.methods.models import Nano
-
     nano, knobs = Nano(threads=options.threads), {"seed": options.seed, **settings}
     record = {**nano.describe(), **knobs}
     return (lambda sound, request: nano.edit(sound, request.text, knobs)), record

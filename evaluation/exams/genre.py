@@ -11,10 +11,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from engine.arranging.compose import Arrangement, compose
 from evaluation.corpus.arrangements import (
     LEVELS_DB,
     RATE_HZ,
@@ -24,16 +25,15 @@ from evaluation.corpus.arrangements import (
     render_rearrangement,
     set_levels,
 )
+from evaluation.corpus.render import UNSEEN_SOUNDFONT
+from evaluation.corpus.scores import TEST_SEEDS
 from evaluation.exams.arrangements import SOURCES, Exam, legal_pitch_classes, run_exam
+from evaluation.methods.models import ArrangingModel
 from evaluation.metrics.means import figure_means
 from evaluation.metrics.musical import harmony_share
 from evaluation.metrics.similarity import chroma_similarity
 from evaluation.metrics.sound import Sound
 from evaluation.reporting.tables import Goal, figures_table
-
-if TYPE_CHECKING:
-    from engine.arranging.compose import Arrangement
-    from evaluation.methods.models import ArrangingModel
 
 FIRST_SEED = 55_000  # place in the seeds of tests
 GENRES_PER_RECORDING = 3
@@ -93,10 +93,6 @@ def _examine_unseen(exam: Exam) -> list[Goal]:
 
 def _unseen_results(exam: Exam) -> Iterator[dict[str, Any]]:
     """Every genre is asked for in turn, of a piece in another one."""
-    from engine.arranging.compose import compose
-    from evaluation.corpus.render import UNSEEN_SOUNDFONT
-    from evaluation.corpus.scores import TEST_SEEDS
-
     options, genres, sources = exam.options, exam.judge.names, list(SOURCES)
     renderer = PartRenderer(UNSEEN_SOUNDFONT)
     for index in range(options.count):

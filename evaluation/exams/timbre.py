@@ -15,6 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import EngineError
+from evaluation.corpus.pairs import Pair, PairRenderer, render_pairs
+from evaluation.corpus.recordings import read_recordings
+from evaluation.exams import recordings, unseen
+from evaluation.exams.timbre_report import find_goals, print_report
+from evaluation.methods.models import EditingModel, Nano
+from evaluation.metrics.judge import Judge
+from evaluation.metrics.means import figure_means, mean_and_error
+from evaluation.metrics.sound import Sound
 from evaluation.reporting.command import (
     CHECK,
     JSON,
@@ -30,14 +39,11 @@ from evaluation.reporting.command import (
     track,
     write_json,
 )
+from evaluation.reporting.gallery import save_example
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evaluation.corpus.pairs import Pair, PairRenderer
-    from evaluation.methods.models import EditingModel
-    from evaluation.metrics.judge import Judge
-    from evaluation.metrics.sound import Sound
 
 PROG = "retimbre eval timbre"
 KNOB_VALUES = {  # one at a time, the others at the family's defaults
@@ -109,11 +115,6 @@ OPTIONS = (
 
 def _examine(options: argparse.Namespace, model: EditingModel | None) -> dict[str, Any] | None:
     """Everything that was asked for, printed as it ends; None if there is nothing to examine."""
-    from engine.errors import EngineError
-    from evaluation.exams.timbre_report import find_goals, print_report
-    from evaluation.methods.models import Nano
-    from evaluation.metrics.judge import Judge
-
     ignore_librosa_warnings()
     console = open_console(options.json, TABLE_WIDTH)
     try:
@@ -142,8 +143,6 @@ def _examine(options: argparse.Namespace, model: EditingModel | None) -> dict[st
 
 def _examine_unseen_parts(exam: _Exam, skipped: list[str]) -> dict[str, Any]:
     """unseen, held_out_words and knobs, as asked for; adds to `skipped` why there are none."""
-    from evaluation.corpus.pairs import PairRenderer
-
     try:
         renderer = PairRenderer()
     except (FileNotFoundError, ImportError) as error:
@@ -161,9 +160,6 @@ def _examine_unseen_parts(exam: _Exam, skipped: list[str]) -> dict[str, Any]:
 
 
 def _examine_unseen(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
-    from evaluation.corpus.pairs import render_pairs
-    from evaluation.exams import unseen
-
     options, results = exam.options, []
     pairs = render_pairs(renderer, options.pairs, options.seed)
     for index, (pair, sounds) in enumerate(track(exam.console, pairs, "unseen pairs")):
@@ -183,9 +179,6 @@ def _examine_unseen(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
 
 def _examine_words(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
     """Words that training never used: does the judge hear what they mean?"""
-    from evaluation.corpus.pairs import render_pairs
-    from evaluation.metrics.means import mean_and_error
-
     options, results = exam.options, []
     pairs = render_pairs(renderer, options.pairs, options.seed + 1, held_out_words=True)
     for pair, sounds in track(exam.console, pairs, "held-out words"):
@@ -196,40 +189,31 @@ def _examine_words(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
 
 
 def _sweep_knobs(exam: _Exam, renderer: PairRenderer) -> dict[str, Any]:
-    from evaluation.corpus.pairs import render_pairs
-    from evaluation.exams.unseen import stem_figures
-    from evaluation.metrics.means import figure_means
-
     pairs = render_pairs(renderer, max(1, exam.options.pairs // 3), exam.options.seed)
     settings = [(knob, value) for knob, values in KNOB_VALUES.items() for value in values]
     rows = []
     for knob, value in track(exam.console, settings, "knobs"):
         knobs = {**exam.knobs, knob: value}
-        found = [stem_figures(exam.model, exam.judge, *pair, knobs) for pair in pairs]
+        found = [unseen.stem_figures(exam.model, exam.judge, *pair, knobs) for pair in pairs]
         rows.append({"knob": knob, "value": value, "figures": figure_means(found[0], found)})
     return {"pairs": len(pairs), "rows": rows}
 
 
 def _examine_recordings(exam: _Exam) -> dict[str, Any]:
-    from evaluation.corpus.recordings import read_recordings
-    from evaluation.exams.recordings import TARGETS, examine_recording, summary
-
     sources = list(read_recordings(exam.options.recordings))
     with make_progress(exam.console) as progress:
-        task = progress.add_task("recordings", total=len(sources) * len(TARGETS))
+        task = progress.add_task("recordings", total=len(sources) * len(recordings.TARGETS))
         results = [
-            examine_recording(
+            recordings.examine_recording(
                 exam.model, exam.judge, name, source, exam.knobs, lambda: progress.advance(task)
             )
             for name, source in sources
         ]
-    return {"summary": summary(results), "results": results}
+    return {"summary": recordings.summary(results), "results": results}
 
 
 def _save_example(exam: _Exam, index: int, pair: Pair, sounds: Mapping[str, Sound]) -> None:
     """Sound and picture of one pair: source, stem, true rendering."""
-    from evaluation.reporting.gallery import save_example
-
     stem = exam.model.edit(sounds["source"], pair.text, exam.knobs)
     shown = {"source": sounds["source"], "stem": stem, "true": sounds["true"]}
     name = f"{index:02d}_{pair.target.replace(' ', '_')}"

@@ -7,6 +7,7 @@ import pytest
 
 from evaluation.methods.models import RATE_HZ
 from evaluation.metrics.sound import Sound
+from tests.evaluation.sounds import write_tone
 
 
 class Echo:
@@ -101,3 +102,19 @@ def tune():
         for hz in (440, 494, 554, 440)
     ]
     return Sound((0.2 * np.concatenate(notes)).astype(np.float32), RATE_HZ)
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Two methods on two sources: `echo` gives the source back, `higher` a semitone up."""
+    for name, hz in (("a", 440), ("b", 330)):
+        write_tone(tmp_path / f"{name}.wav", hz)
+        write_tone(tmp_path / f"{name}_up.wav", hz * 2 ** (1 / 12))
+    rows = "".join(
+        f"{n}.wav,a flute,{n}.wav,echo,{n}.wav\n{n}.wav,a flute,{n}_up.wav,higher,{n}.wav\n"
+        for n in ("a", "b")
+    )
+    (tmp_path / "pairs.csv").write_text(
+        "source,text,output,method,target\n" + rows, encoding="utf-8"
+    )
+    return tmp_path

@@ -1,4 +1,4 @@
-"""Methods side by side: from a list of wishes to the table, on tiny weights and on none."""
+"""Methods side by side: from a list of requests to the table, on tiny weights and on none."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The command as a user runs it, on a band whose figures are known."""
+"""The command as a user runs it, on a model whose figures are known."""
 
 import numpy as np
 import pytest
