@@ -1,7 +1,12 @@
-"""How is the model made? Data factory, codec, transformer, release.
+"""How are models made and adapted?
 
-Run in this order: data, codec encoder, codec decoder and then sharpened beside transformer,
-release. What is played stands in pieces, by what in instruments, in which colour in colours, asked
-for how in phrases. A source is made foreign once in augment, and at every visit in disguise; whom
-the decoder has to deceive stands in critic. judge and genre_judge are for the evaluation.
+nano/            the shipped model: data, codec, transformer, release, in this order
+judges/          the networks by which the evaluation judges instruments and genres
+adapt/           `retimbre train`: a style from clips, on every family
+dataset/         `retimbre data`: clips from recordings
+worked_example/  nano learns one sound from ten recordings: docs/adaptation_example.md
+ap_adapter/      an AP-Adapter for AudioLDM2
+experiments/     what is measured once: docs/experiments.md
+pages/           pictures and sounds of docs and demo
+loop/            the training loop of all of these
 """

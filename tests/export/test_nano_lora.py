@@ -28,7 +28,7 @@ def nano(nano_models, nano_weights):
 def learned(nano_weights, tmp_path_factory):
     """A LoRA file of alpha 8 at rank 4, and the module that it is on."""
     torch.manual_seed(0)
-    module = restore.denoiser(nano_weights / "denoiser.onnx")
+    module = restore.load_denoiser(nano_weights / "denoiser.onnx")
     lora = Lora(module, SETTINGS, "learned")
     for parameter in lora.parameters().values():
         torch.nn.init.normal_(parameter, std=0.1)

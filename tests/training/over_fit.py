@@ -9,7 +9,8 @@ the adapter alone learns the eight. Clips are four moments of four bands of nois
 16 bits that the words do not tell. On the eight:
 
     loss          the paper's, on fixed noise, with the clip's own audio and with another clip's
-    resemblance   cosine between what is sampled and the clip's latent, both less the mean clip: 0 is no resemblance
+    resemblance   cosine between what is sampled and the clip's latent, both less the mean clip;
+                  0 is no resemblance
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from engine.families.audioldm2.ap_adapter import AdaptedUNet, pooled
 from engine.families.audioldm2.audiomae import PATCH, AudioMae
 from engine.families.audioldm2.weights import AudioLdm2Weights
 from tests.engine.families.audioldm2 import tiny
-from training.ap_adapter import OMEGAS, Batch, Objective, adamw, pictures_of
+from training.ap_adapter.objective import OMEGAS, Objective, adamw
+from training.ap_adapter.windows import Batch, pictures_of
 
 CLIPS, OTHERS = 8, 1024
 MOMENTS, BANDS, LATENT_FRAMES = 4, 4, 2
@@ -105,7 +107,7 @@ class Trial:
         self.unet = parts.unet
         self.clips, self.others = pictures(range(CLIPS)), pictures(range(CLIPS, CLIPS + others))
         _whiten(parts.vae, self.others.mel)
-        self.other_tokens = _standardised(ears, self.others.fbank)
+        self.other_tokens = _standardise(ears, self.others.fbank)
         self.latents = self.objective.latents(self.clips.mel)
         self.other_latents = self.objective.latents(self.others.mel)
         self.mean_clip = self.other_latents.mean(0)
@@ -165,18 +167,18 @@ class Trial:
         return float(torch.stack(found).mean())
 
     @torch.no_grad()
-    def sampled(self, alpha: float, omega: int, seed: int = 0) -> Tensor:
+    def sample(self, alpha: float, omega: int, seed: int = 0) -> Tensor:
         """What DDIM makes of the same noise for each clip: [8, C, T, F]."""
         scheduler = self.objective.scheduler
         scheduler.set_timesteps(SAMPLING_STEPS)
         latent = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(seed))
         for time in scheduler.timesteps:
-            noise = self._predicted(latent, time.repeat(CLIPS), self.clips.fbank, omega, alpha)
+            noise = self._predict(latent, time.repeat(CLIPS), self.clips.fbank, omega, alpha)
             latent = scheduler.step(noise, time, latent).prev_sample
         return latent
 
     def resemblance(self, alpha: float, omega: int) -> float:
-        drawn = (self.sampled(alpha, omega) - self.mean_clip).flatten(1)
+        drawn = (self.sample(alpha, omega) - self.mean_clip).flatten(1)
         return float(
             torch.cosine_similarity(drawn, (self.latents - self.mean_clip).flatten(1)).mean()
         )
@@ -191,13 +193,13 @@ class Trial:
         alpha: float,
     ) -> Tensor:
         noised = self.objective.scheduler.add_noise(latents, noise, times)
-        return (self._predicted(noised, times, fbank, omega, alpha) - noise).square().mean()
+        return (self._predict(noised, times, fbank, omega, alpha) - noise).square().mean()
 
-    def _predicted(
+    def _predict(
         self, noised: Tensor, times: Tensor, fbank: Tensor | None, omega: int, alpha: float
     ) -> Tensor:
         words = [WORDS] * len(noised)
-        return self.objective.predicted(noised, times, words, fbank, omega, alpha)
+        return self.objective.predict(noised, times, words, fbank, omega, alpha)
 
 
 def _step(loss: Tensor, trained: list[Tensor], optimiser: torch.optim.Optimizer) -> float:
@@ -256,7 +258,7 @@ def _audiomae() -> AudioMae:
 
 
 @torch.no_grad()
-def _standardised(ears: AudioMae, fbank: Tensor) -> Tensor:
+def _standardise(ears: AudioMae, fbank: Tensor) -> Tensor:
     """Tokens of clips, after AudioMAE's last norm was set so that their mean is 0 and they are
     strong.
     """
@@ -321,7 +323,8 @@ def main() -> None:
         own, other = trial.loss(1.0, omega), trial.loss(1.0, omega, other=True)
         found = ", ".join(f"{trial.resemblance(alpha, omega):.3f}" for alpha in ALPHAS)
         print(
-            f"omega {omega}: loss {own:.4f}, with another clip's audio {other:.4f}; resemblance {found}"
+            f"omega {omega}: loss {own:.4f}, with another clip's audio {other:.4f}; "
+            f"resemblance {found}"
         )
 
 

@@ -17,8 +17,11 @@ from engine.families.audioldm2.ap_adapter import read_adapter
 from engine.families.audioldm2.weights import AudioLdm2Weights
 from presets.style import ResolvedStyle, StyleTensor
 from tests.engine.families.audioldm2 import tiny
-from training import ap_adapter, loop
-from training.ap_adapter import DataError, captioned
+from training import loop
+from training.ap_adapter import __main__ as ap_adapter
+from training.ap_adapter import objective as objectives
+from training.ap_adapter import windows
+from training.ap_adapter.data import DataError, read_captioned
 
 RATE_HZ = 16_000
 
@@ -42,13 +45,13 @@ def recordings(tmp_path_factory):
 def objective(models):
     places = AudioLdm2Weights(models)
     torch.manual_seed(0)
-    return ap_adapter.Objective(components.load(places.base()), audiomae.read(places.audiomae()))
+    return objectives.Objective(components.load(places.base()), audiomae.read(places.audiomae()))
 
 
 @pytest.fixture
 def batch(objective, recordings):
     torch.manual_seed(1)
-    return next(ap_adapter.batches(captioned(recordings), 2, objective.audiomae.frames))
+    return next(windows.batches(read_captioned(recordings), 2, objective.audiomae.frames))
 
 
 def loss_of(objective, batch, seed=2):
@@ -60,16 +63,16 @@ def loss_of(objective, batch, seed=2):
 
 
 def test_captions_lie_beside_the_sounds_or_in_one_list(recordings, tmp_path):
-    assert [clip.text for clip in captioned(recordings)] == [
+    assert [clip.text for clip in read_captioned(recordings)] == [
         f"a tone, number {index}" for index in range(3)
     ]
     soundfile.write(tmp_path / "x.wav", np.zeros(100), RATE_HZ)
     (tmp_path / "metadata.csv").write_text("file_name,text\nx.wav,a tone\n", encoding="utf-8")
-    assert [clip.text for clip in captioned(tmp_path)] == ["a tone"]
+    assert [clip.text for clip in read_captioned(tmp_path)] == ["a tone"]
     (tmp_path / "metadata.jsonl").write_text(
         json.dumps({"file_name": "x.wav", "text": "two"}) + "\n\n", encoding="utf-8"
     )
-    assert [clip.text for clip in captioned(tmp_path)] == ["two"]
+    assert [clip.text for clip in read_captioned(tmp_path)] == ["two"]
 
 
 @pytest.mark.parametrize(
@@ -86,31 +89,31 @@ def test_a_folder_that_will_not_do_is_refused_file_by_file(tmp_path, files, comp
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=complaint):
-        captioned(tmp_path)
+        read_captioned(tmp_path)
 
 
 def test_a_window_is_the_named_part_at_16_khz_and_a_short_file_is_mirrored_not_padded(tmp_path):
     ramp = np.linspace(-0.5, 0.5, 8 * 44_100)
     soundfile.write(tmp_path / "long.wav", np.stack([ramp, ramp], axis=1), 44_100)
-    first, last = (ap_adapter.window_of(tmp_path / "long.wav", 256, place) for place in (0.0, 1.0))
+    first, last = (windows.window_of(tmp_path / "long.wav", 256, place) for place in (0.0, 1.0))
     assert len(first) == len(last) == features.fbank_samples(256)
     assert first[100] < -0.45 and last[-100] > 0.45
     soundfile.write(
         tmp_path / "short.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 5_000), RATE_HZ
     )
-    short = ap_adapter.window_of(tmp_path / "short.wav", 256, 0.7)
+    short = windows.window_of(tmp_path / "short.wav", 256, 0.7)
     assert np.abs(short[-5_000:]).mean() > 0.1
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     with pytest.raises(DataError, match="cannot be read"):
-        ap_adapter.window_of(tmp_path / "broken.wav", 256, 0.0)
+        windows.window_of(tmp_path / "broken.wav", 256, 0.0)
 
 
 def test_level_matters_to_audiomae_and_not_to_the_vae():
     samples = (
         np.random.default_rng(0).uniform(-0.5, 0.5, features.fbank_samples(256)).astype(np.float32)
     )
-    mel, fbank = ap_adapter.pictures_of(samples, 256)
-    quiet_mel, quiet_fbank = ap_adapter.pictures_of(samples * 0.1, 256)
+    mel, fbank = windows.pictures_of(samples, 256)
+    quiet_mel, quiet_fbank = windows.pictures_of(samples * 0.1, 256)
     assert mel.shape == (256, 64) and fbank.shape == (256, 128)
     assert np.allclose(mel, quiet_mel, atol=1e-3) and quiet_fbank.mean() < fbank.mean() - 0.3
 
@@ -120,7 +123,7 @@ def test_level_matters_to_audiomae_and_not_to_the_vae():
 
 def test_five_samples_in_a_hundred_lose_their_text_five_their_audio_and_five_both():
     torch.manual_seed(0)
-    text, audio = ap_adapter._dropped(100_000)
+    text, audio = objectives.draw_dropped(100_000)
     shares = [float(lost.float().mean()) for lost in (text & ~audio, audio & ~text, text & audio)]
     assert shares == pytest.approx([0.05, 0.05, 0.05], abs=0.005)
 
@@ -129,16 +132,16 @@ def test_dropped_audio_is_an_empty_filter_bank_and_every_omega_is_drawn(
     objective, batch, monkeypatch
 ):
     heard, omegas = [], []
-    predicted = objective.predicted
+    predict = objective.predict
 
     def listening(noised, times, texts, fbank, omega):
         heard.append((texts, fbank)), omegas.append(omega)
-        return predicted(noised, times, texts, fbank, omega)
+        return predict(noised, times, texts, fbank, omega)
 
-    monkeypatch.setattr(objective, "predicted", listening)
+    monkeypatch.setattr(objective, "predict", listening)
     monkeypatch.setattr(
-        ap_adapter,
-        "_dropped",
+        objectives,
+        "draw_dropped",
         lambda count: (torch.tensor([True, False]), torch.tensor([False, True])),
     )
     for seed in range(12):
@@ -165,7 +168,7 @@ def test_checkpointing_works_with_a_text_mask_and_changes_no_gradient(objective,
         return [parameter.grad.clone() for parameter in objective.unet.adapter_parameters()]
 
     plain = gradients()
-    ap_adapter.checkpoint_layers(objective.unet)
+    objectives.checkpoint_layers(objective.unet)
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(plain, gradients(), strict=True))
 
 
@@ -176,7 +179,7 @@ def test_half_precision_is_near_full_precision(objective, batch):
 
 
 def test_the_recipe_is_the_papers(objective):
-    (optimiser,) = ap_adapter.adamw(objective.trained, 1e-4)
+    (optimiser,) = objectives.adamw(objective.trained, 1e-4)
     (group,) = optimiser.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (
         1e-4,

@@ -10,7 +10,7 @@ from engine.families.nano.model import Denoiser, NanoConfig, time_embedding
 from evaluation.metrics.judge import Judge
 from evaluation.metrics.sound import Sound
 from training.experiments import fused, length, page
-from training.experiments.knobs import EXPERIMENTS, Case, played
+from training.experiments.knobs import EXPERIMENTS, Case, play
 from training.experiments.ledger import Ledger
 
 RATE_HZ = 32_000
@@ -74,9 +74,21 @@ def velocity(denoiser, scale):
 @pytest.mark.parametrize("keeps_mass", [True, False])
 def test_without_a_region_fused_attention_is_the_decoupled_one(denoiser, keeps_mass):
     before, with_region = velocity(denoiser, 0.0), velocity(denoiser, 1.0)
-    fused.fused(denoiser, keeps_mass)
+    fused.fuse(denoiser, keeps_mass)
     assert torch.allclose(velocity(denoiser, 0.0), before, atol=1e-4)
     assert not torch.allclose(velocity(denoiser, 1.0), with_region, atol=1e-2)
+
+
+def fails_at(step):
+    """The loss, until this step."""
+    loss_of = fused.loss_of
+
+    def fail(denoiser, batch, number):
+        if number == step:
+            raise KeyboardInterrupt
+        return loss_of(denoiser, batch, number)
+
+    return fail
 
 
 def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
@@ -101,19 +113,21 @@ def test_training_goes_on_where_it_stopped(denoiser, tmp_path, monkeypatch):
 
     batches, checkpoint = fused.Batches(rows, Family(), 2), tmp_path / "last.pt"
     start = {name: value.clone() for name, value in denoiser.state_dict().items()}
-    assert list(fused.train(denoiser, batches, 3, tmp_path / "whole.pt")) == [1, 2, 3]
+    fused.train(denoiser, batches, 3, tmp_path / "whole.pt")
     whole = denoiser.state_dict()["into.weight"].clone()
     denoiser.load_state_dict(start)
-    steps = fused.train(denoiser, batches, 3, checkpoint)
-    next(steps), next(steps)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fused, "loss_of", fails_at(2))
+        fused.train(denoiser, batches, 3, checkpoint)
+    assert torch.load(checkpoint)["step"] == 2
     denoiser.load_state_dict(start)  # what a new process begins with
-    assert list(fused.train(denoiser, batches, 3, checkpoint)) == [3]
+    fused.train(denoiser, batches, 3, checkpoint)
     assert torch.equal(denoiser.state_dict()["into.weight"], whole)
-    assert np.isfinite(fused.held_out_loss(denoiser, batches))
+    assert np.isfinite(fused.measure_held_out_loss(denoiser, batches))
 
 
 def test_a_setting_that_changes_nothing_scores_as_the_source(judge, tune):
-    found = played("steps", Case(tune, "a flute", "flute", "piano", tune), Echo(), judge, 0)
+    found = play("steps", Case(tune, "a flute", "flute", "piano", tune), Echo(), judge, 0)
     assert set(found) == {*(setting.label for setting in EXPERIMENTS["steps"]), "true"}
     assert found["4"]["chroma"] == pytest.approx(1.0) and found["4"]["to_many_steps"] == 0
 
@@ -144,7 +158,7 @@ def test_the_last_minute_is_told_beside_the_first():
 
 def test_tables_hold_every_setting(tmp_path, judge, tune):
     ledger, case = Ledger(tmp_path / "ledger.jsonl"), Case(tune, "a flute", "flute", "piano", tune)
-    ledger("pooling/unseen/0", lambda: played("pooling", case, Echo(), judge, 0))
+    ledger("pooling/unseen/0", lambda: play("pooling", case, Echo(), judge, 0))
     path = tmp_path / "page.md"
     path.write_text("<!-- pooling -->\n\n<!-- /pooling -->\n")
     page.write(path, "pooling", ledger)

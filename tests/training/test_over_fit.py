@@ -33,10 +33,10 @@ def test_alpha_0_is_the_base_model_to_the_bit_also_after_training(trial):
     trial, _ = trial
     latent, times = torch.randn(trial.latents.shape), torch.randint(1000, (len(trial.latents),))
     texts = [WORDS] * len(latent)
-    base = trial.objective.predicted(latent, times, texts, None, 1)
+    base = trial.objective.predict(latent, times, texts, None, 1)
     assert torch.equal(
-        trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=0.0), base
+        trial.objective.predict(latent, times, texts, trial.clips.fbank, 2, alpha=0.0), base
     )
     assert not torch.equal(
-        trial.objective.predicted(latent, times, texts, trial.clips.fbank, 2, alpha=1.0), base
+        trial.objective.predict(latent, times, texts, trial.clips.fbank, 2, alpha=1.0), base
     )

@@ -1,7 +1,4 @@
-"""Which families can learn here, and which method works on which.
-
-The rest is refused, with the reason.
-"""
+"""Which families can learn, which method works on which, and why the rest does not."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ class SoftPrompt(Protocol):
     vectors: Any
 
 
-class Subject(Protocol):
+class TrainableModel(Protocol):
     """A loaded model as the loop wants it.
 
     Random numbers come from torch's CPU generator, which the loop seeds.
@@ -62,29 +59,33 @@ class Subject(Protocol):
         dropped: Tensor,
         words: SoftPrompt | None,
     ) -> Tensor:
-        """Mean over the clips; texts are features, or strings where `words` are learned. `dropped`
-        [B]: no words.
+        """Mean over the clips, of which `dropped` [B] hear no words.
+
+        Texts are features, or strings where `words` are learned.
         """
 
     def first_words(self, text: str, count: int) -> Tensor:
-        """Vectors [count, word_width] as which learned words may begin: a text's, again and again."""
+        """Vectors [count, word_width] of a text, as which learned words may begin."""
 
     def play(
         self, text: str, seconds: float, seed: int, source: Path, words: SoftPrompt | None = None
     ) -> np.ndarray:
-        """Samples [n, channels] as a listener would get them. `source`: the clip whose notes are
-        played, where a family plays given notes; others make theirs up.
+        """Samples [n, channels] as a listener would get them.
+
+        `source` is the clip whose notes are played by a family that plays given notes.
         """
 
     def checkpoint_layers(self) -> None:
-        """Compute the inside of blocks again on the way back."""
+        """Save memory: compute the inside of blocks again for the gradients."""
 
     def to(self, device: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Row:
-    module: str  # `.load(models: Path | None) -> Subject`
+    """How one family learns: its module, and what it refuses with which reason."""
+
+    module: str  # `.load(models: Path | None) -> TrainableModel`
     refused: Mapping[str, str]  # method, or dora -> reason
     no_sites: Mapping[str, str]  # of config.SITES -> reason
     hears_region: bool = False  # so captions name the sound alone, and a preset says what they say
@@ -107,45 +108,50 @@ NO_WORDS = {
     "prefix": "its cross-attention takes no mask in which a prefix could be weighed; use lora",
     **dict.fromkeys(
         ("soft_prompt", "textual_inversion"),
-        "styles go on the transformer alone, and words reach that through another network; use lora",
+        "styles go on the transformer alone, which words reach through another network; use lora",
     ),
 }
-GRAPHS = "nano plays on finished graphs, with inputs for LoRA on attention and for learned words before the text"
+GRAPHS = (
+    "nano plays on finished graphs, with inputs for LoRA on attention and for learned words before "
+    "the text"
+)
 FAMILIES: Mapping[str, Row] = {
     "nano": Row(
-        "training.adapt.nano",
+        "training.adapt.models.nano",
         {
             "qlora": "its 17 million numbers fit everywhere; use lora",
             "bottleneck": f"{GRAPHS}; use lora",
             "prefix": f"{GRAPHS}; use soft_prompt",
             "textual_inversion": f"{GRAPHS}; use soft_prompt with --length 1 to 8",
-            "dreambooth": "lora reminds nano of its other sounds by itself, with stems that it makes; use lora",
-            "full": "a whole nano is no style that can be put on and off; use lora, or make a nano of your own with "
-            "training.nano.transformer",
+            "dreambooth": "lora reminds nano of its other sounds by itself, with stems that it "
+            "makes; use lora",
+            "full": "a whole nano is no style that can be put on and off; use lora, or make a nano "
+            "of your own with training.nano.transformer",
             "dora": f"{GRAPHS}, and DoRA is no sum; use lora alone",
         },
         dict.fromkeys(("mlp", "time", "output"), GRAPHS),
         hears_region=True,
     ),
-    "audioldm2": Row("training.adapt.audioldm2", {}, {}),
+    "audioldm2": Row("training.adapt.models.audioldm2", {}, {}),
     "musicgen": Row(
-        "training.adapt.musicgen",
+        "training.adapt.models.musicgen",
         {
             "bottleneck": "the family's player puts on LoRA and learned words only; use lora",
             "prefix": "the family's player puts on LoRA and learned words only; use soft_prompt",
-            "textual_inversion": "the family's player puts learned words in front of the text only; use soft_prompt "
-            "with --length 1 to 8",
-            "full": "a whole MusicGen is a checkpoint, no style that can be put on and off; use lora with --rank 128",
+            "textual_inversion": "the family's player puts learned words in front of the text "
+            "only; use soft_prompt with --length 1 to 8",
+            "full": "a whole MusicGen is a checkpoint, no style that can be put on and off; "
+            "use lora with --rank 128",
         },
         {"time": NO_TIME},
     ),
     "ace_step": Row(
-        "training.adapt.ace_step",
+        "training.adapt.models.ace_step",
         NO_WORDS,
         {"output": "its output layer is a convolution; use time, mlp"},
         renames=RENAMES,
     ),
-    "stable_audio_3": Row("training.adapt.stable_audio_3", NO_WORDS, {}),
+    "stable_audio_3": Row("training.adapt.models.stable_audio_3", NO_WORDS, {}),
 }
 
 
@@ -179,7 +185,7 @@ def check(
     return row
 
 
-def load(family: str, models: Path | None) -> Subject:
+def load(family: str, models: Path | None) -> TrainableModel:
     """EngineError missing_weights, with the command that fetches them."""
     return importlib.import_module(row_of(family).module).load(models)
 

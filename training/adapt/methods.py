@@ -1,4 +1,4 @@
-"""What is trained, put on a subject: one function a method, all with the same answer.
+"""What is trained, put on a model: one function for each method.
 
 peft makes the LoRA layers (Hu et al. 2021; DoRA, rsLoRA) and bitsandbytes the four bits (Dettmers
 et al. 2023); learned words are our own, because peft's prompt tuning does nothing or fails on these
@@ -20,7 +20,7 @@ from engine.adapters.files import SOFT_PROMPT, AdapterFile, write_adapter_file
 from engine.adapters.kinds import Adapter, Bottleneck, Full, Lora, Prefix, Tensors, copy_all
 from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from training.adapt.config import Config, TrainError
-from training.adapt.families import Subject
+from training.adapt.families import TrainableModel
 
 NAME = "learned"  # of the adapter in peft; no dot, no part of "lora_"
 SMALL_NOISE = 0.02
@@ -29,12 +29,12 @@ IN_FOUR_BITS = ("attention", "mlp")
 
 
 @dataclass
-class Learner:
-    """What learns. `style` writes it; `words` are set where a method learns words."""
+class TrainableAdapter:
+    """What learns; `words` are set where a method learns words."""
 
     method: str
     parameters: Mapping[str, nn.Parameter]
-    adapter: Adapter | None = None
+    module_adapter: Adapter | None = None
     words: SoftPrompt | None = None
     settings: Mapping[str, object] | None = None
 
@@ -48,8 +48,8 @@ class Learner:
 
     def set_active(self, is_active: bool) -> None:
         """Off: the base plays, for comparison."""
-        if self.adapter is not None:
-            self.adapter.set_weight(float(is_active))
+        if self.module_adapter is not None:
+            self.module_adapter.set_weight(float(is_active))
 
     def write(self, path: Path, prefix: str, notes: Mapping[str, str]) -> Path:
         """The style's file, whole or not at all."""
@@ -57,38 +57,36 @@ class Learner:
         if self.words is not None:
             write_soft_prompt(partial, self.words, notes)
         else:
-            adapter = AdapterFile(self.method, self.settings or {}, self.parameters, notes)
-            write_adapter_file(partial, adapter, prefix)
+            file = AdapterFile(self.method, self.settings or {}, self.parameters, notes)
+            write_adapter_file(partial, file, prefix)
         os.replace(partial, path)
         return path
 
 
-def made(subject: Subject, config: Config) -> Learner:
-    """The subject frozen, and on it what learns. TrainError, EngineError."""
-    subject.module.requires_grad_(False)
-    subject.module.eval()
-    return _MAKERS[config.inner if config.method == "dreambooth" else config.method](
-        subject, config
-    )
+def make_adapter(model: TrainableModel, config: Config) -> TrainableAdapter:
+    """The model frozen, and on it what learns. TrainError, EngineError."""
+    model.module.requires_grad_(False)
+    model.module.eval()
+    return _MAKERS[config.inner if config.method == "dreambooth" else config.method](model, config)
 
 
-def _lora(subject: Subject, config: Config) -> Learner:
+def _lora(model: TrainableModel, config: Config) -> TrainableAdapter:
     settings = {
         "r": config.rank,
         "lora_alpha": config.scale,
         "use_rslora": config.rslora,
         "use_dora": config.dora,
         "target_modules": "|".join(
-            subject.sites[site] for site in config.targets if site in subject.sites
+            model.sites[site] for site in config.targets if site in model.sites
         ),
     }
-    adapter = Lora(subject.module, settings, NAME, config.dropout)
+    adapter = Lora(model.module, settings, NAME, config.dropout)
     for parameter in adapter.parameters().values():
         parameter.data = parameter.data.float()
-    return _learner("lora", adapter, settings)
+    return _to_train("lora", adapter, settings)
 
 
-def _qlora(subject: Subject, config: Config) -> Learner:
+def _qlora(model: TrainableModel, config: Config) -> TrainableAdapter:
     if not torch.cuda.is_available():
         raise TrainError(
             "unsupported",
@@ -104,16 +102,13 @@ def _qlora(subject: Subject, config: Config) -> Learner:
     if config.dora:
         raise TrainError("unsupported", "qlora and dora do not go together here: use one of them")
     quantise(
-        subject.module,
-        "|".join(subject.sites[site] for site in IN_FOUR_BITS if site in subject.sites),
+        model.module, "|".join(model.sites[site] for site in IN_FOUR_BITS if site in model.sites)
     )
-    return _lora(subject, config)
+    return _lora(model, config)
 
 
 def quantise(module: nn.Module, pattern: str) -> int:
-    """Linear layers whose names match, in NF4 with double quantisation; the number of them. CUDA
-    only.
-    """
+    """Put the linear layers whose names match into NF4, doubly quantised; how many. CUDA only."""
     import re
 
     import bitsandbytes
@@ -142,57 +137,57 @@ def quantise(module: nn.Module, pattern: str) -> int:
     return len(found)
 
 
-def _bottleneck(subject: Subject, config: Config) -> Learner:
-    settings = {"sites": subject.sites["block"], "size": config.size}
-    return _learner("bottleneck", Bottleneck(subject.module, settings), settings)
+def _bottleneck(model: TrainableModel, config: Config) -> TrainableAdapter:
+    settings = {"sites": model.sites["block"], "size": config.size}
+    return _to_train("bottleneck", Bottleneck(model.module, settings), settings)
 
 
-def _prefix(subject: Subject, config: Config) -> Learner:
-    settings = {"sites": subject.sites["context"], "length": config.length}
-    return _learner("prefix", Prefix(subject.module, settings), settings)
+def _prefix(model: TrainableModel, config: Config) -> TrainableAdapter:
+    settings = {"sites": model.sites["context"], "length": config.length}
+    return _to_train("prefix", Prefix(model.module, settings), settings)
 
 
-def _full(subject: Subject, config: Config) -> Learner:
-    subject.module.requires_grad_(True)
-    adapter = Full(subject.module)
+def _full(model: TrainableModel, config: Config) -> TrainableAdapter:
+    model.module.requires_grad_(True)
+    adapter = Full(model.module)
     adapter.keep_base()
-    return _learner("full", adapter, {})
+    return _to_train("full", adapter, {})
 
 
-def _learner(method: str, adapter: Adapter, settings: Mapping[str, object]) -> Learner:
+def _to_train(method: str, adapter: Adapter, settings: Mapping[str, object]) -> TrainableAdapter:
     parameters = adapter.parameters()
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    return Learner(method, parameters, adapter, settings=settings)
+    return TrainableAdapter(method, parameters, adapter, settings=settings)
 
 
 def first_words(embedding: nn.Embedding, ids: Sequence[int], count: int) -> Tensor:
-    """Rows of an embedding, again and again, [count, width]: of a text without the sign of its end."""
+    """Rows of an embedding [count, width], again and again, without the end-of-text token."""
     repeated = (list(ids) * -(-count // len(ids)))[:count]
     return embedding(torch.tensor(repeated, device=embedding.weight.device)).detach().cpu()
 
 
-def _soft_prompt(subject: Subject, config: Config) -> Learner:
-    return _words(subject, config, "")
+def _soft_prompt(model: TrainableModel, config: Config) -> TrainableAdapter:
+    return _words(model, config, "")
 
 
-def _textual_inversion(subject: Subject, config: Config) -> Learner:
-    return _words(subject, config, config.placeholder)
+def _textual_inversion(model: TrainableModel, config: Config) -> TrainableAdapter:
+    return _words(model, config, config.placeholder)
 
 
-def _words(subject: Subject, config: Config, placeholder: str) -> Learner:
+def _words(model: TrainableModel, config: Config, placeholder: str) -> TrainableAdapter:
     """Noise, as the soft prompts' authors begin, or the user's words again and again: quicker."""
     if config.begin:
-        vectors = subject.first_words(config.begin, config.length)
+        vectors = model.first_words(config.begin, config.length)
     else:
-        vectors = torch.randn(config.length, subject.word_width) * (
+        vectors = torch.randn(config.length, model.word_width) * (
             1.0 if not placeholder else SMALL_NOISE
         )
-    words = SoftPrompt(vectors, placeholder).to(next(subject.module.parameters()).device)
-    return Learner("soft_prompt", {SOFT_PROMPT: words.vectors}, words=words)
+    words = SoftPrompt(vectors, placeholder).to(next(model.module.parameters()).device)
+    return TrainableAdapter("soft_prompt", {SOFT_PROMPT: words.vectors}, words=words)
 
 
-_MAKERS: Mapping[str, Callable[[Subject, Config], Learner]] = {
+_MAKERS: Mapping[str, Callable[[TrainableModel, Config], TrainableAdapter]] = {
     "lora": _lora,
     "qlora": _qlora,
     "bottleneck": _bottleneck,

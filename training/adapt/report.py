@@ -2,13 +2,12 @@
 
 Base and style play the same words with the same seeds; four questions, N beside every figure.
 
-    gain          is it nearer to recordings of the style that it never heard?      held-out clips, paired by caption
-    retention     does it still do what other words say?                            prompts of seed 1's four categories
-    memorisation  does it repeat what it was taught?                                nearest training clip
-    listening     A/B samples beside the report                                     base/, style/
+    gain          is it nearer to held-out recordings?     held-out clips, paired by caption
+    retention     does it still do what other words say?   prompts of four categories
+    memorisation  does it repeat what it was taught?       nearest training clip
+    listening     A/B samples beside the report            base/, style/
 
-Figures and their definitions are evaluation's. CLAP counts where its weights are named; nothing is
-fetched.
+Figures and their definitions are evaluation's. CLAP counts if its weights are named.
 """
 
 from __future__ import annotations
@@ -24,10 +23,12 @@ from evaluation.metrics import distributions, embeddings
 from evaluation.metrics import similarity as metrics
 from evaluation.metrics.sound import Sound
 from training.adapt.config import TrainError
-from training.adapt.families import Subject
-from training.adapt.methods import Learner
+from training.adapt.families import TrainableModel
+from training.adapt.methods import TrainableAdapter
+from training.adapt.samples import play_base_or_style
 from training.dataset import near
 from training.dataset.clips import Clip, samples_of, write_text
+from training.templates import fill
 
 CATEGORIES: Mapping[str, Sequence[str]] = {  # of the soft prompts' authors; words of ours
     "instruments": ("a solo piano", "an acoustic guitar and a flute"),
@@ -35,6 +36,7 @@ CATEGORIES: Mapping[str, Sequence[str]] = {  # of the soft prompts' authors; wor
     "stories": ("rain falls on an empty street at night", "a train leaves for the sea"),
     "themes": ("hope after a long winter", "a quarrel that ends in laughter"),
 }
+NO_CLAP = " CLAP was not asked (--clap FOLDER): whether words are followed is not known."
 FEW = 20  # below, a distribution says little: it is printed with that remark
 
 
@@ -45,35 +47,27 @@ class Played(NamedTuple):
 
 
 def play_both(
-    subject: Subject,
-    learner: Learner,
+    model: TrainableModel,
+    adapter: TrainableAdapter,
     texts: Sequence[tuple[str, Path]],
     seconds: float,
     seed: int,
     folder: Path,
 ) -> list[Played]:
-    """Every (text, source) by base and style with one seed, written to folder/base and
-    folder/style.
-    """
+    """Every (text, source) by base and style, written to folder/base and folder/style."""
     import soundfile
-    import torch
 
     found = []
     for index, (text, source) in enumerate(texts):
         sounds = {}
-        for name in ("base", "style"):
-            learner.set_active(name == "style")
-            torch.manual_seed(seed + index)
-            words = learner.words if name == "style" else None
-            said = (
-                text if words or learner.words is None else learner.words.without_placeholder(text)
+        for side in ("base", "style"):
+            samples = play_base_or_style(
+                model, adapter, side == "style", text, seconds, seed + index, source
             )
-            samples = subject.play(said, seconds, seed + index, source, words)
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            soundfile.write(
-                folder / name / f"{index:03d}.flac", np.clip(samples, -1, 1), subject.rate_hz
-            )
-            sounds[name] = Sound(samples.mean(axis=1), subject.rate_hz)
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            path = folder / side / f"{index:03d}.flac"
+            soundfile.write(path, np.clip(samples, -1, 1), model.rate_hz)
+            sounds[side] = Sound(samples.mean(axis=1), model.rate_hz)
         found.append(Played(text, sounds["base"], sounds["style"]))
     return found
 
@@ -84,8 +78,9 @@ def sound_of(clip: Clip, seconds: float) -> Sound:
 
 
 def gain(played: Sequence[Played], held_out: Sequence[Sound], clap: Any | None) -> dict[str, Any]:
-    """Every figure of base and style against the held-out clips; `fall`: 1 - style / base, above 0
-    is nearer.
+    """Every figure of base and style against the held-out clips.
+
+    `fall` is 1 - style / base: above 0, the style is nearer.
     """
     rows: dict[str, dict[str, float]] = {}
     for name, function in (
@@ -125,8 +120,9 @@ def gain(played: Sequence[Played], held_out: Sequence[Sound], clap: Any | None) 
 def retention(
     played: Mapping[str, Sequence[Played]], held_out: Sequence[Sound], clap: Any | None
 ) -> dict[str, Any]:
-    """By category: how far the style left the base; of both the divergence from the held-out clips
-    (mean of seed 1's four feature families), and CLAP with the words.
+    """By category: how far the style left the base, and how both follow the held-out clips.
+
+    `kld` is the mean divergence over four feature families; `clap` the likeness with the words.
     """
     rows, reference = {}, [real.features for real in held_out]
     for name, all_played in played.items():
@@ -154,9 +150,7 @@ def retention(
 def memorisation(
     played: Sequence[Played], held_out: Sequence[Sound], training: Sequence[Clip], seconds: float
 ) -> dict[str, Any]:
-    """Likeness (0 to 1, near.likeness) to the nearest training clip: of style, base, and real clips
-    as a yardstick.
-    """
+    """Likeness (0 to 1, near.likeness) to the nearest training clip; `real` is the yardstick."""
     prints = [(clip.path.name, _print(sound_of(clip, seconds))) for clip in training]
     sides = {
         "style": [each.style for each in played],
@@ -183,9 +177,9 @@ def memorisation(
     }
 
 
-def examined(
-    subject: Subject,
-    learner: Learner,
+def write_report(
+    model: TrainableModel,
+    adapter: TrainableAdapter,
     parts: Mapping[str, Sequence[Clip]],
     folder: Path,
     *,
@@ -205,10 +199,10 @@ def examined(
     held_out = [sound_of(clip, seconds) for clip in held]
     seconds = min(seconds, *(len(sound.samples) / sound.rate_hz for sound in held_out))
     pairs = [(clip.text, clip.path) for clip in held]
-    same = play_both(subject, learner, pairs, seconds, seed, folder / "held_out")
+    same = play_both(model, adapter, pairs, seconds, seed, folder / "held_out")
     others = {
         name: play_both(
-            subject, learner, [(text, held[0].path) for text in texts], seconds, seed, folder / name
+            model, adapter, [(text, held[0].path) for text in texts], seconds, seed, folder / name
         )
         for name, texts in CATEGORIES.items()
     }
@@ -230,53 +224,44 @@ def markdown(found: Mapping[str, Any]) -> str:
     """For people."""
     gained, memory = found["gain"], found["memorisation"]
     few = f" N is below {FEW}: distributions (kld, fad) say little." if gained["n"] < FEW else ""
-    lines = [
-        "# Is the style any good?",
-        "",
-        f"Base and style played the same words with the same seeds, {found['seconds']:.1f} s each.",
-        "",
-        f"## Nearer to held-out recordings? N = {gained['n']} clips of the {found['split']} split",
-        "",
-        f"Lower is nearer; fall above 0: the style is nearer. FAD on {gained['embedding']}, {gained['windows']} "
-        f"windows.{few}",
-        "",
-        "| figure | base | style | fall |",
-        "|---|---|---|---|",
-        *(
-            f"| {name} | {row['base']:.4g} | {row['style']:.4g} | {row['fall']:+.1%} |"
-            for name, row in gained["figures"].items()
-        ),
-        "",
-        "## Does it still follow other words?",
-        "",
-        "Drift: Audio Feature Distance of style and base. KLD: from the held-out clips, so lower is more of the style."
-        + (
-            ""
-            if found["clap"]
-            else " CLAP was not asked (--clap FOLDER): whether words are followed is not known."
-        ),
-        "",
-        "| category | N | drift | KLD base | KLD style | CLAP base | CLAP style |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {name} | {row['n']} | {row['drift']:.4g} | {row['kld_base']:.4g} | {row['kld_style']:.4g} | "
-            f"{_number(row.get('clap_base'))} | {_number(row.get('clap_style'))} |"
-            for name, row in found["retention"].items()
-        ),
-        "",
-        f"## Does it repeat its training? N = {memory['n']} against {memory['training']} clips",
-        "",
-        f"Likeness to the nearest training clip: style {memory['style']:.2f}, base {memory['base']:.2f}, real held-out "
-        f"clips {memory['real']:.2f}; {near.SAME:g} and more is a copy.",
-        "",
-        f"Copies: {len(memory['copies'])}."
-        + "".join(
+    return fill(
+        __package__,
+        "report.md",
+        seconds=f"{found['seconds']:.1f}",
+        split=found["split"],
+        gain_n=gained["n"],
+        embedding=gained["embedding"],
+        windows=gained["windows"],
+        few=few,
+        gain_rows=_gain_rows(gained["figures"]),
+        no_clap="" if found["clap"] else NO_CLAP,
+        retention_rows=_retention_rows(found["retention"]),
+        memory_n=memory["n"],
+        training=memory["training"],
+        **{side: f"{memory[side]:.2f}" for side in ("style", "base", "real")},
+        copy_from=f"{near.SAME:g}",
+        copies=len(memory["copies"]),
+        copy_list="".join(
             f" Sample {row['sample']} is like {row['clip']} ({row['likeness']:.2f})."
             for row in memory["copies"]
         ),
-        "",
-    ]
-    return "\n".join(lines)
+    )
+
+
+def _gain_rows(figures: Mapping[str, Mapping[str, float]]) -> str:
+    return "\n".join(
+        f"| {name} | {row['base']:.4g} | {row['style']:.4g} | {row['fall']:+.1%} |"
+        for name, row in figures.items()
+    )
+
+
+def _retention_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
+    return "\n".join(
+        f"| {name} | {row['n']} | {row['drift']:.4g} | {row['kld_base']:.4g} | "
+        f"{row['kld_style']:.4g} | {_number(row.get('clap_base'))} | "
+        f"{_number(row.get('clap_style'))} |"
+        for name, row in rows.items()
+    )
 
 
 def _print(sound: Sound) -> near.Print:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset.check import digest_of
+from presets.loader import file_sha256
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -34,7 +34,7 @@ class Cache:
 
     def of_sound(self, path: Path, compute: Callable[[], Arrays], part: str = "") -> Arrays:
         """Arrays of a sound file; `part` tells apart several of one file."""
-        return self._get(f"sound {digest_of(path)} {part}", compute)
+        return self._get(f"sound {file_sha256(path)} {part}", compute)
 
     def of_text(self, text: str, compute: Callable[[], Arrays]) -> Arrays:
         """Arrays of a caption."""
@@ -58,7 +58,7 @@ class Cache:
         made = {key: np.asarray(value) for key, value in compute().items()}
         partial = self.folder / f"{name}.partial"
         with partial.open("wb") as file:
-            np.savez(file, **made)
+            np.savez(file, **made)  # type: ignore[arg-type]  # taken for allow_pickle
         os.replace(partial, self.folder / name)
         return made
 

@@ -1,7 +1,7 @@
-"""Tempo and key, heard in the clip, and the user's words, put into a caption by a template.
+"""Captions from a template: the clip's tempo and key, and the user's words.
 
-A caption that people wrote (NAME.txt, or a list's text) stays the middle of it: it is kept as the
-tag `words`, so that captioning again changes tempo, key and trigger and never doubles anything.
+A caption that people wrote (NAME.txt, or a list's text) is kept as the tag `words`. So captioning
+again changes tempo, key and trigger, and never doubles anything.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from training.dataset.clips import Clip, DataError, samples_of, write_list, writ
 
 TEMPLATES = ("{words}, {bpm} BPM, {key}",)
 PLACES = ("words", "bpm", "key", "genre", "moods", "instrument")
-LONGEST_HEARD_SECONDS = 30.0
-HEARD = re.compile(r"\d+ BPM|[A-G]#? (?:major|minor)")
+LONGEST_SECONDS = 30.0
+TEMPO_OR_KEY = re.compile(r"\d+ BPM|[A-G]#? (?:major|minor)")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def caption(
     clips, _ = layouts.read(folder)
     captioned = []
     for clip in clips:
-        captioned.append(described(clip, settings))
+        captioned.append(describe(clip, settings))
         advance()
     if bare := [clip.path.name for clip in captioned if not clip.tags.get("words")]:
         raise DataError(
@@ -54,46 +54,46 @@ def caption(
     return captioned
 
 
-def described(clip: Clip, settings: Settings) -> Clip:
+def describe(clip: Clip, settings: Settings) -> Clip:
     """The clip with its caption, and what the caption was made of as tags."""
     tags = dict(clip.tags)
     # a caption of ours that nobody has touched
     written = clip.text if clip.text != tags.get("captioned") else ""
     tags["words"] = written or tags.get("words") or settings.words
     if settings.hear and not ("bpm" in tags and "key" in tags):
-        tags = {**heard(clip), **tags}
+        tags = {**estimate_tags(clip), **tags}
     template = settings.templates[_lot(clip) % len(settings.templates)]
-    text = layouts.with_trigger(_filled(template, tags), settings.trigger, settings.position)
+    text = layouts.with_trigger(_fill(template, tags), settings.trigger, settings.position)
     return replace(clip, text=text, tags={**tags, "captioned": text})
 
 
-def heard(clip: Clip) -> dict[str, str]:
+def estimate_tags(clip: Clip) -> dict[str, str]:
     """`bpm` and `key` of a clip, each only where there is one."""
     from evaluation.metrics.sound import Sound
 
     samples, rate_hz = samples_of(clip)
-    sound = Sound(samples[: int(LONGEST_HEARD_SECONDS * rate_hz)].mean(axis=1), rate_hz)
+    sound = Sound(samples[: int(LONGEST_SECONDS * rate_hz)].mean(axis=1), rate_hz)
     found = {}
     if np.isfinite(sound.tempo_bpm) and sound.tempo_bpm > 0:
         found["bpm"] = str(round(sound.tempo_bpm))
     return {**found, "key": sound.key_name} if sound.key else found
 
 
-def without_heard(text: str) -> str:
-    """A caption without the parts that `heard` can put into it, for models that hear the region
-    itself.
-    """
+def without_tempo_and_key(text: str) -> str:
+    """A caption without tempo and key, for models that hear the region itself."""
     return ", ".join(
-        part for part in map(str.strip, text.split(",")) if part and not HEARD.fullmatch(part)
+        part
+        for part in map(str.strip, text.split(","))
+        if part and not TEMPO_OR_KEY.fullmatch(part)
     )
 
 
-def commonest(captions: Sequence[str]) -> str:
+def most_common_sound(captions: Sequence[str]) -> str:
     """What most of these captions call their sound."""
-    return Counter(map(without_heard, captions)).most_common(1)[0][0]
+    return Counter(map(without_tempo_and_key, captions)).most_common(1)[0][0]
 
 
-def _filled(template: str, tags: dict[str, str]) -> str:
+def _fill(template: str, tags: dict[str, str]) -> str:
     """Parts between commas whose places have nothing to say are left out."""
     parts = [part.strip() for part in template.split(",")]
     spoken = [

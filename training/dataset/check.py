@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from presets.loader import file_sha256
 from training.dataset import layouts, near
 from training.dataset.clips import Clip, DataError, level_db, samples_of
 
@@ -50,7 +50,8 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         kind = "" if self.is_refused else "warning: "
-        return f"{self.path}: {kind}{self.code}: {f'{self.detail}; ' if self.detail else ''}{KINDS[self.code][1]}"
+        detail = f"{self.detail}; " if self.detail else ""
+        return f"{self.path}: {kind}{self.code}: {detail}{KINDS[self.code][1]}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class Report:
         kinds = Counter(f"{fact.rate_hz} Hz x {fact.channels}" for fact in facts)
         splits = Counter(clip.split or "undecided" for clip in self.clips)
         tracks = len({clip.track for clip in self.clips})
-        yield f"{len(self.clips)} clips of {tracks} recordings, {self.minutes:.1f} minutes; layout {self.layout}"
+        sums = f"{len(self.clips)} clips of {tracks} recordings, {self.minutes:.1f} minutes"
+        yield f"{sums}; layout {self.layout}"
         yield "sound: " + (
             ", ".join(f"{count} at {kind}" for kind, count in kinds.items()) or "none could be read"
         )
@@ -103,9 +105,7 @@ def check(
     near_copies: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Every clip looked at; `advance` is called after each. DataError where there is nothing to
-    look at.
-    """
+    """Look at every clip and call `advance` after each. DataError: there are none."""
     clips, layout = layouts.read(folder)
     facts: dict[Path, Facts] = {}
     problems: list[Problem] = []
@@ -145,31 +145,20 @@ def _facts(clip: Clip, min_seconds: float) -> tuple[Facts, list[Problem]]:
         Problem(clip.path, code, details.get(code, "")) for code, is_so in tests.items() if is_so
     ]
     print_ = near.print_of(np.nan_to_num(samples).mean(axis=1), rate_hz)
-    return Facts(seconds, rate_hz, samples.shape[1], digest_of(clip.path), print_), found
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    return Facts(seconds, rate_hz, samples.shape[1], file_sha256(clip.path), print_), found
 
 
 def alike(clips: Sequence[Clip], facts: Mapping[Path, Facts]) -> Iterator[tuple[Clip, Clip, float]]:
-    """Near copies, each with the first that it is like; within one recording a refrain may come
-    again.
-    """
-    told: set[Path] = set()
+    """Near copies, each with the first that it is like; a recording may repeat itself."""
+    reported: set[Path] = set()
     for first, second, likeness in near.twins([facts[clip.path].print for clip in clips]):
         a, b = clips[first], clips[second]
         if (
             a.track != b.track
             and facts[a.path].digest != facts[b.path].digest
-            and b.path not in told
+            and b.path not in reported
         ):
-            told.add(b.path)
+            reported.add(b.path)
             yield b, a, likeness
 
 

@@ -14,7 +14,7 @@ import numpy as np
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
 LIST = "metadata.jsonl"  # one row a clip, as Hugging Face's audiofolder has it
 SPLITS = ("train", "validation", "test")
-MOST_TOLD = 8  # troubles in one message
+MOST_LISTED = 8  # problems in one message
 
 
 class DataError(ValueError):
@@ -53,8 +53,8 @@ class Clip:
         }
 
 
-def of_row(row: Mapping[str, Any], folder: Path, split: str = "") -> Clip:
-    """The clip of a row of LIST or of another list with its columns; unknown columns become tags."""
+def clip_of_row(row: Mapping[str, Any], folder: Path, split: str = "") -> Clip:
+    """The clip of a list's row; unknown columns become tags."""
     words = {
         key: str(value).strip()
         for key, value in row.items()
@@ -94,10 +94,10 @@ def samples_of(clip: Clip) -> tuple[np.ndarray, int]:
     return samples, rate_hz
 
 
-def told(troubles: Sequence[str]) -> str:
-    """A few of many troubles, in one line."""
-    more = f" (and {len(troubles) - MOST_TOLD} more)" if len(troubles) > MOST_TOLD else ""
-    return "; ".join(troubles[:MOST_TOLD]) + more
+def summarise(problems: Sequence[str]) -> str:
+    """The first few of many problems, in one line."""
+    more = f" (and {len(problems) - MOST_LISTED} more)" if len(problems) > MOST_LISTED else ""
+    return "; ".join(problems[:MOST_LISTED]) + more
 
 
 def level_db(samples: np.ndarray) -> float:

@@ -1,9 +1,10 @@
 """Clips of one length out of recordings, cut where it hurts least.
 
 |--------- recording ---------------------------------------|
-|== clip ==|== clip ==|== clip ==|== clip ==|=rest=|          a rest below 80 % is left out: models that learn
-      cuts move back to the last silence or beat,              from half-empty clips learn to fall silent
-      by a fifth of the length at most
+|== clip ==|== clip ==|== clip ==|== clip ==|=rest=|
+
+Cuts move back to the last silence or beat, by a fifth of the length at most. A rest below 80 % is
+left out, because models that learn from half-empty clips learn to fall silent.
 """
 
 from __future__ import annotations
@@ -49,21 +50,8 @@ def cut(
     advance: Callable[[], None] = lambda: None,
 ) -> Result:
     """FLAC clips and their list in `target`, a folder that has no list yet. DataError."""
-    if (target / LIST).exists():
-        raise DataError(
-            "exists",
-            f"{target / LIST} is there already; nothing is overwritten: name another folder",
-        )
     recordings, _ = layouts.read(source)
-    twice = [
-        name
-        for name, count in Counter(_stem(clip, source) for clip in recordings).items()
-        if count > 1
-    ]
-    if twice:
-        raise DataError(
-            "same_name", f"{twice[0]}: two recordings would give clips of one name: rename one"
-        )
+    _check_names(recordings, source, target)
     target.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
     notes: list[str] = []
@@ -91,12 +79,24 @@ def cut(
     return Result(clips, notes, seconds_in, seconds_out)
 
 
+def _check_names(recordings: Sequence[Clip], source: Path, target: Path) -> None:
+    """Nothing is overwritten. DataError exists, same_name."""
+    if (target / LIST).exists():
+        raise DataError(
+            "exists",
+            f"{target / LIST} is there already; nothing is overwritten: name another folder",
+        )
+    counts = Counter(_stem(clip, source) for clip in recordings)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise DataError(
+            "same_name", f"{twice[0]}: two recordings would give clips of one name: rename one"
+        )
+
+
 def boundaries(
     length: int, size: int, overlap: int, places: Sequence[int], start: int = 0
 ) -> list[tuple[int, int]]:
-    """Clips [first, last) of at most `size`; each ends at the last of `places` in its last fifth,
-    if there is one.
-    """
+    """Clips [first, last) of at most `size`, which end at a place in their last fifth if one is."""
     found, first = [], start
     while length - first >= FULL * size:
         last = min(first + size, length)
@@ -158,9 +158,7 @@ def _levels_db(samples: np.ndarray, size: int) -> np.ndarray:
 
 
 def _at_loudness(samples: np.ndarray, rate_hz: int, lufs: float | None) -> tuple[np.ndarray, str]:
-    """One gain for the whole recording, so that quiet and loud parts stay so; a note where it was
-    not (all) given.
-    """
+    """One gain for the whole recording, and a note where it could not all be given."""
     if lufs is None:
         return samples, ""
     if len(samples) < LOUDNESS_BLOCK_SECONDS * rate_hz:
@@ -178,7 +176,7 @@ def _at_loudness(samples: np.ndarray, rate_hz: int, lufs: float | None) -> tuple
 
 
 def _stem(clip: Clip, source: Path) -> str:
-    """A name for the clips: the recording's own, with the folder below `source` that it lies in."""
+    """A name for the clips: the recording's own, and the folder below `source` that it lies in."""
     inside = (
         clip.path.relative_to(source) if clip.path.is_relative_to(source) else Path(clip.path.name)
     )

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.dataset.clips import LIST, SPLITS, SUFFIXES, Clip, DataError, of_row
+from training.dataset.clips import LIST, SPLITS, SUFFIXES, Clip, DataError, clip_of_row
 
 CSV_LIST = "metadata.csv"
 # as `python -m audiocraft.data.audio_dataset` writes them
@@ -32,7 +32,7 @@ SPLIT_FOLDERS = {
     "test": "test",
     "evaluation": "test",
 }
-RENAMED = {
+OUR_NAMES = {
     "keyscale": "key",
     "timesignature": "metre",
     "signature": "metre",
@@ -52,12 +52,12 @@ class Layout(NamedTuple):
 
 
 def read(folder: Path) -> tuple[list[Clip], str]:
-    """Every clip of a folder and the name of its layout. DataError no_folder, no_sounds, bad_list."""
+    """Every clip of a folder, and its layout's name. DataError no_folder, no_sounds, bad_list."""
     if not folder.is_dir():
         raise DataError("no_folder", f"{folder} is not a folder")
     layout = next(layout for layout in LAYOUTS if layout.is_here(folder))
     try:
-        clips = [_corrected(clip) for clip in layout.read(folder)]
+        clips = [_correct(clip) for clip in layout.read(folder)]
     except (
         json.JSONDecodeError,
         UnicodeDecodeError,
@@ -76,12 +76,12 @@ def read(folder: Path) -> tuple[list[Clip], str]:
 
 
 def sounds_below(folder: Path) -> list[Path]:
-    """Every sound file, in the order of names; hidden ones (macOS writes ._NAME.wav) are left out."""
+    """Every sound file by name, without hidden ones (macOS writes ._NAME.wav)."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def _corrected(clip: Clip) -> Clip:
+def _correct(clip: Clip) -> Clip:
     """With the words of its own text file, if there is one."""
     sidecar = clip.path.with_suffix(".txt")
     words, tags = _sidecar(sidecar) if sidecar.is_file() else ("", {})
@@ -101,20 +101,22 @@ def _sidecar(path: Path) -> tuple[str, dict[str, str]]:
 # -- one reader a layout --
 
 
-def _audiofolders(folder: Path) -> dict[Path, str]:
-    """Folder with a list of its own -> the split that its name says."""
+def _lists(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The lists of a folder and of its sub-folders, each with the split that the name says."""
     places = {folder: "", **{folder / name: split for name, split in SPLIT_FOLDERS.items()}}
-    return {place: split for place, split in places.items() if _list_in(place)}
-
-
-def _list_in(folder: Path) -> Path | None:
-    return next((folder / name for name in (LIST, CSV_LIST) if (folder / name).is_file()), None)
+    for place, split in places.items():
+        for name in (LIST, CSV_LIST):
+            if (place / name).is_file():
+                yield place / name, split
+                break
 
 
 def _audiofolder(folder: Path) -> Iterator[Clip]:
-    for place, split in _audiofolders(folder).items():
-        for row in _rows(_list_in(place)):
-            yield of_row({RENAMED.get(key, key): value for key, value in row.items()}, place, split)
+    for path, split in _lists(folder):
+        for row in _rows(path):
+            yield clip_of_row(
+                {OUR_NAMES.get(key, key): value for key, value in row.items()}, path.parent, split
+            )
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -133,7 +135,7 @@ def _audiocraft(folder: Path) -> Iterator[Clip]:
     for row in _rows(manifest):
         path = folder / row["path"]
         about = path.with_suffix(".json")
-        yield _described(
+        yield _describe(
             path, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
         )
 
@@ -151,11 +153,13 @@ def _ace_json_in(folder: Path) -> Path | None:
 
 
 def _ace_json(folder: Path) -> Iterator[Clip]:
-    data = json.loads(_ace_json_in(folder).read_text(encoding="utf-8"))
+    path = _ace_json_in(folder)
+    assert path is not None
+    data = json.loads(path.read_text(encoding="utf-8"))
     about = data.get("metadata") or {}
     for sample in data["samples"]:
         path = folder / (sample.get("audio_path") or sample["filename"])
-        clip = _described(
+        clip = _describe(
             path, {**sample, "caption": sample.get("prompt_override") or sample.get("caption")}
         )
         tag = sample.get("custom_tag") or about.get("custom_tag") or ""
@@ -167,21 +171,21 @@ def _ace_json(folder: Path) -> Iterator[Clip]:
 def _ace_triples(folder: Path) -> Iterator[Clip]:
     for path in sounds_below(folder):
         prompt, lyrics = (path.with_name(path.stem + ending) for ending in (PROMPT, LYRICS))
-        read_text = lambda file: (
-            " ".join(file.read_text(encoding="utf-8-sig").split()) if file.is_file() else ""
-        )  # noqa: E731
-        words = read_text(lyrics)
-        yield Clip(path, read_text(prompt), tags={"lyrics": words} if words else {})
+        words = _one_line(lyrics)
+        yield Clip(path, _one_line(prompt), tags={"lyrics": words} if words else {})
+
+
+def _one_line(path: Path) -> str:
+    """A text file's words; nothing where there is no file."""
+    return " ".join(path.read_text(encoding="utf-8-sig").split()) if path.is_file() else ""
 
 
 def _beside(folder: Path) -> Iterator[Clip]:
     return map(Clip, sounds_below(folder))
 
 
-def _described(path: Path, about: Mapping[str, Any]) -> Clip:
-    """A clip from attributes under any of their names; tags stand in for a caption that is not
-    there.
-    """
+def _describe(path: Path, about: Mapping[str, Any]) -> Clip:
+    """A clip from attributes under any of their names; tags stand in for a missing caption."""
     tags = _tags(about)
     text = tags.pop("text", "") or ", ".join(tags[name] for name in WORDS_OF_TAGS if name in tags)
     kept = {
@@ -198,11 +202,11 @@ def _tags(about: Mapping[str, Any]) -> dict[str, str]:
         for key, value in about.items()
         if value not in (None, "", [], "N/A", False)
     }
-    return {RENAMED.get(key, key): value for key, value in said.items() if value}
+    return {OUR_NAMES.get(key, key): value for key, value in said.items() if value}
 
 
 def with_trigger(text: str, trigger: str, position: str) -> str:
-    """A caption with a trigger word: prepend, append or replace (what ACE-Step calls tag_position)."""
+    """A caption with a trigger word; `position` is ACE-Step's tag_position."""
     if not trigger or (position != "replace" and trigger in text):
         return text
     parts = {"prepend": (trigger, text), "append": (text, trigger), "replace": (trigger,)}[position]
@@ -213,7 +217,7 @@ LAYOUTS = (
     Layout(
         "audiofolder",
         f"{LIST} or {CSV_LIST} (file_name, text)",
-        lambda folder: bool(_audiofolders(folder)),
+        lambda folder: any(_lists(folder)),
         _audiofolder,
     ),
     Layout(

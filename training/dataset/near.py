@@ -1,8 +1,7 @@
-"""The same music twice?
+"""The same music twice: copies at another level, rate, coding or place in the recording.
 
-Copies at another level, rate, coding or place in the recording are found by their unrest.
-
-    log-mel, 10 frames a second -> each band without its mean -> each frame of length 1 -> correlated at every lag
+    log-mel, 10 frames a second -> each band without its mean -> each frame of length 1
+    -> correlated at every lag
 
 Removing each band's mean removes the instrument and the room, so that two pieces on one organ do
 not count as copies; what never changes (a steady tone) has nothing left and is like nothing. Copies
@@ -20,7 +19,7 @@ from evaluation.metrics.mel import MEL_HOP, MEL_RATE_HZ
 from evaluation.metrics.sound import Sound
 
 FRAMES_A_SECOND = 10
-# measured: ogg and gain leave 0.9 and more, other music of the same instrument stays below 0.5
+# between copies at another level or coding and other music of the same instrument
 SAME = 0.75
 LEAST_OVERLAP = 0.5  # of the shorter one
 # less music is alike by chance; a shorter sound is compared whole
@@ -57,8 +56,9 @@ def print_of(samples: np.ndarray, rate_hz: int) -> Print:
 
 
 def likeness(a: Print, b: Print) -> float:
-    """Mean cosine of the frames at the lag where it is greatest; the shorter one overlaps by half
-    and 3 s at least.
+    """The mean cosine of the frames, at the lag where it is greatest.
+
+    The shorter one overlaps by half of it, and by 3 s at least.
     """
     length_a, length_b = a.frames.shape[1], b.frames.shape[1]
     shorter = min(length_a, length_b)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.dataset import check, layouts
-from training.dataset.clips import SPLITS, Clip, DataError, told, write_list
+from training.dataset.clips import SPLITS, Clip, DataError, summarise, write_list
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -24,20 +24,20 @@ def split(folder: Path, shares: Mapping[str, float] = SHARES, seed: int = 0) -> 
     report = check.check(folder, captions=False)
     near = [str(problem) for problem in report.problems if problem.code in ("near_copy", "copy")]
     if near:
-        raise DataError("near_copy", "the same music would train and judge: " + told(near))
+        raise DataError("near_copy", "the same music would train and judge: " + summarise(near))
     bad = [
         str(problem) for problem in report.problems if problem.is_refused and problem.code != "leak"
     ]
     if bad:
-        raise DataError("unusable", told(bad))
-    decided = assigned(
+        raise DataError("unusable", summarise(bad))
+    decided = assign(
         report.clips, {path: fact.seconds for path, fact in report.facts.items()}, shares, seed
     )
     write_list(decided, folder)
     return decided
 
 
-def assigned(
+def assign(
     clips: Sequence[Clip],
     seconds: Mapping[Path, float],
     shares: Mapping[str, float] = SHARES,
@@ -70,7 +70,7 @@ def parts(folder: Path) -> dict[str, list[Clip]]:
     """Split -> clips of a folder that is ready to train on. DataError not_split, leak."""
     clips, _ = layouts.read(folder)
     if found := list(check.leaks(clips)):
-        raise DataError("leak", told([str(problem) for problem in found]))
+        raise DataError("leak", summarise([str(problem) for problem in found]))
     found_parts = {name: [clip for clip in clips if clip.split == name] for name in SPLITS}
     if not found_parts["train"] or not found_parts["validation"]:
         missing = "train" if not found_parts["train"] else "validation"

@@ -1,20 +1,17 @@
-"""Decoupled attention beside one fused attention: the same projections, one softmax over words and
-region together.
+"""Decoupled attention beside a fused one: one softmax over words and region together.
 
-    decoupled   softmax(q k_words) v_words + alpha softmax(q k_region) v_region      nano, AP-Adapter (eq. 5)
+    decoupled   softmax(q k_words) v_words + alpha softmax(q k_region) v_region
     fused       softmax([q k_words, q k_region + log alpha]) [v_words, v_region]
 
-Both begin as the shipped weights and are trained on with the same batches and noise. The audio
-encoder stays frozen.
+Decoupled is nano's and AP-Adapter's (eq. 5). Both begin as the shipped weights and are trained on
+with the same batches and noise. The audio encoder stays frozen.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +24,8 @@ from engine.families.nano.family import WEIGHTS, NanoFamily
 from engine.families.nano.model import DecoupledAttention, Denoiser, join, rotate
 from evaluation.methods.models import RATE_HZ
 from evaluation.metrics.sound import Sound
-from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
+from training.loop import Loop, Optimisation, ProgressBar, StateFile, part_of
+from training.nano.flow import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, flow_loss
 
 PLAYERS = 4  # instruments a score
 # places in the seeds of training and of tests
@@ -49,7 +47,18 @@ class FusedAttention(nn.Module):
         super().__init__()
         self.own, self.keeps_mass = decoupled, keeps_mass
 
-    def forward(self, x, text, text_bias, audio, audio_scale, turn, audio_turn, distance) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        text: Tensor,
+        text_bias: Tensor,
+        audio: Tensor,
+        audio_scale: Tensor,
+        turn: Tensor,
+        audio_turn: Tensor,
+        distance: Tensor,
+    ) -> Tensor:
+        """As DecoupledAttention."""
         own, scale = self.own, audio_scale[:, None, None, None]
         query = own.query(x)
         query = query * query.shape[-1] ** -0.5
@@ -65,21 +74,21 @@ class FusedAttention(nn.Module):
         return own.out(join((1 + scale if self.keeps_mass else 1) * (weights @ values)))
 
 
-def shipped(folder: Path = WEIGHTS) -> Denoiser:
+def load_shipped(folder: Path = WEIGHTS) -> Denoiser:
     """The shipped denoiser as a module that can learn."""
-    from training.worked_example.restore import denoiser
+    from training.worked_example.restore import load_denoiser
 
-    return denoiser(folder / "denoiser.onnx").requires_grad_(True)
+    return load_denoiser(folder / "denoiser.onnx").requires_grad_(True)
 
 
-def fused(denoiser: Denoiser, keeps_mass: bool) -> Denoiser:
+def fuse(denoiser: Denoiser, keeps_mass: bool) -> Denoiser:
     """The same denoiser, its cross-attentions fused in place."""
     for block in denoiser.blocks:
         block.cross_attention = FusedAttention(block.cross_attention, keeps_mass)
     return denoiser
 
 
-class Played:
+class NanoWith:
     """nano with another denoiser: a `EditingModel`."""
 
     def __init__(self, family: NanoFamily, denoiser: Denoiser) -> None:
@@ -110,11 +119,10 @@ class Played:
         return Sound(self.family.transfer(sound.at(RATE_HZ), text, knobs), RATE_HZ)
 
 
-def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarray]:
-    """Scores on `PLAYERS` instruments each: tokens [R, 128, 384] and latents [R, 128, 48] in half,
-    label and score [R].
+def render(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarray]:
+    """Scores on `PLAYERS` instruments each, kept at `path`.
 
-    Kept at `path`.
+    Tokens [R, 128, 384] and latents [R, 128, 48] in half precision; label and score [R].
     """
     from tqdm import tqdm
 
@@ -129,7 +137,9 @@ def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarr
     for seed in tqdm(seeds, desc=path.stem, unit="score"):
         random = np.random.default_rng([0xF05E, seed])
         for label in random.choice(len(INSTRUMENTS), PLAYERS, replace=False):
-            mono = random.choice(renderers).render(make_score(seed), INSTRUMENTS[label].program)
+            mono = renderers[int(random.integers(len(renderers)))].render(
+                make_score(seed), INSTRUMENTS[label].program
+            )
             heard = F.features(mono * np.float32(F.level_gain(mono)))[None]
             (tokens,), (latent,) = (
                 family.editor.runners[stage](features=heard)
@@ -148,7 +158,7 @@ def rendered(path: Path, family: NanoFamily, seeds: range) -> dict[str, np.ndarr
         renderer.close()
     arrays = {name: np.stack(values) for name, values in rows.items()}
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
+    np.savez(partial, **arrays)  # type: ignore[arg-type]  # taken for allow_pickle
     partial.rename(path)
     return arrays
 
@@ -167,7 +177,7 @@ class Batches:
         self.silence = family.editor.encode_text((("", 1.0),))
 
     def of(self, step: int, drops: bool = True) -> dict[str, Any]:
-        """For training.nano.transformer.flow_loss, audio encoded already.
+        """For training.nano.flow.flow_loss, audio encoded already.
 
         `drops`: as in training, else the plain task.
         """
@@ -201,13 +211,11 @@ def loss_of(denoiser: Denoiser, batch: dict[str, Any], seed: int) -> Tensor:
     """The flow loss with times and noise that follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=denoiser), batch)[
-            "loss"
-        ]
+        return flow_loss(denoiser, batch)["loss"]
 
 
 @torch.no_grad()
-def held_out_loss(denoiser: Denoiser, held: Batches) -> float:
+def measure_held_out_loss(denoiser: Denoiser, held: Batches) -> float:
     """Mean flow loss on scores that nobody learned from, always the same rows, times and noise."""
     losses = [
         loss_of(denoiser.eval(), held.of(look, drops=False), look) for look in range(LOOK_BATCHES)
@@ -215,41 +223,32 @@ def held_out_loss(denoiser: Denoiser, held: Batches) -> float:
     return float(torch.stack(losses).mean())
 
 
-def train(denoiser: Denoiser, batches: Batches, steps: int, checkpoint: Path) -> Iterator[int]:
-    """AdamW on every weight, a short rise, a cosine to 0; yields each finished step, goes on from a
-    checkpoint.
-    """
+def train(denoiser: Denoiser, batches: Batches, steps: int, path: Path) -> None:
+    """AdamW on every weight, a short rise, a cosine to 0; goes on from the checkpoint at `path`."""
     optimiser = torch.optim.AdamW(denoiser.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    done = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        done = state["step"]
-        denoiser.load_state_dict(state["denoiser"])
-        optimiser.load_state_dict(state["optimiser"])
-    for step in range(done, steps):
-        denoiser.train()
+
+    def factor(step: int) -> float:
         rise = min(1.0, (step + 1) / WARMUP_STEPS)
-        optimiser.param_groups[0]["lr"] = RATE * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-        loss = loss_of(denoiser, batches.of(step), step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(denoiser.parameters(), CLIP_NORM)
-        optimiser.step()
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            parts = {
-                "step": step + 1,
-                "denoiser": denoiser.state_dict(),
-                "optimiser": optimiser.state_dict(),
-            }
-            torch.save(parts, checkpoint.with_suffix(".partial"))
-            os.replace(checkpoint.with_suffix(".partial"), checkpoint)
-        yield step + 1
+        return rise * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    loop = Loop(
+        lambda step: {"loss": loss_of(denoiser, batches.of(step), step)},
+        Optimisation(denoiser.parameters(), [optimiser], factor, CLIP_NORM),
+        steps,
+    )
+    parts = {"denoiser": part_of(denoiser), "optimiser": part_of(optimiser)}
+    checkpoint = StateFile(path, parts, SAVE_EVERY)
+    loop.progress.step = checkpoint.load()
+    denoiser.train()
+    with ProgressBar(f"{path.stem}, learning", loop) as bar:
+        loop.callbacks = (bar, checkpoint)
+        loop.run()
 
 
 PAIRS = 12  # played by each variant
 TRAINED_ON = ("decoupled", "fused")
 VARIANTS: Mapping[str, Callable[[Denoiser], Denoiser]] = {
     "decoupled": lambda denoiser: denoiser,
-    "fused, half the mass": lambda denoiser: fused(denoiser, keeps_mass=False),
-    "fused": lambda denoiser: fused(denoiser, keeps_mass=True),
+    "fused, half the mass": lambda denoiser: fuse(denoiser, keeps_mass=False),
+    "fused": lambda denoiser: fuse(denoiser, keeps_mass=True),
 }

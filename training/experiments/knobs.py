@@ -1,11 +1,10 @@
-"""One knob at a time: every setting plays the same regions from the same noise, so differences are
-paired.
-"""
+"""One knob at a time: every setting plays the same regions from the same noise."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +57,9 @@ def _against_source(guidance: float) -> Callable[[Case], tuple[str, Mapping[str,
     )
 
 
-def _worded(template: str, negative: str = "") -> Callable[[Case], tuple[str, Mapping[str, Any]]]:
+def _with_words(
+    template: str, negative: str = ""
+) -> Callable[[Case], tuple[str, Mapping[str, Any]]]:
     return lambda case: (template.format(case.target), {"guidance": 3.0, "negative": negative})
 
 
@@ -78,11 +79,11 @@ EXPERIMENTS: Mapping[str, Sequence[Setting]] = {
         ),
     ],
     "colour": [
-        Setting("“a violin”", _worded("a {}")),
-        Setting("“a bright violin”", _worded("a bright {}")),
-        Setting("“a violin”, negative “dull”", _worded("a {}", "dull")),
-        Setting("“a bright violin”, negative “dull”", _worded("a bright {}", "dull")),
-        Setting("“a bright violin”, negative “bright”", _worded("a bright {}", "bright")),
+        Setting("“a violin”", _with_words("a {}")),
+        Setting("“a bright violin”", _with_words("a bright {}")),
+        Setting("“a violin”, negative “dull”", _with_words("a {}", "dull")),
+        Setting("“a bright violin”, negative “dull”", _with_words("a bright {}", "dull")),
+        Setting("“a bright violin”, negative “bright”", _with_words("a bright {}", "bright")),
     ],
 }
 WITH_RECORDINGS = ("steps",)
@@ -105,7 +106,7 @@ def unseen_cases(count: int, seed: int, judge: Judge) -> Iterator[Case]:
         renderer.close()
 
 
-def recorded_cases(folder: Path, judge: Judge) -> Iterator[Case]:
+def cases_of_recordings(folder: Path, judge: Judge) -> Iterator[Case]:
     """The first 5.12 s of each recording, asked to become two instruments."""
     for _, sound in read_recordings(folder):
         source = Sound(sound.samples[: int(SECONDS * RATE_HZ)], RATE_HZ)
@@ -118,7 +119,7 @@ def measure(
     experiment: str,
     kind: str,
     cases: Sequence[Case],
-    subject: EditingModel,
+    model: EditingModel,
     judge: Judge,
     seed: int,
     ledger: Ledger,
@@ -126,23 +127,18 @@ def measure(
 ) -> None:
     """Every case under every setting of one experiment; `kind` says which cases these are."""
     for index, case in enumerate(cases):
-        ledger(
-            f"{experiment}/{kind}/{index}",
-            lambda case=case: played(experiment, case, subject, judge, seed),
-        )
+        ledger(f"{experiment}/{kind}/{index}", partial(play, experiment, case, model, judge, seed))
         advance()
 
 
-def played(
-    experiment: str, case: Case, subject: EditingModel, judge: Judge, seed: int
+def play(
+    experiment: str, case: Case, model: EditingModel, judge: Judge, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Setting -> figures; `true`: those of the true rendering, which no model can be expected to
-    exceed.
-    """
+    """Setting -> figures; `true` are those of the true rendering, the most to be expected."""
     stems = {}
     for setting in EXPERIMENTS[experiment]:
         text, knobs = setting.ask(case)
-        stems[setting.label] = subject.edit(case.source, text, {"seed": seed, **knobs})
+        stems[setting.label] = model.edit(case.source, text, {"seed": seed, **knobs})
     found = {label: figures(stem, case, judge) for label, stem in stems.items()}
     if experiment == "steps":
         for label, stem in stems.items():
@@ -170,17 +166,15 @@ def centroid_hz(sound: Sound) -> float:
     return float((power * hz).sum() / max(float(power.sum()), 1e-12))
 
 
-def turnaround(subject: EditingModel, repeats: int = 5) -> dict[str, float]:
-    """Steps -> CPU seconds of one thread for a region of 5 s that it has never heard; the least of
-    `repeats`.
-    """
+def turnaround(model: EditingModel, repeats: int = 5) -> dict[str, float]:
+    """Steps -> least CPU seconds of one thread for a new region of 5 s, of `repeats`."""
     random, found = np.random.default_rng(0), {}
     for steps in STEPS:
         taken = []
         for _ in range(repeats):
             region = Sound(0.1 * random.standard_normal(5 * RATE_HZ).astype(np.float32), RATE_HZ)
             begun = time.process_time()
-            subject.edit(region, "a violin", {"steps": steps, "seed": 0})
+            model.edit(region, "a violin", {"steps": steps, "seed": 0})
             taken.append(time.process_time() - begun)
         found[str(steps)] = min(taken)
     return found

@@ -54,7 +54,7 @@ PHRASES = (
 )
 
 
-def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
+def repeat_phrase(phrase: Phrase, seconds: float) -> np.ndarray:
     """The phrase by a soundfont that training never heard, over and over: mono 32 kHz."""
     from evaluation.corpus.render import UNSEEN_SOUNDFONT, Renderer, find_soundfont
     from evaluation.corpus.scores import Score
@@ -66,16 +66,16 @@ def repeated(phrase: Phrase, seconds: float) -> np.ndarray:
 
 
 def examine(
-    phrase: Phrase, seconds: float, subject: EditingModel, judge: Judge, seed: int
+    phrase: Phrase, seconds: float, model: EditingModel, judge: Judge, seed: int
 ) -> dict[str, Any]:
-    """Figures by minute, and the seams of the stem, of its source and of windows played separately."""
+    """Figures by minute; seams of the stem, of its source, of windows played separately."""
     text, knobs = f"turn this into a {phrase.target}", {"seed": seed}
-    source = repeated(phrase, seconds)
-    stem = subject.edit(Sound(source, RATE_HZ), text, knobs).samples
+    source = repeat_phrase(phrase, seconds)
+    stem = model.edit(Sound(source, RATE_HZ), text, knobs).samples
     window = WINDOW_FRAMES * SAMPLES_PER_FRAME
     starts = range(0, round(min(seconds, SEPARATE_SECONDS) * RATE_HZ) - window + 1, window)
     separate = [
-        subject.edit(
+        model.edit(
             Sound(source[start : start + window], RATE_HZ), text, {"seed": seed + index}
         ).samples
         for index, start in enumerate(starts)
@@ -106,9 +106,7 @@ def borders_seconds(samples: int) -> tuple[np.ndarray, np.ndarray]:
 def by_minute(
     stem: np.ndarray, source: np.ndarray, target: str, judge: Judge
 ) -> list[dict[str, float]]:
-    """For each minute, over its repetitions of the phrase: what they are like, and how far from
-    those of the first.
-    """
+    """What each minute's repetitions of the phrase are like, and how far from the first's."""
     length = round(PHRASE_SECONDS * RATE_HZ)
     rows = [
         Sound(stem[at : at + length], RATE_HZ) for at in range(0, len(stem) - length + 1, length)
@@ -136,9 +134,7 @@ def by_minute(
 
 
 def seams(samples: np.ndarray, borders: np.ndarray) -> dict[str, float]:
-    """How much the log-mel moves from frame to frame near borders (seconds), as a share of how much
-    elsewhere.
-    """
+    """How much the log-mel moves near borders (seconds), as a share of how much elsewhere."""
     mel = log_mel(Sound(samples, RATE_HZ).at(16_000))
     moves = np.abs(np.diff(mel, axis=1)).mean(axis=0)
     borders = borders[(borders > 1) & (borders < len(samples) / RATE_HZ - 1)]

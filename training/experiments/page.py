@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from training.experiments import length
 from training.experiments.knobs import EXPERIMENTS, MANY_STEPS
 from training.experiments.ledger import Ledger
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[["Figure"], None]
 Cells = Sequence[Mapping[str, Mapping[str, float]]]  # of each region: setting -> figures
 HEADINGS = {
     "accuracy": "accuracy",
@@ -34,6 +39,15 @@ DRAWN_BY_MINUTE = {
     "centroid_hz": "centroid, Hz",
     "level_db": "level, dB",
 }
+DRIFT_HEAD = (
+    "",
+    "level",
+    "centroid",
+    "log-mel in first minute",
+    "last to first minute",
+    "chroma, first",
+    "chroma, last",
+)
 TRUE = "true"
 
 
@@ -49,13 +63,11 @@ def write(page: Path, part: str, ledger: Ledger) -> None:
         save_picture(figure, page.parent / "pictures" / f"experiments-{part}.svg")
 
 
-def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
+def _knobs(part: str, ledger: Ledger) -> tuple[str, Draw | None]:
     unseen, recorded = (ledger.under(f"{part}/{kind}/") for kind in ("unseen", "recorded"))
     names = [setting.label for setting in EXPERIMENTS[part]]
     head = [FIRST_COLUMN[part], *HEADINGS.values()]
-    columns: list[Callable[[str], str]] = [
-        lambda name, figure=figure: format_mean(mean(unseen, name, figure)) for figure in HEADINGS
-    ]
+    columns: list[Callable[[str], str]] = [partial(_cell, unseen, figure) for figure in HEADINGS]
     if part == "colour":
         head.append("centroid beside the first row's")
         columns.append(lambda name: _percent(_ratios(unseen, name, names[0], "centroid_hz")))
@@ -66,10 +78,7 @@ def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
         columns.append(lambda name: f"{taken[name]:.2f}" if name in taken else "")
     if recorded:
         head += [f"recordings: {HEADINGS[figure]}" for figure in WITHOUT_TRUTH]
-        columns += [
-            lambda name, figure=figure: format_mean(mean(recorded, name, figure))
-            for figure in WITHOUT_TRUTH
-        ]
+        columns += [partial(_cell, recorded, figure) for figure in WITHOUT_TRUTH]
     rows = [[name, *(column(name) for column in columns)] for name in names]
     if TRUE in unseen[0]:
         rows.append(["true rendering", *(column(TRUE) for column in columns)])
@@ -80,6 +89,10 @@ def _knobs(part: str, ledger: Ledger) -> tuple[str, Callable | None]:
     if part == "steps":
         parts.append(_beside_many(unseen, recorded, names))
     return "\n\n".join(parts), _curves(part, unseen, recorded, names)
+
+
+def _cell(cells: Cells, figure: str, name: str) -> str:
+    return format_mean(mean(cells, name, figure))
 
 
 def mean(cells: Cells, name: str, figure: str) -> dict[str, float]:
@@ -95,9 +108,7 @@ def differences(cells: Cells, name: str, other: str, figure: str) -> dict[str, f
 
 
 def _beside_many(unseen: Cells, recorded: Cells, names: Sequence[str]) -> str:
-    """Fewer steps minus many on the same region and noise; bold where they differ by more than two
-    standard errors.
-    """
+    """Fewer steps minus many on the same region and noise; bold: two standard errors or more."""
     head = [
         "minus 16 steps",
         *HEADINGS.values(),
@@ -130,10 +141,10 @@ def _percent(figure: Mapping[str, float]) -> str:
     return f"{figure['mean']:+.1%} ± {figure['error']:.1%}"
 
 
-def _curves(part: str, unseen: Cells, recorded: Cells, names: Sequence[str]) -> Callable:
+def _curves(part: str, unseen: Cells, recorded: Cells, names: Sequence[str]) -> Draw:
     """Accuracy, chroma and onset F over the settings."""
 
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.subplots(1, 3)
         for axis, name in zip(axes, WITHOUT_TRUTH, strict=True):
             for cells, label in ((unseen, "unseen"), (recorded, "recordings")):
@@ -163,7 +174,7 @@ def _curves(part: str, unseen: Cells, recorded: Cells, names: Sequence[str]) -> 
     return draw
 
 
-def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
+def _attention(part: str, ledger: Ledger) -> tuple[str, Draw]:
     found: dict[str, Any] = {}
     for key in ledger.rows:
         if key.startswith("attention_loss/"):
@@ -180,9 +191,12 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
     ]
     scores, steps, batch = next(iter(found.values()))["sizes"].split("-")
     count = len(next(iter(found.values()))["cells"])
-    said = f"N = {count} unseen pairs. Trained on: {steps} steps of {batch} rows from {scores} further scores."
+    said = (
+        f"N = {count} unseen pairs. Trained on: {steps} steps of {batch} rows from {scores} "
+        "further scores."
+    )
 
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.subplots(1, 3)
         for axis, name in zip(axes, ("loss", "accuracy", "chroma"), strict=True):
             values = [
@@ -206,50 +220,45 @@ def _attention(part: str, ledger: Ledger) -> tuple[str, Callable]:
     ), draw
 
 
-def _length(part: str, ledger: Ledger) -> tuple[str, Callable]:
+def _length(part: str, ledger: Ledger) -> tuple[str, Draw]:
     keys = [key for key in ledger.rows if key.startswith("length/")]
-    found = {key.split("/")[1]: (ledger.rows[key], key.split("/")[2]) for key in keys}
-    seconds = next(iter(found.values()))[1]
-    drift, seam_rows = [], []
-    for name, (row, _) in found.items():
-        own = length.summary(row["minutes"])
-        drift.append(
-            [
-                name,
-                f"{own['level_db']:+.2f} dB",
-                f"{own['centroid']:+.1%}",
-                f"{own['distance_first']:.3f}",
-                f"{own['distance_last']:.3f}",
-                f"{own['chroma_first']:.3f}",
-                f"{own['chroma_last']:.3f}",
-            ]
-        )
-        seam_rows.append([name, *(format_mean(figure, 2) for figure in row["seams"].values())])
-    head = [
-        "",
-        "level",
-        "centroid",
-        "log-mel in first minute",
-        "last to first minute",
-        "chroma, first",
-        "chroma, last",
+    found = {key.split("/")[1]: ledger.rows[key] for key in keys}
+    seconds = keys[0].split("/")[2]
+    places = list(next(iter(found.values()))["seams"])
+    seams = [
+        [name, *(format_mean(figure, 2) for figure in row["seams"].values())]
+        for name, row in found.items()
     ]
-    places = list(next(iter(found.values()))[0]["seams"])
-
-    def draw(figure) -> None:
-        axes = figure.subplots(1, 3)
-        for axis, (name, title) in zip(axes, DRAWN_BY_MINUTE.items(), strict=True):
-            for phrase, (row, _) in found.items():
-                values = [minute[name] for minute in row["minutes"]]
-                axis.plot(range(1, 1 + len(values)), values, "o-", label=phrase)
-            axis.set(title=title, xlabel="minute")
-        axes[0].set_ylim(bottom=0)
-        axes[0].legend(fontsize=6)
-
     parts = (
         f"{seconds} s of one phrase. Last minute beside first:",
-        markdown_table(head, drift),
+        markdown_table(
+            DRIFT_HEAD, [_drift_row(name, row["minutes"]) for name, row in found.items()]
+        ),
         "Spectral flux near borders as a share of that elsewhere:",
-        markdown_table(["", *places], seam_rows),
+        markdown_table(["", *places], seams),
     )
-    return "\n\n".join(parts), draw
+    return "\n\n".join(parts), partial(_draw_minutes, found)
+
+
+def _drift_row(name: str, minutes: Sequence[Mapping[str, float]]) -> list[str]:
+    own = length.summary(minutes)
+    return [
+        name,
+        f"{own['level_db']:+.2f} dB",
+        f"{own['centroid']:+.1%}",
+        f"{own['distance_first']:.3f}",
+        f"{own['distance_last']:.3f}",
+        f"{own['chroma_first']:.3f}",
+        f"{own['chroma_last']:.3f}",
+    ]
+
+
+def _draw_minutes(found: Mapping[str, Mapping[str, Any]], figure: Figure) -> None:
+    axes = figure.subplots(1, 3)
+    for axis, (name, title) in zip(axes, DRAWN_BY_MINUTE.items(), strict=True):
+        for phrase, row in found.items():
+            values = [minute[name] for minute in row["minutes"]]
+            axis.plot(range(1, 1 + len(values)), values, "o-", label=phrase)
+        axis.set(title=title, xlabel="minute")
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend(fontsize=6)

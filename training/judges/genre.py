@@ -1,5 +1,4 @@
-"""Trains the evaluation's judge of genres on true renderings of the arranger's pieces, and reports
-how good it is.
+"""Trains the evaluation's judge of genres on the arranger's pieces, and reports how good it is.
 
     python -m training.judges.genre --cache runs/genre_judge
 
@@ -18,25 +17,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from engine.arranging.compose import compose
 from engine.arranging.genres import GENRES
 from evaluation.corpus.arrangements import GENRE_ROLES, RATE_HZ, PartRenderer, render_parts
 from evaluation.corpus.render import SOUNDFONTS
 from evaluation.corpus.scores import JUDGE_SEEDS
-from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge, normalise
+from evaluation.metrics.judge import WEIGHTS_FOLDER, WINDOW_FRAMES, Judge
 from evaluation.metrics.sound import Sound
-from training.judges.instrument import JudgeNet, disturbed, export, write_card
+from training.judges.net import Recipe, export, train, write_card
 
 NAME = "genre"
 SECONDS = 10.24
 LEVEL_DB = 3.0  # either way, of each part
 FIRST_SEED, HELD_OUT_FIRST_SEED = 60_000, 90_000  # places in JUDGE_SEEDS
-BATCH, RATE = 16, 3e-3
+RECIPE = Recipe("genre judge", seed=0x6E4E, batch=16, frames=WINDOW_FRAMES)
 
 
-def rendered(renderer: PartRenderer, seed: int, genre: str) -> Sound:
+def render_piece(renderer: PartRenderer, seed: int, genre: str) -> Sound:
     """One piece in this genre, mixed by an unsteady hand."""
     random = np.random.default_rng([0x6E4E, seed])
     played = render_parts(renderer, compose(seed, SECONDS, genre), GENRE_ROLES, random)
@@ -59,7 +57,7 @@ def render(cache: Path, font: str, pieces: int) -> Path:
     for index in tqdm(range(pieces * len(GENRES)), desc=font, unit="piece"):
         genre = index % len(GENRES)
         log_mel.append(
-            rendered(renderer, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(
+            render_piece(renderer, JUDGE_SEEDS[first + index], list(GENRES)[genre]).log_mel.astype(
                 np.float16
             )
         )
@@ -72,41 +70,11 @@ def render(cache: Path, font: str, pieces: int) -> Path:
     return path
 
 
-def train(log_mel: np.ndarray, label: np.ndarray, steps: int) -> JudgeNet:
-    """Adam, one cycle, windows of 5.12 s as the judge hears them."""
-    from tqdm import tqdm
-
-    torch.manual_seed(0)
-    net = JudgeNet(len(GENRES))
-    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1)
-    bar = tqdm(range(steps), desc="genre judge", unit="step")
-    for step in bar:
-        random, noise = np.random.default_rng([0x6E4E, step]), torch.Generator().manual_seed(step)
-        chosen = random.integers(len(label), size=BATCH)
-        starts = random.integers(log_mel.shape[2] - WINDOW_FRAMES, size=BATCH)
-        rows = [
-            log_mel[row, :, start : start + WINDOW_FRAMES]
-            for row, start in zip(chosen, starts, strict=True)
-        ]
-        heard = disturbed(torch.from_numpy(np.stack(rows).astype(np.float32)), noise)
-        answer = net(torch.from_numpy(normalise(heard.numpy())))
-        loss = nn.functional.cross_entropy(
-            answer, torch.from_numpy(label[chosen]), label_smoothing=0.05
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}")
-    return net.eval()
-
-
 def measure(judge: Judge, font: str, rounds: int) -> tuple[int, list[str]]:
     """How many pieces it heard, and its mistakes in words."""
     renderer, mistakes, asked = PartRenderer(font), [], rounds * list(GENRES)
     for index, genre in enumerate(asked):
-        heard = judge.name(rendered(renderer, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
+        heard = judge.name(render_piece(renderer, JUDGE_SEEDS[HELD_OUT_FIRST_SEED + index], genre))
         mistakes += [f"{heard} for {genre}"] if heard != genre else []
     renderer.close()
     return len(asked), mistakes
@@ -133,7 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
         log_mel, label = (
             np.concatenate([data[name] for data in sets]) for name in ("log_mel", "label")
         )
-        export(train(log_mel, label, options.steps), options.out / f"{NAME}.onnx")
+        net = train(log_mel, label, len(GENRES), options.steps, RECIPE)
+        export(net, options.out / f"{NAME}.onnx")
     write_card(options.out, NAME, list(GENRES), partial(measure, rounds=options.rounds))
 
 

@@ -1,6 +1,6 @@
 """What stands between a sampler and a real recording: room, microphone, tape, breath, noise.
 
-Every function takes and returns mono float32 [N] and a numpy Generator; none changes timing.
+Every function takes mono float32 [N] and a NumPy generator, and returns mono; none changes timing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import numpy as np
 
 from engine.families.nano.features import SAMPLE_RATE_HZ
 
+GainCurve = Callable[[np.ndarray], np.ndarray]  # of frequencies in Hz
 
-def like_a_recording(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
+
+def degrade(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A random chain; each link is as likely as recordings seem to have it."""
     for probability, link in CHAIN:
         if random.random() < probability:
@@ -38,7 +40,7 @@ def room_of(
     impulse = random.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
     impulse[: int(pause_seconds * SAMPLE_RATE_HZ)] = 0
     impulse /= np.sqrt(np.sum(impulse**2))
-    return samples + filtered(_convolve(samples, impulse), _tilt(random, -4, 0)) * 10 ** (
+    return samples + apply_filter(_convolve(samples, impulse), _tilt(random, -4, 0)) * 10 ** (
         wet_db / 20
     )
 
@@ -48,21 +50,21 @@ def equaliser(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     tilt = _tilt(random, -4, 4)
     knots = random.uniform(-9, 9, 8)
 
-    def gain_db(hz):
+    def gain_db(hz: np.ndarray) -> np.ndarray:
         return tilt(hz) + np.interp(np.log2(np.maximum(hz, 30) / 30), np.linspace(0, 9.1, 8), knots)
 
-    return filtered(samples, gain_db)
+    return apply_filter(samples, gain_db)
 
 
 def band_limit(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A recording that ends at 3.5 to 12 kHz; 7 to 8 kHz (a 16 kHz file) is the commonest."""
     edge_hz = 7800 if random.random() < 0.6 else float(random.uniform(3500, 12_000))
-    return filtered(samples, lambda hz: -80 * np.clip((hz - edge_hz) / (0.06 * edge_hz), 0, 1))
+    return apply_filter(samples, lambda hz: -80 * np.clip((hz - edge_hz) / (0.06 * edge_hz), 0, 1))
 
 
 def noise(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Steady noise, 18 to 55 dB below the signal, tilted like a room's."""
-    hiss = filtered(random.standard_normal(len(samples)), _tilt(random, -6, 0))
+    hiss = apply_filter(random.standard_normal(len(samples)), _tilt(random, -6, 0))
     return samples + hiss * _ratio(samples, hiss, random.uniform(-55, -18))
 
 
@@ -70,7 +72,7 @@ def breath(samples: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Noise that follows the loudness, as breath and bow do; 12 to 32 dB below."""
     width = SAMPLE_RATE_HZ // 50
     envelope = _convolve(np.abs(samples), np.full(width, 1 / width))
-    hiss = filtered(random.standard_normal(len(samples)), _tilt(random, -3, 2)) * envelope
+    hiss = apply_filter(random.standard_normal(len(samples)), _tilt(random, -3, 2)) * envelope
     return samples + hiss * _ratio(samples, hiss, random.uniform(-32, -12))
 
 
@@ -122,13 +124,13 @@ def _convolve(samples: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum, size)[: len(samples)]
 
 
-def filtered(samples: np.ndarray, gain_db: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def apply_filter(samples: np.ndarray, gain_db: GainCurve) -> np.ndarray:
     """Zero-phase filtering with `gain_db(frequencies_hz)`."""
     frequencies_hz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)
     return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain_db(frequencies_hz) / 20), len(samples))
 
 
-def _tilt(random: np.random.Generator, low_db: float, high_db: float):
+def _tilt(random: np.random.Generator, low_db: float, high_db: float) -> GainCurve:
     slope_db = random.uniform(low_db, high_db)
     return lambda hz: slope_db * np.log2(np.maximum(hz, 60) / 1000)
 

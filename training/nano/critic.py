@@ -1,12 +1,11 @@
-"""Whom the decoder has to deceive: nets that tell a true spectrogram from a made one, each at its
-own resolution.
+"""Discriminators: nets that tell a true spectrogram from a synthesised one, at three resolutions.
 
-    samples -> complex spectrogram, its level drawn together -> 2-D convolutions over (bands, time) -> a map of scores
+    samples -> complex spectrogram, compressed -> convolutions over (bands, time) -> a map of scores
 
 Distances to one true sound are smallest for a mean of all likely ones, and a mean of attacks is
-dull; a critic asks only whether this could be a true one. After the discriminators of EnCodec
-(Defossez et al. 2022, section 3.4) and DAC (Kumar et al. 2023), narrowed until a CPU trains them;
-hinge loss, and the distance of their hidden maps.
+dull. A critic asks only whether this could be a true one. After the discriminators of EnCodec
+(Defossez et al. 2022, section 3.4) and DAC (Kumar et al. 2023), narrowed until a CPU trains them.
+The loss is the hinge loss and the distance of the hidden maps.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from torch.nn import functional
 # window and hop in samples: attacks, both, steady partials
 RESOLUTIONS = ((256, 64), (512, 128), (2048, 512))
 CHANNELS = (16, 24, 32, 32)
-DRAWN_TOGETHER = 0.3  # exponent of the magnitudes: what is soft counts, too
+COMPRESSION = 0.3  # exponent of the magnitudes: what is soft counts, too
 
-Heard = list[tuple[Tensor, list[Tensor]]]  # at every resolution: scores, hidden maps
+Scored = list[tuple[Tensor, list[Tensor]]]  # at every resolution: scores, hidden maps
 
 
 class Critic(nn.Module):
@@ -30,7 +29,7 @@ class Critic(nn.Module):
         super().__init__()
         self.critics = nn.ModuleList(SpectrogramCritic(*resolution) for resolution in RESOLUTIONS)
 
-    def forward(self, wave: Tensor) -> Heard:
+    def forward(self, wave: Tensor) -> Scored:
         """Of sounds [B, N]."""
         return [critic(wave) for critic in self.critics]
 
@@ -54,7 +53,7 @@ class SpectrogramCritic(nn.Module):
         spectrum = torch.stft(wave, self.n_fft, self.hop, window=window, return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square() + 1e-6
         x = torch.stack([spectrum.real, spectrum.imag], dim=1) * power[:, None] ** (
-            (DRAWN_TOGETHER - 1) / 2
+            (COMPRESSION - 1) / 2
         )
         maps = []
         for layer in self.layers:
@@ -63,19 +62,18 @@ class SpectrogramCritic(nn.Module):
         return self.score(x).float(), maps
 
 
-def critic_loss(critic: Critic, made: Tensor, true: Heard) -> Tensor:
-    """Hinge loss: true sounds above 1, made ones below -1. `true`: what the critic heard in them,
-    with gradients.
-    """
+def critic_loss(critic: Critic, made: Tensor, true: Scored) -> Tensor:
+    """Hinge loss: true sounds above 1, synthesised ones below -1; `true`: scored with gradients."""
     pairs = zip(critic(made.detach()), true, strict=True)
     return _mean(
         [functional.relu(1 + m).mean() + functional.relu(1 - t).mean() for (m, _), (t, _) in pairs]
     )
 
 
-def adversarial_loss(critic: Critic, made: Tensor, true: Heard) -> dict[str, Tensor]:
-    """What the maker of `made` minimises, the critic held still: `deceiving`, and `maps`, the
-    hidden maps' distance.
+def adversarial_loss(critic: Critic, made: Tensor, true: Scored) -> dict[str, Tensor]:
+    """The loss of the decoder, with the critic held still.
+
+    `deceiving` falls as the critic takes `made` for true; `maps` is the hidden maps' distance.
     """
     still = {name: value.detach() for name, value in critic.named_parameters()}
     heard = torch.func.functional_call(critic, still, (made,))

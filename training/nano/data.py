@@ -21,15 +21,15 @@ from engine.arranging import guide
 from engine.families.nano import features as F
 from evaluation.corpus.instruments import PERCUSSION, SOUNDS, SOURCE_ONLY_KITS, SOURCE_ONLY_PROGRAMS
 from evaluation.corpus.render import TRAINING_SOUNDFONTS, Renderer, find_soundfont
-from training.nano.adjectives import COLOURS, PLAIN
-from training.nano.augment import like_a_recording
+from training.nano.adjectives import ADJECTIVES, PLAIN
+from training.nano.augment import degrade
 from training.nano.pieces import SEEDS, Piece, make_piece
 
 TARGETS_PER_SCORE, SOURCES_PER_SCORE = 4, 2
 SCORES_PER_SHARD = 50
 SOURCE_ONLY = -1  # label of a sound that is never asked for
 CLEAN_PROBABILITY = 0.35
-COLOURED_PROBABILITY = 0.3  # of a target: played or sounding otherwise, as an adjective says
+ADJECTIVE_PROBABILITY = 0.3  # of a target: played or sounding otherwise, as an adjective says
 KIT_LABELS = np.array([label for label, sound in enumerate(SOUNDS) if sound.bank == PERCUSSION])
 PITCHED_LABELS = np.setdiff1d(np.arange(len(SOUNDS)), KIT_LABELS)
 SUITED = {  # groups of instruments that two of the four targets of a part come from
@@ -51,26 +51,22 @@ def from_bytes(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32) * BYTE_STEP + BYTE_LOWEST
 
 
-def levelled(samples: np.ndarray) -> np.ndarray:
+def normalise_level(samples: np.ndarray) -> np.ndarray:
     return samples * F.level_gain(samples)
 
 
 class Player(NamedTuple):
-    """Who plays a score: a row of SOUNDS in a colour, another sampled sound (label -1), or the
-    arranger's guide.
-    """
+    """Who plays a score: a row of SOUNDS under an adjective, another sound, or the guide."""
 
     label: int
-    colour: int = PLAIN
+    adjective: int = PLAIN
     program: int = 0
     bank: int = 0
     is_guide: bool = False
 
 
-def players(piece: Piece, random: np.random.Generator) -> list[Player]:
-    """Targets, and sounds that are only ever heard; a piece that the arranger wrote is heard as its
-    guide, too.
-    """
+def choose_players(piece: Piece, random: np.random.Generator) -> list[Player]:
+    """Targets, and sounds that are only heard; the arranger's pieces are heard as guides, too."""
     sounds, others = (
         (KIT_LABELS, SOURCE_ONLY_KITS) if piece.is_drums else (PITCHED_LABELS, SOURCE_ONLY_PROGRAMS)
     )
@@ -88,18 +84,19 @@ def players(piece: Piece, random: np.random.Generator) -> list[Player]:
 
 
 def _target(label: int, random: np.random.Generator) -> Player:
-    colour = (
-        int(random.integers(1, len(COLOURS))) if random.random() < COLOURED_PROBABILITY else PLAIN
+    adjective = (
+        int(random.integers(1, len(ADJECTIVES)))
+        if random.random() < ADJECTIVE_PROBABILITY
+        else PLAIN
     )
-    return Player(label, colour, SOUNDS[label].program, SOUNDS[label].bank)
+    return Player(label, adjective, SOUNDS[label].program, SOUNDS[label].bank)
 
 
 def make_shard(kind: str, seeds: range, renderers: dict[str, Renderer]) -> dict[str, np.ndarray]:
-    """Rows grouped by score: wave int16 [R, N], clean and heard uint8 [R, T, 944]; label, colour
-    and score [R].
+    """Rows grouped by score: wave int16 [R, N], clean and heard uint8 [R, T, 944]; the rest [R].
 
-    `clean` is what the codec encodes; `heard` is what the audio encoder gets to hear:
-    the same sound, two times out of three through a microphone in a room.
+    The codec encodes `clean`. The audio encoder hears `heard`: the same sound, two times out of
+    three through a microphone in a room. `colour` is the index of the adjective.
     """
     rows: dict[str, list] = {
         name: [] for name in ("wave", "clean", "heard", "label", "colour", "score")
@@ -107,40 +104,38 @@ def make_shard(kind: str, seeds: range, renderers: dict[str, Renderer]) -> dict[
     for seed in seeds:
         random = np.random.default_rng([0xDA7A, seed])
         piece = make_piece(kind, seed)
-        for player in players(piece, random):
+        for player in choose_players(piece, random):
             font = TRAINING_SOUNDFONTS[random.integers(len(TRAINING_SOUNDFONTS))]
-            clean = sounded(piece, player, renderers[font])
+            clean = play_piece(piece, player, renderers[font])
             if np.abs(clean).max() < 1e-3:
                 continue
-            clean = levelled(clean)
+            clean = normalise_level(clean)
             features = to_bytes(F.features(clean))
             recorded = random.random() >= CLEAN_PROBABILITY
             rows["wave"].append(np.clip(np.round(clean * 16384), -32768, 32767).astype(np.int16))
             rows["clean"].append(features)
             rows["heard"].append(
-                to_bytes(F.features(levelled(like_a_recording(clean, random))))
+                to_bytes(F.features(normalise_level(degrade(clean, random))))
                 if recorded
                 else features
             )
             rows["label"].append(player.label)
-            rows["colour"].append(player.colour)
+            rows["colour"].append(player.adjective)
             rows["score"].append(seed)
     return {name: np.asarray(values) for name, values in rows.items()}
 
 
-def sounded(piece: Piece, player: Player, renderer: Renderer) -> np.ndarray:
+def play_piece(piece: Piece, player: Player, renderer: Renderer) -> np.ndarray:
     """Mono float32 [32 000 * seconds]: the piece as this player plays it."""
     if player.is_guide:
         return guide.sound(piece.role, piece.score.notes, piece.score.seconds)
-    colour = COLOURS[player.colour]
-    played = renderer.render(colour.play(piece.score), player.program, player.bank)
-    return np.asarray(colour.sound(played), np.float32)
+    adjective = ADJECTIVES[player.adjective]
+    played = renderer.render(adjective.play(piece.score), player.program, player.bank)
+    return np.asarray(adjective.sound(played), np.float32)
 
 
 def write_shard(folder: Path, arrays: dict[str, np.ndarray]) -> None:
-    """One .npy an array, so that training can map them; the folder is renamed into place when
-    whole.
-    """
+    """One .npy an array, which training maps; the folder is renamed into place when whole."""
     partial = folder.with_name(f"{folder.name}.partial{os.getpid()}")
     partial.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():

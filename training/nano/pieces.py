@@ -30,9 +30,7 @@ class Piece:
 
     @property
     def has_guide(self) -> bool:
-        """Whether nano may one day hear it as the arranger's guide: then it has no bends and no
-        swells.
-        """
+        """Whether nano may hear it as the arranger's guide, which has no bends and no swells."""
         return bool(self.role)
 
 

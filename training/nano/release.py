@@ -1,6 +1,7 @@
 """Runs to release: averaged weights become the graphs, tokenizer and config that the server ships.
 
-    python -m training.nano.release --codec runs/codec --transformer runs/transformer --out engine/families/nano/weights
+    python -m training.nano.release --codec runs/codec --transformer runs/transformer \
+        --out engine/families/nano/weights
 
 Several transformers, such as snapshots of one run, become their mean (Wortsman et al. 2022, "Model
 soups"). Each graph is compared with its torch module before it is kept; the figures stand in
@@ -10,7 +11,6 @@ config.json.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -23,8 +23,9 @@ from engine.families.nano import features as F
 from engine.families.nano.model import TEXT_WIDTH, TIME_WIDTH, LatentDecoder, NanoConfig
 from engine.families.nano.stages import STAGES
 from export.onnx_graph import export_stage, shrink
+from presets.loader import file_sha256
 from training.loop import load_average, steps_done
-from training.nano.codec import FeatureCodec, Sharpening
+from training.nano.codec import AdversarialCodec, FeatureCodec, adversarial_folder
 from training.nano.phrases import sentence_encoder_folder
 from training.nano.transformer import Transformer
 
@@ -58,11 +59,11 @@ class SentenceEncoder(nn.Module):
 def modules(codec: Path, transformers: list[Path]) -> dict[str, nn.Module]:
     """Stage name -> trained module, averaged weights."""
     config = NanoConfig()
-    # Half-way to the sharpened one: attacks nearly as sharp, and spectra nearer to the true ones
-    # than either's.
+    # Half-way to the adversarial one attacks are nearly as sharp, and spectra are nearer to the
+    # true ones than either's.
     decoders = [
         load_average(codec / "decoder", LatentDecoder(config)),
-        load_average(codec / "sharpened", Sharpening(config)).decoder,
+        load_average(adversarial_folder(codec), AdversarialCodec(config)).decoder,
     ]
     both = mean([load_average(folder, Transformer(config)) for folder in transformers])
     return {
@@ -123,7 +124,7 @@ def relative_error(
 
 
 def release(trained: dict[str, nn.Module], width: int, out: Path) -> dict[str, float]:
-    """Export every stage into `out`; returns the error of each. Raises ValueError above the bound."""
+    """Export every stage into `out`; the error of each. ValueError: above the bound."""
     out.mkdir(parents=True, exist_ok=True)
     small, other = (
         example_inputs(width),
@@ -159,10 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     errors = release(modules(options.codec, options.transformer), NanoConfig().width, options.out)
     shutil.copyfile(sentence_encoder_folder() / "tokenizer.json", options.out / "tokenizer.json")
-    files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(options.out.glob("*.onnx"))
-    }
+    files = {path.name: file_sha256(path) for path in sorted(options.out.glob("*.onnx"))}
     steps = {
         name: [steps_done(folder) for folder in folders] for name, folders in _runs(options).items()
     }
@@ -177,11 +175,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(json.dumps(config, indent=2))
 
 
-def _runs(options) -> dict[str, list[Path]]:
+def _runs(options: argparse.Namespace) -> dict[str, list[Path]]:
     return {
         "encoder": [options.codec / "encoder"],
         "decoder": [options.codec / "decoder"],
-        "sharpened": [options.codec / "sharpened"],
+        "adversarial": [adversarial_folder(options.codec)],
         "transformer": options.transformer,
     }
 

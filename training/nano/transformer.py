@@ -19,21 +19,27 @@ import torch
 from torch import Tensor, nn
 
 from engine.families.nano import features as F
-from engine.families.nano.model import AudioEncoder, Denoiser, NanoConfig, pool, time_embedding
+from engine.families.nano.model import AudioEncoder, Denoiser, NanoConfig
 from training.loop import Schedule, load_average, run
 from training.nano.adjectives import PLAIN
 from training.nano.codec import FeatureCodec
 from training.nano.data import SOURCE_ONLY, from_bytes, shard_folders
-from training.nano.feature_augmentation import disguised
+from training.nano.feature_augmentation import augment_features
+from training.nano.flow import (
+    DROP_AUDIO,
+    DROP_BOTH,
+    DROP_TEXT,
+    OMEGA_WEIGHTS,
+    OMEGAS,
+    SAME_INSTRUMENT,
+    flow_loss,
+)
 from training.nano.phrases import Phrasebook
 
-OMEGAS, OMEGA_WEIGHTS = (1, 2, 4, 8), (0.7, 0.14, 0.08, 0.08)
-DROP_TEXT, DROP_AUDIO, DROP_BOTH = 0.08, 0.05, 0.05
-SAME_INSTRUMENT = 0.06  # now and then the source already is what is asked for
 # of sources, where the arranger's guide is among them: it is all that nano hears of a new part
 GUIDE = 0.4
 # of a target that an adjective describes, to a plain one's 1: there are few of each
-COLOURED_WEIGHT = 3.0
+ADJECTIVE_WEIGHT = 3.0
 GAIN_DB = 6.0
 SHARES = {"solo": 0.55, "drums": 0.25, "parts": 0.2}  # of the kinds of shards, where there are all
 
@@ -41,7 +47,7 @@ SHARES = {"solo": 0.55, "drums": 0.25, "parts": 0.2}  # of the kinds of shards, 
 class Transformer(nn.Module):
     """What is trained together."""
 
-    def __init__(self, config: NanoConfig):
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.audio_encoder, self.denoiser = AudioEncoder(config), Denoiser(config)
 
@@ -49,17 +55,18 @@ class Transformer(nn.Module):
 class Pairs:
     """Aligned pairs from all shards; latents are computed once, by the frozen codec."""
 
-    def __init__(self, root: Path, encoder: nn.Module, batch: int, seed: int):
+    def __init__(self, root: Path, encoder: nn.Module, batch: int, seed: int) -> None:
         folders = shard_folders(root)
         self.heard = [np.load(folder / "heard.npy", mmap_mode="r") for folder in folders]
         self.label = [np.load(folder / "label.npy") for folder in folders]
-        self.colour = [np.load(folder / "colour.npy") for folder in folders]
+        self.adjective = [np.load(folder / "colour.npy") for folder in folders]
         self.score = [np.load(folder / "score.npy") for folder in folders]
         self.latent = [latents(folder, encoder) for folder in folders]
         self.wanted = [
-            as_targets(label, colour) for label, colour in zip(self.label, self.colour, strict=True)
+            target_weights(label, adjective)
+            for label, adjective in zip(self.label, self.adjective, strict=True)
         ]
-        self.share = shares([folder.name for folder in folders])
+        self.share = shard_weights([folder.name for folder in folders])
         # as a score's last row
         self.has_guide = [not folder.name.startswith("shard_solo") for folder in folders]
         self.book = Phrasebook(root)
@@ -71,9 +78,9 @@ class Pairs:
             heard, mate, latent, phrase, audio_scale = (
                 np.stack(column) for column in zip(*picks, strict=True)
             )
-            source = disguised(from_bytes(heard), from_bytes(mate), self.random)
+            source = augment_features(from_bytes(heard), from_bytes(mate), self.random)
             yield {
-                "heard": torch.from_numpy(louder(source, self.random)),
+                "heard": torch.from_numpy(randomise_level(source, self.random)),
                 "latent": torch.from_numpy(latent.astype(np.float32)),
                 "text": torch.from_numpy(self.book.tokens[phrase].astype(np.float32)),
                 "text_bias": torch.from_numpy(self.book.bias[phrase]),
@@ -82,9 +89,7 @@ class Pairs:
             }
 
     def _pick(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, np.float32]:
-        """One row: the source, another player of its score, the target's latents, its words, and
-        alpha.
-        """
+        """One row: source, another player of its score, target's latents, its words, and alpha."""
         shard = self.random.choice(len(self.heard), p=self.share)
         labels = self.label[shard]
         target = self.random.choice(len(labels), p=self.wanted[shard])
@@ -95,27 +100,27 @@ class Pairs:
         source, mate = (target, target) if same else self.random.choice(mates, 2)
         if not same and self.has_guide[shard] and self.random.random() < GUIDE:
             source = mate = mates[-1]
-        words = self.book.by_label[labels[target]][self.colour[shard][target]]
+        words = self.book.by_label[labels[target]][self.adjective[shard][target]]
         is_bare, is_wordless, is_deaf = self.random.random(3) < (DROP_BOTH, DROP_TEXT, DROP_AUDIO)
         phrase = 0 if is_bare or is_wordless else self.random.choice(words)
         heard, audio_scale = self.heard[shard], np.float32(not (is_bare or is_deaf))
         return heard[source], heard[mate], self.latent[shard][target], phrase, audio_scale
 
 
-def shares(names: list[str]) -> np.ndarray:
-    """How often each shard is drawn, by SHARES of the kinds that there are: shard_<kind>_<number>."""
+def shard_weights(names: list[str]) -> np.ndarray:
+    """How often each shard (shard_<kind>_<number>) is drawn, by SHARES of the kinds at hand."""
     kinds = np.array([name.split("_")[1] for name in names])
     weights = np.array([SHARES[kind] / np.sum(kinds == kind) for kind in kinds])
     return weights / weights.sum()
 
 
-def as_targets(label: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def target_weights(label: np.ndarray, adjective: np.ndarray) -> np.ndarray:
     """How often each row of a shard is what is asked for."""
-    weights = (label != SOURCE_ONLY) * np.where(colour == PLAIN, 1.0, COLOURED_WEIGHT)
+    weights = (label != SOURCE_ONLY) * np.where(adjective == PLAIN, 1.0, ADJECTIVE_WEIGHT)
     return weights / weights.sum()
 
 
-def louder(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def randomise_level(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Features [B, T, 944] as if heard up to 6 dB louder or softer: adding to a logarithm."""
     gain = np.log(10 ** (random.uniform(-GAIN_DB, GAIN_DB, (len(features), 1, 1)) / 20)).astype(
         np.float32
@@ -134,27 +139,6 @@ def latents(folder: Path, encoder: nn.Module) -> np.ndarray:
             for i in range(0, len(clean), 50)
         ]
     return np.concatenate(parts).astype(np.float16)
-
-
-def flow_loss(module: Transformer, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    latent = batch["latent"]
-    time = torch.sigmoid(torch.randn(len(latent))).to(latent.device)
-    noise = torch.randn(latent.shape).to(latent.device)
-    blend = time[:, None, None]
-    with torch.autocast(latent.device.type, torch.bfloat16):
-        audio, position = pool(module.audio_encoder(batch["heard"]), batch["omega"])
-        velocity = module.denoiser(
-            (1 - blend) * noise + blend * latent,
-            time_embedding(time),
-            batch["text"],
-            batch["text_bias"],
-            audio,
-            position.float(),
-            batch["audio_scale"],
-        )
-    error = (velocity.float() - (latent - noise)).square().mean((1, 2))
-    guided = batch["audio_scale"] > 0
-    return {"loss": error.mean(), "with_audio": error[guided].mean()}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -181,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.out,
         Transformer(NanoConfig()),
         iter(pairs),
-        flow_loss,
+        lambda module, batch: flow_loss(module.denoiser, batch, module.audio_encoder),
         schedule,
         average_decay=0.995,
     )

@@ -1,93 +1,35 @@
-"""Is the style any good, what did it cost the rest, and does it load while a server runs?
-
-Judged is what users get: the exported graphs, presets as files, the family's own way from preset to
-stem.
-"""
+"""Is the style any good, and what did it cost the rest? Measured on the graphs that users get."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.families.nano.adapters import NanoAdapters
-from engine.families.nano.family import NanoFamily
 from engine.families.nano.features import SAMPLE_RATE_HZ
-from engine.knobs import Knobs
-from engine.knobs import resolve as resolve_knobs
-from engine.progress import ignore_progress, never_cancelled
 from evaluation.metrics.similarity import chroma_similarity, log_mel_distance
 from evaluation.metrics.sound import Sound
-from presets.blending import blend, resolve
+from presets.blending import blend
 from presets.loader import load_preset
 from presets.schema import Preset, Prompt
-from presets.style import ResolvedStyle
+from training.worked_example.live import measure_live
+from training.worked_example.scenario import PHRASE, PROGRAM, SECONDS, SHARES, SOUNDFONT
+from training.worked_example.served import Served
 
 # flute, vibraphone, saxophone, harp, organ, electric piano, clarinet, banjo
 SOURCES = (73, 11, 65, 46, 19, 4, 71, 105)
-SHARES = (0.25, 0.5, 0.75)
-STEM_SEED = 5
 OTHER_PAIRS_SEED = 7
-# of TEST_SEEDS: neither evaluation.corpus.pairs's nor those of the recordings
+# of TEST_SEEDS: neither evaluation.corpus.pairs' nor those of the recordings
 FIRST_UNSEEN_SCORE = 60_000
-START_SECONDS, STOP_SECONDS = 120.0, 30.0
 
 
-class Served:
-    """nano on its exported graphs, made into `models` if they are not there, wearing presets as a
-    job does.
-    """
-
-    def __init__(self, models: Path, weights: Path | None = None) -> None:
-        from engine.families.nano import exporting
-        from engine.runtimes.exported import open_for_parity
-        from export import build
-
-        if exporting.load(1, models, weights) is None:
-            region = (
-                np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32) * 0.1
-            )
-            build.build(
-                exporting.plan(models, region, weights=weights),
-                models,
-                "float32",
-                open_for_parity(1),
-            )
-        self.family: NanoFamily = exporting.load(1, models, weights)
-
-    def stem(self, preset: Preset, mono_32k: np.ndarray) -> Sound:
-        asked, decided = self._decided(preset)
-        job = self.family.prepare(asked, decided)
-        port = self.family.port(job, ignore_progress, never_cancelled)
-        return Sound(port.run(mono_32k).samples, SAMPLE_RATE_HZ)
-
-    def switch_ms(self, presets: list[Preset]) -> list[float]:
-        """How long putting each of these presets on took, one after the other."""
-        found = []
-        for preset in presets:
-            asked, decided = self._decided(preset)
-            began = time.perf_counter()
-            self.family.prepare(asked, decided)
-            found.append(1000 * (time.perf_counter() - began))
-        return found
-
-    def _decided(self, preset: Preset) -> tuple[ResolvedStyle, Knobs]:
-        asked = resolve(preset)
-        return asked, resolve_knobs("", {"seed": STEM_SEED}, asked, self.family.defaults)[0]
-
-
-def measured(out: Path, presets: Path, clips: int, others: int) -> dict[str, Any]:
+def measure(out: Path, presets: Path, clips: int, others: int) -> dict[str, Any]:
     """All figures; each part is kept in `out` and not measured again."""
-    from training.worked_example.example import PHRASE
-
     base = Preset(
         name="base",
         title="base",
@@ -108,15 +50,17 @@ def measured(out: Path, presets: Path, clips: int, others: int) -> dict[str, Any
     }
     served = Served(out / "models")
     parts: dict[str, Callable[[], Any]] = {
-        "gain": lambda: gained(served, rows, clips, out / "sounds"),
-        "kept": lambda: kept(served, {"base": base, "words": words, "lora": lora}, others),
-        "switch": lambda: switched(served, base, lora, words),
-        "live": lambda: live(out, presets, [lora.name, words.name]),
+        "gain": lambda: measure_gain(served, rows, clips, out / "sounds"),
+        "kept": lambda: measure_retention(
+            served, {"base": base, "words": words, "lora": lora}, others
+        ),
+        "switch": lambda: measure_switch(served, base, lora, words),
+        "live": lambda: measure_live(out, presets, [lora.name, words.name]),
     }
-    return {name: _once(out / f"{name}.json", part) for name, part in parts.items()}
+    return {name: _measure_once(out / f"{name}.json", part) for name, part in parts.items()}
 
 
-def _once(path: Path, part: Callable[[], Any]) -> Any:
+def _measure_once(path: Path, part: Callable[[], Any]) -> Any:
     if not path.exists():
         began = time.monotonic()
         found = part()
@@ -125,7 +69,7 @@ def _once(path: Path, part: Callable[[], Any]) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def gained(
+def measure_gain(
     served: Served, presets: Mapping[str, Preset], count: int, sounds: Path
 ) -> dict[str, list[dict[str, Any]]]:
     """row -> figures of each unseen score: distance and chroma to the true rendering, and what the
@@ -139,7 +83,6 @@ def gained(
     from evaluation.corpus.instruments import INSTRUMENTS
     from evaluation.corpus.render import Renderer, find_soundfont
     from evaluation.corpus.scores import TEST_SEEDS, make_score
-    from training.worked_example.example import PHRASE, PROGRAM, SECONDS, SOUNDFONT
 
     renderer = Renderer(find_soundfont(SOUNDFONT))
     sounds.mkdir(exist_ok=True)
@@ -160,7 +103,8 @@ def gained(
         for name, stem in stems.items():
             distances = {PHRASE: log_mel_distance(stem, true)}
             distances |= {other: log_mel_distance(stem, sound) for other, sound in shown.items()}
-            figures = {"log_mel": distances[PHRASE], "nearest": min(distances, key=distances.get)}
+            nearest = min(distances, key=lambda name: distances[name])
+            figures = {"log_mel": distances[PHRASE], "nearest": nearest}
             if name not in map("{:g}".format, SHARES):
                 figures["chroma"] = chroma_similarity(stem, true)
             found.setdefault(name, []).append(figures)
@@ -170,7 +114,7 @@ def gained(
     return found
 
 
-def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str, Any]:
+def measure_retention(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str, Any]:
     """row -> accuracy and log-mel distance where other instruments are asked for while the style is
     on.
 
@@ -209,86 +153,10 @@ def kept(served: Served, presets: Mapping[str, Preset], count: int) -> dict[str,
     return {**found, "same_at_zero": bool(same)}
 
 
-def switched(served: Served, base: Preset, lora: Preset, words: Preset) -> dict[str, list[float]]:
+def measure_switch(
+    served: Served, base: Preset, lora: Preset, words: Preset
+) -> dict[str, list[float]]:
     """Milliseconds: each preset for the first time, then again."""
     served.family._adapters = NanoAdapters()  # nothing was played yet
     times = served.switch_ms([base, lora, words, base, lora, words, base])
     return {"first": times[1:3], "again": times[4:7]}
-
-
-def live(out: Path, presets: Path, names: list[str]) -> dict[str, Any]:
-    """A server runs; only then the presets come. Seconds of each job from its manifest, in the
-    order of the jobs.
-    """
-    import soundfile
-    from retimbre_client import Client
-
-    from training.worked_example.example import PHRASE
-
-    data, own = out / "live", out / "live" / "own_presets"
-    shutil.rmtree(data, ignore_errors=True)
-    own.mkdir(parents=True)
-    source, _ = soundfile.read(out / "sounds" / "source.flac")
-    soundfile.write(data / "region.wav", source, SAMPLE_RATE_HZ)
-    jobs: list[dict[str, Any]] = []
-    with _serving(data, own, out / "models") as port, Client(port=port) as client:
-
-        def edit(label: str, **keys: Any) -> None:
-            done = client.edit(str((data / "region.wav").resolve()), PHRASE, seed=STEM_SEED, **keys)
-            manifest = json.loads(Path(done.manifest).read_text(encoding="utf-8"))
-            jobs.append({"label": label, "notes": manifest["notes"], **manifest["timings_seconds"]})
-
-        edit("loading")
-        edit("base")
-        began = time.perf_counter()
-        for name in names:
-            shutil.copytree(presets / name, own / name)
-        count = client.reload_presets()
-        reload_ms = 1000 * (time.perf_counter() - began)
-        for label in (*names, *names):
-            edit(label, preset=label)
-        client.blend(dict.fromkeys(names, 0.5))
-        edit("blend")
-        edit("harp", preset="harp")
-    return {"jobs": jobs, "reload_ms": reload_ms, "presets": count}
-
-
-@contextmanager
-def _serving(data: Path, presets: Path, models: Path) -> Iterator[int]:
-    """The port of a server of our own."""
-    from server.paths import Paths, read_port_file
-
-    command = [
-        sys.executable,
-        "-m",
-        "server",
-        "serve",
-        "--data-dir",
-        str(data),
-        "--port",
-        "0",
-        "--http-port",
-        "0",
-        "--announce",
-        "never",
-        "--presets-dir",
-        str(presets),
-        "--models-dir",
-        str(models.resolve()),
-        "--root",
-        str(data.resolve()),
-        "--threads",
-        "1",
-    ]
-    with open(data / "server.log", "w+b") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            ends_at = time.monotonic() + START_SECONDS
-            while not (address := read_port_file(Paths.under(data).port_file)):
-                if process.poll() is not None or time.monotonic() > ends_at:
-                    raise RuntimeError(f"the server did not start; {data / 'server.log'} says why")
-                time.sleep(0.05)
-            yield address.port
-        finally:
-            process.terminate()
-            process.wait(STOP_SECONDS)

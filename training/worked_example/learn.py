@@ -1,17 +1,15 @@
-"""What learns, the steps, and the preset that comes of them.
+"""A style is learned by one method, and becomes a preset.
 
-The loss is training.nano.transformer's; LoRA is peft's, through engine.adapters, so the file is one that
-the server reads. Two recordings are not learned from: the style is kept at the step at which their
-loss was lowest.
+LoRA is peft's, through engine.adapters, so the file is one that the server reads. Some recordings
+are not learned from: the style is kept at the step at which their loss was lowest.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 import yaml
@@ -24,7 +22,8 @@ from engine.families.nano.exporting import LORA_LAYERS
 from engine.families.nano.family import NanoFamily
 from engine.families.nano.model import Denoiser
 from presets.loader import file_sha256, load_preset
-from training.nano.transformer import flow_loss
+from training.loop import Loop, Optimisation, Progress, Validation
+from training.nano.flow import flow_loss
 from training.worked_example.pairs import Pairs, Recording, first_words
 
 WARMUP_STEPS = 10
@@ -73,42 +72,64 @@ def learn(
     phrase: str,
     path: Path,
     seed: int,
-    advance: Callable[[int, float], None] = lambda step, loss: None,
+    advance: Callable[[Progress], None] = lambda progress: None,
 ) -> Learned:
     """The style's file at `path`; the denoiser is as before. Deterministic from the seed."""
     torch.manual_seed(seed)
     pairs = Pairs(train, family, phrase, seed)
-    lora = _lora(denoiser, method) if method.name == "lora" else None
-    said = family.editor.encode_text(((phrase, 1.0),))
-    words = None if lora else SoftPrompt(first_words(said, method.length))
-    own = lora.parameters() if lora else dict(words.named_parameters())
-    write = (
-        (lambda: _write_lora(path, method, own))
-        if lora
-        else (lambda: write_soft_prompt(path, words))
-    )  # noqa: E731
-    vectors = words.vectors if words else None
-    optimiser = torch.optim.AdamW(own.values(), lr=method.rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, method.steps))
-    losses, looks, every = [], [], max(1, method.steps // method.looks)
-    for step in range(method.steps + 1):
-        if step % every == 0 or step == method.steps:
-            looks.append((step, _look(denoiser, Pairs(held, family, phrase, seed), vectors, seed)))
-            if looks[-1][1] == min(loss for _, loss in looks):
-                write()
-        if step == method.steps:
-            break
-        loss = _loss(denoiser, pairs.batch(method.style, method.prior, vectors))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(own.values(), CLIP_NORM)
-        optimiser.step()
-        schedule.step()
-        losses.append(float(loss.detach()))
-        advance(step, losses[-1])
-    if lora:
-        lora.remove()
-    return Learned(path, losses, looks, sum(parameter.numel() for parameter in own.values()))
+    trainee = (
+        _add_lora(denoiser, method) if method.name == "lora" else _add_words(family, phrase, method)
+    )
+    vectors = trainee.words.vectors if trainee.words else None
+    parameters = trainee.parameters.values()
+    optimiser = torch.optim.AdamW(parameters, lr=method.rate, weight_decay=0.0)
+    loop = Loop(
+        lambda _: flow_loss(denoiser, pairs.batch(method.style, method.prior, vectors)),
+        Optimisation(
+            parameters, [optimiser], lambda step: _rate_factor(step, method.steps), CLIP_NORM
+        ),
+        method.steps,
+    )
+    looks: list[tuple[int, float]] = []
+    validation = Validation(
+        lambda: _validation_loss(denoiser, Pairs(held, family, phrase, seed), vectors, seed),
+        lambda: trainee.write(path),
+        max(1, method.steps // method.looks),
+        report=lambda progress, loss: looks.append((progress.step, loss)),
+    )
+    validation.validate(loop.progress)
+    loop.callbacks = (lambda loop: advance(loop.progress), validation)
+    loop.run()
+    trainee.remove()
+    numbers = sum(parameter.numel() for parameter in parameters)
+    return Learned(path, loop.progress.losses["loss"], looks, numbers)
+
+
+@dataclass(frozen=True)
+class _Trainee:
+    """What learns: its parameters, how it is written, and how it is taken off again."""
+
+    parameters: Mapping[str, nn.Parameter]
+    write: Callable[[Path], object]
+    remove: Callable[[], None] = lambda: None
+    words: SoftPrompt | None = None
+
+
+def _add_lora(denoiser: Denoiser, method: Method) -> _Trainee:
+    lora = Lora(denoiser, _settings(method), "learned")
+    parameters = lora.parameters()
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    style = AdapterFile("lora", _settings(method), parameters, {"base": "nano"})
+    return _Trainee(
+        parameters, lambda path: write_adapter_file(path, style, "denoiser"), lora.remove
+    )
+
+
+def _add_words(family: NanoFamily, phrase: str, method: Method) -> _Trainee:
+    words = SoftPrompt(first_words(family.editor.encode_text(((phrase, 1.0),)), method.length))
+    parameters = dict(words.named_parameters())
+    return _Trainee(parameters, lambda path: write_soft_prompt(path, words), words=words)
 
 
 def write_preset(
@@ -144,32 +165,19 @@ def _settings(method: Method) -> dict[str, object]:
     }
 
 
-def _lora(denoiser: Denoiser, method: Method) -> Lora:
-    lora = Lora(denoiser, _settings(method), "learned")
-    for parameter in lora.parameters().values():
-        parameter.requires_grad_(True)
-    return lora
-
-
-def _write_lora(path: Path, method: Method, parameters: dict[str, nn.Parameter]) -> Path:
-    adapter = AdapterFile("lora", _settings(method), parameters, {"base": "nano"})
-    return write_adapter_file(path, adapter, "denoiser")
-
-
-def _share(step: int, steps: int) -> float:
+def _rate_factor(step: int, steps: int) -> float:
     """Of the rate: a short rise, then a cosine."""
     rise = min(1.0, (step + 1) / WARMUP_STEPS)
     return rise * float(0.5 + 0.5 * torch.cos(torch.tensor(torch.pi * step / max(1, steps))))
 
 
-def _loss(denoiser: Denoiser, batch: dict[str, Tensor]) -> Tensor:
-    return flow_loss(SimpleNamespace(audio_encoder=nn.Identity(), denoiser=denoiser), batch)["loss"]
-
-
 @torch.no_grad()
-def _look(denoiser: Denoiser, pairs: Pairs, learned: Tensor | None, seed: int) -> float:
-    """Loss on recordings that are not learned from; leaves the random numbers of the steps alone."""
+def _validation_loss(denoiser: Denoiser, pairs: Pairs, learned: Tensor | None, seed: int) -> float:
+    """The loss on held-back recordings; the random numbers of the steps are left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rows = [_loss(denoiser, pairs.batch(4, 0, learned, drops=False)) for _ in range(LOOK_DRAWS)]
+        rows = [
+            flow_loss(denoiser, pairs.batch(4, 0, learned, drops=False))["loss"]
+            for _ in range(LOOK_DRAWS)
+        ]
     return float(torch.stack(rows).mean())

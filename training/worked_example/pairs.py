@@ -1,10 +1,10 @@
-"""A user has recordings of one sound and nothing aligned with them. So nano makes the other side:
+"""Recordings alone become aligned pairs: nano itself makes the other side of each.
 
     recording --nano, "piano"--> the same notes on a piano --+
-              --nano, "violin"-> ... on a violin  -----------+--> sources;  target: the recording itself
+              --nano, "violin"-> ... on a violin  -----------+--> sources; target: the recording
               itself, now and then --------------------------+
 
-The same stems are targets too, each for its own words: so the model is reminded of what it could do
+The same stems are targets too, each for its own words. That reminds the model of what it could do
 (prior preservation, Ruiz et al. 2023) with nothing but the user's recordings.
 """
 
@@ -23,7 +23,7 @@ from engine.families.nano.conditions import PADDING_BIAS, TextCondition, stack_c
 from engine.families.nano.family import NanoFamily
 from engine.families.nano.model import AudioEncoder
 from engine.families.nano.sampler import WINDOW_FRAMES
-from training.nano.transformer import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, SAME_INSTRUMENT
+from training.nano.flow import DROP_AUDIO, DROP_TEXT, OMEGA_WEIGHTS, OMEGAS, SAME_INSTRUMENT
 
 HELPERS = ("piano", "violin", "trumpet")  # struck, bowed, blown
 WINDOW_STRIDE = 64  # latent frames between two windows of one recording
@@ -34,15 +34,13 @@ CROP_FRAMES = 64
 
 @dataclass(frozen=True)
 class Recording:
-    """Windows of one recording and of its helpers: version 0 is the recording. V versions, W
-    windows, T = 128.
-    """
+    """Windows of one recording (version 0) and of its helpers: V versions, W windows, T = 128."""
 
     latent: Tensor  # [V, W, T, 48]
     tokens: Tensor  # [V, W, T, C]
 
 
-def recording(
+def make_recording(
     mono_32k: np.ndarray, family: NanoFamily, encoder: AudioEncoder, seed: int
 ) -> Recording:
     """One recording with its helpers; a shorter one than 5.12 s is continued by its reflection."""
@@ -56,9 +54,7 @@ def recording(
 
 
 def _windows(mono: np.ndarray, family: NanoFamily, encoder: AudioEncoder) -> tuple[Tensor, Tensor]:
-    """Latents [W, T, 48] and audio tokens [W, T, C] of one version, at the level at which the model
-    is asked.
-    """
+    """Latents [W, T, 48] and audio tokens [W, T, C] of one version, at the model's level."""
     heard = F.features(mono * np.float32(F.level_gain(mono)))
     starts = range(0, len(heard) - WINDOW_FRAMES + 1, WINDOW_STRIDE)
     windows = np.stack([heard[first : first + WINDOW_FRAMES] for first in starts])
@@ -69,9 +65,10 @@ def _windows(mono: np.ndarray, family: NanoFamily, encoder: AudioEncoder) -> tup
 
 
 class Pairs:
-    """Batches for `training.nano.transformer.flow_loss`, whose audio is encoded already: `style` rows
-    ask for the sound with its phrase, `prior` rows for a helper with the helper's words. With
-    learned words [n, 384] these go before the phrase.
+    """Batches for `training.nano.flow.flow_loss`, whose audio is encoded already.
+
+    `style` rows ask for the sound by its phrase, `prior` rows for a helper by the helper's words.
+    Learned words [n, 384] go before the phrase.
     """
 
     def __init__(
@@ -97,7 +94,7 @@ class Pairs:
             self.silence if gone else self.words[target]
             for target, gone in zip(targets, is_dropped, strict=True)
         ]
-        text, bias = told(said, learned, (np.array(targets) == 0) & ~is_dropped)
+        text, bias = lay_out_words(said, learned, (np.array(targets) == 0) & ~is_dropped)
         hears = (random.random(len(targets)) >= DROP_AUDIO) | (not drops)
         return {
             "heard": torch.stack(tokens),
@@ -110,13 +107,14 @@ class Pairs:
 
     def _pair(self, target: int) -> tuple[Tensor, Tensor]:
         return crop(
-            self.recordings[self.random.integers(len(self.recordings))], target, self.random
+            self.recordings[int(self.random.integers(len(self.recordings)))], target, self.random
         )
 
 
 def crop(found: Recording, target: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Latent [64, 48] of one version, audio tokens [64, C] of another (now and then of the same) at
-    that place.
+    """Latent [64, 48] of one version, and audio tokens [64, C] of another at the same place.
+
+    Now and then both are of the same version.
     """
     versions, windows = found.latent.shape[:2]
     others = [version for version in range(versions) if version != target]
@@ -126,11 +124,12 @@ def crop(found: Recording, target: int, random: np.random.Generator) -> tuple[Te
     return found.latent[target, window, place], found.tokens[source, window, place]
 
 
-def told(
+def lay_out_words(
     said: Sequence[TextCondition], learned: Tensor | None, hears_learned: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Words of a batch [B, L, 384] and their bias [B, L]; learned words [n, 384] go before those of
-    some rows.
+    """Words of a batch [B, L, 384] and their bias [B, L].
+
+    In the rows that `hears_learned` marks, learned words [n, 384] go before.
     """
     text, bias = (torch.from_numpy(values) for values in stack_conditions(list(said)))
     if learned is not None:
@@ -141,9 +140,7 @@ def told(
 
 
 def first_words(words: TextCondition, count: int) -> Tensor:
-    """What learned words begin with [count, 384]: those tokens again and again, none quite the
-    same.
-    """
+    """What learned words begin as [count, 384]: a text's tokens, again and again, each jittered."""
     tokens = torch.from_numpy(words.tokens)
     repeated = tokens.repeat(-(-count // len(tokens)), 1)[:count]
     return repeated + JITTER * tokens.std() * torch.randn_like(repeated)

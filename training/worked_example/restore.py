@@ -30,34 +30,35 @@ class RestoreError(ValueError):
     """A graph that does not hold the parameters of the module."""
 
 
-def denoiser(path: Path) -> Denoiser:
+def load_denoiser(path: Path) -> Denoiser:
     """From `denoiser.onnx`, frozen. RestoreError."""
-    graph = _unfolded(path)
-    values = _named(graph)
+    graph = _load_graph(path)
+    values = _values_by_name(graph)
     width, heads = (
         _length(values, "into.bias"),
         _length(values, "blocks.0.cross_attention.log_slope"),
     )
-    return _filled(
+    return _fill(
         Denoiser(NanoConfig(width=width, heads=heads, layers=_blocks(values))), graph, values
     )
 
 
-def audio_encoder(path: Path) -> AudioEncoder:
+def load_audio_encoder(path: Path) -> AudioEncoder:
     """From `audio_encoder.onnx`, frozen. RestoreError."""
-    graph = _unfolded(path)
-    values = _named(graph)
+    graph = _load_graph(path)
+    values = _values_by_name(graph)
     width, products = _length(values, "into.bias"), _products(graph)
     if (query := "blocks.0.attention.query.project") not in products:
         raise RestoreError(
-            f"expected a product {query}, it is not in the graph; it was exported by another version"
+            f"expected a product {query}, it is not in the graph; "
+            "it was exported by another version"
         )
     gain = _gain(graph, values, products[query])
     config = NanoConfig(width=width, heads=width // len(gain), encoder_layers=_blocks(values))
-    return _filled(AudioEncoder(config), graph, values)
+    return _fill(AudioEncoder(config), graph, values)
 
 
-def _unfolded(path: Path) -> onnx.GraphProto:
+def _load_graph(path: Path) -> onnx.GraphProto:
     import onnx
 
     graph = onnx.load(str(path)).graph
@@ -65,7 +66,7 @@ def _unfolded(path: Path) -> onnx.GraphProto:
     return graph
 
 
-def _named(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+def _values_by_name(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     from onnx import numpy_helper
 
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -79,7 +80,8 @@ def _named(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
 def _length(values: Mapping[str, np.ndarray], name: str) -> int:
     if name not in values:
         raise RestoreError(
-            f"expected a parameter {name}, it is not in the graph; it was exported by another version"
+            f"expected a parameter {name}, it is not in the graph; "
+            "it was exported by another version"
         )
     return len(values[name])
 
@@ -88,7 +90,7 @@ def _blocks(values: Mapping[str, np.ndarray]) -> int:
     return 1 + max(int(name.split(".")[1]) for name in values if name.startswith("blocks."))
 
 
-def _filled(
+def _fill(
     module: torch.nn.Module, graph: onnx.GraphProto, values: Mapping[str, np.ndarray]
 ) -> torch.nn.Module:
     products, found, missing = _products(graph), {}, []
@@ -100,8 +102,8 @@ def _filled(
             found[name] = torch.from_numpy(np.array(value, np.float32))
     if missing:
         raise RestoreError(
-            f"expected the parameters of a {type(module).__name__}, {len(missing)} are not in the graph, {missing[0]} "
-            "for one; it was exported by another version"
+            f"expected the parameters of a {type(module).__name__}, {len(missing)} are not in the "
+            f"graph, {missing[0]} for one; it was exported by another version"
         )
     module.load_state_dict(found)
     return module.requires_grad_(False).eval()
@@ -131,8 +133,9 @@ def _products(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 
 
 def _parameter_path(node_name: str) -> str:
-    """'/blocks.0/perceptron/perceptron.2/MatMul' -> 'blocks.0.perceptron.2': a sequence is named
-    twice.
+    """'/blocks.0/perceptron/perceptron.2/MatMul' -> 'blocks.0.perceptron.2'.
+
+    The exporter names a sequence twice.
     """
     parts = node_name.strip("/").split("/")[:-1]
     return ".".join(
@@ -145,10 +148,7 @@ def _parameter_path(node_name: str) -> str:
 def _gain(
     graph: onnx.GraphProto, values: Mapping[str, np.ndarray], product: onnx.NodeProto
 ) -> np.ndarray:
-    """The first vector of more than one value that the result of a product is multiplied by.
-
-    RestoreError.
-    """
+    """The first vector that a product's result is multiplied by. RestoreError."""
     for node in _after(graph, product):
         for name in node.input if node.op_type == "Mul" else ():
             if name in values and values[name].ndim == 1 and len(values[name]) > 1:

@@ -59,7 +59,7 @@ def models(tmp_path_factory, nano_weights):
     from tests.engine.families.audioldm2 import tiny as audioldm2
     from tests.engine.families.musicgen import tiny as musicgen
     from tests.engine.families.stable_audio_3 import tiny as stable_audio_3
-    from training.adapt import nano
+    from training.adapt.models import nano
 
     folder = tmp_path_factory.mktemp("models")
     audioldm2.write_models(folder)

@@ -10,7 +10,7 @@ import torch
 from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
 from presets.style import StyleTensor
-from training.adapt import cli, config, families, methods, preset, work
+from training.adapt import cli, config, families, methods, prepare, preset
 from training.adapt.config import TrainError
 
 SHORT = {"rank": 2, "length": 4, "size": 3, "batch": 1}
@@ -27,11 +27,11 @@ def examples(data, models):
     """Family -> (sound features, caption, text features)."""
     found = {}
     for name in families.FAMILIES:
-        subject = families.load(name, models)
+        model = families.load(name, models)
         found[name] = (
-            subject.features(data / "0.wav"),
+            model.features(data / "0.wav"),
             "zzq tune <style>",
-            subject.text_features("zzq tune <style>"),
+            model.text_features("zzq tune <style>"),
         )
     return found
 
@@ -40,29 +40,29 @@ def settings(method, **more):
     return config.build(flags={**SHORT, "method": method, **more})
 
 
-def loss_of(subject, learner, example):
+def loss_of(model, adapter, example):
     sound, caption, text = example
     torch.manual_seed(5)
-    return subject.loss(
+    return model.loss(
         [sound],
-        [caption if learner.words else text],
+        [caption if adapter.words else text],
         torch.zeros(1, dtype=torch.bool),
-        learner.words,
+        adapter.words,
     )
 
 
-def embedding_of(subject):
-    encoder = subject._parts.t5 if hasattr(subject._parts, "t5") else subject.module.text_encoder
+def embedding_of(model):
+    encoder = model._parts.t5 if hasattr(model._parts, "t5") else model.module.text_encoder
     return encoder.get_input_embeddings()
 
 
-def learnt(subject, method, path):
+def learnt(model, method, path):
     """A file put on as the serving family does; learned words as a run does."""
-    if method in work.WORDS:
-        again = methods.made(subject, settings(method))
-        preset.load_best(argparse.Namespace(learner=again, subject=subject), path)
+    if method in prepare.WORDS:
+        again = methods.make_adapter(model, settings(method))
+        preset.load_style(argparse.Namespace(adapter=again, model=model), path)
         return again
-    ModuleAdapterManager(subject.module).set_adapters([StyleTensor(str(path))])
+    ModuleAdapterManager(model.module).set_adapters([StyleTensor(str(path))])
     return argparse.Namespace(words=None)
 
 
@@ -70,26 +70,26 @@ def learnt(subject, method, path):
 def test_a_method_learns_alone_and_its_file_brings_it_back(
     family, method, models, examples, tmp_path
 ):
-    subject, example = families.load(family, models), examples[family]
-    learner = methods.made(subject, settings(method))
-    loss_of(subject, learner, example).backward()
-    ours = {id(value) for value in learner.parameters.values()}
+    model, example = families.load(family, models), examples[family]
+    adapter = methods.make_adapter(model, settings(method))
+    loss_of(model, adapter, example).backward()
+    ours = {id(value) for value in adapter.parameters.values()}
     assert any(
         value.grad is not None and value.grad.abs().sum() > 0
-        for value in learner.parameters.values()
+        for value in adapter.parameters.values()
     )
-    assert all(value.grad is None for value in subject.module.parameters() if id(value) not in ours)
+    assert all(value.grad is None for value in model.module.parameters() if id(value) not in ours)
     if family in ("audioldm2", "musicgen"):  # of the others only the transformer is at work
-        assert embedding_of(subject).weight.grad is None
+        assert embedding_of(model).weight.grad is None
 
     torch.manual_seed(1)
     with torch.no_grad():
-        before = float(loss_of(subject, learner, example))
-        for value in learner.parameters.values():
+        before = float(loss_of(model, adapter, example))
+        for value in adapter.parameters.values():
             value.add_((0.03 if method == "full" else 3) * torch.randn(value.shape))
-        moved = float(loss_of(subject, learner, example))
+        moved = float(loss_of(model, adapter, example))
     assert moved != pytest.approx(before, rel=1e-5)
-    path = learner.write(tmp_path / "x.safetensors", subject.prefix, {"base": subject.base})
+    path = adapter.write(tmp_path / "x.safetensors", model.prefix, {"base": model.base})
 
     other = families.load(family, models)
     again = learnt(other, method, path)
@@ -99,17 +99,17 @@ def test_a_method_learns_alone_and_its_file_brings_it_back(
 
 @pytest.mark.parametrize("family", families.FAMILIES)
 def test_checkpointing_costs_time_and_changes_nothing(family, models, examples):
-    subject = families.load(family, models)
-    learner = methods.made(subject, settings("lora"))
-    for name, value in learner.parameters.items():
+    model = families.load(family, models)
+    adapter = methods.make_adapter(model, settings("lora"))
+    for name, value in adapter.parameters.items():
         if "lora_B" in name:
             torch.nn.init.normal_(value, generator=torch.Generator().manual_seed(1))
     found = []
-    for checkpoint in (lambda: None, subject.checkpoint_layers):
+    for checkpoint in (lambda: None, model.checkpoint_layers):
         checkpoint()
-        loss_of(subject, learner, examples[family]).backward()
-        found.append([value.grad.clone() for value in learner.parameters.values()])
-        for value in learner.parameters.values():
+        loss_of(model, adapter, examples[family]).backward()
+        found.append([value.grad.clone() for value in adapter.parameters.values()])
+        for value in adapter.parameters.values():
             value.grad = None
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(*found, strict=True))
 
@@ -117,24 +117,24 @@ def test_checkpointing_costs_time_and_changes_nothing(family, models, examples):
 def test_musicgens_loss_is_the_familys_own_full_form(models, examples):
     from engine.families.musicgen.labels import loss
 
-    subject = families.load("musicgen", models)
+    model = families.load("musicgen", models)
     sound, caption, text = examples["musicgen"]
-    ids = subject._ids(caption)
+    ids = model._ids(caption)
     codes = torch.from_numpy(sound["codes"].astype("int64"))[None]
     for dropped in (False, True):
         mask = torch.tensor([dropped])
-        ours = subject.loss([sound], [text], mask, None)
-        theirs = loss(subject.module, codes, ids, torch.ones_like(ids), dropped=mask)
+        ours = model.loss([sound], [text], mask, None)
+        theirs = loss(model.module, codes, ids, torch.ones_like(ids), dropped=mask)
         assert torch.allclose(ours, theirs, rtol=1e-4)
     assert sound["codes"].shape[0] == 4
 
 
 def test_targets_reach_attention_time_and_output_and_nothing_else(models):
-    subject = families.load("audioldm2", models)
-    learner = methods.made(
-        subject, settings("lora", targets=["attention", "time", "output"], dora=True)
+    model = families.load("audioldm2", models)
+    adapter = methods.make_adapter(
+        model, settings("lora", targets=["attention", "time", "output"], dora=True)
     )
-    ends = {name.split(".lora_")[0].rpartition(".")[2] for name in learner.parameters}
+    ends = {name.split(".lora_")[0].rpartition(".")[2] for name in adapter.parameters}
     assert ends == {
         "to_q",
         "to_k",
@@ -145,22 +145,22 @@ def test_targets_reach_attention_time_and_output_and_nothing_else(models):
         "time_emb_proj",
         "proj_out",
     }
-    assert any("magnitude" in name for name in learner.parameters)
-    assert not any("processor" in name or ".t5" in name for name in learner.parameters)
+    assert any("magnitude" in name for name in adapter.parameters)
+    assert not any("processor" in name or ".t5" in name for name in adapter.parameters)
 
 
 def test_learned_words_begin_as_words_or_as_noise(models):
     from engine.families.audioldm2 import learned
 
-    subject = families.load("audioldm2", models)
-    embedding, ids = embedding_of(subject), learned.token_ids(subject._parts, "ab")
-    begun = methods.made(
-        subject, settings("soft_prompt", begin="ab", length=2 * len(ids))
+    model = families.load("audioldm2", models)
+    embedding, ids = embedding_of(model), learned.token_ids(model._parts, "ab")
+    begun = methods.make_adapter(
+        model, settings("soft_prompt", begin="ab", length=2 * len(ids))
     ).words.vectors
     assert torch.equal(begun[: len(ids)], embedding(torch.tensor(ids)).detach()) and torch.equal(
         begun[: len(ids)], begun[len(ids) :]
     )
-    assert methods.made(subject, settings("soft_prompt")).words.vectors.std() > 0.5
+    assert methods.make_adapter(model, settings("soft_prompt")).words.vectors.std() > 0.5
 
 
 def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
@@ -181,11 +181,11 @@ def test_what_does_not_work_is_refused_with_the_reason(models, monkeypatch):
         families.check("musicgen", "lora", ("time",))
     if not torch.cuda.is_available():
         with pytest.raises(TrainError, match="qlora needs a CUDA"):
-            methods.made(families.load("audioldm2", models), settings("qlora"))
+            methods.make_adapter(families.load("audioldm2", models), settings("qlora"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(methods.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(TrainError, match="missing_extra.*bitsandbytes"):
-        methods.made(families.load("audioldm2", models), settings("qlora"))
+        methods.make_adapter(families.load("audioldm2", models), settings("qlora"))
 
 
 def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(
@@ -197,23 +197,23 @@ def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(
     bitsandbytes = pytest.importorskip("bitsandbytes")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for family in ("audioldm2", "musicgen"):
-        subject = families.load(family, models)
-        plain = float(loss_of(subject, argparse.Namespace(words=None), examples[family]))
-        learner = methods.made(subject, settings("qlora", targets=["attention", "output"]))
+        model = families.load(family, models)
+        plain = float(loss_of(model, argparse.Namespace(words=None), examples[family]))
+        adapter = methods.make_adapter(model, settings("qlora", targets=["attention", "output"]))
         small = [
             path
-            for path, each in subject.module.named_modules()
+            for path, each in model.module.named_modules()
             if isinstance(each, bitsandbytes.nn.Linear4bit)
         ]
         assert small and not any("lm_heads" in path or "time" in path for path in small)
-        loss = loss_of(subject, learner, examples[family])
+        loss = loss_of(model, adapter, examples[family])
         loss.backward()
         assert loss.item() != plain and loss.item() == pytest.approx(plain, rel=0.2)
         assert all(
             value.grad is not None and value.dtype == torch.float32
-            for value in learner.parameters.values()
+            for value in adapter.parameters.values()
         )
-        path = learner.write(tmp_path / f"{family}.safetensors", subject.prefix, {})
+        path = adapter.write(tmp_path / f"{family}.safetensors", model.prefix, {})
         whole = families.load(family, models)
         learnt(whole, "lora", path)
         again = loss_of(whole, argparse.Namespace(words=None), examples[family]).item()
@@ -221,14 +221,14 @@ def test_qlora_learns_beside_four_bits_and_plays_on_the_whole_model(
 
 
 def test_a_file_of_another_rank_is_refused(models, tmp_path):
-    subject = families.load("audioldm2", models)
-    learner = methods.made(subject, settings("lora"))
+    model = families.load("audioldm2", models)
+    adapter = methods.make_adapter(model, settings("lora"))
     with pytest.raises(EngineError, match="none of the file's"):
-        learner.load({"x": torch.ones(1)})
-    name = next(iter(learner.parameters))
+        adapter.load({"x": torch.ones(1)})
+    name = next(iter(adapter.parameters))
     with pytest.raises(EngineError, match="expected"):
-        learner.load(
-            {**{k: v.detach() for k, v in learner.parameters.items()}, name: torch.ones(7, 7)}
+        adapter.load(
+            {**{k: v.detach() for k, v in adapter.parameters.items()}, name: torch.ones(7, 7)}
         )
 
 

@@ -85,7 +85,7 @@ def test_clap_says_whether_other_words_are_still_followed(tmp_path):
     )
 
 
-def worn_by_the_family(models, path):
+def attach_in_family(models, path):
     """The files of a serving family that was asked for the preset that training left."""
     from engine.families.musicgen.family import defaults, load
     from engine.knobs import resolve as knobs_of
@@ -123,7 +123,7 @@ def test_the_command_writes_a_report_with_n_and_samples_of_both(
     assert len(list((folder / "genres" / "style").glob("*.flac"))) == 2
     assert cli.main(["report", str(tmp_path / "x"), str(data), *where]) == 1
 
-    assert "x.safetensors" in worn_by_the_family(models, tmp_path / "x" / "preset" / "x" / "x.yaml")
+    assert "x.safetensors" in attach_in_family(models, tmp_path / "x" / "preset" / "x" / "x.yaml")
     exported = tmp_path / "out"
     assert (
         cli.main(

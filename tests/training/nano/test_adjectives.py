@@ -3,10 +3,10 @@ import pytest
 
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from evaluation.corpus.scores import make_score
-from training.nano.adjectives import COLOURS, PLAIN
+from training.nano.adjectives import ADJECTIVES, PLAIN
 from training.nano.phrases import phrases
 
-BY_WORD = {word: colour for colour in COLOURS for word in colour.words}
+BY_WORD = {word: adjective for adjective in ADJECTIVES for word in adjective.words}
 RANDOM = np.random.default_rng(0)
 # decays within half a second
 PULSE = np.repeat(np.exp(-np.arange(8) / 2.0), 2000) * RANDOM.standard_normal(16_000)
@@ -28,8 +28,8 @@ def test_a_colour_moves_the_spectrum_as_its_word_says(word, is_higher):
 def test_distortion_squeezes_and_a_hall_rings_on():
     crest = lambda samples: np.abs(samples).max() / np.sqrt(np.mean(samples**2))  # noqa: E731
     assert crest(BY_WORD["distorted"].sound(PULSE)) < 0.5 * crest(PULSE)
-    struck = np.concatenate([PULSE, np.zeros(16_000)])
-    assert np.abs(BY_WORD["reverberant"].sound(struck)[20_000:]).max() > 1e-3
+    scale_velocity = np.concatenate([PULSE, np.zeros(16_000)])
+    assert np.abs(BY_WORD["reverberant"].sound(scale_velocity)[20_000:]).max() > 1e-3
 
 
 def test_soft_and_staccato_change_the_notes_and_plain_changes_nothing():
@@ -44,7 +44,7 @@ def test_soft_and_staccato_change_the_notes_and_plain_changes_nothing():
 
 def test_a_colour_is_asked_for_by_its_own_words_alone():
     bright = BY_WORD["bright"]
-    coloured = phrases(0, COLOURS.index(bright))
+    coloured = phrases(0, ADJECTIVES.index(bright))
     assert coloured and all(any(word in sentence for word in bright.words) for sentence in coloured)
     assert not any(
         word in sentence.split() for word in bright.words for sentence in phrases(0, PLAIN)

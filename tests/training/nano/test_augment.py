@@ -19,5 +19,5 @@ def test_no_link_moves_a_click(link):
 
 def test_the_chain_is_the_same_for_the_same_seed():
     samples = np.sin(np.arange(20_000) / 20).astype(np.float32)
-    one, two = (augment.like_a_recording(samples, np.random.default_rng(5)) for _ in range(2))
+    one, two = (augment.degrade(samples, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(one, two)

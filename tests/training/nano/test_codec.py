@@ -4,7 +4,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.families.nano import synthesis as S
-from training.nano.codec import Synthesis, TruePartials, partials_loss
+from training.nano.codec import PartialAnalysis, Synthesis, partials_loss
 
 RATE_HZ = 32_000
 
@@ -24,7 +24,7 @@ def test_the_synthesis_with_gradients_equals_the_serving_one():
 @pytest.mark.parametrize("hz", [73.4, 440.0, 1990.0, 3333.0])
 def test_true_partials_find_a_sine(hz):
     wave = 0.3 * torch.sin(2 * torch.pi * hz * torch.arange(64 * 320) / RATE_HZ)
-    amplitude, offset = TruePartials()(wave[None])
+    amplitude, offset = PartialAnalysis()(wave[None])
     centres, widths = S.slots()
     slot = int(amplitude[0, 32].argmax())
     assert float(amplitude[0, 32, slot]) == pytest.approx(0.3, rel=0.05)
@@ -35,7 +35,7 @@ def test_true_partials_find_a_sine(hz):
 def test_true_partials_spoken_again_have_no_loss_and_silence_has_some():
     wave = (0.1 * np.random.default_rng(0).standard_normal((1, 40 * 320))).astype(np.float32)
     wave = torch.from_numpy(wave)
-    amplitude, offset = TruePartials()(wave)
+    amplitude, offset = PartialAnalysis()(wave)
     exact = partials_loss((amplitude + 1e-4).log(), offset, wave)
     assert float(exact) == pytest.approx(0, abs=1e-4)
     assert float(partials_loss(torch.full_like(amplitude, -9.0), offset, wave)) > 1

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from evaluation.corpus.instruments import PERCUSSION, SOUNDS
-from training.nano.data import SOURCE_ONLY, TARGETS_PER_SCORE, players
+from training.nano.data import SOURCE_ONLY, TARGETS_PER_SCORE, choose_players
 from training.nano.pieces import SEEDS, make_piece
-from training.nano.transformer import SHARES, shares
+from training.nano.transformer import SHARES, shard_weights
 
 
 @pytest.mark.parametrize("kind", SEEDS)
@@ -20,7 +20,7 @@ def test_a_seed_is_a_piece_and_no_two_kinds_share_seeds(kind):
 def test_a_score_is_played_by_sounds_that_can_play_it_and_heard_as_its_guide(kind):
     for seed in SEEDS[kind][:6]:
         piece = make_piece(kind, seed)
-        cast = players(piece, np.random.default_rng(seed))
+        cast = choose_players(piece, np.random.default_rng(seed))
         targets = [player for player in cast if player.label != SOURCE_ONLY]
         assert len({player.label for player in targets}) == TARGETS_PER_SCORE
         assert all(
@@ -38,6 +38,6 @@ def test_kinds_are_drawn_by_their_share_however_many_shards_they_have():
         "shard_drums_00000",
         "shard_parts_00000",
     ]
-    drawn = shares(names)
+    drawn = shard_weights(names)
     assert drawn.sum() == pytest.approx(1) and drawn[:3].sum() == pytest.approx(SHARES["solo"])
-    assert shares(names[:3]) == pytest.approx([1 / 3] * 3)
+    assert shard_weights(names[:3]) == pytest.approx([1 / 3] * 3)

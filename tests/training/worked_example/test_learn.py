@@ -1,4 +1,4 @@
-"""Ten recordings on a tiny nano: both methods learn, leave the model alone, and their presets play."""
+"""On a tiny nano both methods learn, leave the model alone, and give presets that play."""
 
 import warnings
 
@@ -12,9 +12,10 @@ for package in ("onnx", "onnxruntime", "peft"):
 from engine.families.nano.family import NanoFamily
 from presets.loader import load_preset
 from tests.engine.signals import noise
+from training.nano.flow import flow_loss
 from training.worked_example import learn, restore
-from training.worked_example.figures import Served
-from training.worked_example.pairs import HELPERS, Pairs, recording
+from training.worked_example.pairs import HELPERS, Pairs, make_recording
+from training.worked_example.served import Served
 
 METHODS = {
     "lora": learn.Method("lora", rate=3e-2, steps=30, prior=1, style=2, rank=4, alpha=8.0, looks=2),
@@ -38,21 +39,21 @@ def family(weights):
 
 @pytest.fixture(scope="module")
 def recordings(family, weights):
-    encoder = restore.audio_encoder(weights / "audio_encoder.onnx")
+    encoder = restore.load_audio_encoder(weights / "audio_encoder.onnx")
     return [
-        recording(noise(90_000 + 80_000 * index)[:, 0], family, encoder, index)
+        make_recording(noise(90_000 + 80_000 * index)[:, 0], family, encoder, index)
         for index in range(2)
     ]
 
 
 @pytest.fixture(scope="module")
 def denoiser(weights):
-    return restore.denoiser(weights / "denoiser.onnx")
+    return restore.load_denoiser(weights / "denoiser.onnx")
 
 
-def spoken(denoiser, batch):
+def loss_of(denoiser, batch):
     torch.manual_seed(0)
-    return learn._loss(denoiser, batch).detach()
+    return flow_loss(denoiser, batch)["loss"].detach()
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -60,12 +61,12 @@ def test_recordings_become_a_preset_that_plays(
     name, family, recordings, denoiser, weights, tmp_path
 ):
     batch = Pairs(recordings, family, "violin", seed=0).batch(style=2, drops=False)
-    before = spoken(denoiser, batch)
+    before = loss_of(denoiser, batch)
     found = learn.learn(
         METHODS[name], denoiser, family, recordings, recordings, "violin", tmp_path / "style", 0
     )
     assert min(loss for _, loss in found.looks) < found.looks[0][1]
-    assert torch.equal(spoken(denoiser, batch), before)
+    assert torch.equal(loss_of(denoiser, batch), before)
     path = learn.write_preset(
         "mine", found, METHODS[name], "violin", tmp_path / "presets", "CC0-1.0"
     )

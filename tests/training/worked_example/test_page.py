@@ -6,12 +6,12 @@ import pytest
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("matplotlib")
 
-from training.worked_example import page
-from training.worked_example.figures import SHARES
+from training.worked_example import page, picture
+from training.worked_example.scenario import SHARES
 
 
 def test_a_page_says_what_was_measured_and_how_often(tmp_path):
-    for name in page.SHOWN:
+    for name in picture.SHOWN:
         soundfile.write(
             tmp_path / f"{name}.flac", np.random.default_rng(0).uniform(-0.1, 0.1, 32_000), 32_000
         )
@@ -23,7 +23,7 @@ def test_a_page_says_what_was_measured_and_how_often(tmp_path):
         "looks": [[0, 0.8], [9, 0.7]],
     }
     heard = {"log_mel": 0.5, "chroma": 0.9, "nearest": "harp"}
-    names = (*page.NAMES, *map("{:g}".format, SHARES))
+    names = (*picture.NAMES, *map("{:g}".format, SHARES))
     found = {
         "gain": {name: [heard, {**heard, "nearest": "steel drums"}] for name in names},
         "kept": {

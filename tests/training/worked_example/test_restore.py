@@ -16,8 +16,8 @@ from training.worked_example import restore
 
 SIZES = {"B": 2, "T": 24, "L": 5, "A": 12}
 KINDS = {
-    "denoiser": (Denoiser, restore.denoiser),
-    "audio_encoder": (AudioEncoder, restore.audio_encoder),
+    "denoiser": (Denoiser, restore.load_denoiser),
+    "audio_encoder": (AudioEncoder, restore.load_audio_encoder),
 }
 STAGE = {stage.name: stage for stage in STAGES}
 
@@ -34,7 +34,7 @@ def feed(name, width):
     }
 
 
-def exported(path, name, is_trained):
+def export(path, name, is_trained):
     """A tiny one; training leaves no two parameters equal, of equal ones the exporter keeps one."""
     torch.manual_seed(0)
     module = KINDS[name][0](NanoConfig(width=96, heads=4, layers=2, encoder_layers=2))
@@ -74,12 +74,12 @@ def test_the_shipped_graphs_come_back_as_the_modules_they_were(name):
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("is_trained", (False, True))
 def test_sizes_are_read_from_the_graph(tmp_path, name, is_trained):
-    assert apart(exported(tmp_path / "graph.onnx", name, is_trained), name, 96) < 1e-4
+    assert apart(export(tmp_path / "graph.onnx", name, is_trained), name, 96) < 1e-4
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_names_of_products_and_parameters_are_enough(tmp_path, name):
-    path = exported(tmp_path / "graph.onnx", name, is_trained=True)
+    path = export(tmp_path / "graph.onnx", name, is_trained=True)
     model = onnx.load(str(path))
     kept = {port.name for port in (*model.graph.input, *model.graph.output)}
     kept |= {tensor.name.removesuffix(".int8") for tensor in model.graph.initializer}
@@ -94,11 +94,11 @@ def test_names_of_products_and_parameters_are_enough(tmp_path, name):
 
 
 def test_a_graph_that_lacks_a_parameter_is_refused_by_its_name(tmp_path):
-    path = exported(tmp_path / "graph.onnx", "denoiser", is_trained=True)
+    path = export(tmp_path / "graph.onnx", "denoiser", is_trained=True)
     model = onnx.load(str(path))
     next(
         tensor for tensor in model.graph.initializer if tensor.name == "out.bias"
     ).name = "elsewhere"
     onnx.save(model, str(path))
     with pytest.raises(restore.RestoreError, match=r"out\.bias"):
-        restore.denoiser(path)
+        restore.load_denoiser(path)
