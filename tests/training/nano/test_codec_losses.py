@@ -4,21 +4,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.families.nano import synthesis as S
-from training.nano.codec import PartialAnalysis, Synthesis, partials_loss
+from training.nano.codec_losses import PartialAnalysis, partials_loss
 
 RATE_HZ = 32_000
-
-
-def test_the_synthesis_with_gradients_equals_the_serving_one():
-    random = np.random.default_rng(0)
-    shapes = ((S.BINS, 1.0), (S.BINS, 3.0), (S.SLOTS, 1.0), (S.SLOTS, 0.5))
-    frames = [
-        (spread * random.standard_normal((40, width))).astype(np.float32)
-        for width, spread in shapes
-    ]
-    made = Synthesis()(*(torch.from_numpy(part)[None] for part in frames))[0]
-    expected = S.OverlapAddSynthesizer().process(*frames, is_last=True)
-    np.testing.assert_allclose(made.numpy(), expected, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("hz", [73.4, 440.0, 1990.0, 3333.0])
@@ -32,7 +20,7 @@ def test_true_partials_find_a_sine(hz):
     assert found_hz == pytest.approx(hz, abs=0.5)
 
 
-def test_true_partials_spoken_again_have_no_loss_and_silence_has_some():
+def test_true_partials_played_again_have_no_loss_and_silence_has_some():
     wave = (0.1 * np.random.default_rng(0).standard_normal((1, 40 * 320))).astype(np.float32)
     wave = torch.from_numpy(wave)
     amplitude, offset = PartialAnalysis()(wave)
