@@ -39,28 +39,20 @@ class ExportedRunner:
         sha256: Mapping[str, str] = {},
         lengths: Mapping[str, int] = {},
     ) -> None:
-        open_graph = lambda graph: OnnxRunner(  # noqa: E731
-            stage_of(graph),
-            folder / graph.file,
-            threads,
-            sha256.get(graph.file, ""),
-            keeps_optimised=bool(sha256),
-        )
-        self.row = row
-        self.step, self.prefill = (
-            open_graph(row.step),
-            open_graph(row.prefill) if row.prefill else None,
-        )
+        def open_graph(graph: Graph) -> OnnxRunner:
+            released = sha256.get(graph.file, "")
+            path = folder / graph.file
+            return OnnxRunner(stage_of(graph), path, threads, released, bool(sha256))
+
+        self.row, self.step = row, open_graph(row.step)
+        self.prefill = open_graph(row.prefill) if row.prefill else None
         self.engine = _engine(folder, row, sha256, lengths, self.step) if row.prefill else None
-        self._asked = (
-            [name for name, *_ in row.prefill.inputs if name not in row.weights]
-            if row.prefill
-            else []
-        )
+        inputs = row.prefill.inputs if row.prefill else ()
+        self._asked = [name for name, *_ in inputs if name not in row.weights]
         self._adapter: dict[str, np.ndarray] = {}
         # the last used at the end
         self._cache: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
-        self._lora = no_lora(row)
+        self._lora: Mapping[str, np.ndarray] = no_lora(row)
 
     @property
     def path(self) -> Path:
@@ -90,10 +82,12 @@ class ExportedRunner:
         self._lora = no_lora(self.row) if lora is None else lora.arrays
 
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        cached = self._cached_for(inputs) if self.prefill else {}
+        cached = self._prefill_for(self.prefill, inputs) if self.prefill else {}
         return (self.engine or self.step)(**inputs, **cached, **self._lora)
 
-    def _cached_for(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _prefill_for(
+        self, prefill: OnnxRunner, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         """The outputs of the prefill, from the cache if these inputs were here before."""
         asked = {name: inputs[name] for name in self._asked}
         for index in reversed(range(len(self._cache))):
@@ -102,8 +96,8 @@ class ExportedRunner:
             ):
                 self._cache.append(self._cache.pop(index))
                 return self._cache[-1][1]
-        found = self.prefill(**asked, **self._adapter)
-        cached = dict(zip(self.prefill.stage.output_names, found, strict=True))
+        found = prefill(**asked, **self._adapter)
+        cached = dict(zip(prefill.stage.output_names, found, strict=True))
         copies = {name: np.array(values) for name, values in asked.items()}
         self._cache.append((copies, cached))
         most = max(1, CACHE_BYTES // max(1, sum(values.nbytes for values in cached.values())))
@@ -146,7 +140,7 @@ def _engine(
 def no_lora(row: StageRow) -> dict[str, np.ndarray]:
     """Factors of rank 0: the base model, at no cost."""
     return {
-        name: np.zeros([0 if axis == RANK_AXIS else axis for axis in axes], np.float32)
+        name: np.zeros([0 if axis == RANK_AXIS else int(axis) for axis in axes], np.float32)
         for name, axes in ports(row.lora).items()
     }
 

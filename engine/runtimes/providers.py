@@ -1,9 +1,9 @@
 """What computes the graphs on this machine, and why that?
 
-The table is in the order of preference. What is sure to win is taken at sight (a graphics card);
-where two could win, both run the same graph for a moment and the faster one is taken, if it also
-says the same. `choose` asks nobody's environment; the worker calls it once and `use`s the answer,
-everybody else computes on the processor with ONNX Runtime.
+The table is in the order of preference. A graphics card is sure to win, so it is taken at once.
+Where two could win, both run the same graph for a moment, and the faster one is taken if its
+results agree. The worker calls `choose` once and `use`s the answer; everybody else computes on the
+processor with ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EngineError
+from engine.manifest import versions
+from engine.runtimes.sessions import session_options
 
 NEEDED_GAIN = 1.15  # times as fast as the processor alone; less is noise
 MOST_ERROR = 0.03  # relative; half-precision arithmetic costs about one percent
@@ -35,7 +37,7 @@ class Provider:
 
     name: str
     title: str
-    trouble: Callable[[], str]  # "" when it can run
+    unavailable_reason: Callable[[], str]  # "" when it can run
     # session options, threads -> `providers` of the session
     attach: Callable[[Any, int], list[Any]]
     is_sure: bool  # to beat the processor
@@ -55,16 +57,14 @@ class Choice:
 
 
 def _offers(name: str, extra: str) -> Callable[[], str]:
-    def trouble() -> str:
+    def reason() -> str:
         import onnxruntime
 
-        return (
-            ""
-            if name in onnxruntime.get_available_providers()
-            else f"this ONNX Runtime has it not; {extra}"
-        )
+        if name in onnxruntime.get_available_providers():
+            return ""
+        return f"this ONNX Runtime does not have it; {extra}"
 
-    return trouble
+    return reason
 
 
 def _openvino_devices() -> list[Any]:
@@ -90,7 +90,7 @@ def _openvino_devices() -> list[Any]:
     ]
 
 
-def _openvino_trouble() -> str:
+def _openvino_unavailable_reason() -> str:
     if importlib.util.find_spec(OPENVINO_PACKAGE) is None:
         return "not installed; pip install 'retimbre[openvino]' on a processor of Intel"
     try:
@@ -100,9 +100,7 @@ def _openvino_trouble() -> str:
 
 
 def _attach_openvino(options: Any, threads: int) -> list[Any]:
-    """bfloat16 where the processor has it: OpenVINO's own default there, said aloud so that every
-    machine is alike.
-    """
+    """bfloat16 where the processor has it: OpenVINO's default, stated so that machines agree."""
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16",
         "NUM_STREAMS": "1",
@@ -114,7 +112,7 @@ def _attach_openvino(options: Any, threads: int) -> list[Any]:
     return []
 
 
-def _named(name: str) -> Callable[[Any, int], list[Any]]:
+def _attach_named(name: str) -> Callable[[Any, int], list[Any]]:
     return lambda options, threads: [name, "CPUExecutionProvider"]
 
 
@@ -123,17 +121,19 @@ PROVIDERS = (
         "cuda",
         "ONNX Runtime CUDA",
         _offers("CUDAExecutionProvider", "pip install 'retimbre[gpu]' with an NVIDIA card"),
-        _named("CUDAExecutionProvider"),
+        _attach_named("CUDAExecutionProvider"),
         is_sure=True,
     ),
     Provider(
         "coreml",
         "CoreML",
         _offers("CoreMLExecutionProvider", "only Apple's machines have it"),
-        _named("CoreMLExecutionProvider"),
+        _attach_named("CoreMLExecutionProvider"),
         is_sure=False,
     ),
-    Provider("openvino", "OpenVINO bf16", _openvino_trouble, _attach_openvino, is_sure=False),
+    Provider(
+        "openvino", "OpenVINO bf16", _openvino_unavailable_reason, _attach_openvino, is_sure=False
+    ),
     Provider(
         "cpu",
         "ONNX Runtime CPU",
@@ -155,7 +155,7 @@ def use(choice: Choice) -> None:
 
 
 def used() -> Choice:
-    """What `use` was told; the processor until then."""
+    """The choice that `use` was given; the processor until then."""
     return _used
 
 
@@ -174,16 +174,17 @@ def choose(
     record: Path | None = None,
     providers: Sequence[Provider] = PROVIDERS,
 ) -> Choice:
-    """The provider that is asked for, or the fastest. `measure` decides contests; without it, or
-    where `record` knows the outcome, nothing is run. EngineError not_ready: what was asked for
-    cannot run; bad_args.
+    """The provider that is asked for, or the fastest.
+
+    `measure` decides contests; without it, or where `record` knows the outcome, nothing is run.
+    EngineError not_ready: what was asked for cannot run; bad_args.
     """
     if asked != "auto":
         row = _row(asked, providers)
-        if trouble := row.trouble():
-            raise EngineError("not_ready", f"--runtime {asked}: {trouble}")
+        if reason := row.unavailable_reason():
+            raise EngineError("not_ready", f"--runtime {asked}: {reason}")
         return Choice(row.name, row.title, "asked for")
-    others = [(row.title, trouble) for row in providers if (trouble := row.trouble())]
+    others = [(row.title, reason) for row in providers if (reason := row.unavailable_reason())]
     able = [row for row in providers if row.title not in dict(others)]
     winner, reason = _first_winner(able, measure, record, others)
     return Choice(winner.name, winner.title, reason, tuple(others))
@@ -211,30 +212,32 @@ def _contest(
     row: Provider, last: Provider, measure: Measure | None, record: Path | None
 ) -> dict[str, Any]:
     """{wins, reason}: remembered, or measured now."""
-    key = f"{row.name} on {processor()}, {_versions()}"
+    key = f"{row.name} on {processor()}, onnxruntime {versions().get('onnxruntime', '')}"
     known = _read(record)
     if key in known:
         return known[key]
     if measure is None:
         return {"wins": False, "reason": "not measured yet; the server does it at its next start"}
-    known[key] = _measured(row, last, measure)
+    known[key] = _compare(row, last, measure)
     if record:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known[key]
 
 
-def _measured(row: Provider, last: Provider, measure: Measure) -> dict[str, Any]:
+def _compare(row: Provider, last: Provider, measure: Measure) -> dict[str, Any]:
     from export.parity import relative_error
 
     try:
         seconds, outputs = measure(row)
-    except Exception as error:  # foreign code that does not run here is no reason not to start
+    except (
+        Exception
+    ) as error:  # foreign code that fails here must not keep the server from starting
         return {"wins": False, "reason": f"does not run here: {error}"[:300]}
     own, expected = measure(last)
-    error = max(relative_error(*pair) for pair in zip(outputs, expected, strict=True))
-    figures = f"{seconds * 1e3:.0f} ms a step, {last.title} {own * 1e3:.0f} ms, {error:.1%} apart"
-    return {"wins": own >= NEEDED_GAIN * seconds and error <= MOST_ERROR, "reason": figures}
+    apart = max(relative_error(*pair) for pair in zip(outputs, expected, strict=True))
+    figures = f"{seconds * 1e3:.0f} ms a step, {last.title} {own * 1e3:.0f} ms, {apart:.1%} apart"
+    return {"wins": own >= NEEDED_GAIN * seconds and apart <= MOST_ERROR, "reason": figures}
 
 
 def measure_graph(path: Path, threads: int) -> Measure:
@@ -243,14 +246,12 @@ def measure_graph(path: Path, threads: int) -> Measure:
     def measure(row: Provider) -> tuple[float, Sequence[np.ndarray]]:
         import onnxruntime
 
-        from engine.runtimes.runner import session_options
-
         options = session_options(onnxruntime, threads)
         providers = row.attach(options, threads)
         session = onnxruntime.InferenceSession(
             str(path), options, **({"providers": providers} if providers else {})
         )
-        feed = {port.name: _filled(port) for port in session.get_inputs()}
+        feed = {port.name: _fill(port) for port in session.get_inputs()}
         taken = []
         for _ in range(MEASURED_RUNS + 1):  # the first one warms up
             began = time.perf_counter()
@@ -264,7 +265,7 @@ def measure_graph(path: Path, threads: int) -> Measure:
 AXIS_SIZES = {"B": 2, "T": 128, "L": 8, "A": 64, "M": 128}
 
 
-def _filled(port: Any) -> np.ndarray:
+def _fill(port: Any) -> np.ndarray:
     shape = [axis if isinstance(axis, int) else AXIS_SIZES.get(axis, 8) for axis in port.shape]
     if port.type == "tensor(int64)":
         return np.ones(shape, np.int64)
@@ -289,12 +290,6 @@ def _row(name: str, providers: Sequence[Provider]) -> Provider:
         if row.name == name:
             return row
     raise EngineError("bad_args", f"runtime: expected one of {', '.join(NAMES)}, got {name!r}")
-
-
-def _versions() -> str:
-    from engine.manifest import versions
-
-    return f"onnxruntime {versions().get('onnxruntime', '')}"
 
 
 def _read(record: Path | None) -> dict[str, Any]:

@@ -22,13 +22,13 @@ from engine.errors import EngineError
 from engine.families.registry import Stage
 from engine.manifest import file_hashes
 from engine.runtimes import providers
+from engine.runtimes.sessions import load_onnxruntime, session_options
 
 # Bytes of a weight that lies beside an optimised graph. What shapes are made of has to be inside,
 # or ONNX Runtime cannot read its own graph again: where it cuts packed LoRA factors of 384 layers
 # at once, their lengths are 3 kB.
 LEAST_BESIDE = "65536"
 MAX_THREADS = 8  # above, the small matrices of one region only wait for each other
-CURE = 'pip install "retimbre[cpu]"'
 REINSTALL = "install retimbre again (a clone: git checkout engine), then send the job again"
 
 
@@ -48,11 +48,6 @@ def threads_for(asked: int = 0) -> int:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     return max(1, min(MAX_THREADS, cores if cores <= 2 else cores - 1))
-
-
-def runtime_version() -> str:
-    """Version of ONNX Runtime. EngineError not_ready if it is not installed."""
-    return _onnxruntime().__version__
 
 
 class OnnxRunner:
@@ -95,7 +90,7 @@ class OnnxRunner:
         return tuple(self._session.run(self.stage.output_names, feed))
 
     def _build(self) -> Any:
-        onnxruntime = _onnxruntime()
+        onnxruntime = load_onnxruntime()
         if not self.path.is_file():
             raise EngineError(
                 "not_ready",
@@ -103,7 +98,7 @@ class OnnxRunner:
             )
         self._check_file()
         try:
-            session = self._opened(onnxruntime)
+            session = self._open(onnxruntime)
         except Exception as error:
             # the runtime's own errors share no base class; all mean the same to the client
             raise EngineError(
@@ -113,13 +108,13 @@ class OnnxRunner:
         self._check(session)
         return session
 
-    def _opened(self, onnxruntime: Any) -> Any:
+    def _open(self, onnxruntime: Any) -> Any:
         if (
             self.keeps_optimised
             and providers.used().name == "cpu"
             and os.access(self.path.parent, os.W_OK)
         ):
-            return optimised_session(onnxruntime, self.path, self.threads)
+            return open_optimised(onnxruntime, self.path, self.threads)
         options = session_options(onnxruntime, self.threads)
         named = providers.attach(options, self.threads)
         return onnxruntime.InferenceSession(
@@ -143,7 +138,7 @@ class OnnxRunner:
             raise EngineError("not_ready", message)
 
 
-def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
+def open_optimised(onnxruntime: Any, path: Path, threads: int) -> Any:
     """A session on the processor from the graph as it was optimised last time; the first time it is
     written down.
 
@@ -171,33 +166,3 @@ def optimised_session(onnxruntime: Any, path: Path, threads: int) -> Any:
         return session
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def session_options(onnxruntime: Any, threads: int) -> Any:
-    """What every session of ours has: so many threads that sleep when idle, quiet, all
-    optimisations.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Spinning threads burn the DAW's cores for a second after each run and win nothing measurable.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Weights are int8 in the file to be small: unfold them once here instead of at every call.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return options
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineError(
-            "not_ready", f"onnxruntime is not installed ({error}); run: {CURE}"
-        ) from error
-    # the folder is left behind when one of two installs is removed
-    if not hasattr(onnxruntime, "InferenceSession"):
-        raise EngineError(
-            "not_ready", f"onnxruntime is installed but empty; run: {CURE} --force-reinstall"
-        )
-    return onnxruntime

@@ -24,20 +24,21 @@ from export.tensorrt_engine import Profile
 
 def find(onnx: Path, onnx_sha256: str, lengths: Mapping[str, int]) -> Path | None:
     """The engine that was built of this graph for this machine, if it can run here."""
-    if not any(onnx.parent.glob("*.engine")) or _trouble():
+    if not any(onnx.parent.glob("*.engine")) or _unavailable_reason():
         return None
     path = tensorrt_engine.engine_path(onnx, onnx_sha256, lengths, *tensorrt_engine.this_machine())
     return path if path.is_file() else None
 
 
 @functools.lru_cache(maxsize=1)
-def _trouble() -> str:
+def _unavailable_reason() -> str:
     return tensorrt_engine.unavailable_reason()
 
 
 class TensorRtRunner:
-    """An engine with its context; shapes outside its profile go to `otherwise`. One thread at a
-    time.
+    """An engine with its context. One thread at a time.
+
+    Shapes outside its profile go to `otherwise`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TensorRtRunner:
         """Outputs in the order of the stage table."""
         import torch
 
-        feed = prepared(self.stage, inputs)
+        feed = prepare_feed(self.stage, inputs)
         if not fits(feed, self._shapes):
             return self._otherwise(**inputs)
         self.load()
@@ -122,14 +123,16 @@ def fits(feed: Mapping[str, np.ndarray], shapes: Mapping[str, Profile]) -> bool:
     )
 
 
-def prepared(stage: Stage, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs of the table's names and types; a style of rank 0 becomes zeros of rank 1, which
-    engines can take.
+def prepare_feed(stage: Stage, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs of the table's names and types.
+
+    LoRA of rank 0 becomes zeros of rank 1, because engines take no empty inputs.
     """
     feed = {}
     for port in stage.inputs:
         values = np.ascontiguousarray(inputs[port.name], port.dtype)
         if RANK_AXIS in port.axes and not values.shape[port.axes.index(RANK_AXIS)]:
-            values = np.zeros([1 if axis == RANK_AXIS else axis for axis in port.axes], port.dtype)
+            shape = [1 if axis == RANK_AXIS else int(axis) for axis in port.axes]
+            values = np.zeros(shape, port.dtype)
         feed[port.name] = values
     return feed

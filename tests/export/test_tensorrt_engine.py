@@ -84,7 +84,7 @@ def test_without_the_library_the_reason_is_told_and_nothing_is_imported(monkeypa
 
 def test_no_style_is_handed_to_an_engine_as_zeros_of_rank_one():
     stage = Stage("unet", (Port("latent", ("B", 2)), Port("lora_a_4", (3, 4, "R"))), ())
-    feed = tensorrt_runtime.prepared(
+    feed = tensorrt_runtime.prepare_feed(
         stage, {"latent": np.ones((1, 2)), "lora_a_4": np.zeros((3, 4, 0)), "other": 1}
     )
     assert set(feed) == {"latent", "lora_a_4"} and feed["latent"].dtype == np.float32

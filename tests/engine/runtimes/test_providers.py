@@ -12,8 +12,8 @@ from engine.runtimes.providers import Provider, choose
 pytest.importorskip("onnxruntime")
 
 
-def row(name, trouble="", is_sure=False):
-    return Provider(name, name.title(), lambda: trouble, lambda options, threads: [], is_sure)
+def row(name, reason="", is_sure=False):
+    return Provider(name, name.title(), lambda: reason, lambda options, threads: [], is_sure)
 
 
 CPU = row("cpu", is_sure=True)

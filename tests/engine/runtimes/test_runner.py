@@ -6,7 +6,8 @@ import pytest
 from engine.errors import EngineError
 from engine.families.nano.stages import STAGES
 from engine.families.registry import Port, Stage
-from engine.runtimes.runner import OnnxRunner, runtime_version, session_options, threads_for
+from engine.runtimes.runner import OnnxRunner, threads_for
+from engine.runtimes.sessions import session_options
 
 pytest.importorskip("onnxruntime")
 DECODER = next(stage for stage in STAGES if stage.name == "latent_decoder")
@@ -65,10 +66,6 @@ def test_threads_sleep_when_idle():
 
     options = session_options(onnxruntime, 2)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-
-
-def test_the_version_is_known():
-    assert runtime_version()
 
 
 def test_a_second_session_is_built_from_the_graph_as_it_was_optimised(tiny_weights, tmp_path):

@@ -8,7 +8,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.runtimes.runner import optimised_session
+from engine.runtimes.runner import open_optimised
 
 LAYERS = 200  # so many that the lengths of their rows are above a kilobyte
 
@@ -41,6 +41,6 @@ def path(tmp_path):
 def test_a_second_start_reads_what_the_first_one_has_written(path):
     packed = np.random.default_rng(0).standard_normal((LAYERS, 3, 4)).astype(np.float32)
     for _ in range(2):
-        (found,) = optimised_session(onnxruntime, path, 1).run(None, {"packed": packed})
+        (found,) = open_optimised(onnxruntime, path, 1).run(None, {"packed": packed})
         np.testing.assert_allclose(found, packed.sum(axis=0), rtol=1e-4, atol=1e-4)
     assert len(list(path.parent.glob("g.*/optimised.onnx"))) == 1
