@@ -105,22 +105,22 @@ def edit(
     *,
     progress: Progress = ignore_progress,
     cancelled: IsCancelled = never_cancelled,
-    shelf: ModelCache | None = None,
+    model_cache: ModelCache | None = None,
 ) -> Manifest:
     """Make the stems of a request and write them with their manifest.
 
-    Blocks; one call at a time for one shelf. `progress(stage, fraction)` is called from this thread.
+    Blocks; one call at a time for one model cache. `progress` is called from this thread.
     EngineError: any code of ERROR_CODES; then nothing is left.
     """
     clock = _StageClock(progress)
-    shelf = shelf or default_shelf()
+    model_cache = model_cache or default_model_cache()
     family = family_named(request.model)
     bounds, stem_kind = _check(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.style, family.defaults)
     notes += _unused_knobs(request.knobs, family)
-    if not shelf.is_loaded(family.name):
+    if not model_cache.is_loaded(family.name):
         clock("loading", -1.0)
-    loaded = shelf.warm(family.name, cancelled, clock)
+    loaded = model_cache.warm(family.name, cancelled, clock)
     job = loaded.prepare(request.style, knobs)
     port = loaded.port(job, clock, cancelled)
     clock.enter("reading")
@@ -139,7 +139,7 @@ def edit(
         "model": _model_row(family, loaded),
         "versions": versions(),
         "runtime": loaded.runtime,
-        "device": f"{loaded.device}, {shelf.threads} threads",
+        "device": f"{loaded.device}, {model_cache.threads} threads",
         "stems": [],
         "notes": [*notes, *job.notes, *stem_kind.notes, *_collect_notes(stems)],
         "context": request.context,
@@ -175,7 +175,7 @@ class _StageClock:
 
 
 @lru_cache(maxsize=1)
-def default_shelf() -> ModelCache:
+def default_model_cache() -> ModelCache:
     """The families of this process, for callers without a worker."""
     return ModelCache(threads_for())
 

@@ -23,7 +23,8 @@ from ray import serve
 
 from engine.families.registry import Family, ModelCache, show_licence
 from engine.runtimes.runner import threads_for
-from engine.worker import MIN_GAP_SECONDS, Worker
+from engine.worker_job import MIN_GAP_SECONDS
+from engine.worker_queue import Worker
 from presets.style import ResolvedStyle
 from server.compute.executor import CLOSING_EVENTS, Event
 from server.compute.ray_styles import StyleFolder

@@ -9,7 +9,7 @@ from typing import Any
 from engine.audio.publishing import publish
 from engine.audio.writing import not_written
 from engine.manifest import write_manifest
-from engine.worker import result_row
+from engine.worker_queue import result_row
 from server.compute.executor import Event
 
 

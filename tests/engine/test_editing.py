@@ -16,7 +16,7 @@ KNOBS = {"steps": 1, "seed": 3}
 
 
 @pytest.fixture
-def shelf(tiny_weights, monkeypatch):
+def model_cache(tiny_weights, monkeypatch):
     monkeypatch.setattr(nano_family, "WEIGHTS", tiny_weights)
     return ModelCache(threads=1)
 
@@ -40,10 +40,10 @@ def request(path, out, **changes):
     )
 
 
-def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, shelf):
+def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, model_cache):
     path = write(noise(88_200, 2), 44_100, subtype="PCM_24")
     manifest = edit(
-        request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), shelf=shelf
+        request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), model_cache=model_cache
     )
     (stem,) = manifest.stems
     info = soundfile.info(stem["path"])
@@ -56,9 +56,9 @@ def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, sh
     assert stem["path"].endswith("take.wav") and stem["peak_dbfs"] <= 0
 
 
-def test_the_manifest_on_disk_says_how_it_was_made(write, out, shelf):
+def test_the_manifest_on_disk_says_how_it_was_made(write, out, model_cache):
     path = write(noise(48_000), 48_000)
-    manifest = edit(request(path, out, context={"job": "7"}), shelf=shelf)
+    manifest = edit(request(path, out, context={"job": "7"}), model_cache=model_cache)
     values = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert values == manifest.values
     assert values["input"]["sha256"] == sha256_of(path) and values["stems"][0]["sha256"]
@@ -73,31 +73,31 @@ def test_the_manifest_on_disk_says_how_it_was_made(write, out, shelf):
     )
 
 
-def test_the_same_seed_writes_the_same_file(write, out, shelf):
+def test_the_same_seed_writes_the_same_file(write, out, model_cache):
     path = write(noise(24_000, 2), 48_000)
-    one, two = (edit(request(path, out), shelf=shelf).stems[0] for _ in range(2))
+    one, two = (edit(request(path, out), model_cache=model_cache).stems[0] for _ in range(2))
     assert one["path"] != two["path"] and one["sha256"] == two["sha256"]
 
 
-def test_the_input_is_never_written_to(write, shelf, tmp_path):
+def test_the_input_is_never_written_to(write, model_cache, tmp_path):
     path = write(noise(24_000), 48_000, name="stem.wav")
     before = path.read_bytes()
     # the stem's own name is taken by the input
-    manifest = edit(request(path, tmp_path), shelf=shelf)
+    manifest = edit(request(path, tmp_path), model_cache=model_cache)
     assert path.read_bytes() == before and manifest.stems[0]["path"].endswith("stem-2.wav")
 
 
-def test_silence_is_answered_without_asking_the_model(write, out, shelf):
-    manifest = edit(request(write(np.zeros((4_800, 2)), 48_000), out), shelf=shelf)
+def test_silence_is_answered_without_asking_the_model(write, out, model_cache):
+    manifest = edit(request(write(np.zeros((4_800, 2)), 48_000), out), model_cache=model_cache)
     assert manifest.stems[0]["loudness_lufs"] is None  # JSON has no infinity
     assert any("silent" in note for note in manifest.values["notes"])
 
 
-def test_progress_goes_through_the_stages_in_order(write, out, shelf):
+def test_progress_goes_through_the_stages_in_order(write, out, model_cache):
     told = []
     edit(
         request(write(noise(24_000), 48_000), out),
-        shelf=shelf,
+        model_cache=model_cache,
         progress=lambda *what: told.append(what),
     )
     stages = list(dict.fromkeys(stage for stage, _ in told))
@@ -106,9 +106,9 @@ def test_progress_goes_through_the_stages_in_order(write, out, shelf):
     assert fractions == sorted(fractions)
 
 
-def test_a_cancelled_job_leaves_nothing(write, out, shelf):
+def test_a_cancelled_job_leaves_nothing(write, out, model_cache):
     with pytest.raises(Cancelled):
-        edit(request(write(noise(24_000), 48_000), out), shelf=shelf, cancelled=lambda: True)
+        edit(request(write(noise(24_000), 48_000), out), model_cache=model_cache, cancelled=lambda: True)
     assert not list(out.iterdir())
 
 
@@ -126,17 +126,17 @@ def test_a_cancelled_job_leaves_nothing(write, out, shelf):
     ],
 )
 def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(
-    write, out, shelf, changes, code
+    write, out, model_cache, changes, code
 ):
     with pytest.raises(EngineError) as caught:
-        edit(request(write(noise(24_000), 48_000), out, **changes), shelf=shelf)
-    assert caught.value.code == code and not shelf.is_loaded("nano") and not list(out.iterdir())
+        edit(request(write(noise(24_000), 48_000), out, **changes), model_cache=model_cache)
+    assert caught.value.code == code and not model_cache.is_loaded("nano") and not list(out.iterdir())
 
 
 def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
     monkeypatch.setattr(nano_family, "WEIGHTS", tmp_path)
     with pytest.raises(EngineError, match="install") as caught:
-        edit(request(write(noise(24_000), 48_000), out), shelf=ModelCache(1))
+        edit(request(write(noise(24_000), 48_000), out), model_cache=ModelCache(1))
     assert caught.value.code == "not_ready"
 
 
@@ -161,9 +161,9 @@ def test_a_request_with_an_unknown_field_names_the_known_ones():
         EditRequest.from_dict({"audio": "a", "text": "b", "output_dir": "c", "tempo": 3})
 
 
-def test_a_job_with_several_stems_writes_each_and_one_manifest(write, out, shelf):
+def test_a_job_with_several_stems_writes_each_and_one_manifest(write, out, model_cache):
     path = write(noise(48_000, 2), 48_000)
-    manifest = edit(request(path, out, text="add bass and drums", stem_prefix="take"), shelf=shelf)
+    manifest = edit(request(path, out, text="add bass and drums", stem_prefix="take"), model_cache=model_cache)
     assert [stem["name"] for stem in manifest.stems] == ["bass", "drums"]
     assert [stem["path"].rsplit("take_")[-1] for stem in manifest.stems] == [
         "bass.wav",

@@ -13,7 +13,9 @@ import pytest
 
 from engine.event_pipe import EventPipe
 from engine.families.registry import ModelCache
-from engine.worker import NICENESS, STUCK_SECONDS, Job, Worker
+from engine.worker import NICENESS
+from engine.worker_job import STUCK_SECONDS, WorkerJob
+from engine.worker_queue import Worker
 from tests.engine.signals import noise
 
 ROOT = Path(__file__).parents[2]
@@ -180,7 +182,8 @@ def test_memory_is_swept_when_nobody_waits_any_more(monkeypatch):
     worker = Worker(EventPipe(stream), ModelCache(1))
     worker._operations["edit"] = lambda request, job: ("done", {})
     monkeypatch.setattr(
-        "engine.worker.gc.collect", lambda: told.append(len(events_of(stream))) or is_swept.set()
+        "engine.worker_queue.gc.collect",
+        lambda: told.append(len(events_of(stream))) or is_swept.set(),
     )
     for name in ("1", "2", "3"):
         worker.submit({"op": "edit", "job": name})
@@ -201,7 +204,7 @@ class Clock:
 
 def test_progress_is_not_sent_too_often_never_falls_and_never_stops():
     stream, clock = io.StringIO(), Clock()
-    job = Job("1", EventPipe(stream), clock)
+    job = WorkerJob("1", EventPipe(stream), clock)
     job.report("encoding", 0.1)
     job.report("encoding", 0.2)  # too soon
     clock.seconds = 1.0
@@ -218,7 +221,7 @@ def test_progress_is_not_sent_too_often_never_falls_and_never_stops():
 
 def test_a_step_that_never_ends_falls_silent_so_that_the_server_takes_us_for_hung():
     stream, clock = io.StringIO(), Clock()
-    job = Job("1", EventPipe(stream), clock)
+    job = WorkerJob("1", EventPipe(stream), clock)
     job.report("generating", 0.1)
     clock.seconds = STUCK_SECONDS - 1
     job.tick()

@@ -16,13 +16,13 @@ from tests.engine.signals import noise
 STEPS = {"steps": 2, "seed": 5}
 
 
-def stem_of(shelf, folder, name, **fields):
+def stem_of(model_cache, folder, name, **fields):
     source, out = folder / "in.wav", folder / name
     out.mkdir()
     if not source.exists():
         soundfile.write(source, noise(30_000, channels=2), 44_100, subtype="PCM_16")
     row = {"text": "a violin", "model": "audioldm2", "knobs": STEPS}
-    found = edit(EditRequest(str(source), output_dir=str(out), **{**row, **fields}), shelf=shelf)
+    found = edit(EditRequest(str(source), output_dir=str(out), **{**row, **fields}), model_cache=model_cache)
     return soundfile.read(found.stems[0]["path"])[0], found
 
 
@@ -38,7 +38,7 @@ def shelves(ldm_models, tmp_path_factory):
 
 def test_an_exported_family_makes_the_same_stem_under_the_same_contract(shelves, tmp_path):
     (ours, found), (theirs, expected) = (
-        stem_of(shelf, tmp_path, str(index)) for index, shelf in enumerate(shelves)
+        stem_of(model_cache, tmp_path, str(index)) for index, model_cache in enumerate(shelves)
     )
     assert (found.values["runtime"], expected.values["runtime"]) == (
         "ONNX Runtime CPU, exported in float32",
@@ -57,7 +57,7 @@ def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models,
     write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
     preset = {"adapters": [{"path": str(own), "weight": 1.0, "sha256": "0" * 64}]}
     (ours, _), (theirs, _) = (
-        stem_of(shelf, tmp_path, str(i), preset=preset) for i, shelf in enumerate(shelves)
+        stem_of(model_cache, tmp_path, str(i), preset=preset) for i, model_cache in enumerate(shelves)
     )
     plain, _ = stem_of(shelves[0], tmp_path, "plain")
     assert np.abs(ours - theirs).max() <= 2 / 2**15
@@ -96,8 +96,8 @@ def test_learned_words_play_before_the_words_and_in_their_place(
         "prompts": [{"text": "{text}", "weight": 1.0}],
     }
     (ours, _), (theirs, _) = (
-        stem_of(shelf, tmp_path, str(index), preset=preset, text=text)
-        for index, shelf in enumerate(shelves)
+        stem_of(model_cache, tmp_path, str(index), preset=preset, text=text)
+        for index, model_cache in enumerate(shelves)
     )
     plain, _ = stem_of(shelves[0], tmp_path, "plain", text=text)
     assert np.abs(ours - theirs).max() <= 2 / 2**15

@@ -33,7 +33,7 @@ def linked(models, folder):
     return folder
 
 
-def stem_of(shelf, folder, name, task="generate", **preset):
+def stem_of(model_cache, folder, name, task="generate", **preset):
     source, out = folder / "in.wav", folder / name
     out.mkdir()
     if not source.exists():
@@ -49,18 +49,18 @@ def stem_of(shelf, folder, name, task="generate", **preset):
         start_seconds=0.55,
         length_seconds=0.3,
     )
-    found = edit(asked, shelf=shelf)
+    found = edit(asked, model_cache=model_cache)
     return soundfile.read(found.stems[0]["path"])[0], found.values
 
 
 def both(shelves, folder, **asked):
-    return (stem_of(shelf, folder, str(index), **asked)[0] for index, shelf in enumerate(shelves))
+    return (stem_of(model_cache, folder, str(index), **asked)[0] for index, model_cache in enumerate(shelves))
 
 
 @pytest.mark.parametrize("task", ["generate", "continue", "accompaniment"])
 def test_every_task_makes_the_same_stem(shelves, tmp_path, task):
     (ours, found), (theirs, expected) = (
-        stem_of(shelf, tmp_path, str(i), task) for i, shelf in enumerate(shelves)
+        stem_of(model_cache, tmp_path, str(i), task) for i, model_cache in enumerate(shelves)
     )
     assert (found["runtime"], expected["runtime"]) == (
         "ONNX Runtime CPU, exported in float32",
@@ -130,9 +130,9 @@ def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_
     for path in (musicgen_models / manifest.FOLDER).iterdir():
         if not manifest.read(path).settings["sizes"]["chroma_frames"]:
             (folder / manifest.FOLDER / path.name).symlink_to(path)
-    shelf, runtimes = ModelCache(1, folder), []
+    model_cache, runtimes = ModelCache(1, folder), []
     for task in ("generate", "accompaniment", "generate"):
-        _, values = stem_of(shelf, tmp_path, f"{task} {len(runtimes)}", task)
+        _, values = stem_of(model_cache, tmp_path, f"{task} {len(runtimes)}", task)
         runtimes.append(values["runtime"])
     assert runtimes == [
         "ONNX Runtime CPU, exported in float32",

@@ -17,7 +17,7 @@ STEPS = {"steps": 1, "seed": 5}
 
 
 @pytest.fixture(scope="module")
-def shelf(base_folder):
+def model_cache(base_folder):
     return ModelCache(1, base_folder)
 
 
@@ -27,11 +27,11 @@ def turbo(turbo_folder):
 
 
 @pytest.fixture
-def make(shelf, tmp_path):
+def make(model_cache, tmp_path):
     """make(**fields of the request) -> manifest, of a region with music around it."""
     count = iter(range(100))
 
-    def _make(shelf=shelf, channels=2, **fields):
+    def _make(model_cache=model_cache, channels=2, **fields):
         path, folder = tmp_path / f"in{channels}.wav", tmp_path / f"out{next(count)}"
         soundfile.write(path, noise(60_000, channels), 44_100, subtype="PCM_16")
         folder.mkdir()
@@ -43,7 +43,7 @@ def make(shelf, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
         )
 
     return _make
@@ -92,13 +92,13 @@ def test_the_manifest_names_the_files_and_the_licence(make):
 def test_true_stems_are_refused_on_any_but_the_base_checkpoint(make, turbo, task):
     told = "base checkpoint alone.*is turbo.*hf download ACE-Step/acestep-v15-xl-base"
     with pytest.raises(EngineError, match=told) as error:
-        make(shelf=turbo, preset=shipped(f"ace_step_{task}"))
+        make(model_cache=turbo, preset=shipped(f"ace_step_{task}"))
     assert error.value.code == "missing_weights"
 
 
 def test_turbo_covers_and_says_what_it_did_not_use(make, turbo):
     notes = make(
-        shelf=turbo, preset=shipped("ace_step_cover"), knobs={**STEPS, "negative": "noise"}
+        model_cache=turbo, preset=shipped("ace_step_cover"), knobs={**STEPS, "negative": "noise"}
     ).values["notes"]
     assert any("guidance within" in note for note in notes) and any(
         "made for 8" in note for note in notes

@@ -17,18 +17,18 @@ STEPS = {"steps": 2, "seed": 5}
 
 
 @pytest.fixture(scope="module")
-def shelf(models_folder):
+def model_cache(models_folder):
     return ModelCache(1, models_folder)
 
 
 @pytest.fixture
-def make(shelf, tmp_path):
+def make(model_cache, tmp_path):
     """make(**fields of the request) -> manifest, of a stereo region with music around it."""
     path = tmp_path / "in.wav"
     soundfile.write(path, noise(60_000, channels=2), 44_100, subtype="PCM_16")
     count = iter(range(100))
 
-    def _make(shelf=shelf, **fields):
+    def _make(model_cache=model_cache, **fields):
         folder = tmp_path / f"out{next(count)}"
         folder.mkdir()
         row = {
@@ -39,7 +39,7 @@ def make(shelf, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
         )
 
     return _make
@@ -157,7 +157,7 @@ def test_an_adapter_for_another_size_is_a_bad_preset(make, models_folder, tmp_pa
 
 def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
     with pytest.raises(EngineError) as caught:
-        make(shelf=ModelCache(1, tmp_path / "nothing"))
+        make(model_cache=ModelCache(1, tmp_path / "nothing"))
     assert caught.value.code == "missing_weights"
     for part in (
         "hf download cvssp/audioldm2-large",
@@ -173,11 +173,11 @@ def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
 def test_a_missing_adapter_alone_is_named_alone(make, models_folder, tmp_path):
     folder = shutil.copytree(models_folder, tmp_path / "models")
     adapter = (folder / "ap_adapter.safetensors").rename(tmp_path / "own.safetensors")
-    shelf = ModelCache(1, folder)
+    model_cache = ModelCache(1, folder)
     with pytest.raises(EngineError, match="AP-Adapter") as caught:
-        make(shelf=shelf)
+        make(model_cache=model_cache)
     assert caught.value.code == "missing_weights" and "cvssp" not in caught.value.message
-    make(shelf=shelf, preset={**shipped("audioldm2_timbre"), "adapters": [adapter_row(adapter)]})
+    make(model_cache=model_cache, preset={**shipped("audioldm2_timbre"), "adapters": [adapter_row(adapter)]})
 
 
 def test_the_family_tells_what_it_lacks_before_anything_is_loaded(tmp_path, models_folder):
@@ -203,10 +203,10 @@ def test_a_licence_that_forbids_is_logged_at_load(models_folder, caplog):
 
 
 def test_an_unloaded_family_gives_its_parts_back(models_folder):
-    shelf = ModelCache(1, models_folder)
-    family = shelf.warm("audioldm2", lambda: False, lambda stage, fraction: None)
-    shelf.drop("audioldm2")
-    assert family._editor is None and not shelf.is_loaded("audioldm2")
+    model_cache = ModelCache(1, models_folder)
+    family = model_cache.warm("audioldm2", lambda: False, lambda stage, fraction: None)
+    model_cache.drop("audioldm2")
+    assert family._editor is None and not model_cache.is_loaded("audioldm2")
 
 
 def test_large_and_base_are_both_found(tmp_path):
@@ -223,7 +223,7 @@ def test_a_large_repository_plays_too(tmp_path, make):
     from tests.engine.families.audioldm2.tiny import write_models
 
     assert (
-        make(shelf=ModelCache(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
+        make(model_cache=ModelCache(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
         == 22_050
     )
 

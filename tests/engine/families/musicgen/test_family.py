@@ -18,18 +18,18 @@ STYLES = ("musicgen_generate", "musicgen_continue", "musicgen_accompaniment")
 
 
 @pytest.fixture(scope="module")
-def shelf(musicgen_folder):
+def model_cache(musicgen_folder):
     return ModelCache(1, musicgen_folder)
 
 
 @pytest.fixture
-def make(shelf, tmp_path):
+def make(model_cache, tmp_path):
     """make(samples, **fields of the request) -> manifest; without samples, of a silent stereo
     region.
     """
     count = iter(range(100))
 
-    def _make(samples=None, shelf=shelf, **fields):
+    def _make(samples=None, model_cache=model_cache, **fields):
         folder = tmp_path / f"out{next(count)}"
         folder.mkdir()
         path = folder / "in.wav"
@@ -44,7 +44,7 @@ def make(shelf, tmp_path):
             "length_seconds": 0.3,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
         )
 
     return _make
@@ -180,21 +180,21 @@ def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(
     (models / "musicgen-melody" / "config.json").write_text(
         '{"model_type": "musicgen_melody"}', encoding="utf-8"
     )
-    shelf = ModelCache(1, models)
+    model_cache = ModelCache(1, models)
     with pytest.raises(EngineError, match="fetch it again"):
-        make(noise(60_000), shelf=shelf, preset=shipped("musicgen_accompaniment"))
-    assert make(shelf=shelf).stems[0]["frames"] == 13_230
+        make(noise(60_000), model_cache=model_cache, preset=shipped("musicgen_accompaniment"))
+    assert make(model_cache=model_cache).stems[0]["frames"] == 13_230
 
 
 def test_a_stereo_checkpoint_fills_left_and_right_apart(make, tmp_path):
     tiny.write(tmp_path / "models" / "musicgen", channels=2)
-    samples = heard(make(shelf=ModelCache(1, tmp_path / "models")))
+    samples = heard(make(model_cache=ModelCache(1, tmp_path / "models")))
     assert samples.shape == (13_230, 2) and np.abs(samples[:, 0] - samples[:, 1]).max() > 1e-4
 
 
 def test_missing_weights_fail_with_command_size_and_licence(make, tmp_path):
     with pytest.raises(EngineError) as caught:
-        make(shelf=ModelCache(1, tmp_path / "nothing"))
+        make(model_cache=ModelCache(1, tmp_path / "nothing"))
     # as much as a /fail may say
     assert caught.value.code == "missing_weights" and len(caught.value.message) <= 900
     for part in (
@@ -217,7 +217,7 @@ def test_an_accompaniment_without_a_melody_checkpoint_names_the_one_to_fetch(
     with pytest.raises(EngineError, match="hf download facebook/musicgen-melody ") as caught:
         make(
             noise(60_000),
-            shelf=ModelCache(1, tmp_path / "models"),
+            model_cache=ModelCache(1, tmp_path / "models"),
             preset=shipped("musicgen_accompaniment"),
         )
     assert caught.value.code == "missing_weights"
@@ -259,7 +259,7 @@ def test_a_broken_checkpoint_is_not_filled_with_random_numbers(make, tmp_path):
     folder = tiny.write(tmp_path / "models" / "musicgen")
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(EngineError, match="fetch it again") as caught:
-        make(shelf=ModelCache(1, tmp_path / "models"))
+        make(model_cache=ModelCache(1, tmp_path / "models"))
     assert caught.value.code == "missing_weights"
 
 
@@ -273,10 +273,10 @@ def test_a_cancel_is_heard_while_loading_and_between_steps(musicgen_folder):
 
 
 def test_an_unloaded_family_gives_its_parts_back(musicgen_folder):
-    shelf = ModelCache(1, musicgen_folder)
-    family = shelf.warm("musicgen", lambda: False, lambda stage, fraction: None)
-    shelf.drop("musicgen")
-    assert family._editor is None and not shelf.is_loaded("musicgen")
+    model_cache = ModelCache(1, musicgen_folder)
+    family = model_cache.warm("musicgen", lambda: False, lambda stage, fraction: None)
+    model_cache.drop("musicgen")
+    assert family._editor is None and not model_cache.is_loaded("musicgen")
 
 
 def test_temperature_and_top_k_are_the_clients_or_the_styles(make):

@@ -18,16 +18,16 @@ STYLES = {"timbre": "timbre", "genre": "genre", "inpaint": "repaint", "continue"
 
 
 @pytest.fixture(scope="module")
-def shelf(distilled_folder):
+def model_cache(distilled_folder):
     return ModelCache(1, distilled_folder)
 
 
 @pytest.fixture
-def make(shelf, tmp_path):
+def make(model_cache, tmp_path):
     """make(**fields of the request) -> manifest, of a region with music around it."""
     count = iter(range(100))
 
-    def _make(shelf=shelf, samples=None, channels=2, **fields):
+    def _make(model_cache=model_cache, samples=None, channels=2, **fields):
         path, folder = tmp_path / f"in{next(count)}.wav", tmp_path / f"out{next(count)}"
         soundfile.write(
             path, noise(60_000, channels) if samples is None else samples, 44_100, subtype="PCM_24"
@@ -41,7 +41,7 @@ def make(shelf, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), shelf=shelf
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
         )
 
     return _make
@@ -99,11 +99,11 @@ def test_a_small_checkpoint_takes_two_minutes_and_a_larger_file_is_told_so(make)
 
 
 def test_base_checkpoints_are_guided_and_say_how_many_steps_they_want(make, base_folder):
-    shelf = ModelCache(1, base_folder)
-    notes = make(shelf=shelf).values["notes"]
+    model_cache = ModelCache(1, base_folder)
+    notes = make(model_cache=model_cache).values["notes"]
     assert any("about 50" in note for note in notes)
     guided, other = (
-        make(shelf=shelf, knobs={**STEPS, "guidance": guidance}) for guidance in (1.0, 9.0)
+        make(model_cache=model_cache, knobs={**STEPS, "guidance": guidance}) for guidance in (1.0, 9.0)
     )
     assert guided.stems[0]["sha256"] != other.stems[0]["sha256"]
 
