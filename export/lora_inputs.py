@@ -1,11 +1,12 @@
 """LoRA without re-export: its factors become inputs of a graph that is otherwise finished.
 
-    y = x W      becomes      y = x W + (x A[i]) B[j]          A: lora_a_<fan_in>   [layers of that width, fan_in, R]
-                                                               B: lora_b_<fan_out>  [layers of that width, R, fan_out]
+    y = x W      becomes      y = x W + (x A[i]) B[j]
+    A  lora_a_<fan_in>   [layers of that width, fan_in, R]
+    B  lora_b_<fan_out>  [layers of that width, R, fan_out]
 
-A 1x1 convolution is a linear layer over channels and gets the same inputs. Some fifteen inputs serve
-hundreds of layers: a change of LoRA is one of pointers. R is a dynamic axis; factors that are zero
-are the base model. Weights are folded into B, a blend puts ranks in a row.
+A 1x1 convolution is a linear layer over channels and gets the same inputs. Some fifteen inputs
+serve hundreds of layers: a change of LoRA is one of pointers. R is a dynamic axis; factors that are
+zero are the base model. Weights are folded into B, a blend puts ranks in a row.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROWS = "lora_rows"  # a shape: batch and channels as they are, all else in one a
 
 @dataclass(frozen=True)
 class LoraLayer:
-    """Where the factors of one layer lie: row `a_index` of input `a`, row `b_index` of input `b`."""
+    """Where the factors of one layer lie: row `a_index` of input `a`, `b_index` of input `b`."""
 
     path: str
     fan_in: int

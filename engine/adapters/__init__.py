@@ -3,6 +3,7 @@
     files.py         adapter files: safetensors whose header says what they hold
     names.py         which layer and which factor does a tensor's name mean?
     lora.py          the one reader of LoRA files, whoever wrote them
+    lora_settings.py what a file's header and its neighbours say of rank and alpha
     lycoris.py       LoHa, LoKr and DoRA as the nearest LoRA
     manager.py       AdapterManager: the interface of both backends
     graphs.py        backend: exported graphs, without torch

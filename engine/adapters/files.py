@@ -42,7 +42,7 @@ class AdapterFile:
 
 
 def write_adapter_file(path: Path, adapter: AdapterFile, prefix: str = "") -> Path:
-    """Write a file; `prefix` is the part of the model, such as `unet`, that diffusers wants named."""
+    """Write a file; `prefix`: the part of the model, such as `unet`, as diffusers names it."""
     dotted = f"{prefix}." if prefix else ""
     said = {"method": adapter.method, "settings": dict(adapter.settings), "prefix": dotted}
     header = {HEADER: json.dumps(said)}

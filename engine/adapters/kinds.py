@@ -1,8 +1,8 @@
 """The kinds of adapters that change a torch module, for training and for playing.
 
-lora        peft's LoRA, rsLoRA, DoRA        W x + w s B A x          several at once: exactly the sum
+lora        peft's LoRA, rsLoRA, DoRA        W x + w s B A x, exact for several at once
 bottleneck  small networks after blocks      h + w up(relu(down(h)))
-prefix      learned states before the words  softmax(q [k_prefix, k]), weight w adds log w to its scores
+prefix      learned states before the words  softmax(q [k_prefix, k]), log w on its scores
 full        all weights                      W0 + w (W1 - W0)
 """
 

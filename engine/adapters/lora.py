@@ -1,17 +1,15 @@
 """The one reader of LoRA files, whoever wrote them; both backends play what it returns.
 
 A layer changes by alpha / rank * up down, or alpha / sqrt(rank) where the file is rank-stabilised.
-The settings come from our own header, diffusers' header, peft's adapter_config.json beside the file,
-or kohya's metadata, in this order. Alpha tensors count before all but our own header. Where nothing
-says an alpha it is the rank, as in diffusers, and a remark says so.
+The settings come from our own header, diffusers' header, peft's adapter_config.json beside the
+file, or kohya's metadata, in this order. Alpha tensors count before all but our own header. Where
+nothing says an alpha it is the rank, as in diffusers, and a remark says so.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from engine.adapters.files import (
-    DIFFUSERS_HEADER,
     HEADER,
     AdapterFile,
     AdapterFileError,
@@ -28,12 +25,11 @@ from engine.adapters.files import (
     read_tensors,
     tensor_names,
 )
+from engine.adapters.lora_settings import PEFT_CONFIG, check_method, read_settings, value_of_pattern
 from engine.adapters.lycoris import Reductions, kind_of, lycoris_change, rank_of
 from engine.adapters.names import KOHYA_PREFIXES, PEFT_PREFIX, ModelLayers, bare_name, split_name
 
-PEFT_CONFIG, PEFT_FILE = "adapter_config.json", "adapter_model.safetensors"
-DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
-ALPHA_KEYS = ("lora_alpha", "alpha", "ss_network_alpha")  # in metadata, as text
+PEFT_FILE, DIFFUSERS_FILE = "adapter_model.safetensors", "pytorch_lora_weights.safetensors"
 
 Rows = Mapping[str, Mapping[str, np.ndarray]]  # the file's name for a layer -> factor -> tensor
 
@@ -99,7 +95,7 @@ def read_lora(path: Path, layers: ModelLayers | None) -> LoraFile:
     Raises AdapterFileError: bad_file, no_lora for another kind of adapter, no_match.
     """
     metadata = read_metadata(path)
-    settings = _settings(path, metadata)
+    settings = read_settings(path, metadata)
     rows = _rows(path, read_tensors(path))
     if not settings and any(name.startswith(PEFT_PREFIX) for name in rows):
         message = (
@@ -112,7 +108,7 @@ def read_lora(path: Path, layers: ModelLayers | None) -> LoraFile:
 
 def lora_of(adapter: AdapterFile) -> LoraFile:
     """A LoRA that is in memory. Raises AdapterFileError no_lora."""
-    _check_method(adapter.method)
+    check_method(adapter.method)
     rows = _rows(Path("this adapter"), adapter.tensors)
     return _lora("this adapter", rows, adapter.settings, None, adapter.notes, True)
 
@@ -143,68 +139,6 @@ def peft_tensors(lora: LoraFile) -> dict[str, np.ndarray]:
             axes = (1, -1, *[1] * (factors.down.ndim - 2)) if factors.down.ndim > 2 else -1
             found[f"{path}.lora_magnitude_vector"] = factors.magnitude.reshape(axes)
     return found
-
-
-def base_of(path: Path) -> str:
-    """The checkpoint that a file says it was trained on, such as facebook/musicgen-small."""
-    metadata = read_metadata(path)
-    config = {} if {HEADER, DIFFUSERS_HEADER} & set(metadata) else _config_beside(path)
-    return str(config.get("base_model_name_or_path") or metadata.get("base", ""))
-
-
-def _settings(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What is said of rank and alpha, as peft calls them."""
-    try:
-        if HEADER in metadata:
-            said = json.loads(metadata[HEADER])
-            _check_method(said["method"])
-            return dict(said["settings"])
-        if DIFFUSERS_HEADER in metadata:
-            said = json.loads(metadata[DIFFUSERS_HEADER])
-            return {key.rpartition(".")[2]: value for key, value in said.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path}: its header cannot be read: {error!r}"
-        raise AdapterFileError("bad_file", message) from error
-    if config := _config_beside(path):
-        _check_method(str(config.get("peft_type", "LORA")).lower())
-        if "r" not in config:
-            message = f"{path.with_name(PEFT_CONFIG)}: expected peft's configuration with r and lora_alpha"
-            raise AdapterFileError("bad_file", message)
-        return config
-    alphas = [_number(metadata[key]) for key in ALPHA_KEYS if key in metadata]
-    return {"lora_alpha": alphas[0]} if alphas and alphas[0] is not None else {}
-
-
-def _number(text: str) -> float | None:
-    """A number in kohya's metadata, where None and Dynamic stand, too."""
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
-
-
-def _config_beside(path: Path) -> dict[str, Any]:
-    """peft's configuration; empty where there is none."""
-    beside = path.with_name(PEFT_CONFIG)
-    if not beside.is_file():
-        return {}
-    try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AdapterFileError("bad_file", f"{beside} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise AdapterFileError("bad_file", f"{beside}: expected peft's configuration")
-    return found
-
-
-def _check_method(method: str) -> None:
-    if method != "lora":
-        message = (
-            f"this adapter is {method}; only a LoRA has other forms, plays on exported graphs and "
-            "on musicgen (DoRA and rsLoRA are LoRA)"
-        )
-        raise AdapterFileError("no_lora", message)
 
 
 def _rows(path: Path, tensors: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
@@ -285,7 +219,7 @@ def _factors(
 ) -> Factors:
     """`names`: the layer's in the file, and its path in the model; patterns may say either."""
     rank = rank_of(kind, row)
-    alpha = _of_pattern(settings.get("alpha_pattern"), names)
+    alpha = value_of_pattern(settings.get("alpha_pattern"), names)
     if alpha is None:
         alpha = settings.get("lora_alpha", settings.get("alpha"))
     alpha = float(row["alpha"].flat[0] if "alpha" in row else rank if alpha is None else alpha)
@@ -296,7 +230,7 @@ def _factors(
         down, up = reductions.reduce(kind, names[0], scale * lycoris_change(kind, names[0], row))
         return Factors(down, up, len(down) ** 0.5 if settings.get("use_rslora") else len(down))
     factors = Factors(row["lora_A"], row["lora_B"], alpha, _magnitude(names[0], row))
-    said = _of_pattern(settings.get("rank_pattern"), names) or settings.get("r")
+    said = value_of_pattern(settings.get("rank_pattern"), names) or settings.get("r")
     ranks = {factors.rank, *factors.up.shape[1:2], *([said] if said else [])}
     if len(ranks) > 1 or min(factors.down.ndim, factors.up.ndim) < 2:
         shapes = f"{list(factors.down.shape)} and {list(factors.up.shape)}"
@@ -307,14 +241,6 @@ def _factors(
             "bad_file", f"{message}; the file is damaged or was made for another model"
         )
     return factors
-
-
-def _of_pattern(patterns: Mapping[str, float] | None, names: Iterable[str]) -> float | None:
-    """The first that fits, as peft takes them."""
-    for key, value in (patterns or {}).items():
-        if any(re.match(rf"(?:.*\.)?(?:{key})$", name) for name in names):
-            return value
-    return None
 
 
 def _magnitude(name: str, row: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """Changes that are no product of two small matrices, and the LoRA that is nearest to them.
 
-LoHa is a product of products, number by number; LoKr is a Kronecker product; DoRA's change depends on
-the weights that it is added to (Liu et al. 2024, equation 5).
+LoHa is a product of products, number by number; LoKr is a Kronecker product; DoRA's change depends
+on the weights that it is added to (Liu et al. 2024, equation 5).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Embedding(Protocol):
 
 
 class SoftPrompt(nn.Module):
-    """Vectors [length, width] that stand for `placeholder`, or before the text where there is none."""
+    """Vectors [length, width] in place of `placeholder`, or before the text where it is empty."""
 
     def __init__(self, vectors: Tensor, placeholder: str = "") -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class SoftPrompt(nn.Module):
     def embed(
         self, text: str, ids_of: Callable[[str], Sequence[int]], end: int, embedding: Embedding
     ) -> Tensor:
-        """[1, L, width] of a text and its end token; without the placeholder the text stays plain."""
+        """[1, L, width] of a text and its end token; a text without the placeholder stays plain."""
         ours = self.vectors.to(embedding.weight)
 
         def embed_ids(ids: Sequence[int]) -> Tensor:

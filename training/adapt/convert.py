@@ -1,9 +1,13 @@
 """LoRA files in the forms that circulate, and several LoRA merged into one file.
 
-    peft       FOLDER/adapter_config.json + adapter_model.safetensors     base_model.model.<path>.lora_A.weight
-    diffusers  pytorch_lora_weights.safetensors, settings in the header   unet.<path>.lora_A.weight
-    kohya      one file, names with underscores, alpha as tensors         lora_unet_<path>.lora_down.weight, .alpha
-    comfyui    one file, names with dots, alpha as tensors                diffusion_model.<path>.lora_down.weight, .alpha
+    peft       FOLDER/adapter_config.json, adapter_model.safetensors
+               base_model.model.<path>.lora_A.weight
+    diffusers  FOLDER/pytorch_lora_weights.safetensors, settings in its header
+               unet.<path>.lora_A.weight
+    kohya      one file, alpha as tensors
+               lora_unet_<path with _ for .>.lora_down.weight, .alpha
+    comfyui    one file, alpha as tensors
+               diffusion_model.<path>.lora_down.weight, .alpha
 
 `engine.adapters.lora` reads them all. Forms without rank stabilisation get the alpha that plays as
 loud; our own header beside it brings the exact settings back.
@@ -26,7 +30,6 @@ from engine.adapters.files import (
 )
 from engine.adapters.lora import (
     DIFFUSERS_FILE,
-    PEFT_CONFIG,
     PEFT_FILE,
     Factors,
     LoraFile,
@@ -34,14 +37,16 @@ from engine.adapters.lora import (
     read_lora,
     to_adapter_file,
 )
+from engine.adapters.lora_settings import PEFT_CONFIG
 from engine.adapters.names import COMFYUI_PREFIX, KOHYA_PREFIX, PEFT_PREFIX, ModelLayers
 from training.adapt.config import TrainError
 
 
 def read(place: Path, layers: ModelLayers | None = None) -> LoraFile:
-    """A file, or a folder of peft's or diffusers', in any form. TrainError bad_file, no_lora, no_match.
+    """Read a file, or a folder of peft's or diffusers', in any form.
 
     Without `layers` the model's weights are not at hand, and only playing tells whether it fits.
+    TrainError bad_file, no_lora, no_match.
     """
     try:
         return read_lora(_file_in(place), layers)

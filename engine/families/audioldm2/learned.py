@@ -101,7 +101,7 @@ class LearnedText(TextConditioner):
     def plain_words(self, text: str) -> Words:
         return self._plain.words(text)
 
-    def _encoded(self, text: str) -> Words:
+    def _encode(self, text: str) -> Words:
         if self._learned is None or not text:
             return self._plain.words(text)
         tokenizer = self._t5_tokenizer

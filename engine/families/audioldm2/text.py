@@ -45,7 +45,7 @@ class TextConditioner:
     def words(self, text: str) -> Words:
         """The condition of one text, from the cache if it was asked before."""
         if text not in self._cache:
-            self._cache[text] = self._encoded(text)
+            self._cache[text] = self._encode(text)
             while len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(text)
@@ -62,7 +62,7 @@ class TextConditioner:
             for tokenizer in self._tokenizers.values()
         )
 
-    def _encoded(self, text: str) -> Words:
+    def _encode(self, text: str) -> Words:
         return self._read(text, self._embedded(self._ids("word_embedding", text)["input_ids"]))
 
     def _embedded(self, input_ids: np.ndarray) -> np.ndarray:

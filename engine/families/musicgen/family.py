@@ -146,7 +146,7 @@ class MusicGenFamily:
         """The checkpoints that the preset's LoRAs say they were trained on."""
         if not adapters:
             return []
-        from engine.adapters.lora import base_of
+        from engine.adapters.lora_settings import base_of
 
         return list(dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in adapters))))
 

@@ -1,7 +1,7 @@
 """What presets bring to nano: LoRA on its denoiser, and soft prompts. Needs no torch.
 
-    adapters     packed -> inputs of the exported denoiser    each further preset: a change of pointers
-    soft_prompt  tokens [n, 384] -> one more prompt           weighed by a bias of log(weight), as all are
+    adapters     packed -> inputs of the exported denoiser
+    soft_prompt  tokens [n, 384] -> one more prompt, weighed by a bias of log(weight) as all are
 
 The released graphs have no inputs for LoRA; `retimbre export nano` makes graphs that have.
 """
@@ -51,7 +51,7 @@ class NanoAdapters:
         return self._tokens.get(prompt)
 
     def _prompts_of(self, file: StyleTensor) -> Prompts:
-        """No text that people send begins with a zero byte, so the name is never taken for words."""
+        """No text that people send begins with a zero byte, so no name is taken for words."""
         weight, name = file.weight, f"\0{file.path} {file.sha256}"
         if weight < 0:
             message = f"soft_prompt: expected a weight of 0 or more, got {weight:g}"

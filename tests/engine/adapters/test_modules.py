@@ -1,4 +1,4 @@
-"""Adapters on a small module: what is learned is what plays, blends are sums, none leaves a trace."""
+"""Adapters on a small module: what was learned plays, blends are sums, none leaves a trace."""
 
 import pytest
 

@@ -87,7 +87,7 @@ def test_a_text_is_read_once_with_each_learned_words(family, tmp_path, monkeypat
     one, other = (row(words(tmp_path / f"{seed}.safetensors", seed=seed)) for seed in (1, 2))
     first = stem(family, soft_prompt=one)
     assert not np.allclose(stem(family, soft_prompt=other), first, atol=1e-4)
-    monkeypatch.setattr(family.editor.text, "_encoded", None)
+    monkeypatch.setattr(family.editor.text, "_encode", None)
     assert np.array_equal(stem(family, soft_prompt=one), first)
 
 

@@ -8,7 +8,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from engine.adapters.files import AdapterFile, write_adapter_file
-from engine.adapters.lora import base_of
+from engine.adapters.lora_settings import base_of
 from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
 from presets.style import StyleTensor
