@@ -56,7 +56,7 @@ class PartRenderer:
         self._renderer = Renderer(find_soundfont(soundfont))
 
     def render(self, notes: Sequence[Note], words: str, seconds: float) -> np.ndarray:
-        """The notes on the sound of those words, at -20 dBFS; silence stays silence."""
+        """The notes on the sound with that name, at -20 dBFS; silence stays silence."""
         sound = self._renderer.render(Score.from_notes(notes, seconds), *PROGRAMS[words])
         return sound * np.float32(level_gain(sound))
 

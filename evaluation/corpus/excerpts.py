@@ -1,4 +1,4 @@
-"""What is heard again, to test the ear? Pieces whose beats, bars, key and chords are known."""
+"""What tests the arranger's ear? Rendered pieces whose beats, bars, key and chords are known."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def _chord_figures(truth: Grid, heard: Grid) -> dict[str, float]:
 
 
 def bass_figures(excerpt: Excerpt, heard: Grid) -> dict[str, float]:
-    """How a bass line comes out that the arranger writes on the grid that was heard.
+    """How well does a bass line fit that the arranger writes on the grid it heard?
 
     Shares of its notes in the true key, and of its onsets within 50 ms of a true half beat.
     """

@@ -142,7 +142,7 @@ def _examine(options: argparse.Namespace, model: EditingModel | None) -> dict[st
 
 
 def _examine_unseen_parts(exam: _Exam, skipped: list[str]) -> dict[str, Any]:
-    """unseen, held_out_words and knobs, as asked for; adds to `skipped` why there are none."""
+    """The parts on unseen scores that were asked for; `skipped` says why there are none."""
     try:
         renderer = PairRenderer()
     except (FileNotFoundError, ImportError) as error:

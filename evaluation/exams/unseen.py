@@ -101,7 +101,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, floa
 
 
 def per_target(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """target -> how often it was asked for, heard, and what was heard instead."""
+    """target -> how often it was asked for and heard, and which names were heard instead."""
     found: dict[str, dict[str, Any]] = {}
     for item in results:
         heard, target = item["heard"], item["pair"]["target"]

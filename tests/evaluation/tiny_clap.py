@@ -1,6 +1,4 @@
-"""A ClapModel of the real classes with random weights, small, saved as the published repositories
-are.
-"""
+"""A small ClapModel of the real classes with random weights, saved as the published ones are."""
 
 from __future__ import annotations
 

@@ -237,9 +237,9 @@ class AsyncClient(Jobs):
         return Connection(conversation, self.host, self.port, transport)
 
     def _introduce(self, is_first: bool, name: str) -> list[Question]:
-        """Password, then a name or at least a word.
+        """The password, then a name or at least a ping.
 
-        Only the first must be answered by a certain time.
+        Only the first introduction must be answered by a certain time.
         """
         seconds = self._connect_seconds if is_first else float("inf")
         questions = []

@@ -84,7 +84,7 @@ class AsyncJob:
     def make_exchange(
         self, command: str, packet: bytes, silence_seconds: float, also: str = ""
     ) -> JobExchange:
-        """The exchange that starts it or asks for it, and tells it what comes."""
+        """The exchange that starts the job or asks for it, and reports to it."""
         self._exchange = JobExchange(
             self.id,
             command,
@@ -97,7 +97,7 @@ class AsyncJob:
         return self._exchange
 
     def report(self, progress: Progress) -> None:
-        """It is that far now."""
+        """Tell the listeners how far it is."""
         self.progress = progress
         for call in self._listeners:
             call(progress)
@@ -114,6 +114,6 @@ class AsyncJob:
 
 
 def _take_error(task: asyncio.Task[Outcome]) -> None:
-    """asyncio complains about errors that nobody asked for; that of a cancelled job is no news."""
+    """asyncio logs an error that nobody takes; that of a cancelled job is expected."""
     if not task.cancelled():
         task.exception()

@@ -26,7 +26,7 @@ class AudioLink:
         silence_seconds: float,
         on_log: Callable[[int, str], None],
     ) -> None:
-        """`connect` makes the connection for audio; None: that of the requests serves for both."""
+        """`connect` makes the connection for audio; None: audio goes over that of the requests."""
         self._requests, self._connect, self._on_log = requests, connect, on_log
         self._connect_seconds, self._silence_seconds = connect_seconds, silence_seconds
         self._opening: asyncio.Task[Connection] | None = None

@@ -51,7 +51,7 @@ class Job:
 
     @property
     def progress(self) -> Progress | None:
-        """What was last heard."""
+        """The latest report on how far it is."""
         return self._job.progress
 
     @property

@@ -12,9 +12,10 @@ bridge = load_script(Path(__file__).parents[3] / "clients" / "ableton" / "retimb
 
 
 class AbletonOSC:
-    """A Live Set as AbletonOSC shows it. Getters answer on their own address at `reply_port`,
-    indices first, and True and False as OSC's T and F; methods and setters answer nothing; what
-    is unknown is only logged.
+    """A Live Set as AbletonOSC shows it.
+
+    Getters answer on their own address at `reply_port`, indices first, and True and False as OSC's
+    T and F. Methods and setters answer nothing, and what is unknown is only logged.
     """
 
     def __init__(self, clip, can_place=True):

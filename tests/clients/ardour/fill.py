@@ -1,6 +1,4 @@
-"""fill.py FROM LEFT RIGHT: put samples into a session's files, a ramp or those of the file FROM;
-lengths stay.
-"""
+"""fill.py FROM LEFT RIGHT: put a ramp, or the samples of the file FROM, into a session's files."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The action in a real Ardour session, by Ardour's own headless Lua tool; `retimbre job` and the
-server are real.
+"""The action in a real Ardour session, run by Ardour's own headless Lua tool.
 
-Windows are doubles: the selection, the dialogs, and the editor's import.
+`retimbre job` and the server are real. Windows are doubles: the selection, the dialogs, and the
+editor's import.
 """
 
 import subprocess

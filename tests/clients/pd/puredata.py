@@ -52,9 +52,7 @@ class PureData:
         self.console.extend(line.rstrip() for line in self._process.stderr)
 
     def _hear(self):
-        """FUDI: spaces between words, a backslash before a space inside one, a semicolon at the
-        end.
-        """
+        """FUDI: spaces between words, a backslash before a space in one, a semicolon at the end."""
         with self._connection.makefile(encoding="utf-8") as lines:
             for line in lines:
                 words = [

@@ -1,6 +1,4 @@
-"""[retimbre] in a real Pd, against a real server: what goes out of arrays, what comes back into
-them, and when not.
-"""
+"""[retimbre] in a real Pd, on a real server: out of arrays, into arrays, and what is refused."""
 
 import json
 import shutil

@@ -1,6 +1,4 @@
-"""The ReaScript under Debian's Lua: REAPER is a double, `retimbre job` and the server behind it are
-real.
-"""
+"""The ReaScript under Debian's Lua: REAPER is a double, `retimbre job` and the server are real."""
 
 import json
 import subprocess

@@ -1,6 +1,4 @@
-"""The folder that is built: equally loud, equally long, blind, and the same again from the same
-seed.
-"""
+"""The folder that is built: equally loud and long, blind, and the same from the same seed."""
 
 import json
 

@@ -1,6 +1,4 @@
-"""A person with a browser: from the list of results to the figures, once through the server and
-once from a folder.
-"""
+"""A person with a browser: from results to figures, through the server and from a folder."""
 
 import csv
 import shutil

@@ -17,9 +17,7 @@ from evaluation.metrics.sound import Sound
 
 
 def gaussian(rows, mean, scale, seed=0):
-    """Rows [N, D] whose sample mean and covariance are exactly these: mean [D], diagonal scale²
-    [D].
-    """
+    """Rows [N, D] with exactly this sample mean [D] and covariance, diagonal scale² [D]."""
     values = np.random.default_rng(seed).standard_normal((rows, len(mean)))
     values -= values.mean(axis=0)
     whiten = np.linalg.inv(np.linalg.cholesky(np.cov(values, rowvar=False))).T
