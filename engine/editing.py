@@ -24,6 +24,7 @@ from engine.manifest import SCHEMA, Manifest, file_hashes, now, versions, write_
 from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from engine.runtimes.runner import threads_for
 from presets.errors import PresetError
+from presets.knobs import KNOBS
 from presets.style import ResolvedStyle
 
 Heard = TypeVar("Heard")
@@ -200,7 +201,7 @@ def _check(request: EditRequest, family: Family) -> tuple[RegionBounds, StemForm
 
 def _unused_knobs(knobs: Mapping[str, Any], family: Family) -> list[str]:
     """A note on knobs that were set and have no effect on this family."""
-    names = sorted(set(knobs) - set(family.defaults))
+    names = sorted(name for name in knobs if family.name not in KNOBS[name].families)
     return [f"knobs: {', '.join(names)} mean nothing to {family.name}"] if names else []
 
 

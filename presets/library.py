@@ -92,9 +92,6 @@ class Library:
     def __len__(self) -> int:
         return len(self._now.by_name)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._now.by_name
-
     def has_changed(self) -> bool:
         """Whether any file differs from what was last loaded; looks at dates and sizes only."""
         return self._stamps() != self._now.stamps
