@@ -18,7 +18,7 @@ WARM_EDITS = 1
 SETTLE_SECONDS = 1.0
 
 
-class Job(NamedTuple):
+class MeasuredJob(NamedTuple):
     name: str
     text: str
     seconds: float
@@ -31,10 +31,12 @@ def measure(setting: Setting) -> list[Figure]:
     sizes = setting.sizes
     short, long, few = sizes.region_seconds, sizes.long_seconds, -(-sizes.edits // 3)
     jobs = (
-        Job(f"turnaround of {short:g} s, warm", TEXT, short, sizes.edits, 0.5),
-        Job(f"turnaround of {long:g} s, warm", TEXT, long, few, 4.0),
-        Job(f"turnaround of {short:g} s, a bass line added", "add a bass line", short, few, None),
-        Job(
+        MeasuredJob(f"turnaround of {short:g} s, warm", TEXT, short, sizes.edits, 0.5),
+        MeasuredJob(f"turnaround of {long:g} s, warm", TEXT, long, few, 4.0),
+        MeasuredJob(
+            f"turnaround of {short:g} s, a bass line added", "add a bass line", short, few, None
+        ),
+        MeasuredJob(
             f"turnaround of {short:g} s, another genre, four stems",
             "as a bossa nova",
             short,
@@ -46,7 +48,7 @@ def measure(setting: Setting) -> list[Figure]:
         return [_measure_job(client, server, job) for job in jobs]
 
 
-def _measure_job(client: Client, server: Running, job: Job) -> Figure:
+def _measure_job(client: Client, server: Running, job: MeasuredJob) -> Figure:
     regions = [  # each a frame longer: the worker remembers what it has just heard
         write_region(
             server.folder / f"{job.seconds:g}s_{len(job.text)}_{index}.wav",

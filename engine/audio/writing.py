@@ -95,7 +95,7 @@ def stem_format(
 def write_audio(
     path: str | Path, audio: Audio, container: str = "wav", subtype: str = "FLOAT"
 ) -> Path:
-    """Write `audio`, then rename it into place. Returns the path: `name-2.wav` if `name.wav` exists.
+    """Write `audio` and rename it into place, as `name-2.wav` where `name.wav` exists. The path.
 
     Integers are rounded, not dithered: what was read from 16 bits is written back bit by bit.
     EngineError disk_full, write_failed.
