@@ -136,9 +136,9 @@ def test_ctrl_c_cancels_the_job(double, config, audio, tmp_path):
     process.communicate(timeout=20)
     assert process.returncode == 130
     ends_at = time.monotonic() + 30  # the job would take 200 s: only the cancel can have ended it
-    while double.dispatcher.running and time.monotonic() < ends_at:
+    while double.services.dispatcher.running and time.monotonic() < ends_at:
         time.sleep(0.05)
-    assert not double.dispatcher.running
+    assert not double.services.dispatcher.running
     assert not (tmp_path / "s.wav").exists()
 
 
