@@ -54,7 +54,10 @@ def stem_of(model_cache, folder, name, task="generate", **preset):
 
 
 def both(shelves, folder, **asked):
-    return (stem_of(model_cache, folder, str(index), **asked)[0] for index, model_cache in enumerate(shelves))
+    return (
+        stem_of(model_cache, folder, str(index), **asked)[0]
+        for index, model_cache in enumerate(shelves)
+    )
 
 
 @pytest.mark.parametrize("task", ["generate", "continue", "accompaniment"])
@@ -103,7 +106,11 @@ def test_a_style_of_another_size_is_refused(shelves, tmp_path):
     from tests.engine.families.musicgen import tiny
 
     path = tiny.write_lora(tmp_path / "style")
-    save_file({name: tensor.repeat(1, 2) for name, tensor in load_file(path).items()}, str(path))
+    wider = {
+        name: tensor.repeat(1, 2) if "lora_A" in name else tensor
+        for name, tensor in load_file(path).items()
+    }
+    save_file(wider, str(path))
     with pytest.raises(EngineError, match="another size") as caught:
         stem_of(shelves[0], tmp_path, "refused", adapters=[{"path": str(path), "weight": 1.0}])
     assert caught.value.code == "bad_preset"

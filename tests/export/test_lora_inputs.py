@@ -126,3 +126,47 @@ def test_a_preset_brings_lora_files_and_the_next_has_none(ldm_models, tmp_path):
     assert family._runners["unet"]._lora[layer.b][layer.b_index].any()
     family.prepare(ResolvedStyle(), knobs)
     assert all(values.shape.count(0) for values in family._runners["unet"]._lora.values())
+
+
+def test_products_of_vectors_and_1x1_convolutions_are_linear_layers_too(tmp_path):
+    import onnx
+    import onnxruntime
+    import torch
+
+    from export.lora_inputs import add_lora_inputs
+    from export.onnx_graph import export_stage
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.time, self.narrow = torch.nn.Linear(6, 8), torch.nn.Conv2d(4, 8, 1)
+            self.wide, self.out = torch.nn.Conv2d(8, 8, 3, padding=1), torch.nn.Linear(8, 5)
+
+        def forward(self, x, t):
+            wide = self.wide(self.narrow(x)) + self.time(t)[:, :, None, None]
+            return self.out(wide.permute(0, 2, 3, 1))
+
+    torch.manual_seed(0)
+    net, path = Net().eval().requires_grad_(False), tmp_path / "net.onnx"
+    x, t = torch.randn(2, 4, 3, 5), torch.randn(2, 6)
+    axes = {"x": {0: "B", 2: "H"}, "t": {0: "B"}, "y": {0: "B", 1: "H"}}
+    export_stage(net, (x, t), path, ["x", "t"], ["y"], axes)
+    model = onnx.load(str(path))
+
+    def run(graph, **more):
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        return session.run(None, {"x": x.numpy(), "t": t.numpy(), **more})[0]
+
+    base = run(model)
+    layers = add_lora_inputs(model, "time|narrow|wide|out")
+    onnx.checker.check_model(model)
+    assert {layer.path for layer in layers} == {"time", "narrow", "out"}  # 3x3 stays closed
+    assert np.array_equal(run(model, **pack(layers, []).arrays), base)
+    lora = a_lora(layers, 1, size=1.0)
+    for name in lora.layers:
+        weight = net.get_submodule(name).weight
+        weight += torch.from_numpy(0.7 * lora.change(name)).reshape(weight.shape)
+    found = run(model, **pack(layers, [(lora, 0.7)]).arrays)
+    np.testing.assert_allclose(found, net(x, t).numpy(), atol=1e-4)

@@ -1,6 +1,4 @@
-"""AudioLDM2's text condition with learned words at T5's input: with gradients to train, without to
-play.
-"""
+"""AudioLDM2's text condition with a soft prompt at T5's input, for training and for playing."""
 
 from __future__ import annotations
 
@@ -19,14 +17,15 @@ if TYPE_CHECKING:
     from engine.adapters.soft_prompts import SoftPrompt
     from engine.families.audioldm2.components import Components
 
-MOST_WORDS = 16  # learned ones whose texts are remembered
+MOST_PROMPTS = 16  # soft prompts whose texts are cached
 
 
 def states(
     components: Components, text: str, words: SoftPrompt | None = None
 ) -> tuple[Tensor, Tensor]:
-    """What GPT-2 says [8, 768] and T5's tokens [L, 1024] of one text; CLAP hears it without the
-    placeholder.
+    """GPT-2's vectors [8, 768] and T5's tokens [L, 1024] of one text, with gradients.
+
+    CLAP reads the text without the placeholder.
     """
     device = components.t5.device
     tokenizer, said = components.clap_tokenizer, words.without_placeholder(text) if words else text
@@ -59,7 +58,7 @@ def states(
 
 
 def token_ids(components: Components, text: str) -> list[int]:
-    """T5's, cut where the tokenizer ends, without the sign of the end."""
+    """T5's, cut at the tokenizer's limit, without the end token."""
     return _bare_ids(components.t5_tokenizer, text)
 
 
@@ -72,8 +71,7 @@ def _bare_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 class LearnedText(TextConditioner):
-    """A TextConditioner that reads with learned words; `plain_words` and an empty text do without.
-    One thread.
+    """A TextConditioner that reads with a soft prompt; an empty text is read without. One thread.
 
     `width`: of T5's embeddings, 1024.
     """
@@ -86,7 +84,7 @@ class LearnedText(TextConditioner):
         self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
 
     def learn(self, learned: SoftPrompt | None) -> None:
-        """From now on; what was read with others waits for their return."""
+        """Read with this soft prompt from now on; texts read with others stay cached."""
         self._learned = learned
         key = (
             (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes())
@@ -95,7 +93,7 @@ class LearnedText(TextConditioner):
         )
         self._cache = self._caches.setdefault(key, OrderedDict())
         self._caches.move_to_end(key)
-        while len(self._caches) > MOST_WORDS:
+        while len(self._caches) > MOST_PROMPTS:
             self._caches.popitem(last=False)
 
     def plain_words(self, text: str) -> Words:
@@ -115,11 +113,9 @@ class LearnedText(TextConditioner):
 
 
 class _Embedding:
-    """A runner in the place of a torch embedding, as learned words ask it: tokens [L] -> vectors
-    [L, width].
-    """
+    """A runner in place of a torch embedding: ids [L] to vectors [L, width]."""
 
-    weight = torch.zeros(0)  # says the type and the place
+    weight = torch.zeros(0)  # type and device
 
     def __init__(self, embedded: Callable[[np.ndarray], np.ndarray]) -> None:
         self._embedded = embedded

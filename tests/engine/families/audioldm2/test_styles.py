@@ -57,10 +57,10 @@ def row(path, weight=1.0):
 
 def test_a_style_is_heard_beside_the_adapter_by_its_weight_and_leaves_no_trace(family, lora):
     base = stem(family)
-    worn = stem(family, adapters=[row(lora)])
-    assert not np.allclose(worn, base, atol=1e-4)
+    played = stem(family, adapters=[row(lora)])
+    assert not np.allclose(played, base, atol=1e-4)
     assert np.allclose(stem(family, adapters=[row(lora, 0.0)]), base, atol=1e-5)
-    assert np.allclose(stem(family, adapters=[row(lora, 0.4), row(lora, 0.6)]), worn, atol=1e-4)
+    assert np.allclose(stem(family, adapters=[row(lora, 0.4), row(lora, 0.6)]), played, atol=1e-4)
     assert np.allclose(stem(family), base, atol=1e-5)
     family.prepare(
         ResolvedStyle.from_json({"adapters": [row(lora)]}),

@@ -22,7 +22,7 @@ def heard(nano, preset):
 
 @pytest.fixture
 def learned(tmp_path):
-    """A file of learned words, and a preset that wears it with a weight."""
+    """A file of learned words, and a style that brings it with a weight."""
     from safetensors.numpy import save_file
 
     path = tmp_path / "style.safetensors"
@@ -41,7 +41,7 @@ def test_learned_words_change_the_sound_by_their_weight_and_come_off_again(tiny_
     assert np.array_equal(heard(tiny_nano, {}), plain)
 
 
-def test_the_negative_words_wear_no_style(tiny_nano, learned):
+def test_the_negative_words_have_no_soft_prompt(tiny_nano, learned):
     knobs, _ = resolve("violin", {"guidance": 2.0}, None, tiny_nano.defaults)
     tiny_nano.prepare(ResolvedStyle.from_json(learned(1.0)), knobs)
     assert len(tiny_nano.editor.encode_text(((knobs.negative, 1.0),)).bias) == 2
