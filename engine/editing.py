@@ -118,7 +118,7 @@ def edit(
     family = family_named(request.model)
     bounds, stem_kind = _check(request, family)
     knobs, notes = resolve(request.text, request.knobs, request.style, family.defaults)
-    notes += _unused_knobs(request.knobs, family)
+    notes += _note_unused_knobs(request.knobs, family)
     if not model_cache.is_loaded(family.name):
         clock("loading", -1.0)
     loaded = model_cache.warm(family.name, cancelled, clock)
@@ -199,7 +199,7 @@ def _check(request: EditRequest, family: Family) -> tuple[RegionBounds, StemForm
     return bounds, stem_format(bounds.info, request.format, request.bits)
 
 
-def _unused_knobs(knobs: Mapping[str, Any], family: Family) -> list[str]:
+def _note_unused_knobs(knobs: Mapping[str, Any], family: Family) -> list[str]:
     """A note on knobs that were set and have no effect on this family."""
     names = sorted(name for name in knobs if family.name not in KNOBS[name].families)
     return [f"knobs: {', '.join(names)} mean nothing to {family.name}"] if names else []

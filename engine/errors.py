@@ -15,7 +15,8 @@ ERROR_CODES = {
     "unknown_model": "no family of that name",
     "not_ready": "the family is known, its runtime or what was installed with it is not there",
     "missing_weights": "the family's weights have to be fetched first; the message has the command",
-    "model_damaged": "a file of the family is not the one that was installed; the message has the cure",
+    "model_damaged": "a file of the family is not the one that was installed; "
+    "the message has the cure",
     "out_of_memory": "the region did not fit into memory",
     "cancelled": "the client asked to stop",
     "disk_full": "no room to write the stem",
@@ -25,7 +26,7 @@ ERROR_CODES = {
 
 
 class EngineError(Exception):
-    """A request that cannot be answered: symbolic code; what was expected, what came, what to do."""
+    """A request that cannot be answered: a code, and what was expected, what came, what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         assert code in ERROR_CODES, f"{code} is not in ERROR_CODES"

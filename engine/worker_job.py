@@ -31,7 +31,7 @@ class WorkerJob:
         self._lock = threading.Lock()
 
     def report(self, stage: str, fraction: float) -> None:
-        """Progress never goes back, and is sent at most five times a second (a new stage at once)."""
+        """Progress never goes back; sent at most five times a second, a new stage at once."""
         with self._lock:
             self._stage, self._fraction, self._last_report = (
                 stage,

@@ -96,8 +96,8 @@ class Worker:
         except EngineError as error:
             self._unavailable = error
             raise
-        print(f"runtime: {providers.used()}", file=sys.stderr, flush=True)
-        return f"{providers.used().title}, {self._model_cache.threads} threads"
+        print(f"runtime: {providers.current()}", file=sys.stderr, flush=True)
+        return f"{providers.current().title}, {self._model_cache.threads} threads"
 
     def submit(self, request: dict[str, Any]) -> None:
         """Any thread: a decoded line of stdin."""
@@ -269,5 +269,5 @@ def _internal(error: Exception) -> tuple[str, dict[str, Any]]:
 
 
 def _is_allocation(error: Exception) -> bool:
-    """ONNX Runtime and torch report memory that they did not get as a plain error with these words."""
+    """ONNX Runtime and torch report memory that they did not get as a plain error."""
     return any(word in str(error) for word in ALLOCATION_WORDS)

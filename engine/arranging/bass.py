@@ -1,4 +1,4 @@
-"""The bass player: roots where the chord changes, steps between them, never far from the last note."""
+"""The bass player: roots where the chord changes, steps between them, never far from the last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def bass(player: Player) -> Iterator[Note]:
 class _Line:
     """Where the hand is."""
 
-    def __init__(self, player: Player):
+    def __init__(self, player: Player) -> None:
         self.player, self.last = (
             player,
             nearest(player.harmony[0].root, CENTRE, LOWEST, HIGHEST_ROOT),
@@ -80,9 +80,7 @@ class _Line:
         return pitch if LOWEST <= pitch <= HIGHEST else root + 1
 
     def _walk(self, chord: Chord, root: int) -> int:
-        """A near tone of the chord or the scale, rather on the way to the next root; no note twice,
-        seldom back.
-        """
+        """A near tone of the chord or the scale, preferably on the way to the next root."""
         scale = scale_over(self.player.grid.key, chord)
         near = [
             p

@@ -1,6 +1,4 @@
-"""The players of chords: comping, pads and arpeggios. All lead their voices the shortest way from
-chord to chord.
-"""
+"""The players of chords: comping, pads and arpeggios, with the nearest voices each time."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ def _strike(player: Player, step: Step, voices: Voices) -> Iterator[Note]:
 
 
 def pad(player: Player) -> Iterator[Note]:
-    """Chords that lie: a tone that two chords share sounds on, all breathe at the end of a phrase."""
+    """Held chords: a tone that two chords share sounds on; all breathe at the end of a phrase."""
     hand = Hand("full", CENTRES["pad"])
     lying: dict[int, int] = {}  # pitch -> the beat from which it lies
     count = len(player.harmony)
@@ -75,12 +73,11 @@ def arpeggio(player: Player) -> Iterator[Note]:
 
 
 class Hand:
-    """Takes each chord in the inversion nearest to the last one and to its own place on the
-    keyboard.
-    """
+    """Takes each chord in the inversion nearest to the last one and to the hand's own place."""
 
-    def __init__(self, voicing: str, centre: int):
-        self.voicing, self.centre, self.voices = voicing, centre, ()
+    def __init__(self, voicing: str, centre: int) -> None:
+        self.voicing, self.centre = voicing, centre
+        self.voices: Voices = ()
         self._chord: Chord | None = None
 
     def take(self, chord: Chord) -> Voices:

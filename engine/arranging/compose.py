@@ -35,9 +35,7 @@ class Arrangement:
 
 
 def compose(seed: int, seconds: float, genre: str | None = None) -> Arrangement:
-    """A region of so many seconds from a piece in a genre of GENRES, or in any; the same for the
-    same arguments.
-    """
+    """A region from a piece in a genre of GENRES, or in any; the same for the same arguments."""
     random = np.random.default_rng([0xC0305E, seed])
     drawn = str(random.choice(list(GENRES)))
     name = genre or drawn
@@ -83,8 +81,9 @@ def _piece(genre: Genre, seconds: float, random: np.random.Generator) -> Grid:
 
 
 def _form(text: str, cadence: str, key: Key, beats_per_bar: int) -> tuple[Chord, ...]:
-    """The progression until a section is full, ending in the cadence; a longer one (twelve bars)
-    stays as written.
+    """The progression until a section is full, ending in the cadence.
+
+    One that is longer, as twelve bars are, stays as written.
     """
     length = len(bars(text))
     if length > SECTION_BARS:
@@ -104,9 +103,7 @@ def _tempi(genre: Genre, tempo_bpm: float, count: int, random: np.random.Generat
 
 
 def _start_seconds(whole: Grid, latest: float, random: np.random.Generator) -> float:
-    """Half of the regions begin with a bar, a fifth with a beat, the others anywhere, as people
-    cut.
-    """
+    """Half of the regions begin with a bar, a fifth with a beat, the others anywhere."""
     stride = int(random.choice([whole.beats_per_bar, 1, 0], p=[0.5, 0.2, 0.3]))
     if not stride:
         return float(random.uniform(0, latest))

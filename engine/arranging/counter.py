@@ -1,13 +1,11 @@
-"""The second voice: long notes on what colours each chord, moving by the smallest steps, now and
-then turning.
-"""
+"""The second voice: long notes on the colours of each chord, moving by the smallest steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from engine.arranging.playing import PHRASE_BARS, Player, Step
-from engine.arranging.scale import moved, scale_over
+from engine.arranging.scale import move, scale_over
 from engine.hearing.music import Note
 
 LOWEST, HIGHEST, CENTRE = 57, 77, 66
@@ -28,14 +26,12 @@ def counter(player: Player) -> Iterator[Note]:
                 yield from player.note(step.beat, 0.98 * sounding, last, level)
                 if turns:
                     scale = scale_over(player.grid.key, player.chord(step.beat))
-                    last = moved(last, 1 if last < CENTRE else -1, scale)
+                    last = move(last, 1 if last < CENTRE else -1, scale)
                     yield from player.note(step.beat + sounding, 0.95, last, level)
 
 
 def _guide(player: Player, step: Step, last: int) -> int:
-    """The chord's third or seventh, or another tone if much nearer; rather a step than the same
-    note.
-    """
+    """The chord's third or seventh, or another tone if much nearer; a step before the same note."""
     root, *colours = player.chord(step.beat).pitch_classes
     fifth = colours[1]
 

@@ -44,7 +44,7 @@ def _beats(lines: Mapping[str, str]) -> int:
 
 
 def _bar(
-    player: Player, lines, number: int, first_beat: int, fill: Mapping[str, str]
+    player: Player, lines: Mapping[str, str], number: int, first_beat: int, fill: Mapping[str, str]
 ) -> Iterator[Note]:
     """One bar, its last beats replaced by the fill."""
     groove_beats = player.grid.beats_per_bar - (_beats(fill) if fill else 0)

@@ -1,11 +1,11 @@
-"""What a genre is: all that the arranger knows about jazz, waltzes or techno is written in these
-words.
+"""What is a genre? The words in which jazz, waltzes or techno are written down.
 
 The same tables compose the music that nano learns from and arrange the regions that users send.
 Signs of the patterns (notation.py explains beats and bars):
 
     drums     X loud   x plain   o soft   ? soft, now and then   . nothing
-    bass      1 3 5 7 8 the chord's tones   w walks on   a leads into the next root   x muted   - held
+    bass      1 3 5 7 8 the chord's tones   w walks on   a leads into the next root   x muted
+              - held
     chords    X x o as for drums   - held
               in both, n is the next beat's chord, struck before its time
     tune, counter, pad    x a note   - held   . rest
@@ -63,9 +63,7 @@ class Harmony(NamedTuple):
 
 
 class Drums(NamedTuple):
-    """Lines of one metre: what goes on, its light variation, and a fill for the last beats of a
-    bar.
-    """
+    """Lines of one metre: the groove, a light variation, and a fill for a bar's last beats."""
 
     groove: Mapping[str, str]
     variation: Mapping[str, str]

@@ -23,9 +23,7 @@ LONGEST_SECONDS = 12.0  # of one note
 
 
 class Tone(NamedTuple):
-    """How a kind of guide sounds: roll-off of its partials (power of their number), how fast it
-    dies.
-    """
+    """How a kind of guide sounds: the slopes of its partials' levels, and how fast it dies away."""
 
     bright_slope: float
     mellow_slope: float
@@ -54,8 +52,7 @@ _SNARE = Hit(330, 180, 0.5, 0.09, 900, 11_000, 0.6, 0.13)
 _TOM = Hit(190, 110, 0.9, 0.28, 200, 4_000, 0.12, 0.05)
 _CLOSED = Hit(0, 0, 0.0, 0.1, 6_500, 15_000, 0.4, 0.04)
 _CYMBAL = Hit(0, 0, 0.0, 0.1, 3_500, 15_000, 0.4, 0.9)
-# A ride rings at the pitch of its bell: of noise alone nano made a hi-hat, and 0 of 12 jazz bands
-# were heard as jazz (6 with the ring).
+# A ride rings at the pitch of its bell: of noise alone nano makes a hi-hat.
 _RIDE = Hit(2_600, 2_600, 0.3, 0.8, 5_000, 15_000, 0.3, 0.7)
 _BLOCK = Hit(1_100, 900, 0.5, 0.04, 1_000, 5_000, 0.1, 0.02)
 HITS = {  # by General MIDI's percussion keys; any other one sounds as a block
@@ -144,13 +141,14 @@ def _tone(note: Note, tone: Tone) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _tables(pitch_midi: int, tone: Tone) -> tuple[np.ndarray, np.ndarray]:
-    """One period of each, of partials below HIGHEST_HZ; phases drawn once, so that peaks stay low."""
+    """A period of each, of partials below HIGHEST_HZ; drawn phases keep the peaks low."""
     count = max(1, min(40, int(HIGHEST_HZ / (440 * 2 ** ((pitch_midi - 69) / 12)))))
     number = np.arange(1, count + 1)
     phases = np.random.default_rng(5).uniform(0, 2 * np.pi, 40)[:count]
     waves = np.sin(2 * np.pi * np.outer(number, np.arange(TABLE) / TABLE) + phases[:, None])
-    tables = (number[None] ** -np.array([[tone.bright_slope], [tone.mellow_slope]])) @ waves
-    return tuple((0.5 * tables / np.abs(tables).max(axis=1, keepdims=True)).astype(np.float32))
+    tables: np.ndarray = (number[None] ** -np.array([[tone.bright_slope], [tone.mellow_slope]])) @ waves
+    bright, mellow = (0.5 * tables / np.abs(tables).max(axis=1, keepdims=True)).astype(np.float32)
+    return bright, mellow
 
 
 @lru_cache(maxsize=128)

@@ -1,7 +1,6 @@
-"""The tune: phrases of four bars made of two ideas, repeated and changed, that come to rest where
-the phrase ends.
+"""The tune: phrases of four bars, made of two ideas that are repeated and changed.
 
-phrase    A  A  B  A         bars of each: an idea, another, the first again in another place, a long note
+phrase    A  A  B  A    bars of each: an idea, another, the first in another place, a long note
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine.arranging.playing import PHRASE_BARS, Player, Step
-from engine.arranging.scale import moved, scale_over, snapped
+from engine.arranging.scale import move, scale_over, snap
 from engine.hearing.music import Note
 
 FORM = "AABA"
@@ -27,7 +26,7 @@ SETTLED_BEATS = 1.0  # a note as long as this belongs to the chord
 class _Idea:
     """What stays the same when a phrase comes again: rhythm, turns and arch."""
 
-    def __init__(self, player: Player):
+    def __init__(self, player: Player) -> None:
         random = player.random
         first, other = player.choose(player.genre.tune), player.choose(player.genre.tune)
         turns = [random.choice(MOVES, 16, p=MOVE_WEIGHTS) for _ in range(3)]
@@ -51,9 +50,9 @@ def tune(player: Player) -> Iterator[Note]:
             aim = (
                 home + idea.arch[place]
                 if index == 0
-                else _turned(player, step, last, int(turns[index % 16]), home)
+                else _continue(player, step, last, int(turns[index % 16]), home)
             )
-            last = _settled(player, step, aim, ends=place == PHRASE_BARS - 1)
+            last = _settle(player, step, aim, ends=place == PHRASE_BARS - 1)
             accent = 0.06 if step.beat == int(step.beat) else 0.0
             yield from player.note(step.beat, player.legato * step.beats, last, swell + accent)
 
@@ -64,20 +63,18 @@ def _rest(beats: int) -> str:
     return "x " + "- " * (held - 1) + ". " * (beats - held)
 
 
-def _turned(player: Player, step: Step, last: int, turn: int, home: int) -> int:
+def _continue(player: Player, step: Step, last: int, turn: int, home: int) -> int:
     if abs(last + 2 * turn - home) > REACH:
         turn = -turn
-    return moved(last, turn, scale_over(player.grid.key, player.chord(step.beat)))
+    return move(last, turn, scale_over(player.grid.key, player.chord(step.beat)))
 
 
-def _settled(player: Player, step: Step, aim: int, ends: bool) -> int:
-    """On strong beats and long notes a tone of the chord, at a phrase's end its root, elsewhere one
-    of the scale.
-    """
+def _settle(player: Player, step: Step, aim: int, ends: bool) -> int:
+    """A chord tone on strong beats and long notes, root or third at the end, else a scale tone."""
     chord = player.chord(step.beat)
     strong = step.beat == int(step.beat) and player.grid.place_in_bar(int(step.beat)) % 2 == 0
     if ends and step.beats >= SETTLED_BEATS:
-        return snapped(aim, chord.pitch_classes[:2])
+        return snap(aim, chord.pitch_classes[:2])
     if strong or step.beats >= SETTLED_BEATS:
-        return snapped(aim, chord.pitch_classes)
-    return snapped(aim, scale_over(player.grid.key, chord))
+        return snap(aim, chord.pitch_classes)
+    return snap(aim, scale_over(player.grid.key, chord))

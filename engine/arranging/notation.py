@@ -1,5 +1,4 @@
-"""How patterns and harmony are written down, so that a musician can read and change the table of
-genres.
+"""How are patterns and harmony written down, so that a musician can read and change the genres?
 
 A pattern is text: a group of signs for each beat, `|` between bars. As many signs as a group has,
 so many equal parts has its beat: "x.x. x... x.x. x..." is a bar of four beats in sixteenths, "x.x
@@ -39,7 +38,7 @@ def bars(pattern: str) -> tuple[Bar, ...]:
     return tuple(tuple(bar.split()) for bar in pattern.split("|"))
 
 
-def fitted(bar: Bar, beats: int) -> Bar:
+def fit_bar(bar: Bar, beats: int) -> Bar:
     """The bar in another metre: cut, repeated, or made longer by its beats after the first.
 
     4 -> 3: 0 1 2    3 -> 6: 0 1 2 0 1 2    4 -> 7: 0 1 2 3 1 2 3    3 -> 4: 0 1 2 1
@@ -56,8 +55,9 @@ def fitting(patterns: tuple[str, ...], beats: int) -> tuple[str, ...]:
 
 
 def swung(place: float, ratio: float, pairs_per_beat: int) -> float:
-    """Where in its beat (0..1) a straight place is played: the second of each pair waits until
-    `ratio` of the pair.
+    """Where in its beat (0..1) a straight place is played.
+
+    The second of each pair waits until `ratio` of the pair.
     """
     pair, within = divmod(place * pairs_per_beat, 1)
     late = within * 2 * ratio if within < 0.5 else ratio + (within - 0.5) * 2 * (1 - ratio)
@@ -67,15 +67,15 @@ def swung(place: float, ratio: float, pairs_per_beat: int) -> float:
 @cache
 def chord(numeral: str, tonic: int) -> Chord:
     """ "bVII", "iiø7", "V7" in the key of a tonic 0..11."""
-    flat, degree, suffix = re.fullmatch(r"(b?)([IViv]+)(.*)", numeral).groups()
+    found = re.fullmatch(r"(b?)([IViv]+)(.*)", numeral)
+    assert found, f"{numeral} is no Roman numeral"
+    flat, degree, suffix = found.groups()
     root = (tonic + _DEGREES[degree.upper()] - len(flat)) % 12
     return Chord(root, _QUALITIES[degree.isupper(), suffix])
 
 
 def progression(text: str, key: Key, beats_per_bar: int) -> tuple[Chord, ...]:
-    """A chord for each beat; the chords of one bar share it, the earlier ones having the longer
-    part.
-    """
+    """A chord for each beat; the chords of a bar share it, the earlier ones get the longer part."""
     chords = []
     for numerals in bars(text):
         length = -(-beats_per_bar // len(numerals))

@@ -1,6 +1,4 @@
-"""What one musician of a genre plays over a grid of beats and chords: `write("bass", grid,
-GENRES["jazz"], random)`.
-"""
+"""What does one musician of a genre play over a grid of beats and chords?"""
 
 from __future__ import annotations
 
@@ -28,9 +26,9 @@ ROLES = tuple(_WRITERS)
 
 
 def write(role: str, grid: Grid, genre: Genre, random: np.random.Generator) -> tuple[Note, ...]:
-    """The notes of one role of ROLES in time order, all inside the region; drums by General MIDI
-    percussion.
+    """The notes of one role of ROLES in time order, all inside the region.
 
-    The same random gives the same notes. A region of less than a beat may have none.
+    Drums are General MIDI percussion. The same random gives the same notes. A region of less than a
+    beat may have none.
     """
     return tuple(sorted(_WRITERS[role](Player(grid, genre, random))))

@@ -10,9 +10,7 @@ from engine.hearing.music import Chord, Key
 
 @cache
 def scale_over(key: Key, chord: Chord) -> tuple[int, ...]:
-    """The key's tones 0..11, those giving way that a chord from outside the key rubs against: F#
-    for F over D7 in C.
-    """
+    """The key's tones 0..11, without those that clash with a chord: F# for F over D7 in C."""
     foreign = [tone for tone in chord.pitch_classes if tone not in key.pitch_classes]
     kept = [
         tone
@@ -31,14 +29,14 @@ def nearest(pitch_class: int, pitch: float, lowest: int, highest: int) -> int:
     )
 
 
-def snapped(pitch: float, pitch_classes: Iterable[int]) -> int:
+def snap(pitch: float, pitch_classes: Iterable[int]) -> int:
     """The nearest MIDI pitch that belongs to the classes; of two the lower."""
     around = range(int(pitch) - 7, int(pitch) + 8)
     classes = tuple(pitch_classes)
     return min((p for p in around if p % 12 in classes), key=lambda p: abs(p - pitch))
 
 
-def moved(pitch: int, steps: int, scale: tuple[int, ...]) -> int:
+def move(pitch: int, steps: int, scale: tuple[int, ...]) -> int:
     """So many steps of the scale up or down."""
     direction = 1 if steps > 0 else -1
     for _ in range(abs(steps)):

@@ -258,7 +258,8 @@ FILLERS = frozenset(
 # fmt: on
 ADDS = re.compile(
     r"^\W*(?:please |can you |could you )*"
-    r"(?:add|accompany|put|lay|play along|give (?:me|it)|write|bring in|i need|we need|harmoni[sz]e)\b",
+    r"(?:add|accompany|put|lay|play along|give (?:me|it)|write|bring in|i need|we need|"
+    r"harmoni[sz]e)\b",
     re.IGNORECASE,
 )
 RESTYLES = re.compile(r"\b(?:version|style|genre|r?e?arrange\w*|remix|cover|feel)\b", re.IGNORECASE)

@@ -1,5 +1,4 @@
-"""How loud a region is (ITU-R BS.1770-4), and how a stem is brought to the same loudness without
-clipping.
+"""How loud is a region (ITU-R BS.1770-4), and how does a stem become as loud without clipping?
 
 Rule: numpy alone. The K-weighting filter is applied as a weight on the power spectrum of 100 ms
 segments instead of as a recursive filter: for loudness the phase does not matter, and a 5 s stereo
@@ -34,7 +33,7 @@ def loudness(samples: np.ndarray, rate_hz: int) -> float:
     nothing, all blocks count; where the K-weighting leaves nothing (a constant), the plain RMS
     counts.
     """
-    return _to_lufs(_gated_power(block_powers(samples, rate_hz)))
+    return _to_lufs(_power_after_gating(block_powers(samples, rate_hz)))
 
 
 def peak(samples: np.ndarray) -> float:
@@ -57,9 +56,9 @@ def block_powers(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         length, per_block = max(1, len(columns)), 1
     else:
         per_block = SEGMENTS_PER_BLOCK
-    segments = sum(
-        _segment_powers(columns[:, channel], length, rate_hz) for channel in range(columns.shape[1])
-    )
+    segments = np.zeros(len(columns) // length)
+    for channel in range(columns.shape[1]):
+        segments += _segment_powers(columns[:, channel], length, rate_hz)
     powers = np.convolve(segments, np.full(per_block, 1 / per_block), "valid")
     if powers.max(initial=0.0) > SILENT_POWER:
         return powers
@@ -69,10 +68,11 @@ def block_powers(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 def match_loudness(
     stem: np.ndarray, rate_hz: int, target_powers: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """`stem` [frames, channels] at the loudness of a region with these block powers, peaks at most
-    1.0; and notes.
+    """`stem` [frames, channels] at the loudness of a region with these block powers, and notes.
+
+    Peaks are at most 1.0.
     """
-    target = _gated_power(target_powers)
+    target = _power_after_gating(target_powers)
     powers = block_powers(stem, rate_hz)
     if target <= SILENT_POWER or powers.max(initial=0.0) <= SILENT_POWER:
         return limit(stem, rate_hz), ["level: no loudness to match (silence)"]
@@ -83,7 +83,9 @@ def match_loudness(
         matched = limit(louder, rate_hz)
         if matched is louder:
             return matched, []
-        missing = np.sqrt(target / max(_gated_power(block_powers(matched, rate_hz)), SILENT_POWER))
+        missing = np.sqrt(
+            target / max(_power_after_gating(block_powers(matched, rate_hz)), SILENT_POWER)
+        )
         if missing < LOUDNESS_TOLERANCE or gain >= hardest:
             break
         gain = min(gain * missing, hardest)
@@ -102,17 +104,18 @@ def matching_gain(powers: np.ndarray, target_power: float) -> float:
     ceiling = 10 ** (MAX_MAKE_UP_DB / 20)
     gain = min(float(np.sqrt(target_power / powers.mean())), ceiling)
     for _ in range(4):
-        gain = min(gain * float(np.sqrt(target_power / _gated_power(powers * gain**2))), ceiling)
+        gain = min(
+            gain * float(np.sqrt(target_power / _power_after_gating(powers * gain**2))), ceiling
+        )
     return gain
 
 
 def limit(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """`samples` [frames, channels] with peaks at most 1.0: look-ahead limiter, one gain for all
-    channels.
+    """`samples` [frames, channels] with peaks at most 1.0: a look-ahead limiter.
 
-    Untouched (the same array) where nothing exceeds. Blocks of 1 ms; the gain at each block edge is
-    the smallest need within 5 ms, averaged over 5 ms and drawn as straight lines between the edges:
-    never above the need of any sample.
+    One gain for all channels; where nothing exceeds, the same array comes back. The gain at each
+    edge of a block of 1 ms is the smallest need within 5 ms, averaged over 5 ms and drawn as
+    straight lines between the edges: never above the need of any sample.
     """
     if peak(samples) <= PEAK_CEILING:
         return samples
@@ -128,14 +131,14 @@ def limit(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _smooth_floor(need: np.ndarray, reach: int) -> np.ndarray:
-    """Gain at the edges of blocks: smooth, and at each edge not above the needs of both neighbours."""
+    """Gain at the edges of blocks: smooth, and nowhere above the needs of both neighbours."""
     wide = np.pad(need, reach + 1, constant_values=1.0)
     lowest = np.lib.stride_tricks.sliding_window_view(wide, reach + 2).min(axis=1)
     # averaging `reach + 1` minima, each of which covers both neighbours, stays below both
     return np.convolve(lowest, np.full(reach + 1, 1 / (reach + 1)), "valid")
 
 
-def _gated_power(powers: np.ndarray) -> float:
+def _power_after_gating(powers: np.ndarray) -> float:
     if not len(powers) or powers.max() <= SILENT_POWER:
         return 0.0
     loud = powers[powers > _from_lufs(ABSOLUTE_GATE_LUFS)]
@@ -153,9 +156,7 @@ def _from_lufs(lufs: float) -> float:
 
 
 def _segment_powers(samples: np.ndarray, length: int, rate_hz: int) -> np.ndarray:
-    """K-weighted power of each whole segment (at least one): [len // length]; in blocks to bound
-    memory.
-    """
+    """K-weighted power of each whole segment, of which there is one at least: [len // length]."""
     count = len(samples) // length
     weight = _k_weight(length, rate_hz)
     powers = np.empty(count)
@@ -169,9 +170,7 @@ def _segment_powers(samples: np.ndarray, length: int, rate_hz: int) -> np.ndarra
 
 @lru_cache(maxsize=16)
 def _k_weight(length: int, rate_hz: int) -> np.ndarray:
-    """|H(f)|^2 of the two BS.1770 filters, with Parseval's factors for an rfft of `length`: [length
-    // 2 + 1].
-    """
+    """|H(f)|^2 of the two BS.1770 filters times Parseval's factors: [length // 2 + 1]."""
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(length))
     response = np.ones_like(z)
     for numerator, denominator in (_shelf(rate_hz), _high_pass(rate_hz)):
@@ -185,9 +184,7 @@ def _k_weight(length: int, rate_hz: int) -> np.ndarray:
 
 
 def _shelf(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """The head filter (+4 dB above 1.7 kHz) for any rate: BS.1770's analogue prototype, as
-    libebur128 derives it.
-    """
+    """The head filter (+4 dB above 1.7 kHz) for any rate, as libebur128 derives it."""
     k, q = np.tan(np.pi * 1681.974450955533 / rate_hz), 0.7071752369554196
     high = 10 ** (3.999843853973347 / 20)
     band = high**0.4996667741545416

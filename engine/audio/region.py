@@ -1,12 +1,11 @@
-"""The region contract: whatever a model does, the stem drops into the place that the region came
-from.
+"""The region contract: whatever a model does, the stem drops into the place of its region.
 
-    file      ....ccccc|RRRRRRRRRRRR|ccccc......      c: real context, as much as the model's window has room for
-    model         [ rr cccc RRRRRRRRRRRR cccc rr ]    r: reflection, only where the file has no more audio
-    stem               |SSSSSSSSSSSS|                 same frames, rate and channels; frame 0 is frame 0
+    file      ....ccccc|RRRRRRRRRRRR|ccccc......   c: real context, as much as the window holds
+    model         [ rr cccc RRRRRRRRRRRR cccc rr ] r: reflection, where the file has no more audio
+    stem               |SSSSSSSSSSSS|              same frames, rate, channels; frame 0 is frame 0
 
-Rule 1: positions are counted in input frames from the first sample that is resampled; both resamplers keep
-        sample 0 at sample 0, so the region is cut out at the very index where it was put in.
+Rule 1: positions are counted in input frames from the first sample that is resampled. Both
+        resamplers keep sample 0 at sample 0, so the region is cut out where it was put in.
 Rule 2: nothing outside this file knows about channels, rates or lengths of the client.
 """
 
@@ -35,9 +34,7 @@ LEVELS = ("match", "none")
 
 @dataclass(frozen=True)
 class Voice:
-    """One stem of a model: a re-drawn region, or new sound that has no place of its own in the
-    region's channels.
-    """
+    """One stem of a model: a re-drawn region, or new sound without a place in its channels."""
 
     name: str = ""  # empty: named by the task
     is_new: bool = False
@@ -54,7 +51,7 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class ModelPort:
-    """What the region contract must know about a model: mono float32 in, as much for each voice.
+    """What the region contract must know about a model: mono float32 in and out.
 
     `run`: the region's samples [N] -> ModelOutput.
     `window_samples(n)`: how many samples the model likes to get for a region of n (at least n).
@@ -71,7 +68,7 @@ class ModelPort:
 
 @dataclass(frozen=True)
 class Stem:
-    """A finished stem [frames, channels], and the mono signals before and after for measurements."""
+    """What the region contract must know about a model: mono float32 in and out."""
 
     samples: np.ndarray
     source_mono: np.ndarray  # at mono_rate_hz, the region alone
@@ -139,8 +136,8 @@ def run_region(region: RegionAudio, model: ModelPort, level: str = "match") -> l
         stem = _in_channels(
             _from_model_rate(answer, region, place, model), voice, source, signs, region, own
         )
-        stem = faded(stem, source, region.info.rate_hz, own)
-        stem, more = levelled(
+        stem = fade_edges(stem, source, region.info.rate_hz, own)
+        stem, more = match_level(
             stem, region.info.rate_hz, powers * 10 ** (voice.level_db / 10), level
         )
         after = _region_part(answer, region, place, model)
@@ -156,9 +153,7 @@ def _in_channels(
     region: RegionAudio,
     notes: list[str],
 ) -> np.ndarray:
-    """The mono stem [frames] on the client's channels: where the region's sound stands, or, if new,
-    in the middle.
-    """
+    """The mono stem [frames] on the client's channels: as the region, or new in the middle."""
     if voice.is_new:
         return np.repeat(stem[:, None], source.shape[1], axis=1)
     stem, how = upmix(stem, source, signs, region.info.rate_hz)
@@ -204,9 +199,7 @@ def _placement(region: RegionAudio, model: ModelPort) -> Placement:
 
 
 def _share(spare: int, before: int, after: int) -> int:
-    """Frames of the spare room that go before the region: half, or what real audio there is on
-    either side.
-    """
+    """Frames of the spare room before the region: half, or as real audio on each side allows."""
     real = min(spare, before + after)
     lead = min(before, max(real - after, real // 2))
     return lead + (spare - real) // 2
@@ -217,9 +210,9 @@ def _to_model_rate(
 ) -> np.ndarray:
     """The model's window [total_samples] of the mono signal at the client's rate."""
     first = region.lead_frames - place.lead_frames - place.margin_frames
-    wide = reflected(mono, first, place.total_frames + 2 * place.margin_frames)
+    wide = reflect(mono, first, place.total_frames + 2 * place.margin_frames)
     at_model_rate = resample(wide, region.info.rate_hz, model.rate_hz)
-    return reflected(at_model_rate, place.margin_samples, place.total_samples)
+    return reflect(at_model_rate, place.margin_samples, place.total_samples)
 
 
 def _run_model(model: ModelPort, window: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -242,9 +235,9 @@ def _from_model_rate(
     answer: np.ndarray, region: RegionAudio, place: Placement, model: ModelPort
 ) -> np.ndarray:
     """The region's frames [frames] of the model's output, at the client's rate."""
-    wide = reflected(answer, -place.margin_samples, len(answer) + 2 * place.margin_samples)
+    wide = reflect(answer, -place.margin_samples, len(answer) + 2 * place.margin_samples)
     at_client_rate = resample(wide, model.rate_hz, region.info.rate_hz)
-    return reflected(at_client_rate, place.margin_frames + place.lead_frames, region.frames)
+    return reflect(at_client_rate, place.margin_frames + place.lead_frames, region.frames)
 
 
 def _region_part(
@@ -255,26 +248,24 @@ def _region_part(
     return window[round(place.lead_frames * scale) :][: round(region.frames * scale)]
 
 
-def reflected(signal: np.ndarray, first: int, count: int) -> np.ndarray:
-    """`signal[first : first + count]`, mirrored as often as needed at the ends (the end sample is
-    not repeated).
-    """
+def reflect(signal: np.ndarray, first: int, count: int) -> np.ndarray:
+    """`signal[first : first + count]`, mirrored at the ends without repeating the end sample."""
     last, size = first + count, len(signal)
     if first >= 0 and last <= size:
         return signal[first:last]
-    before = _mirrored(signal, np.arange(first, min(last, 0)))
-    after = _mirrored(signal, np.arange(max(first, size), last))
+    before = _mirror(signal, np.arange(first, min(last, 0)))
+    after = _mirror(signal, np.arange(max(first, size), last))
     return np.concatenate([before, signal[max(first, 0) : max(last, 0)], after])
 
 
-def _mirrored(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _mirror(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
     period = max(1, 2 * (len(signal) - 1))
     position = index % period
     return signal[np.minimum(position, period - position)]
 
 
-def faded(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
-    """Fade 3 ms at an edge where the stem would start or stop with a click that the input has not."""
+def fade_edges(stem: np.ndarray, source: np.ndarray, rate_hz: int, notes: list[str]) -> np.ndarray:
+    """Fade 3 ms at an edge where the stem would click and the input does not."""
     count = min(len(stem) // 4, max(1, round(FADE_SECONDS * rate_hz)))
     # compare at equal level, if there is one
     scale = math.sqrt(_power(source) / max(_power(stem), 1e-20)) or 1.0
@@ -298,12 +289,10 @@ def _power(samples: np.ndarray) -> float:
     return float(flat @ flat) / max(1, len(flat))
 
 
-def levelled(
+def match_level(
     stem: np.ndarray, rate_hz: int, powers: np.ndarray, level: str
 ) -> tuple[np.ndarray, list[str]]:
-    """The stem as loud as blocks of these powers, or with its peaks limited (`level` none); and
-    notes.
-    """
+    """The stem as loud as blocks of these powers, or only limited (`level` none); and notes."""
     if level == "match":
         return match_loudness(stem, rate_hz, powers)
     limited = limit(stem, rate_hz)

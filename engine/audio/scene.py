@@ -1,12 +1,11 @@
-"""The region contract for models that make new sound: the region may be silent, and what lies about
-it may be heard.
+"""The region contract for models that make new sound and may hear what lies about the region.
 
-    file      ....bbbbbb|RRRRRRRRRRRR|aaaaaa....   b, a: real audio about the region, as much as the model asks for
-    model     Scene(before, region, after)         at the model's rate and with its channels; nothing is mirrored
-    stem                |SSSSSSSSSSSS|             same frames, rate and channels; frame 0 is frame 0
+    file      ....bbbbbb|RRRRRRRRRRRR|aaaaaa....   b, a: real audio, as much as the model asks for
+    model     Scene(before, region, after)         at its rate, with its channels; nothing mirrored
+    stem                |SSSSSSSSSSSS|             same frames, rate, channels; frame 0 is frame 0
 
-Rule: what `engine.audio.region` says of places holds here too; the region begins at a whole sample of
-either rate. Unlike there a stereo model hears and gives two channels, and a silent region is
+Rule: what `engine.audio.region` says of places holds here too; the region begins at a whole sample
+of either rate. Unlike there a stereo model hears and gives two channels, and a silent region is
 filled.
 """
 
@@ -20,7 +19,13 @@ import numpy as np
 
 from engine.audio.loudness import block_powers
 from engine.audio.reading import RegionAudio, resample
-from engine.audio.region import RESAMPLER_MARGIN_SECONDS, Stem, check_length, faded, levelled
+from engine.audio.region import (
+    RESAMPLER_MARGIN_SECONDS,
+    Stem,
+    check_length,
+    fade_edges,
+    match_level,
+)
 from engine.audio.spatial import downmix, polarities
 from engine.errors import EngineError
 
@@ -29,9 +34,7 @@ JOIN_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Scene:
-    """What a model hears, float32 [samples, channels]: the region, and the real audio that the file
-    has about it.
-    """
+    """What a model hears, float32 [samples, channels]: the region, and the real audio about it."""
 
     before: np.ndarray
     region: np.ndarray
@@ -40,8 +43,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class ScenePort:
-    """What this contract must know about a model: a scene in, as many samples [samples, channels]
-    as its region out.
+    """What this contract must know about a model.
+
+    `run`: a scene -> as many samples [samples, channels] as its region has.
     """
 
     rate_hz: int
@@ -71,10 +75,10 @@ def run_scene(region: RegionAudio, model: ScenePort, level: str = "match") -> li
     stem = _with_channels(
         _from_model_rate(answer, rate_hz, model, region.frames), source.shape[1], notes
     )
-    stem, more = levelled(
-        faded(stem, source, rate_hz, notes), rate_hz, block_powers(source, rate_hz), level
+    stem, more = match_level(
+        fade_edges(stem, source, rate_hz, notes), rate_hz, block_powers(source, rate_hz), level
     )
-    stem = _joined(stem, source, rate_hz, model.joins)
+    stem = _join(stem, source, rate_hz, model.joins)
     before, after = (samples.mean(axis=1) for samples in (scene.region, answer))
     return [Stem(stem, before, after, model.rate_hz, notes + more)]
 
@@ -84,7 +88,9 @@ def _scene(region: RegionAudio, model: ScenePort) -> Scene:
     # frames that are whole samples, too
     step = region.info.rate_hz // math.gcd(region.info.rate_hz, model.rate_hz)
     lead = region.lead_frames // step * step
-    samples = _heard(region.samples[region.lead_frames - lead :], region.region, model.channels)
+    samples = _to_model_channels(
+        region.samples[region.lead_frames - lead :], region.region, model.channels
+    )
     samples = resample(samples, region.info.rate_hz, model.rate_hz)
     first = lead * model.rate_hz // region.info.rate_hz
     last = first + math.ceil(region.frames * model.rate_hz / region.info.rate_hz)
@@ -94,10 +100,8 @@ def _scene(region: RegionAudio, model: ScenePort) -> Scene:
     return Scene(samples[:first], inside, samples[last:])
 
 
-def _heard(samples: np.ndarray, region: np.ndarray, channels: int) -> np.ndarray:
-    """[frames, channels of the model]: as they are, or the down-mix of those that sound in the
-    region.
-    """
+def _to_model_channels(samples: np.ndarray, region: np.ndarray, channels: int) -> np.ndarray:
+    """[frames, channels of the model]: as they are, or the mix of the channels that sound."""
     if samples.shape[1] == channels:
         return samples
     signs = polarities(region if region.any() else samples)
@@ -105,9 +109,7 @@ def _heard(samples: np.ndarray, region: np.ndarray, channels: int) -> np.ndarray
 
 
 def _from_model_rate(answer: np.ndarray, rate_hz: int, model: ScenePort, frames: int) -> np.ndarray:
-    """[frames, channels of the model]; mirrored at the ends, so that the resampler hears no edge
-    there.
-    """
+    """[frames, channels of the model]; mirrored at the ends, where the resampler would ring."""
     step = rate_hz // math.gcd(rate_hz, model.rate_hz)
     margin_frames = step * math.ceil(RESAMPLER_MARGIN_SECONDS * rate_hz / step)
     margin = margin_frames * model.rate_hz // rate_hz
@@ -115,12 +117,8 @@ def _from_model_rate(answer: np.ndarray, rate_hz: int, model: ScenePort, frames:
     return resample(wide, model.rate_hz, rate_hz)[margin_frames : margin_frames + frames].copy()
 
 
-def _joined(
-    stem: np.ndarray, source: np.ndarray, rate_hz: int, edges: tuple[str, ...]
-) -> np.ndarray:
-    """The stem, cross-faded over 20 ms with what the input has at these edges: there the file goes
-    on unchanged.
-    """
+def _join(stem: np.ndarray, source: np.ndarray, rate_hz: int, edges: tuple[str, ...]) -> np.ndarray:
+    """The stem, cross-faded over 20 ms with the input at the edges where the file goes on."""
     count = min(len(stem) // 4, round(JOIN_SECONDS * rate_hz))
     ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)[
         :, None

@@ -1,5 +1,4 @@
-"""From many channels to the one that a mono model hears, and back: pan, level and width come from
-the input.
+"""From many channels to the one that a mono model hears, and back, with the input's pan and width.
 
 Down: the mean of the channels that sound, each with the polarity that agrees with the loudest one,
 so that material in opposite phase does not vanish.
@@ -9,7 +8,7 @@ levels. Otherwise per band b and moment t, with M the mix and X_c the channel, i
 
     level       g = sqrt(|X_c|^2 / |M|^2)                  how loud the channel is beside the mix
     likeness    a = Re(X_c M*) / sqrt(|X_c|^2 |M|^2)       1: a copy of the mix; 0: unrelated
-    stem_c      g (a S + p_c sqrt(1 - a^2) D)              S: the new mono stem, D: S with scattered phase
+    stem_c      g (a S + p_c sqrt(1 - a^2) D)              S: the new stem, D: S, phase scattered
 
 p_c alternates +1, -1, so in stereo the two D cancel and the mono sum of the stem is the model's own
 signal. Only ratios between channels are taken: the input's own colour and envelope never reach the
@@ -54,14 +53,12 @@ LIKENESS_TAPS = np.ones(7) / 7  # 7 hops, 150 ms: a likeness of few samples is a
 
 
 def polarities(samples: np.ndarray) -> np.ndarray:
-    """How each channel of [frames, channels] goes into the mix: +1, -1 (opposite phase) or 0
-    (silent).
-    """
+    """How each channel of [frames, channels] enters the mix: +1, -1 (inverted), 0 (silent)."""
     products = samples.T @ samples
     powers = np.diag(products)
     loudest = int(np.argmax(powers))
     agrees = products[loudest] >= -0.5 * np.sqrt(powers * powers[loudest])
-    return np.where(_sounding(samples), np.where(agrees, 1.0, -1.0), 0.0)
+    return np.where(_is_audible(samples), np.where(agrees, 1.0, -1.0), 0.0)
 
 
 def downmix(samples: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -72,9 +69,7 @@ def downmix(samples: np.ndarray, signs: np.ndarray) -> np.ndarray:
 def upmix(
     stem: np.ndarray, region: np.ndarray, signs: np.ndarray, rate_hz: int
 ) -> tuple[np.ndarray, str]:
-    """The mono `stem` [frames] spread over the channels as `region` [frames, channels] is; and how,
-    in words.
-    """
+    """The mono `stem` [frames] spread over channels as `region` [frames, channels] is; and how."""
     if region.shape[1] == 1:
         return stem[:, None], ""
     mix = downmix(region, signs)
@@ -99,10 +94,10 @@ def _copy_levels(region: np.ndarray, mix: np.ndarray) -> np.ndarray | None:
     residue = np.einsum("nc,nc->c", region, region) - levels**2 * mix_power
     if residue.max() > COPY_RESIDUE * mix_power:
         return None
-    return np.where(_sounding(region), levels, 0.0).astype(np.float32)
+    return np.where(_is_audible(region), levels, 0.0).astype(np.float32)
 
 
-def _sounding(samples: np.ndarray) -> np.ndarray:
+def _is_audible(samples: np.ndarray) -> np.ndarray:
     """Which channels are more than silence (column by column: numpy reduces short rows slowly)."""
     return np.array(
         [
@@ -138,9 +133,7 @@ def _spread(stem: np.ndarray, region: np.ndarray, signs: np.ndarray, rate_hz: in
 def _measure(
     region: np.ndarray, signs: np.ndarray, size: int, bands: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Level and likeness of each channel beside their mix, smoothed: two arrays [channels, windows,
-    bands].
-    """
+    """Level and likeness of each channel beside their mix, both [channels, windows, bands]."""
     windows, channels = _window_count(len(region), size), region.shape[1]
     weights = signs / max(1.0, np.abs(signs).sum())
     own = np.empty((channels, windows, len(bands)), np.float32)
@@ -157,7 +150,7 @@ def _measure(
         for channel, spectrum in enumerate(spectra):
             own[channel, part] = _power(spectrum) @ bands.T
             shared[channel, part] = (spectrum.real * mix.real + spectrum.imag * mix.imag) @ bands.T
-    level = np.sqrt(_lifted(_smooth(own, GAIN_TAPS)) / _lifted(_smooth(mixed[None], GAIN_TAPS)))
+    level = np.sqrt(_lift(_smooth(own, GAIN_TAPS)) / _lift(_smooth(mixed[None], GAIN_TAPS)))
     long_own, long_mixed = _smooth(own, LIKENESS_TAPS), _smooth(mixed[None], LIKENESS_TAPS)
     likeness = _smooth(shared, LIKENESS_TAPS) / np.maximum(np.sqrt(long_own * long_mixed), 1e-20)
     return np.minimum(level, 2.0 * channels), np.clip(likeness, -1.0, 1.0)
@@ -166,7 +159,7 @@ def _measure(
 def _factors(
     level: np.ndarray, likeness: np.ndarray, signs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of S and of D [channels, windows, bands], such that two channels mix down to S alone."""
+    """Factors of S and of D [channels, windows, bands]; two channels mix down to S alone."""
     active = signs[:, None, None].astype(np.float32)
     count = max(1.0, float(np.abs(signs).sum()))
     partner = np.where(np.cumsum(np.abs(signs)) % 2 == 1, 1.0, -1.0)[:, None, None].astype(
@@ -180,10 +173,8 @@ def _factors(
     return near / np.clip(near_mix, 0.5, 2.0), far
 
 
-def _lifted(power: np.ndarray) -> np.ndarray:
-    """Power with a floor from the neighbouring bands and moments, so that empty bands take their
-    pan from full ones.
-    """
+def _lift(power: np.ndarray) -> np.ndarray:
+    """Power with a floor from neighbours, so that empty bands take their pan from full ones."""
     now = power.mean(axis=2, keepdims=True)
     always = power.mean(axis=(1, 2), keepdims=True)
     return (
@@ -202,9 +193,7 @@ def _smooth(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
 
 
 def _spectra(signal: np.ndarray, size: int, first: int, last: int) -> np.ndarray:
-    """Spectra of the windows first..last; window k covers samples (k - 1) size / 2 up to (k + 1)
-    size / 2.
-    """
+    """Spectra of the windows first..last; window k is `size` samples around k size / 2."""
     hop = size // 2
     begin, end = (first - 1) * hop, last * hop
     part = np.asarray(signal[max(0, begin) : max(0, end)], np.float32)
@@ -244,7 +233,7 @@ def _bands(size: int, rate_hz: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _scatter(size: int, rate_hz: int) -> np.ndarray:
-    """Phase factors of D: a delay per band, drawn once, drifting over frequency: [size // 2 + 1]."""
+    """Phase factors of D: a delay for each band, drifting over frequency: [size // 2 + 1]."""
     frequencies = np.arange(size // 2 + 1) * rate_hz / size
     knots = np.array([SCATTER_FROM_HZ * 1.25**step for step in range(24)])
     delays = SCATTER_SECONDS * np.random.default_rng(7).uniform(0, 1, len(knots))

@@ -9,12 +9,13 @@ alone, no state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 
 from engine.errors import Cancelled
+from engine.progress import IsCancelled
 
 PARTS = 4  # a window's length in hops: Hann windows squared add to 1.5 there
 N_FFT = 4096  # if not told otherwise; at 32 kHz 128 ms, which tell semitones apart from 130 Hz up
@@ -33,7 +34,7 @@ def middles(count: int) -> np.ndarray:
 
 
 def spectra(
-    samples: np.ndarray, cancelled: Callable[[], bool], n_fft: int = N_FFT
+    samples: np.ndarray, cancelled: IsCancelled, n_fft: int = N_FFT
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(first frame, spectra [frames, 2049]) of samples [N] in Hann windows.
 
@@ -48,14 +49,15 @@ def spectra(
         yield first, np.fft.rfft(frames[first : first + BLOCK_FRAMES] * _hann(n_fft), axis=1)
 
 
-def filtered(
+def filter_frames(
     samples: np.ndarray,
     weights: np.ndarray,
     shapes: np.ndarray,
-    cancelled: Callable[[], bool],
+    cancelled: IsCancelled,
     n_fft: int = N_FFT,
 ) -> np.ndarray:
     """Samples [N] through the gains weights [frames, K] @ shapes [K, 2049], without delay: [N].
+
     Raises Cancelled.
     """
     weights = np.asarray(weights, np.float32)  # or every spectrum would become complex128
@@ -70,9 +72,7 @@ def filtered(
 
 
 def means(rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The mean of rows[first[k] : last[k]] for every frame k: [frames, K], float64. No slice may be
-    empty.
-    """
+    """The mean of rows[first[k] : last[k]] for every frame k: [frames, K]; no slice is empty."""
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     return (sums[last] - sums[first]) / (last - first)[:, None]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.errors import EngineError
 from engine.knobs import Knobs
+from engine.progress import IsCancelled, Progress
 from export.manifest import FOLDER as EXPORTS
 from export.manifest import find_unfit
 from presets.style import ResolvedStyle
@@ -28,13 +29,10 @@ if TYPE_CHECKING:  # the server reads this table and has no use for numpy
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, float], None]  # stage name, fraction done of the whole job (-1: unknown)
-Cancelled = Callable[[], bool]  # asked between steps
-
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output of a stage. In `axes` a letter is a dynamic axis, a number a fixed one."""
+    """An input or output of a stage. In `axes` a letter is a dynamic axis, a number a fixed one."""
 
     name: str
     axes: tuple[str | int, ...]
@@ -87,7 +85,7 @@ class LoadedFamily(Protocol[Prepared]):
 
     def files(self) -> Mapping[str, Path]: ...
 
-    def warm_up(self, cancelled: Cancelled, progress: Progress) -> None:
+    def warm_up(self, cancelled: IsCancelled, progress: Progress) -> None:
         """Read all that serving needs.
 
         Tells progress `loading` only while there is something to read.
@@ -97,12 +95,12 @@ class LoadedFamily(Protocol[Prepared]):
         """Put the style's tensors on the model. EngineError bad_preset, missing_weights."""
 
     def port(
-        self, job: Prepared, progress: Progress, cancelled: Cancelled
+        self, job: Prepared, progress: Progress, cancelled: IsCancelled
     ) -> ModelPort | ScenePort:
         """The model as the region contract wants it, for the job that was prepared last."""
 
     def close(self) -> None:
-        """Give memory back that does not go with the object by itself, such as a graphics card's."""
+        """Give back memory that does not go with the object, such as a graphics card's."""
 
 
 @dataclass(frozen=True)
@@ -150,27 +148,27 @@ class Family:
         return self._family_module().defaults()
 
     def missing(self, models: Path | None = None) -> str:
-        """Why the family cannot serve, in words; empty when it can. `models`: the folder of fetched
-        weights.
+        """Why the family cannot serve, in words; empty when it can.
+
+        `models`: the folder of fetched weights.
         """
         return self._family_module().missing(models)
 
     def load(self, threads: int, models: Path | None = None) -> LoadedFamily[Any]:
         """The family, its files found. EngineError not_ready, missing_weights."""
         exported = self.exporting().load(threads, models) if self._is_exported(models) else None
-        for line in self.passed_over(models):
+        for line in self.unfit_exports(models):
             log.warning(line)
         return exported or self._family_module().load(threads, models)
 
-    def passed_over(self, models: Path | None) -> list[str]:
-        """The exports in the models folder that are not taken: which, why, and the command that
-        makes one anew.
-        """
-        if not self._is_exported(models):
+    def unfit_exports(self, models: Path | None) -> list[str]:
+        """The exports that are not used: which, why, and the command that makes another one."""
+        if models is None or not self._is_exported(models):
             return []
         found = find_unfit(models, self.name, self.exporting().weight_files(models))
         return [
-            f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` makes another one"
+            f"{folder} is passed over: {reason}; remove it, and `retimbre export {self.name}` "
+            "makes another one"
             for folder, reason in found
         ]
 
@@ -178,7 +176,7 @@ class Family:
         return bool(self.exports and models and any((models / EXPORTS).glob(f"{self.name}-*")))
 
     def exporting(self) -> Any:
-        """The module that hands the family to `export`. EngineError not_ready where there is none."""
+        """The module that hands the family to `export`. EngineError not_ready: there is none."""
         if not self.exports:
             raise EngineError(
                 "not_ready", f"{self.name} runs on torch alone; it has no graphs to export yet"
@@ -192,8 +190,8 @@ class Family:
 AUDIOLDM2_LICENCE = "CC-BY-NC-SA-4.0 (AudioLDM2), CC-BY-NC-4.0 (AudioMAE): non-commercial use only"
 MUSICGEN_LICENCE = "CC-BY-NC-4.0 (MusicGen): non-commercial use only"
 STABLE_AUDIO_LICENCE = (
-    "Stability AI Community License (Stable Audio 3): commercial use only below US $1,000,000 of yearly revenue, and "
-    "registered; Gemma Terms of Use (its text encoder)"
+    "Stability AI Community License (Stable Audio 3): commercial use only below US $1,000,000 of "
+    "yearly revenue, and registered; Gemma Terms of Use (its text encoder)"
 )
 FAMILIES: Mapping[str, Family] = {
     family.name: family
@@ -299,7 +297,7 @@ class ModelCache:
             self._loaded[name] = family.load(self.threads, self.models)
             return self._loaded[name], time.perf_counter() - began
 
-    def warm(self, name: str, cancelled: Cancelled, progress: Progress) -> LoadedFamily[Any]:
+    def warm(self, name: str, cancelled: IsCancelled, progress: Progress) -> LoadedFamily[Any]:
         """The family, ready to serve at once.
 
         One thread at a time. EngineError, among them Cancelled.
@@ -315,7 +313,7 @@ class ModelCache:
         return name in self._loaded
 
     def drop(self, name: str) -> None:
-        """Free a family's memory; nothing happens if it is not loaded. EngineError unknown_model."""
+        """Free a family's memory, if it is loaded. EngineError unknown_model."""
         family_named(name)
         with self._lock:
             self._warm.discard(name)

@@ -40,7 +40,7 @@ def lead(mono: np.ndarray, rate_hz: int, pitch_activations: np.ndarray) -> tuple
     weights = np.eye(len(NOTES) + 1, dtype=np.float32)[chosen]
     # no click where a note begins
     weights[1:-1] = (weights[:-2] + 2 * weights[1:-1] + weights[2:]) / 4
-    tune = spectra.filtered(mono, weights, _masks(rate_hz), lambda: False)
+    tune = spectra.filter_frames(mono, weights, _masks(rate_hz), lambda: False)
     share = float(np.sum(np.square(tune)) / max(np.sum(np.square(mono)), 1e-12))
     return (tune if 0 < share < ALONE and (path < len(NOTES)).any() else mono), share
 

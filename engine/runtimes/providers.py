@@ -145,23 +145,23 @@ PROVIDERS = (
 NAMES = ("auto", *(row.name for row in PROVIDERS))
 CPU = Choice("cpu", "ONNX Runtime CPU", "runs everywhere")
 
-_used = CPU
+_current = CPU
 
 
 def use(choice: Choice) -> None:
     """From now on every graph of this process that is opened runs there. Call it before any is."""
-    global _used
-    _used = choice
+    global _current
+    _current = choice
 
 
-def used() -> Choice:
+def current() -> Choice:
     """The choice that `use` was given; the processor until then."""
-    return _used
+    return _current
 
 
 def attach(options: Any, threads: int) -> list[Any]:
     """Prepare session options for what is used; the session's `providers`."""
-    return _row(_used.name, PROVIDERS).attach(options, threads)
+    return _row(_current.name, PROVIDERS).attach(options, threads)
 
 
 # seconds of a run, its outputs

@@ -1,5 +1,4 @@
-"""How a stage runs: one call signature, `runner(**inputs) -> tuple of outputs`, whatever is
-underneath.
+"""How does a stage run? One call, `runner(**inputs) -> tuple of outputs`, whatever is underneath.
 
 ONNX Runtime is the first implementation, on what `providers` has chosen; a torch module or a
 TensorRT engine is another class with the same call. Sampling loops see nothing else. A runner may
@@ -39,9 +38,7 @@ class Runner(Protocol):
 
 
 def threads_for(asked: int = 0) -> int:
-    """Threads per stage: as asked; 0: the cores we may use, less one for the DAW if there are more
-    than two.
-    """
+    """Threads per stage: as asked; 0: the cores we may use, less one for the DAW from three on."""
     if asked > 0:
         return asked
     cores = (
@@ -51,8 +48,7 @@ def threads_for(asked: int = 0) -> int:
 
 
 class OnnxRunner:
-    """A stage in an ONNX Runtime session, built at the first call (or by `load`), optimised as it
-    is built.
+    """A stage in an ONNX Runtime session, which is built at the first call or by `load`.
 
     `sha256`: of the file as it was released; empty: not known. `keeps_optimised`: the optimised
     graph is written beside the file, so that the next session is built in half the time and memory.
@@ -111,7 +107,7 @@ class OnnxRunner:
     def _open(self, onnxruntime: Any) -> Any:
         if (
             self.keeps_optimised
-            and providers.used().name == "cpu"
+            and providers.current().name == "cpu"
             and os.access(self.path.parent, os.W_OK)
         ):
             return open_optimised(onnxruntime, self.path, self.threads)
@@ -122,9 +118,12 @@ class OnnxRunner:
         )
 
     def _check_file(self) -> None:
-        """A file that was cut off or swapped may load all the same, and sing something else."""
+        """A file that was cut off or swapped may load all the same, and give other results."""
         if self.sha256 and (found := file_hashes({"": self.path})[""]) != self.sha256:
-            message = f"{self.path} is not the file that was released: expected sha256 {self.sha256}, got {found}"
+            message = (
+                f"{self.path} is not the file that was released: "
+                f"expected sha256 {self.sha256}, got {found}"
+            )
             raise EngineError("model_damaged", f"{message}; {REINSTALL}")
 
     def _check(self, session: Any) -> None:
@@ -134,13 +133,15 @@ class OnnxRunner:
             {port.name for port in session.get_outputs()},
         )
         if expected != found:
-            message = f"{self.path.name} takes and gives {found}, the stage table says {expected}; export it again"
+            message = (
+                f"{self.path.name} takes and gives {found}, the stage table says {expected}; "
+                "export it again"
+            )
             raise EngineError("not_ready", message)
 
 
 def open_optimised(onnxruntime: Any, path: Path, threads: int) -> Any:
-    """A session on the processor from the graph as it was optimised last time; the first time it is
-    written down.
+    """A session on the processor from the optimised graph, which the first call writes down.
 
     Its weights lie in a file of their own, which is mapped and not copied. It is good for this
     processor and this version only, which its name says.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def edit(
     advance: Advance = lambda fraction: None,
 ) -> np.ndarray:
     """Mono 16 kHz samples in and out, the same length and level. `method` is a name of DEFAULTS."""
-    window = reflected(np.asarray(mono, np.float32), 0, editor.planned_samples(len(mono)))
+    window = reflect(np.asarray(mono, np.float32), 0, editor.planned_samples(len(mono)))
     latent = _METHODS[method](_Run(editor, settings, advance), encode(editor, window))
     return decode(editor, latent, window)[: len(mono)]
 

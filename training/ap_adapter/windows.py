@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.families.audioldm2 import features as F
 from training.ap_adapter.data import CaptionedSound, DataError
 
@@ -46,7 +46,7 @@ def window_of(path: Path, frames: int, place: float) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {error}; take it out of the folder") from error
     if not len(samples):
         raise DataError(f"{path} holds no sound; take it out of the folder")
-    return reflected(soxr.resample(samples, rate_hz, F.SAMPLE_RATE_HZ), 0, wanted)[:wanted]
+    return reflect(soxr.resample(samples, rate_hz, F.SAMPLE_RATE_HZ), 0, wanted)[:wanted]
 
 
 def pictures_of(samples: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.families.nano.features import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, frame_count
-from engine.families.nano.sampler import WINDOW_FRAMES, cut, planned_frames
+from engine.families.nano.sampler import WINDOW_FRAMES, cut, plan_frames
 from engine.hearing.music import Note
 from evaluation.methods.models import RATE_HZ, EditingModel
 from evaluation.metrics.judge import Judge
@@ -98,7 +98,7 @@ def examine(
 
 def borders_seconds(samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each window but the first begins, and where the one before it ends."""
-    frames = planned_frames(frame_count(samples))
+    frames = plan_frames(frame_count(samples))
     firsts = cut(np.arange(frames)[:, None], frames)[:, 0, 0]
     return firsts[1:] / FRAMES_PER_SECOND, (firsts[:-1] + WINDOW_FRAMES) / FRAMES_PER_SECOND
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.families.nano import features as F
 from engine.families.nano.conditions import PADDING_BIAS, TextCondition, stack_conditions
 from engine.families.nano.family import NanoFamily
@@ -45,7 +45,7 @@ def make_recording(
 ) -> Recording:
     """One recording with its helpers; a shorter one than 5.12 s is continued by its reflection."""
     frames = max(WINDOW_FRAMES, F.frame_count(len(mono_32k)))
-    mono = reflected(np.asarray(mono_32k, np.float32), 0, frames * F.SAMPLES_PER_FRAME)
+    mono = reflect(np.asarray(mono_32k, np.float32), 0, frames * F.SAMPLES_PER_FRAME)
     helpers = [
         family.transfer(mono, words, {"seed": seed + index}) for index, words in enumerate(HELPERS)
     ]

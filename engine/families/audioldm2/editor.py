@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.cache import LRUCache, content_key
 from engine.errors import Cancelled
 from engine.families.audioldm2 import features as F
@@ -113,7 +113,7 @@ class Editor:
         """
         progress("encoding", 0.0)
         planned = self.planned_samples(len(mono))
-        window = reflected(np.asarray(mono, np.float32), 0, planned)
+        window = reflect(np.asarray(mono, np.float32), 0, planned)
         heard = self._listened.get(content_key(window), lambda: self._heard(window, cancelled))
         predict = self.predictor(knobs, heard, alpha)
         channels, _, bands = self.sizes.latent
@@ -136,7 +136,7 @@ class Editor:
         mirrored, never zero.
         """
         frames = self.sizes.mel_windows.frames
-        whole = reflected(samples, 0, F.fbank_samples(frames))
+        whole = reflect(samples, 0, F.fbank_samples(frames))
         fbank = F.normalised(F.fbank(whole), frames)
         return self.runners["audio_encoder"](fbank=fbank[None])[0]
 

@@ -139,7 +139,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         super().__init__(weights, threads)
         self.device = "cpu"
         self.folder, self.manifest = folder, manifest
-        self.runtime = f"{providers.used().title}, exported in {manifest.precision}"
+        self.runtime = f"{providers.current().title}, exported in {manifest.precision}"
         self._runners: dict[str, ExportedRunner] = {}
 
     def files(self) -> dict[str, Path]:

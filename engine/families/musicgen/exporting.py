@@ -145,7 +145,7 @@ class ExportedMusicGen(MusicGenFamily):
     def runtime(self) -> str:
         found = self.export_of(self._wanted)
         return (
-            f"{providers.used().title}, exported in {found[1].precision}"
+            f"{providers.current().title}, exported in {found[1].precision}"
             if found
             else super().runtime
         )

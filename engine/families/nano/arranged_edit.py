@@ -1,4 +1,4 @@
-"""Several stems of one job: the arranger writes further parts or another genre, and nano plays them.
+"""How does one job get several stems? The arranger writes further parts, and nano plays them.
 
     region -> hear -> grid -> write(role) -> notes -> guide -> nano, with the part's sound -> a stem
     region -> lead -> nano, with the sound of the genre's lead -> the tune (genre only)

@@ -1,51 +1,45 @@
-"""The notes of a stem brought to the balance of the region's: what nano plays too loudly goes back,
-what it neglects comes forward.
+"""How does a stem get the balance of the region's notes?
 
-    region --> [T, 36] level of each third of a semitone, octaves folded --+
-    stem   --> the same ---------------------------------------------------+--> gain [T, 36] --> the stem's spectrum
+    region -> levels [T, 36] of each third of a semitone, octaves folded -+
+    stem   -> the same ---------------------------------------------------+-> gains [T, 36] -> stem
 
-A chord's notes are there in both, and which of them a listener takes for the tune hangs on their
-levels: on recordings the melody that pyin heard in the stem was the region's in 0.65 of the frames
-before and in 0.71 after. Octaves are folded because instruments differ in which partials they
-sound. Only notes are balanced, not what they sound of: far above them partials fall on every pitch
-class, and gains up there gave a saw's the comb of whatever was played (of 370 unseen stems the
-judge knew 0.91 with gains at all frequencies, 0.93 with these, 0.95 with none). Numpy alone.
+The model may play a note of a chord too loudly or neglect another. Both are there, and their levels
+decide which of them a listener takes for the tune. So each pitch class is brought to the level that
+it has in the region. Octaves are folded because instruments differ in which partials they sound.
+Gains count at the frequencies of notes and their first partials only. Higher up, partials fall on
+every pitch class, and gains would give the sound the comb of whatever is played. weights/README.md
+has the figures. Numpy alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
 from engine.audio import spectra
 from engine.families.nano import features as F
+from engine.progress import IsCancelled
 
 CLASSES = 12 * F.PITCH_BINS_PER_SEMITONE  # 36
-SMOOTHED_FRAMES = 3  # about 0.1 s; times the pooling, which asks for a looser ear
-UNHEARD = 0.05  # of a frame's strongest class: what lies below in both is left alone
-SILENT = 0.01  # of the strongest frame: where the region is as soft, the stem is left alone
+SMOOTHED_FRAMES = 3  # about 0.1 s; times the pooling, with which the region is heard more coarsely
+UNHEARD = 0.05  # of a frame's strongest class: classes below it in both are left alone
+SILENT = 0.01  # of the strongest frame: where the region is softer, the stem is left alone
 LOWEST_DB, HIGHEST_DB = -18.0, 9.0
 NEPERS_PER_DB = math.log(10) / 20
 LOWEST_HZ = 60.0
-PITCHED_BINS = spectra.N_FFT // 8  # heard up to 4 kHz; above, nothing tells a pitch class
+PITCHED_BINS = spectra.N_FFT // 8  # up to 4 kHz; above, pitch classes cannot be told apart
 # gains count where notes and their first partials are
 WHOLE_BELOW_HZ, NONE_ABOVE_HZ = 1000.0, 2000.0
 
 
 def match_note_balance(
-    stem: np.ndarray,
-    region: np.ndarray,
-    fidelity: float,
-    pooling: int,
-    cancelled: Callable[[], bool],
+    stem: np.ndarray, region: np.ndarray, fidelity: float, pooling: int, cancelled: IsCancelled
 ) -> np.ndarray:
-    """The stem [N] with the balance of the region [N], both mono at 32 kHz; `fidelity`: exponent of
-    the gains, 0 none.
+    """The stem [N] with the note balance of the region [N], both mono at 32 kHz.
 
-    Raises Cancelled.
+    `fidelity`: exponent of the gains; 0: none. Raises Cancelled.
     """
     if not fidelity:
         return stem
@@ -61,13 +55,13 @@ def match_note_balance(
         np.clip(lacking, LOWEST_DB * NEPERS_PER_DB, HIGHEST_DB * NEPERS_PER_DB) * presence
     )
     unpitched = np.ones((len(gains), 1), np.float32)
-    return spectra.filtered(stem, np.concatenate([gains, unpitched], axis=1), _shapes(), cancelled)
+    return spectra.filter_frames(
+        stem, np.concatenate([gains, unpitched], axis=1), _shapes(), cancelled
+    )
 
 
-def _levels(samples: np.ndarray, smoothed_frames: int, cancelled: Callable[[], bool]) -> np.ndarray:
-    """Magnitudes of the pitch classes [T, 36], each with its neighbours' maximum, smoothed over
-    time.
-    """
+def _levels(samples: np.ndarray, smoothed_frames: int, cancelled: IsCancelled) -> np.ndarray:
+    """Magnitudes of the pitch classes [T, 36], smoothed over time: the maximum with neighbours."""
     filters = F.pitch_filters(spectra.N_FFT)[:, :PITCHED_BINS].T
     blocks = [
         np.sqrt(np.square(np.abs(block[:, :PITCHED_BINS])) @ filters)
@@ -92,9 +86,7 @@ def _mean_over(rows: np.ndarray, width: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _shapes() -> np.ndarray:
-    """How much of each class's gain a bin gets, between two of them by its pitch; last: what has
-    none. [37, 2049].
-    """
+    """How much of each class's gain a bin gets, by its pitch: [37, 2049]; the last row has none."""
     hz = np.arange(spectra.N_FFT // 2 + 1) * (F.SAMPLE_RATE_HZ / spectra.N_FFT)
     place = (
         69 - F.PITCH_LOWEST_MIDI + 12 * np.log2(np.maximum(hz, 1) / 440)

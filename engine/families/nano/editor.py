@@ -1,4 +1,4 @@
-"""How does nano edit a region: words and its own sound in, the same notes on another instrument out?
+"""How does nano edit a region, so that the same notes sound on another instrument?
 
     words  -> text_encoder -> tokens ----------------------------+
     region -> features -> audio_encoder -> pool(omega) -> tokens -+-> denoiser x steps
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.cache import LRUCache, content_key
 from engine.errors import Cancelled
 from engine.families.nano import features as F
@@ -31,7 +31,7 @@ from engine.families.nano.sampler import (
     cut,
     flow,
     noise_for,
-    planned_frames,
+    plan_frames,
     time_embedding,
     window_count,
 )
@@ -84,8 +84,8 @@ class NanoEditor:
     ) -> np.ndarray:
         """The stem of a region: mono float32 [N] at 32 kHz in and out. Raises Cancelled."""
         progress("encoding", 0.0)
-        frames = planned_frames(F.frame_count(len(mono)))
-        window = reflected(np.asarray(mono, np.float32), 0, frames * F.SAMPLES_PER_FRAME)
+        frames = plan_frames(F.frame_count(len(mono)))
+        window = reflect(np.asarray(mono, np.float32), 0, frames * F.SAMPLES_PER_FRAME)
         gain = np.float32(F.level_gain(window))
         window = window * gain
         listen = lambda: self._listen(window, frames, cancelled)  # noqa: E731
@@ -221,7 +221,7 @@ def features_of(samples: np.ndarray, cancelled: IsCancelled) -> np.ndarray:
 
 
 def overlapping_chunks(frames: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
-    """(first, last, begin, end) of each chunk: its own frames, and those with `reach` around them."""
+    """(first, last, begin, end) of each chunk: its own frames, and with `reach` around them."""
     for first in range(0, frames, CHUNK_FRAMES):
         last = min(frames, first + CHUNK_FRAMES)
         yield first, last, max(0, first - reach), min(frames, last + reach)

@@ -31,7 +31,10 @@ from export.plan import Plan, StageExport
 
 INVARIANT_INPUTS = frozenset({"text", "text_bias", "audio", "audio_position", "audio_scale"})
 RATE_HZ = SAMPLE_RATE_HZ
-LORA_LAYERS = r"(?:self|cross)_attention\.(?:(?:query|key|value|text_key|text_value|audio_key|audio_value)\.project|out)"
+LORA_LAYERS = (
+    r"(?:self|cross)_attention\.(?:"
+    r"(?:query|key|value|text_key|text_value|audio_key|audio_value)\.project|out)"
+)
 RANDOM_SIZES = ({"B": 2, "T": 40, "L": 7, "A": 20}, {"B": 1, "T": 128, "L": 12, "A": 32})
 CHECK_TEXT, CHECK_KNOBS = "a violin", {"seed": 7, "guidance": 2.0}
 
@@ -68,7 +71,7 @@ def load(threads: int, models: Path | None, weights: Path | None = None) -> Nano
     folder, manifest = found
     exported = _with(family, runners(folder, manifest, threads))
     exported.manifest_path = folder / "manifest.json"
-    exported.runtime = f"{providers.used().title}, exported in {manifest.precision}"
+    exported.runtime = f"{providers.current().title}, exported in {manifest.precision}"
     return exported
 
 
@@ -78,10 +81,9 @@ def weight_files(models: Path | None) -> list[dict[str, Path]]:
 
 
 def _files(family: NanoFamily) -> dict[str, Path]:
-    return {
-        **family.files(),
-        **{f"{stage.name}.onnx": family.folder / f"{stage.name}.onnx" for stage in STAGES},
-    }
+    names = [f"{stage.name}.onnx" for stage in STAGES]
+    folder = family.folder
+    return {**family.files(), **({name: folder / name for name in names} if folder else {})}
 
 
 class ExportedNano(NanoFamily):
@@ -129,7 +131,7 @@ def _feed(stage: Stage, runner: OnnxRunner, sizes: dict[str, int]) -> dict[str, 
     widths = {port.name: port.type.tensor_type.shape.dim[-1].dim_value for port in graph.input}
     draw, feed = np.random.default_rng(0), {}
     for port in stage.inputs:
-        shape = [sizes.get(axis, axis) for axis in port.axes]
+        shape = [axis if isinstance(axis, int) else sizes[axis] for axis in port.axes]
         shape = [*shape[:-1], widths[port.name] or shape[-1]]
         values = draw.standard_normal(shape) if port.dtype == "float32" else np.ones(shape)
         feed[port.name] = values.astype(port.dtype)

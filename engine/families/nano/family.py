@@ -18,7 +18,7 @@ from engine.families.nano import features as F
 from engine.families.nano.adapters import NanoAdapters
 from engine.families.nano.arranged_edit import ArrangedEdit
 from engine.families.nano.editor import NanoEditor
-from engine.families.nano.sampler import planned_frames
+from engine.families.nano.sampler import plan_frames
 from engine.families.nano.stages import STAGES
 from engine.families.registry import PreparedJob
 from engine.knobs import Knobs
@@ -104,7 +104,7 @@ class NanoFamily:
         folder: Path | None = None,
     ) -> None:
         self.config, self.folder = config, folder
-        self.runtime = providers.used().title
+        self.runtime = providers.current().title
         self.defaults: Mapping[str, Any] = {**DEFAULTS, **config.get("defaults", {})}
         self._adapters = NanoAdapters()
         self.editor = NanoEditor(dict(runners), tokenizer, self._adapters.tokens)
@@ -179,7 +179,7 @@ class NanoFamily:
         port = ModelPort(
             F.SAMPLE_RATE_HZ,
             run=lambda mono: ModelOutput(play(mono, job.knobs, progress)),
-            window_samples=lambda count: planned_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
+            window_samples=lambda count: plan_frames(F.frame_count(count)) * F.SAMPLES_PER_FRAME,
             max_seconds=MAX_SECONDS,
         )
         if job.intent.task == "timbre":

@@ -127,8 +127,10 @@ def _whole_frames(samples: np.ndarray) -> np.ndarray:
 def _stft_magnitude(samples: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     """[len // hop, n_fft // 2 + 1]; frame k is centred on hop * k + hop / 2."""
     pad = (n_fft - hop) // 2
-    mode = "reflect" if len(samples) > pad else "symmetric"
-    padded = np.pad(samples, pad, mode=mode)
+    if len(samples) > pad:
+        padded = np.pad(samples, pad, mode="reflect")
+    else:
+        padded = np.pad(samples, pad, mode="symmetric")
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
     return np.abs(np.fft.rfft(frames * hann(n_fft), axis=1)).astype(np.float32)
 

@@ -1,10 +1,11 @@
-"""The networks of nano in torch: for training and export. Serving runs their graphs and never
-imports this.
+"""The networks of nano in torch, for training and export; serving runs their graphs.
 
     heard [B,T,944] -> AudioEncoder -> tokens [B,T,384] --pool(omega)--+
-    words           -> sentence encoder -> tokens [B,L,384] ----------+--> Denoiser: latent, time -> velocity
+    words           -> sentence encoder -> tokens [B,L,384] -----------+
+    latent, time ------------------------------------------------------+-> Denoiser -> velocity
     clean [B,T,944] -> CodecEncoder -> latent [B,T,48] (training, evaluation)
-    latent [B,T,48] -> LatentDecoder -> residual: log-magnitude, phase [B,4T,641]; partials [B,4T,478] twice
+    latent [B,T,48] -> LatentDecoder -> residual: log-magnitude, phase [B,4T,641]
+                                     -> partials: log-amplitude, offset [B,4T,478]
 
 Sources: decoupled cross-attention after AP-Adapter (arXiv 2407.16564, section 3) and IP-Adapter;
 rotary positions on both sides of it after MuseControlLite; adaptive layer norm from one shared map
@@ -14,7 +15,9 @@ after PixArt-alpha; ConvNeXt blocks after Vocos; rectified flow after Liu et al.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +28,7 @@ from engine.families.nano.synthesis import BINS, OFFSET_LIMIT, SLOTS
 
 TEXT_WIDTH = 384
 TIME_WIDTH = 256
+Turn = tuple[Tensor, Tensor]  # cosines and sines of `rotary`
 RESTING_LOG_AMPLITUDE = 6.0  # untrained partials begin at -52 dB
 
 
@@ -46,7 +50,7 @@ class NanoConfig:
 class ConvNeXt(nn.Module):
     """Depthwise convolution over time, then a two-layer perceptron; [B, T, C] in and out."""
 
-    def __init__(self, width: int, expansion: int = 3, kernel: int = 7):
+    def __init__(self, width: int, expansion: int = 3, kernel: int = 7) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = nn.LayerNorm(width)
@@ -66,7 +70,7 @@ class CodecEncoder(nn.Module):
     can die).
     """
 
-    def __init__(self, config: NanoConfig):
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.into = nn.Linear(FEATURE_WIDTH, config.codec_width)
         self.blocks = nn.Sequential(
@@ -83,7 +87,7 @@ class CodecEncoder(nn.Module):
 class LatentDecoder(nn.Module):
     """Latents to partials and a residual, from which `synthesis` makes samples."""
 
-    def __init__(self, config: NanoConfig):
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width = config.decoder_width
         self.into = nn.Linear(LATENT_CHANNELS, width)
@@ -138,7 +142,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
 class Heads(nn.Module):
     """A projection split into heads, keys and queries normalised: [B, T, C] -> [B, H, T, D]."""
 
-    def __init__(self, source: int, width: int, heads: int, normalise: bool):
+    def __init__(self, source: int, width: int, heads: int, normalise: bool) -> None:
         super().__init__()
         self.heads, self.project = heads, nn.Linear(source, width, bias=False)
         self.gain = nn.Parameter(torch.ones(width // heads)) if normalise else None
@@ -160,7 +164,7 @@ def join(x: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.query, self.key = (Heads(width, width, heads, normalise=True) for _ in range(2))
         self.value = Heads(width, width, heads, normalise=False)
@@ -173,15 +177,13 @@ class SelfAttention(nn.Module):
 
 
 class DecoupledAttention(nn.Module):
-    """Text and audio prompt, each with keys and values of its own, from one query (AP-Adapter, eq.
-
-    5).
+    """Text and audio prompt, each with keys and values of its own (AP-Adapter, eq. 5).
 
     The audio side is timed: rotary positions on both sides, and per head a penalty on distance
     whose slope is learned, so that a head may look at its own moment or at the whole region.
     """
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.query = Heads(width, width, heads, normalise=True)
         self.text_key = Heads(TEXT_WIDTH, width, heads, normalise=True)
@@ -191,7 +193,17 @@ class DecoupledAttention(nn.Module):
         self.log_slope = nn.Parameter(torch.linspace(0.7, -5.0, heads))
         self.out = nn.Linear(width, width, bias=False)
 
-    def forward(self, x, text, text_bias, audio, audio_scale, turn, audio_turn, distance) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        text: Tensor,
+        text_bias: Tensor,
+        audio: Tensor,
+        audio_scale: Tensor,
+        turn: Turn,
+        audio_turn: Turn,
+        distance: Tensor,
+    ) -> Tensor:
         query = self.query(x)
         words = attend(query, self.text_key(text), self.text_value(text), text_bias)
         timed = rotate(query, turn), rotate(self.audio_key(audio), audio_turn)
@@ -201,14 +213,14 @@ class DecoupledAttention(nn.Module):
 
 
 class Perceptron(nn.Sequential):
-    def __init__(self, width: int):
+    def __init__(self, width: int) -> None:
         super().__init__(
             nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
         )
 
 
 class EncoderBlock(nn.Module):
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.local = ConvNeXt(width, expansion=2)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
@@ -223,7 +235,7 @@ class EncoderBlock(nn.Module):
 class AudioEncoder(nn.Module):
     """What is played, one token per latent frame: [B, T, 944] -> [B, T, width]."""
 
-    def __init__(self, config: NanoConfig):
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.into = nn.Linear(FEATURE_WIDTH, config.width)
         self.blocks = nn.ModuleList(
@@ -241,15 +253,15 @@ class AudioEncoder(nn.Module):
 
 
 def frame_positions(x: Tensor) -> Tensor:
-    """0, 1, 2, ...
+    """0, 1, 2, ... for each latent frame of x [B, T, C]: [1, T].
 
-    for each latent frame of x [B, T, C]: [1, T]; by cumsum, so that T stays dynamic in a graph.
+    By cumsum, so that T stays dynamic in a graph.
     """
     return torch.cumsum(torch.ones_like(x[:1, :, 0]), dim=1) - 1
 
 
 class DenoiserBlock(nn.Module):
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(3))
         self.modulation = nn.Parameter(torch.randn(9, width) / width**0.5)
@@ -257,9 +269,9 @@ class DenoiserBlock(nn.Module):
         self.cross_attention = DecoupledAttention(width, heads)
         self.perceptron = Perceptron(width)
 
-    def forward(self, x, modulation, turn, cross) -> Tensor:
+    def forward(self, x: Tensor, modulation: Tensor, turn: Turn, cross: tuple[Any, ...]) -> Tensor:
         parts = (modulation + self.modulation).unbind(1)  # nine of [B, C]
-        branches = (
+        branches: tuple[Callable[[Tensor], Tensor], ...] = (
             lambda y: self.self_attention(y, turn),
             lambda y: self.cross_attention(y, *cross),
             self.perceptron,
@@ -273,7 +285,7 @@ class DenoiserBlock(nn.Module):
 class Denoiser(nn.Module):
     """The velocity of the rectified flow from noise (t = 0) to latents (t = 1)."""
 
-    def __init__(self, config: NanoConfig):
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width = config.width
         self.into = nn.Linear(LATENT_CHANNELS, width)

@@ -1,10 +1,9 @@
-"""The sampling loop of nano: Euler steps of a rectified flow over windows that are denoised
-jointly.
+"""The sampling loop of nano: a rectified flow in Euler steps, over windows denoised jointly.
 
     latents of the region   |--------------------------------------|
     windows of 128 frames   |=============\\
                                        /==============\\
-                                                   /=============|      at least 32 frames of overlap
+                                                   /=============|  at least 32 frames of overlap
 
 At every step the velocities of all windows are averaged where they overlap, so all windows walk to
 one common result and there is no seam to hide (MultiDiffusion, Bar-Tal et al. 2023). Knows latents
@@ -19,6 +18,7 @@ import numpy as np
 
 from engine.errors import Cancelled
 from engine.families.nano.stages import TIME_WIDTH
+from engine.progress import Advance, IsCancelled
 
 WINDOW_FRAMES = 128  # as in training: 5.12 s
 # at least; windows are spread evenly, so that the first and the last end where the region does
@@ -29,7 +29,7 @@ BATCH_WINDOWS = 4  # windows in one call of the graph: bounds memory and the wai
 WindowVelocity = Callable[[np.ndarray, float, slice], np.ndarray]
 
 
-def planned_frames(frames: int) -> int:
+def plan_frames(frames: int) -> int:
     """Latent frames that the windows cover for a region of `frames`: one window at least."""
     return max(WINDOW_FRAMES, frames)
 
@@ -44,10 +44,8 @@ def cut(sequence: np.ndarray, frames: int) -> np.ndarray:
     return np.stack([sequence[first : first + WINDOW_FRAMES] for first in _starts(frames)])
 
 
-def blended(windows: np.ndarray, frames: int) -> np.ndarray:
-    """[planned frames, C] from windows [W, 128, C], averaged with trapezoid weights where they
-    overlap.
-    """
+def blend(windows: np.ndarray, frames: int) -> np.ndarray:
+    """[planned frames, C] from windows [W, 128, C], averaged with trapezoid weights."""
     if len(windows) == 1:
         return windows[0]
     total = np.zeros((frames, windows.shape[2]), np.float32)
@@ -63,8 +61,8 @@ def flow(
     velocity: WindowVelocity,
     noise: np.ndarray,
     steps: int,
-    advance: Callable[[float], None],
-    cancelled: Callable[[], bool],
+    advance: Advance,
+    cancelled: IsCancelled,
 ) -> np.ndarray:
     """Latents [planned frames, C] from noise of that shape: Euler from time 0 to 1 in equal steps.
 
@@ -82,19 +80,17 @@ def flow(
                 raise Cancelled
             moved[part] = velocity(windows[part], step / steps, part)
             advance((step + (index + 1) / len(parts)) / steps)
-        latent = latent + blended(moved, frames) / np.float32(steps)
+        latent = latent + blend(moved, frames) / np.float32(steps)
     return latent
 
 
 def noise_for(seed: int, frames: int, channels: int) -> np.ndarray:
-    """Start of the flow [frames, channels]; a longer region begins with the noise of a shorter one."""
+    """Start of the flow [frames, channels]; a longer region begins with a shorter one's noise."""
     return np.random.default_rng(seed).standard_normal((frames, channels), dtype=np.float32)
 
 
 def time_embedding(time: float, batch: int) -> np.ndarray:
-    """Sinusoids of a flow time in 0..1: [batch, 256]; `model.time_embedding` is the twin in
-    training.
-    """
+    """Sinusoids of a flow time in 0..1: [batch, 256]; `model.time_embedding` is training's twin."""
     rates = np.exp(np.arange(TIME_WIDTH // 2) * (-np.log(10_000) / (TIME_WIDTH // 2)))
     angles = 1000 * time * rates
     row = np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32)

@@ -1,8 +1,8 @@
-"""How nano speaks: partials and a residual, frame by frame, to samples at 32 kHz.
+"""How are samples made? From partials and a residual, frame by frame, at 32 kHz.
 
-    partials   478 oscillators, each in a slot of its own   --lobes--+
-               log-amplitude, offset from the slot                   +--> spectra --inverse STFT--> samples
-    residual   log-magnitude and phase of every bin         ---------+
+    partials   478 oscillators, each in its slot  --lobes--+
+               log-amplitude, offset from the slot         +-> spectra -> inverse STFT -> samples
+    residual   log-magnitude and phase of every bin -------+
 
 An oscillator's phase runs on from frame to frame, so a held note stays one tone. The residual's
 phases know nothing of the frame before: they can make attacks, breath and hiss, but blur what is
@@ -15,6 +15,7 @@ after Vocos. Numpy alone; training has the same with gradients, held equal by a 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +39,9 @@ LOBE_REACH = 3
 
 
 class OverlapAddSynthesizer:
-    """Frames in, samples out, piece by piece: the pieces put together equal the whole. One sound,
-    one thread.
+    """Frames in, samples out, piece by piece: the pieces together equal the whole.
+
+    One object for each sound.
     """
 
     def __init__(self) -> None:
@@ -47,9 +49,17 @@ class OverlapAddSynthesizer:
         self._held = np.zeros((0, BINS), np.complex64)  # frames that still sound in what comes next
         self._given_out = 0  # hops of the held frames that were given out
 
-    def process(self, log_magnitude, phase, log_amplitude, offset, is_last: bool) -> np.ndarray:
-        """Samples of frames [F, 641] twice and [F, 478] twice; two hops behind them, until the last
-        piece.
+    def process(
+        self,
+        log_magnitude: np.ndarray,
+        phase: np.ndarray,
+        log_amplitude: np.ndarray,
+        offset: np.ndarray,
+        is_last: bool,
+    ) -> np.ndarray:
+        """Samples of frames [F, 641] twice and [F, 478] twice.
+
+        They lag two hops behind the frames, until the last piece.
         """
         partials, self._phases = partials_spectrum(log_amplitude, offset, self._phases)
         spectrum = np.concatenate([self._held, partials + residual_spectrum(log_magnitude, phase)])
@@ -71,9 +81,9 @@ def residual_spectrum(log_magnitude: np.ndarray, phase: np.ndarray) -> np.ndarra
 def partials_spectrum(
     log_amplitude: np.ndarray, offset: np.ndarray, phases_before: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Complex spectra [F, 641] of log-amplitudes [F, 478] and offsets [F, 478] in slot widths, and
-    the phases [478] with which the next frames go on; `phases_before`: those of the frame
-    before.
+    """Complex spectra [F, 641] of log-amplitudes and offsets in slot widths, both [F, 478].
+
+    Also the phases [478] with which the next frames go on; `phases_before`: of the frame before.
     """
     spectrum = np.empty((len(offset), BINS), np.complex64)
     for first in range(0, len(offset), BLOCK_FRAMES):
@@ -87,7 +97,7 @@ def partials_spectrum(
 def _write_partials(
     log_amplitude: np.ndarray, offset: np.ndarray, phases_before: np.ndarray, spectrum: np.ndarray
 ) -> np.ndarray:
-    """Fills in the spectra of a block, and gives the phases of its last frame."""
+    """Fill in the spectra of a block; the phases of its last frame."""
     centres, widths = slots()
     position = centres + offset * widths  # in bins
     # bin k turns k / 4 times a hop
@@ -135,16 +145,12 @@ def first_phases() -> np.ndarray:
 
 
 def lobe_signs() -> np.ndarray:
-    """What turns lobes around the middle of a frame into its spectrum from the first sample on:
-    [641].
-    """
+    """Factors that move lobes from a frame's middle to its first sample: [641]."""
     return (N_FFT / 4 * (1 - 2 * (np.arange(BINS) % 2))).astype(np.float32)
 
 
-def hann_lobes(beside, xp=np) -> list:
-    """Spectrum of the Hann window at the bins -3 ..
-
-    3 for a partial that lies `beside` bins above bin 0.
+def hann_lobes(beside: Any, xp: Any = np) -> list[Any]:
+    """Spectrum of the Hann window at the bins -3 .. 3 for a partial `beside` bins above bin 0.
 
     At a distance x it is sin(pi x) / (pi x (1 - x^2)): 1 in the middle, 0.5 one bin beside; where
     it would be 0 / 0 the partial is moved by a hundred-thousandth. One sine serves all bins. `xp`:

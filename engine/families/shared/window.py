@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.audio.region import reflected
+from engine.audio.region import reflect
 from engine.audio.scene import Scene
 
 
@@ -44,4 +44,4 @@ def window_of(
     end = last // frame_samples if len(after) else -(-last // frame_samples)
     mask = np.zeros(planned // frame_samples, np.float32)
     mask[begin : max(begin + 1, end)] = 1.0
-    return LatentWindow(reflected(whole, 0, planned), slice(first, last), mask)
+    return LatentWindow(reflect(whole, 0, planned), slice(first, last), mask)

@@ -197,7 +197,7 @@ def unused_exports(folder: Path) -> Iterator[Finding]:
     from engine.families.registry import FAMILIES
 
     for family in FAMILIES.values():
-        for line in family.passed_over(folder):
+        for line in family.unfit_exports(folder):
             what, _, cure = line.partition("; ")
             yield Finding("export", NOTE, what, cure)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.arranging.notation import bars, chord, fitted, progression, swung
+from engine.arranging.notation import bars, chord, fit_bar, progression, swung
 from engine.hearing.music import Chord, Key
 
 
@@ -19,7 +19,7 @@ def test_a_pattern_is_bars_of_beats():
     ],
 )
 def test_a_bar_fits_other_metres(written, beats, played):
-    assert "".join(fitted(bars(written)[0], beats)) == played
+    assert "".join(fit_bar(bars(written)[0], beats)) == played
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_a_tempo_far_from_the_genre_is_felt_twice_or_half_as_fast(
     genre, tempo_bpm, expected, first_bar
 ):
     on = grid(first_bar=first_bar, tempo_bpm=tempo_bpm)
-    moved = felt(on, GENRES[genre])
-    assert moved.tempo_bpm == pytest.approx(expected)
-    assert moved.beats_seconds[moved.first_bar] == pytest.approx(on.beats_seconds[first_bar])
-    assert moved.beats_seconds[0] <= 0 and moved.beats_seconds[-1] >= on.seconds
+    move = felt(on, GENRES[genre])
+    assert move.tempo_bpm == pytest.approx(expected)
+    assert move.beats_seconds[move.first_bar] == pytest.approx(on.beats_seconds[first_bar])
+    assert move.beats_seconds[0] <= 0 and move.beats_seconds[-1] >= on.seconds

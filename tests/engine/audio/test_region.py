@@ -15,7 +15,7 @@ from engine.audio.region import (
     ModelPort,
     Voice,
     context_seconds,
-    reflected,
+    reflect,
     run_region,
 )
 from engine.errors import EngineError
@@ -242,8 +242,8 @@ def test_lengths_out_of_range_are_refused(write, identity, seconds, code):
 
 
 def test_reflection_repeats_for_signals_shorter_than_the_padding():
-    assert reflected(np.array([1, 2, 3]), -4, 11).tolist() == [1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]
-    assert reflected(np.array([7]), -2, 5).tolist() == [7] * 5
+    assert reflect(np.array([1, 2, 3]), -4, 11).tolist() == [1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]
+    assert reflect(np.array([7]), -2, 5).tolist() == [7] * 5
 
 
 @settings(max_examples=25, deadline=None)

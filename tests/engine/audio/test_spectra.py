@@ -22,14 +22,14 @@ def noise(count):
 @pytest.mark.parametrize("count", [1, 1024, 4096, 50_001])
 def test_a_gain_of_one_gives_back_every_sample(count):
     weights = np.ones((spectra.frame_count(count), 1), np.float32)
-    assert np.allclose(spectra.filtered(noise(count), weights, ALL, never), noise(count), atol=1e-5)
+    assert np.allclose(spectra.filter_frames(noise(count), weights, ALL, never), noise(count), atol=1e-5)
 
 
 def test_a_gain_that_changes_changes_the_sound_there():
     sound = noise(60_000)
     middles = spectra.middles(spectra.frame_count(len(sound)))
     weights = (middles > 30_000).astype(np.float32)[:, None]
-    heard = spectra.filtered(sound, weights, ALL, never)
+    heard = spectra.filter_frames(sound, weights, ALL, never)
     assert np.abs(heard[:27_000]).max() < 1e-5 and np.allclose(
         heard[33_000:], sound[33_000:], atol=1e-5
     )
@@ -48,7 +48,7 @@ def test_shapes_are_mixed():
     low, high = ALL * 1.0, ALL * 1.0
     low[:, 1000:], high[:, :1000] = 0, 0
     weights = np.ones((spectra.frame_count(30_000), 2), np.float32)
-    both = spectra.filtered(noise(30_000), weights, np.concatenate([low, high]), never)
+    both = spectra.filter_frames(noise(30_000), weights, np.concatenate([low, high]), never)
     assert np.allclose(both, noise(30_000), atol=1e-5)
 
 

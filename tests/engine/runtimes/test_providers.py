@@ -94,7 +94,7 @@ def test_this_machine_has_a_runtime_and_a_reason_for_it():
     found = choose()
     assert found.name in providers.NAMES and found.reason
     assert all(reason for _, reason in found.others)
-    assert providers.used() == providers.CPU  # choosing is not using
+    assert providers.current() == providers.CPU  # choosing is not using
 
 
 def test_a_graph_is_measured_with_small_axes(tiny_weights):

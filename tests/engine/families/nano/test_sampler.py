@@ -9,11 +9,11 @@ import pytest
 
 from engine.errors import Cancelled
 from engine.families.nano.sampler import (
-    blended,
+    blend,
     cut,
     flow,
     noise_for,
-    planned_frames,
+    plan_frames,
     time_embedding,
     window_count,
 )
@@ -32,7 +32,7 @@ def ignore(_):
     [(1, 128, 1), (128, 128, 1), (129, 129, 2), (224, 224, 2), (225, 225, 3)],
 )
 def test_windows_cover_the_region_exactly(frames, planned, windows):
-    assert planned_frames(frames) == planned and window_count(planned) == windows
+    assert plan_frames(frames) == planned and window_count(planned) == windows
     places = cut(np.arange(planned, dtype=np.float32)[:, None], planned)[..., 0]
     assert len(places) == windows and places[0, 0] == 0 and places[-1, -1] == planned - 1
     assert all(later[0] <= earlier[-1] + 1 - 32 for earlier, later in pairwise(places))
@@ -41,7 +41,7 @@ def test_windows_cover_the_region_exactly(frames, planned, windows):
 @pytest.mark.parametrize("frames", (128, 224, 300, 512))
 def test_cutting_and_blending_is_the_identity(frames):
     latent = noise_for(1, frames, 3)
-    assert np.allclose(blended(cut(latent, frames), frames), latent, atol=1e-6)
+    assert np.allclose(blend(cut(latent, frames), frames), latent, atol=1e-6)
 
 
 @pytest.mark.parametrize("frames", (128, 416, 420))
@@ -55,7 +55,7 @@ def test_a_straight_flow_arrives_in_any_number_of_steps(frames, steps):
 
 
 def test_windows_that_disagree_meet_without_a_step():
-    frames = planned_frames(200)
+    frames = plan_frames(200)
 
     def disagree(latent, time, part):
         own = np.arange(part.start, part.stop, dtype=np.float32)
