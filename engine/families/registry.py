@@ -1,9 +1,4 @@
-"""Which model families are there, and of which stages is each made?
-
-A stage is one graph: named inputs and outputs with their types and axes. The table of a family's
-stages is the only description of its graphs: export writes them from it, a runtime checks them
-against it when it loads them.
-"""
+"""Which model families are there, what does each take, and which of them are loaded?"""
 
 from __future__ import annotations
 
@@ -19,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from engine.errors import EngineError
 from engine.knobs import Knobs
 from engine.progress import IsCancelled, Progress
+from engine.stages import Stage
 from export.manifest import FOLDER as EXPORTS
 from export.manifest import find_unfit
 from presets.style import ResolvedStyle
@@ -28,42 +24,6 @@ if TYPE_CHECKING:  # the server reads this table and has no use for numpy
     from engine.audio.scene import ScenePort
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or output of a stage. In `axes` a letter is a dynamic axis, a number a fixed one."""
-
-    name: str
-    axes: tuple[str | int, ...]
-    dtype: str = "float32"
-
-    @property
-    def dynamic(self) -> dict[int, str]:
-        """Axis number -> letter, as torch.onnx.export wants it."""
-        return {index: axis for index, axis in enumerate(self.axes) if isinstance(axis, str)}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One graph of a family; its file is `<name>.onnx`."""
-
-    name: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        return tuple(port.name for port in self.inputs)
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        return tuple(port.name for port in self.outputs)
-
-    @property
-    def dynamic_axes(self) -> dict[str, dict[int, str]]:
-        """Port name -> {axis number: letter}."""
-        return {port.name: port.dynamic for port in (*self.inputs, *self.outputs)}
 
 
 @dataclass(frozen=True)

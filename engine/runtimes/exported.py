@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from engine.adapters.graphs import PackedLora
-from engine.families.registry import Port, Stage
 from engine.runtimes import tensorrt as tensorrt_runtime
 from engine.runtimes.runner import OnnxRunner
 from engine.runtimes.tensorrt import TensorRtRunner
+from engine.stages import Port, Stage
 from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS, LoraLayer, ports
 from export.manifest import ExportManifest, Graph, StageRow

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine.errors import EngineError
-from engine.families.registry import Stage
 from engine.manifest import file_hashes
 from engine.runtimes import providers
 from engine.runtimes.sessions import load_onnxruntime, session_options
+from engine.stages import Stage
 
 # Bytes of a weight that lies beside an optimised graph. What shapes are made of has to be inside,
 # or ONNX Runtime cannot read its own graph again: where it cuts packed LoRA factors of 384 layers

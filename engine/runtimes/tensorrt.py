@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EngineError
-from engine.families.registry import Stage
 from engine.runtimes.runner import Runner
+from engine.stages import Stage
 from export import tensorrt_engine
 from export.lora_inputs import RANK_AXIS
 from export.tensorrt_engine import Profile

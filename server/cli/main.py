@@ -43,9 +43,13 @@ COMMANDS = {
         "server.cli.harp",
         "offer a running server to HARP, the external editor of DAWs (extra: harp)",
     ),
-    "data": Command("server.cli.data", "check, cut, caption and split recordings for training"),
-    "train": Command("server.cli.train", "learn a style from recordings (needs the train extra)"),
-    "eval": Command("server.cli.eval", "judge the model (needs the train extra)"),
+    "data": Command(
+        "server.cli.elsewhere.data", "check, cut, caption and split recordings for training"
+    ),
+    "train": Command(
+        "server.cli.elsewhere.train", "learn a style from recordings (needs the train extra)"
+    ),
+    "eval": Command("server.cli.elsewhere.eval", "judge the model (needs the train extra)"),
 }
 
 

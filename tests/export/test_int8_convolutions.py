@@ -87,8 +87,8 @@ def test_without_gains_nothing_changes(graph):
 
 
 def test_convolutions_that_are_too_coarse_in_int8_stay_in_float32(tmp_path, monkeypatch):
-    from engine.families.registry import Port, Stage
     from engine.runtimes.exported import open_for_parity
+    from engine.stages import Port, Stage
     from export import build, parity
     from export.plan import Plan, StageExport
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.families.registry import Port, Stage
 from engine.runtimes import tensorrt as tensorrt_runtime
+from engine.stages import Port, Stage
 from export import tensorrt_engine
 from export.manifest import Graph
 from export.tensorrt_engine import Phases, Profile, TensorRtError, engine_path, profiles

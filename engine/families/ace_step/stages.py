@@ -5,7 +5,7 @@ published XL checkpoints.
 
 from __future__ import annotations
 
-from engine.families.registry import Port, Stage
+from engine.stages import Port, Stage
 
 WORD_WIDTH, CONTEXT_WIDTH = 1024, 2048
 CHANNELS, LATENT_CHANNELS = 2, 64

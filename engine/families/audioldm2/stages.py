@@ -6,7 +6,7 @@ are the published ones.
 from __future__ import annotations
 
 from engine.families.audioldm2.features import FBANK_BANDS, MEL_BANDS
-from engine.families.registry import Port, Stage
+from engine.stages import Port, Stage
 
 CLAP_WIDTH, T5_WIDTH, GPT2_WIDTH = 512, 1024, 768
 AUDIO_FRAMES, AUDIO_TOKENS = 1024, 512  # of one window of 10.24 s: 64 x 8 tokens

@@ -12,7 +12,7 @@ and nothing is said of words after the first call.
 
 from __future__ import annotations
 
-from engine.families.registry import Port, Stage
+from engine.stages import Port, Stage
 
 
 def table(

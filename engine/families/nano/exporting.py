@@ -20,12 +20,12 @@ from engine.families.nano.family import NanoFamily
 from engine.families.nano.features import SAMPLE_RATE_HZ
 from engine.families.nano.sampler import WINDOW_FRAMES
 from engine.families.nano.stages import STAGES
-from engine.families.registry import Stage
 from engine.manifest import file_hashes, versions
 from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
 from engine.runtimes.runner import OnnxRunner, Runner, threads_for
+from engine.stages import Stage
 from export.manifest import find
 from export.plan import Plan, StageExport
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from engine.families.nano.features import FEATURE_WIDTH, LATENT_CHANNELS
 from engine.families.nano.synthesis import BINS, SLOTS
-from engine.families.registry import Port, Stage
+from engine.stages import Port, Stage
 
 TOKEN_WIDTH = 384
 TIME_WIDTH = 256

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import EngineError
-from engine.families.registry import Stage
+from engine.stages import Stage
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ Words always take 256 places; the context has one more, for the length.
 
 from __future__ import annotations
 
-from engine.families.registry import Port, Stage
+from engine.stages import Port, Stage
 
 MAX_WORDS, WORD_WIDTH = 256, 768
 CHANNELS, LATENT_CHANNELS = 2, 256

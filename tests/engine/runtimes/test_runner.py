@@ -5,9 +5,9 @@ import pytest
 
 from engine.errors import EngineError
 from engine.families.nano.stages import STAGES
-from engine.families.registry import Port, Stage
 from engine.runtimes.runner import OnnxRunner, threads_for
 from engine.runtimes.sessions import session_options
+from engine.stages import Port, Stage
 
 pytest.importorskip("onnxruntime")
 DECODER = next(stage for stage in STAGES if stage.name == "latent_decoder")

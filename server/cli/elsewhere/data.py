@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from server.cli.handover import hand_over
+from server.cli.elsewhere.handover import hand_over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

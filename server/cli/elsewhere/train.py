@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from server import config
-from server.cli.handover import hand_over
+from server.cli.elsewhere.handover import hand_over
 from server.config import ServeConfig
 
 

@@ -1,4 +1,4 @@
-"""Commands of other packages (data, train, eval) whose own `main` reads the rest of the line."""
+"""Hand a command line over to a module of another package, which an extra may have to bring."""
 
 from __future__ import annotations
 

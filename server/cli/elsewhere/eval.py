@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from server.cli.handover import hand_over
+from server.cli.elsewhere.handover import hand_over
 
 EVALUATIONS = {
     "timbre": "evaluation.exams.timbre",
