@@ -3,7 +3,7 @@
     region -> hearing: beats, bars, key, chords
            -> parts: notes of one role in one genre -> guide: a plain sound of them
 
-    wording     what a text asks for: another sound, further stems, another genre
+    wording     what a text asks for, by the words of vocabulary: a sound, further stems, a genre
     genres/     one file a genre: tempo, harmony, patterns, instruments
     parts       with bass, chords, counter, drums; melody for tunes
     playing     with notation and scale: beneath all of them

@@ -146,7 +146,9 @@ def _tables(pitch_midi: int, tone: Tone) -> tuple[np.ndarray, np.ndarray]:
     number = np.arange(1, count + 1)
     phases = np.random.default_rng(5).uniform(0, 2 * np.pi, 40)[:count]
     waves = np.sin(2 * np.pi * np.outer(number, np.arange(TABLE) / TABLE) + phases[:, None])
-    tables: np.ndarray = (number[None] ** -np.array([[tone.bright_slope], [tone.mellow_slope]])) @ waves
+    tables: np.ndarray = (
+        number[None] ** -np.array([[tone.bright_slope], [tone.mellow_slope]])
+    ) @ waves
     bright, mellow = (0.5 * tables / np.abs(tables).max(axis=1, keepdims=True)).astype(np.float32)
     return bright, mellow
 

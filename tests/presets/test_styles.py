@@ -33,7 +33,8 @@ def test_shipped_styles_use_words_that_the_model_was_trained_on():
 
 def test_shipped_arrangements_are_understood_and_there_is_one_for_each_genre():
     from engine.arranging.genres import GENRES
-    from engine.arranging.wording import ROLE_WORDS, parse_intent
+    from engine.arranging.vocabulary import ROLE_WORDS
+    from engine.arranging.wording import parse_intent
 
     mine = [
         p

@@ -66,9 +66,7 @@ class ConvNeXt(nn.Module):
 
 
 class CodecEncoder(nn.Module):
-    """Features to latents of zero mean and unit variance (a batch norm without scale: no channel
-    can die).
-    """
+    """Features to latents of zero mean and unit variance; without a scale no channel can die."""
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
@@ -99,9 +97,7 @@ class LatentDecoder(nn.Module):
         self.partials = nn.Linear(width, 2 * SLOTS)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """[B, T, 48] -> residual: log-magnitude, phase [B, 4 T, 641]; partials: log-amplitude,
-        offset [B, 4 T, 478].
-        """
+        """[B, T, 48] -> log-magnitude, phase [B, 4 T, 641]; log-amplitude, offset [B, 4 T, 478]."""
         x = self.slow(self.into(latent))
         # [B, T, 4 C] -> [B, 4 T, C]
         x = self.fast(self.upsample(x).reshape(x.shape[0], -1, x.shape[2]))
@@ -113,9 +109,7 @@ class LatentDecoder(nn.Module):
 
 
 def rotary(positions: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [B, 1, T, dimension / 2] for positions [B, T] in latent frames; slowest
-    turn 2000 frames.
-    """
+    """Cosines and sines [B, 1, T, dimension / 2] for positions [B, T] in latent frames."""
     rates = torch.exp(
         torch.arange(dimension // 2, device=positions.device)
         * (-math.log(2000 / 2) / (dimension // 2 - 1))
@@ -132,9 +126,7 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[B, H, T, D] attention as two matrix products: on a CPU several times faster to train than a
-    fused kernel.
-    """
+    """[B, H, T, D] attention as two matrix products, which a CPU trains faster than a fused one."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return (scores if bias is None else scores + bias).softmax(dim=-1) @ value
 
@@ -329,9 +321,7 @@ class Denoiser(nn.Module):
 
 
 def time_embedding(time: Tensor) -> Tensor:
-    """Sinusoids of flow time [B]: [B, 256]; sampler.time_embedding is the serving twin, held equal
-    by a test.
-    """
+    """Sinusoids of flow time [B]: [B, 256]; a test holds sampler.time_embedding equal."""
     rates = torch.exp(
         torch.arange(TIME_WIDTH // 2, device=time.device) * (-math.log(10_000) / (TIME_WIDTH // 2))
     )
