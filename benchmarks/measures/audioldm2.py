@@ -132,12 +132,12 @@ def _export(folder: Path, watch: Watch, guided: tuple[float, float] = (0.0, 1.0)
     runners = family.editor.runners
     for stage, name in STAGES.items():
         runners[stage] = watch.on(name, runners[stage])
-    window, draw = family.editor.planned_samples(1), np.random.default_rng(0)
+    window, draw = family.editor.window_samples(1), np.random.default_rng(0)
 
     def _run(steps: float) -> np.ndarray:
         # what was heard before is remembered
         region = (0.1 * draw.standard_normal(window)).astype(np.float32)
-        return family.editor.transferred(region, _knobs(int(steps), guided), ALPHA)
+        return family.editor.transfer(region, _knobs(int(steps), guided), ALPHA)
 
     return _run
 

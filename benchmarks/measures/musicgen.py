@@ -77,13 +77,11 @@ def _transformers(folder: Path, watch: Watch) -> Run:
     import torch
 
     from engine.families.musicgen import components
-    from engine.families.musicgen.conditions import tokenized
+    from engine.families.musicgen.conditions import tokenize
 
     parts = components.load(folder / CHECKPOINT)
     model = parts.model
-    ids = {
-        name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [TEXT]).items()
-    }
+    ids = {name: torch.tensor(values) for name, values in tokenize(parts.tokenizer, [TEXT]).items()}
     model.decoder.forward = watch.on("step", model.decoder.forward)
     model.audio_encoder.decode = watch.on("codec_decoder", model.audio_encoder.decode)
 
@@ -108,7 +106,7 @@ def _generate(editor: Any) -> Run:
 
     def _run(seconds: float) -> np.ndarray:
         region = np.zeros((round(seconds * editor.parts.rate_hz), 1), np.float32)
-        return editor.made(Scene(region[:0], region, region[:0]), "generate", knobs)
+        return editor.edit(Scene(region[:0], region, region[:0]), "generate", knobs)
 
     return _run
 

@@ -170,7 +170,7 @@ def _load_ap_adapter(
 
     def edit(sound: Sound, request: EditRequest) -> Sound:
         knobs, _ = resolve(request.text, {"negative": request.negative, **settings}, None, defaults)
-        mono = family.editor.transferred(sound.at(AUDIOLDM2_RATE_HZ), knobs, knobs.strength)
+        mono = family.editor.transfer(sound.at(AUDIOLDM2_RATE_HZ), knobs, knobs.strength)
         return Sound(mono, AUDIOLDM2_RATE_HZ)
 
     return edit, {**defaults, **settings, "files": family.files()}

@@ -75,7 +75,7 @@ def edit(
     advance: Advance = lambda fraction: None,
 ) -> np.ndarray:
     """Mono 16 kHz samples in and out, the same length and level. `method` is a name of DEFAULTS."""
-    window = reflect(np.asarray(mono, np.float32), 0, editor.planned_samples(len(mono)))
+    window = reflect(np.asarray(mono, np.float32), 0, editor.window_samples(len(mono)))
     latent = _METHODS[method](_Run(editor, settings, advance), encode(editor, window))
     return decode(editor, latent, window)[: len(mono)]
 
@@ -91,12 +91,12 @@ def encode(editor: Editor, samples: np.ndarray) -> torch.Tensor:
         editor.runners["vae_encoder"](mel=part[None])[0][0]
         for part in editor.sizes.mel_windows.cut(mel)
     ]
-    return torch.from_numpy(editor.sizes.windows.joined(np.stack(windows)))[None]
+    return torch.from_numpy(editor.sizes.windows.merge(np.stack(windows)))[None]
 
 
 def decode(editor: Editor, latent: torch.Tensor, like: np.ndarray) -> np.ndarray:
     """Samples of a latent, at the level of `like`, the samples that it was made from."""
-    return editor.spoken(editor.decoded(latent[0].numpy())) / _gain(like)
+    return editor.vocode(editor.decode(latent[0].numpy())) / _gain(like)
 
 
 class _Run:
@@ -154,7 +154,7 @@ class _Run:
             parts = [predict(pieces[part], float(time), part) for part in windows.batches(frames)]
             self._done += 1
             self._advance(min(1.0, self._done / self._calls))
-            return torch.from_numpy(windows.joined(np.concatenate(parts)))[None]
+            return torch.from_numpy(windows.merge(np.concatenate(parts)))[None]
 
         return noise
 

@@ -195,5 +195,5 @@ def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
         family.warm_up()
         family.prepare(ResolvedStyle(), knobs)
         assert all(type(family.editor.runners[name]) is kind for name in decoders.HALVED)
-        stems.append(family.editor.transferred(region, knobs, 0.5))
+        stems.append(family.editor.transfer(region, knobs, 0.5))
     assert 0 < np.abs(stems[0] - stems[1]).max() < 0.1 * np.abs(stems[1]).max()

@@ -28,7 +28,7 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2Model
 
 from engine.families.audioldm2 import components, features
-from engine.families.audioldm2.ap_adapter import AdaptedUNet, pooled
+from engine.families.audioldm2.ap_adapter import AdaptedUNet, pool_tokens
 from engine.families.audioldm2.audiomae import PATCH, AudioMae
 from engine.families.audioldm2.weights import AudioLdm2Weights
 from tests.engine.families.audioldm2 import tiny
@@ -130,7 +130,9 @@ class Trial:
             )
             latents, omega = self.other_latents[chosen], OMEGAS[int(torch.randint(len(OMEGAS), ()))]
             noise = torch.randn(latents.shape)
-            tokens = pooled(self.other_tokens[chosen], self.objective.audiomae.grid, (omega, omega))
+            tokens = pool_tokens(
+                self.other_tokens[chosen], self.objective.audiomae.grid, (omega, omega)
+            )
             context = {**words, "generated": tokens} if step % 4 else words
             predicted = self.unet(
                 self.objective.scheduler.add_noise(latents, noise, times), times.float(), **context

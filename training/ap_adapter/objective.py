@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from engine.families.audioldm2.ap_adapter import AdaptedUNet, pooled, pooled_positions
-from engine.families.audioldm2.text import TextConditioner, stacked
+from engine.families.audioldm2.ap_adapter import AdaptedUNet, pool_positions, pool_tokens
+from engine.families.audioldm2.text import TextConditioner, stack
 from training.ap_adapter.windows import Batch
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Objective:
 
     def words(self, texts: list[str]) -> dict[str, Tensor]:
         """The UNet's text inputs."""
-        words = stacked([self._text.words(text) for text in texts])
+        words = stack([self._text.words(text) for text in texts])
         return {name: torch.from_numpy(value).to(self.device) for name, value in words.items()}
 
     def latents(self, mel: Tensor) -> Tensor:
@@ -115,8 +115,8 @@ class Objective:
     def _audio_inputs(self, fbank: Tensor, omega: int, alpha: float) -> dict[str, Tensor]:
         """The UNet's audio inputs."""
         grid = self.audiomae.grid
-        audio = pooled(self.audiomae(fbank.to(self.device)), grid, (omega, omega))
-        positions = pooled_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(
+        audio = pool_tokens(self.audiomae(fbank.to(self.device)), grid, (omega, omega))
+        positions = pool_positions(grid, (omega, omega), self.latent_frames / grid[0]).to(
             self.device
         )
         scale = torch.full((len(audio),), alpha, device=self.device)

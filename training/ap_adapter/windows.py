@@ -56,7 +56,7 @@ def pictures_of(samples: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarra
     mel = F.log_mel(centred[: frames * F.HOP_SAMPLES] * (PEAK / peak if peak > 1e-6 else 1.0))[
         :frames
     ]
-    return mel, F.normalised(F.fbank(samples), frames)
+    return mel, F.normalise(F.fbank(samples), frames)
 
 
 def batches(sounds: Sequence[CaptionedSound], size: int, frames: int) -> Iterator[Batch]:

@@ -26,7 +26,7 @@ ROTARY_SHARE = 2
 ROTARY_KEY = "rotary"  # metadata of a safetensors file; the authors' format has no such adapter
 
 
-def pooled(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Tensor:
+def pool_tokens(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Tensor:
     """Tokens [B, time * frequency, C] -> [B, A, C]: (mean + max) / 2 over omega = (time, frequency)
     cells.
 
@@ -39,7 +39,7 @@ def pooled(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Ten
     return ((mean + largest) / 2).flatten(2).transpose(1, 2)
 
 
-def pooled_positions(
+def pool_positions(
     grid: tuple[int, int], omega: tuple[int, int], frames_per_token: float
 ) -> Tensor:
     """Centres in time of the tokens that `pooled` gives, in latent frames: [A]."""
@@ -110,13 +110,13 @@ class AudioAttention(nn.Module):
             key, value = split(self.to_k_ip(tokens)), split(self.to_v_ip(tokens))
             if self.rotary:
                 times = _query_times(query.shape[2], heard.grid, query.device)
-                query, key = rotated(query, times[None]), rotated(key, heard.positions)
+                query, key = rotate(query, times[None]), rotate(key, heard.positions)
             audio = functional.scaled_dot_product_attention(query, key, value)
             mixed = mixed + heard.scale.to(query.dtype)[:, None, None, None] * audio
         return attention.to_out[1](attention.to_out[0](mixed.transpose(1, 2).flatten(2)))
 
 
-def rotated(heads: Tensor, times: Tensor) -> Tensor:
+def rotate(heads: Tensor, times: Tensor) -> Tensor:
     """Rotary positions on the first half of each head: heads [B, H, L, D], times [B or 1, L] in
     latent frames.
     """

@@ -79,7 +79,7 @@ def from_checkpoint(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     for name, tensor in state.items():
         if _UNUSED.match(name):
             continue
-        new_name = _renamed(name)
+        new_name = _rename(name)
         if "{}" in new_name:
             parts = zip("qkv", tensor.chunk(3), strict=True)
             mapped |= {new_name.format(letter): part.contiguous() for letter, part in parts}
@@ -88,7 +88,7 @@ def from_checkpoint(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     return mapped
 
 
-def _renamed(name: str) -> str:
+def _rename(name: str) -> str:
     for pattern, new_name in _RULES:
         if match := re.fullmatch(pattern, name):
             return match.expand(new_name)

@@ -8,7 +8,7 @@ with local_files_only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from engine.families.shared.pretrained import (
     scheduler_config,
     tokenizer,
 )
+from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
 
 @dataclass
@@ -81,8 +82,8 @@ def load(
     folder: Path,
     *,
     rotary: bool = False,
-    advance: Callable[[float], None] = lambda fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    advance: Advance = ignore_advance,
+    cancelled: IsCancelled = never_cancelled,
 ) -> Components:
     """All parts in float32 on the CPU. `advance` gets the fraction of parts read.
 

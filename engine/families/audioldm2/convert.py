@@ -61,7 +61,7 @@ def convert(source: Path, target: Path) -> str:
         raise ConvertError(f"expected a target that ends in .safetensors, got {target.name}")
     if target.exists():
         raise ConvertError(f"{target} is there already; remove it or name another file")
-    state = _unwrapped(_read(source))
+    state = _unwrap(_read(source))
     kind = next((kind for kind in KINDS if state and kind.is_it(state)), None)
     if kind is None:
         shown = ", ".join(list(state)[:3]) or "nothing"
@@ -120,7 +120,7 @@ def _read_pickle(path: Path) -> Any:
         ) from error
 
 
-def _unwrapped(state: Any) -> Mapping[str, torch.Tensor]:
+def _unwrap(state: Any) -> Mapping[str, torch.Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

@@ -14,7 +14,7 @@ Rule: this file joins the stages and knows runners only. Lengths are those of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,13 +34,21 @@ from engine.families.audioldm2.sampler import (
     scheduler_for,
     time_embedding,
 )
-from engine.families.audioldm2.text import TextConditioner, Words, stacked
+from engine.families.audioldm2.text import TextCondition, TextConditioner, stack
 from engine.knobs import Knobs
-from engine.progress import Progress, stage_progress
+from engine.progress import (
+    Advance,
+    IsCancelled,
+    Progress,
+    ignore_advance,
+    ignore_progress,
+    never_cancelled,
+    stage_progress,
+)
 from engine.runtimes.runner import Runner
 
 # regions that are remembered for the next take, other words, another style; 1.6 MB a window
-MOST_HEARD = 4
+REGIONS_KEPT = 4
 OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
 
 # fractions of the job at which each part ends
@@ -73,7 +81,7 @@ class Sizes:
 class _Branch:
     """A term of the guided noise: words, whether the region is heard with them, and its factor."""
 
-    words: Words
+    words: TextCondition
     hears: bool
     factor: float
 
@@ -90,31 +98,33 @@ class Editor:
     ) -> None:
         self.sizes, self.text = sizes, text
         self.runners, self.scheduler_config = runners, scheduler_config
-        self._listened: LRUCache[bytes, np.ndarray] = LRUCache(MOST_HEARD)
+        self._audio_cache: LRUCache[bytes, np.ndarray] = LRUCache(REGIONS_KEPT)
         self._null_audio: np.ndarray | None = None
         self._pooled_null: dict[int, np.ndarray] = {}  # by omega
 
-    def planned_samples(self, count: int) -> int:
+    def window_samples(self, count: int) -> int:
         """Samples of whole windows that cover a region of `count`."""
         latents = -(-count // self.sizes.samples_per_latent)
-        return self.sizes.windows.planned(latents) * self.sizes.samples_per_latent
+        return self.sizes.windows.frames_for(latents) * self.sizes.samples_per_latent
 
-    def transferred(
+    def transfer(
         self,
         mono: np.ndarray,
         knobs: Knobs,
         alpha: float,
-        progress: Progress = lambda stage, fraction: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        progress: Progress = ignore_progress,
+        cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
         """Mono float32 at 16 kHz in and out, the same length.
 
         Raises Cancelled, EngineError out_of_memory.
         """
         progress("encoding", 0.0)
-        planned = self.planned_samples(len(mono))
+        planned = self.window_samples(len(mono))
         window = reflect(np.asarray(mono, np.float32), 0, planned)
-        heard = self._listened.get(content_key(window), lambda: self._heard(window, cancelled))
+        heard = self._audio_cache.get(
+            content_key(window), lambda: self._encode_windows(window, cancelled)
+        )
         predict = self.predictor(knobs, heard, alpha)
         channels, _, bands = self.sizes.latent
         noise = noise_for(knobs.seed, channels, planned // self.sizes.samples_per_latent, bands)
@@ -129,15 +139,15 @@ class Editor:
             cancelled,
         )
         advance = stage_progress(progress, "decoding", GENERATED, DECODED)
-        return self.spoken(self.decoded(latent, cancelled), advance, cancelled)[: len(mono)]
+        return self.vocode(self.decode(latent, cancelled), advance, cancelled)[: len(mono)]
 
-    def heard(self, samples: np.ndarray) -> np.ndarray:
+    def encode_audio(self, samples: np.ndarray) -> np.ndarray:
         """AudioMAE's tokens [1, 512, 768] of one window of samples; what one window lacks is
         mirrored, never zero.
         """
         frames = self.sizes.mel_windows.frames
         whole = reflect(samples, 0, F.fbank_samples(frames))
-        fbank = F.normalised(F.fbank(whole), frames)
+        fbank = F.normalise(F.fbank(whole), frames)
         return self.runners["audio_encoder"](fbank=fbank[None])[0]
 
     def null_audio(self) -> np.ndarray:
@@ -149,22 +159,20 @@ class Editor:
             (self._null_audio,) = self.runners["audio_encoder"](fbank=fbank)
         return self._null_audio
 
-    def decoded(
-        self, latent: np.ndarray, cancelled: Callable[[], bool] = lambda: False
-    ) -> np.ndarray:
+    def decode(self, latent: np.ndarray, cancelled: IsCancelled = never_cancelled) -> np.ndarray:
         """Log-mel [M, 64] of a latent [C, planned, F], decoded window by window and cross-faded."""
         windows = []
         for window in self.sizes.windows.cut(latent):
             if cancelled():
                 raise Cancelled
             windows.append(self.runners["vae_decoder"](latent=window[None])[0][0])
-        return self.sizes.mel_windows.joined(np.stack(windows))
+        return self.sizes.mel_windows.merge(np.stack(windows))
 
-    def spoken(
+    def vocode(
         self,
         mel: np.ndarray,
-        advance: Callable[[float], None] = lambda fraction: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        advance: Advance = ignore_advance,
+        cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
         """Samples [160 M] of a log-mel [M, 64]; chunks overlap by the vocoder's reach, so they
         equal the whole.
@@ -184,14 +192,14 @@ class Editor:
             advance(last / frames)
         return np.concatenate(chunks)
 
-    def _heard(self, samples: np.ndarray, cancelled: Callable[[], bool]) -> np.ndarray:
+    def _encode_windows(self, samples: np.ndarray, cancelled: IsCancelled) -> np.ndarray:
         """Tokens [W, 512, 768] of every window; a window's last frames hear into the next one."""
         step, tokens = self.sizes.samples_per_latent, []
         for first in self.sizes.windows.starts(len(samples) // step):
             if cancelled():
                 raise Cancelled
             window = samples[first * step :][: F.fbank_samples(self.sizes.mel_windows.frames)]
-            tokens.append(self.heard(window)[0])
+            tokens.append(self.encode_audio(window)[0])
         return np.stack(tokens)
 
     def _branches(self, knobs: Knobs, guidance: float) -> list[_Branch]:
@@ -201,7 +209,7 @@ class Editor:
             for words, weight in knobs.prompts
         ]
         avoided = (
-            [_Branch(self.text.plain_words(knobs.negative), False, 1 - guidance)]
+            [_Branch(self.text.plain_condition(knobs.negative), False, 1 - guidance)]
             if guidance != 1
             else []
         )
@@ -213,12 +221,12 @@ class Editor:
         """
         branches_at = lru_cache(lambda guidance: self._branches(knobs, guidance))
         branches_at(knobs.guidance)  # words are read before the first step
-        audio, positions = self._pooled(heard, knobs.pooling)
+        audio, positions = self._pool(heard, knobs.pooling)
         noise_levels = self.scheduler_config["num_train_timesteps"]
 
         def predict(latent: np.ndarray, time: float, part: slice) -> np.ndarray:
             branches = branches_at(knobs.guidance_at(1 - (time + 1) / noise_levels))
-            words = stacked([branch.words for branch in branches])
+            words = stack([branch.words for branch in branches])
             factors = np.array([branch.factor for branch in branches], np.float32)[
                 :, None, None, None, None
             ]
@@ -243,18 +251,18 @@ class Editor:
     def _silent(self, omega: int, count: int) -> np.ndarray:
         """The null audio, pooled, so many times: [count, A, 768]."""
         if omega not in self._pooled_null:
-            self._pooled_null[omega], _ = self._pooled(self.null_audio(), omega)
+            self._pooled_null[omega], _ = self._pool(self.null_audio(), omega)
         return np.repeat(self._pooled_null[omega], count, axis=0)
 
-    def _pooled(self, tokens: np.ndarray, omega: int) -> tuple[np.ndarray, np.ndarray]:
+    def _pool(self, tokens: np.ndarray, omega: int) -> tuple[np.ndarray, np.ndarray]:
         """Audio tokens [W, A, 768] and their centres in latent frames [A]."""
         import torch
 
-        from engine.families.audioldm2.ap_adapter import pooled, pooled_positions
+        from engine.families.audioldm2.ap_adapter import pool_positions, pool_tokens
 
         grid = self.sizes.audio_grid
-        found = pooled(torch.from_numpy(tokens), grid, (omega, omega)).numpy()
-        return found, pooled_positions(grid, (omega, omega), self.sizes.latent[1] / grid[0]).numpy()
+        found = pool_tokens(torch.from_numpy(tokens), grid, (omega, omega)).numpy()
+        return found, pool_positions(grid, (omega, omega), self.sizes.latent[1] / grid[0]).numpy()
 
 
 def vocoder_reach(config: Any) -> int:

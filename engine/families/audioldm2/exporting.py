@@ -7,7 +7,7 @@ that training changes is open to LoRA.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,14 @@ from engine.families.audioldm2.stages import STAGES
 from engine.families.audioldm2.weights import ADAPTER, AudioLdm2Weights
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
+from engine.progress import (
+    Advance,
+    IsCancelled,
+    Progress,
+    ignore_advance,
+    ignore_progress,
+    never_cancelled,
+)
 from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
 from export.manifest import ExportManifest, find
@@ -49,11 +57,7 @@ CHECK_STEPS, CHECK_SEED = 2, 7
 SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_encoder")
 
 
-def plan(
-    models: Path | None,
-    region: np.ndarray,
-    advance: Callable[[float], None] = lambda fraction: None,
-) -> Plan:
+def plan(models: Path | None, region: np.ndarray, advance: Advance = ignore_advance) -> Plan:
     """Reads all weights. `region`: mono at 16 kHz, for the comparison of whole stems. EngineError."""
     from engine.families.audioldm2 import audiomae, components, family, graphs
     from engine.families.audioldm2.ap_adapter import read_adapter
@@ -146,9 +150,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         return {**super().files(), "export": self.folder / "manifest.json"}
 
     def warm_up(
-        self,
-        cancelled: Callable[[], bool] = lambda: False,
-        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
         """Build every session, once.
 
@@ -158,7 +160,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
             return
         progress("loading", -1.0)
         opened = runners(self.folder, self.manifest, self.threads)
-        halved = decoders.read(self._base, self.threads) if self._halves() else {}
+        halved = decoders.read(self._base, self.threads) if self._uses_bfloat16() else {}
         for name in SERVING_STAGES:
             if cancelled():
                 raise Cancelled
@@ -174,7 +176,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         super().close()
         self._runners = {}
 
-    def _halves(self) -> bool:
+    def _uses_bfloat16(self) -> bool:
         """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as
         well.
         """
@@ -194,7 +196,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         with safe_open(str(file), framework="np") as tensors:
             return np.asarray(tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight"))
 
-    def _take(self, path: Path) -> None:
+    def _load_adapter(self, path: Path) -> None:
         from safetensors import SafetensorError
 
         from engine.families.audioldm2.ap_adapter import check_fit, read_adapter
@@ -344,11 +346,13 @@ def _is_rotary(parts: Components) -> bool:
 
 def _stem(editor: Editor, region: np.ndarray) -> np.ndarray:
     knobs = Knobs(0.5, 2, 7.5, "", CHECK_STEPS, CHECK_SEED, (("a violin", 1.0),))
-    return editor.transferred(region, knobs, alpha=0.5)
+    return editor.transfer(region, knobs, alpha=0.5)
 
 
 def _weight_axes(runner: ExportedRunner) -> list[tuple[str, tuple[int, ...]]]:
-    return [(name, axes) for name, axes, _ in runner.row.prefill.inputs if name in runner.row.weights]
+    return [
+        (name, axes) for name, axes, _ in runner.row.prefill.inputs if name in runner.row.weights
+    ]
 
 
 def _graph_name(checkpoint_name: str) -> str:

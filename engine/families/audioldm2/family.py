@@ -7,7 +7,7 @@ can be cancelled and tells how far it is). One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from engine.families.registry import PreparedJob
 from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.families.shared.weights import files_of
 from engine.knobs import Knobs
-from engine.progress import IsCancelled, Progress
+from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ DUET = (
     "accompaniment: this model draws the whole duet anew, your part with it; the stem is no separate accompaniment, so "
     "mute the source where you use it"
 )
-READ_PARTS = 0.9  # of the time that loading takes; AudioMAE and the adapter are the rest
 
 
 def missing(models: Path | None = None) -> str:
@@ -95,9 +94,7 @@ class AudioLdm2Family:
         return {**files_of(self._base), **found, **adapters, **words}
 
     def warm_up(
-        self,
-        cancelled: Callable[[], bool] = lambda: False,
-        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
         """Read every part, once. Raises Cancelled between two of them; EngineError missing_weights."""
         if self._editor is not None:
@@ -124,11 +121,11 @@ class AudioLdm2Family:
         """
         from engine.families.audioldm2.sampler import scheduler_for
 
-        heard, learned = _sorted(style.adapters)
+        heard, learned = _split_by_kind(style.adapters)
         path, weight = _adapter_of(heard)
         path = path or self.weights.adapter()
         if path != self._adapter:
-            self._take(path)
+            self._load_adapter(path)
         notes = [
             f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
         ]
@@ -151,9 +148,9 @@ class AudioLdm2Family:
         return ModelPort(
             SAMPLE_RATE_HZ,
             run=lambda mono: ModelOutput(
-                editor.transferred(mono, job.knobs, job.alpha, progress, cancelled)
+                editor.transfer(mono, job.knobs, job.alpha, progress, cancelled)
             ),
-            window_samples=editor.planned_samples,
+            window_samples=editor.window_samples,
             max_seconds=MAX_SECONDS,
         )
 
@@ -172,7 +169,7 @@ class AudioLdm2Family:
             text.learn(mix(parts))
             self._prompts = files
 
-    def _take(self, path: Path) -> None:
+    def _load_adapter(self, path: Path) -> None:
         from safetensors import SafetensorError
 
         from engine.families.audioldm2.ap_adapter import read_adapter
@@ -187,7 +184,7 @@ class AudioLdm2Family:
         self._adapter = path
 
 
-def _sorted(files: Iterable[StyleTensor]) -> tuple[list[StyleTensor], list[StyleTensor]]:
+def _split_by_kind(files: Iterable[StyleTensor]) -> tuple[list[StyleTensor], list[StyleTensor]]:
     """A style's files: AP-Adapters, and what is learned on the UNet."""
     from engine.families.audioldm2.ap_adapter import is_adapter
 

@@ -48,7 +48,7 @@ def fbank_samples(frames: int) -> int:
     return (frames - 1) * HOP_SAMPLES + FBANK_WIDTH
 
 
-def normalised(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
+def normalise(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
     """AudioMAE's input [frames, 128]: cut or filled up with zeros *before* the normalisation, as it
     was trained.
 

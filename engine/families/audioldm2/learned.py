@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from engine.families.audioldm2.text import GENERATED_TOKENS, TextConditioner, Words
+from engine.families.audioldm2.text import GENERATED_TOKENS, TextCondition, TextConditioner
 
 if TYPE_CHECKING:
     from engine.adapters.soft_prompts import SoftPrompt
@@ -81,7 +81,7 @@ class LearnedText(TextConditioner):
         self._plain = TextConditioner(runners, clap_tokenizer, t5_tokenizer)
         self.width, self._t5_tokenizer = width, t5_tokenizer
         self._learned: SoftPrompt | None = None
-        self._caches: OrderedDict[tuple, OrderedDict[str, Words]] = OrderedDict()
+        self._caches: OrderedDict[tuple, OrderedDict[str, TextCondition]] = OrderedDict()
 
     def learn(self, learned: SoftPrompt | None) -> None:
         """Read with this soft prompt from now on; texts read with others stay cached."""
@@ -96,10 +96,10 @@ class LearnedText(TextConditioner):
         while len(self._caches) > MOST_PROMPTS:
             self._caches.popitem(last=False)
 
-    def plain_words(self, text: str) -> Words:
+    def plain_condition(self, text: str) -> TextCondition:
         return self._plain.words(text)
 
-    def _encode(self, text: str) -> Words:
+    def _encode(self, text: str) -> TextCondition:
         if self._learned is None or not text:
             return self._plain.words(text)
         tokenizer = self._t5_tokenizer
@@ -107,7 +107,7 @@ class LearnedText(TextConditioner):
             text,
             lambda part: _bare_ids(tokenizer, part),
             tokenizer.eos_token_id,
-            _Embedding(self._embedded),
+            _Embedding(self._embed),
         )
         return self._read(self._learned.without_placeholder(text), embedded.detach().numpy())
 
@@ -118,7 +118,7 @@ class _Embedding:
     weight = torch.zeros(0)  # type and device
 
     def __init__(self, embedded: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._embedded = embedded
+        self._embed = embedded
 
     def __call__(self, input_ids: Tensor) -> Tensor:
-        return torch.from_numpy(self._embedded(input_ids[None].numpy())[0])
+        return torch.from_numpy(self._embed(input_ids[None].numpy())[0])

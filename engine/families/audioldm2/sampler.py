@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import Cancelled
+from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
 # noise of some windows [W, C, T, F] at a timestep, which windows -> [W, C, T, F]
 WindowNoise = Callable[[np.ndarray, float, slice], np.ndarray]
@@ -76,7 +77,7 @@ class Windows:
     def stride(self) -> int:
         return self.frames - self.overlap
 
-    def planned(self, count: int) -> int:
+    def frames_for(self, count: int) -> int:
         """Frames that the windows cover for a region of `count`: 256, 448, 640, ..."""
         return self.frames + self.stride * max(0, -(-(count - self.frames) // self.stride))
 
@@ -89,7 +90,7 @@ class Windows:
             [whole[..., first : first + self.frames, :] for first in self.starts(whole.shape[-2])]
         )
 
-    def joined(self, windows: np.ndarray) -> np.ndarray:
+    def merge(self, windows: np.ndarray) -> np.ndarray:
         """[..., planned, F] of [W, ..., frames, F], averaged with trapezoid weights where they
         overlap.
         """
@@ -121,8 +122,8 @@ def sample(
     windows: Windows,
     scheduler: Any,
     steps: int,
-    advance: Callable[[float], None] = lambda fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    advance: Advance = ignore_advance,
+    cancelled: IsCancelled = never_cancelled,
 ) -> np.ndarray:
     """The latent [C, planned, F] that a scheduler of diffusers finds from noise of that shape.
 
@@ -143,7 +144,7 @@ def sample(
             predicted[part] = predict(pieces[part], float(time), part)
             advance((step + (index + 1) / len(parts)) / len(timesteps))
         latent = scheduler.step(
-            torch.from_numpy(windows.joined(predicted))[None], time, latent
+            torch.from_numpy(windows.merge(predicted))[None], time, latent
         ).prev_sample
     return latent[0].numpy()
 

@@ -25,7 +25,7 @@ CACHE_SIZE = 256
 
 
 @dataclass(frozen=True)
-class Words:
+class TextCondition:
     """A text condition: what GPT-2 says [8, 768], and T5's tokens [L, 1024]."""
 
     generated: np.ndarray
@@ -40,9 +40,9 @@ class TextConditioner:
     ) -> None:
         self._runners = runners
         self._tokenizers = {"clap_text": clap_tokenizer, "word_embedding": t5_tokenizer}
-        self._cache: OrderedDict[str, Words] = OrderedDict()
+        self._cache: OrderedDict[str, TextCondition] = OrderedDict()
 
-    def words(self, text: str) -> Words:
+    def words(self, text: str) -> TextCondition:
         """The condition of one text, from the cache if it was asked before."""
         if text not in self._cache:
             self._cache[text] = self._encode(text)
@@ -51,7 +51,7 @@ class TextConditioner:
         self._cache.move_to_end(text)
         return self._cache[text]
 
-    def plain_words(self, text: str) -> Words:
+    def plain_condition(self, text: str) -> TextCondition:
         """Without learned words; this one knows of none."""
         return self.words(text)
 
@@ -62,14 +62,14 @@ class TextConditioner:
             for tokenizer in self._tokenizers.values()
         )
 
-    def _encode(self, text: str) -> Words:
-        return self._read(text, self._embedded(self._ids("word_embedding", text)["input_ids"]))
+    def _encode(self, text: str) -> TextCondition:
+        return self._read(text, self._embed(self._ids("word_embedding", text)["input_ids"]))
 
-    def _embedded(self, input_ids: np.ndarray) -> np.ndarray:
+    def _embed(self, input_ids: np.ndarray) -> np.ndarray:
         """T5's embeddings [B, L, 1024] of tokens [B, L]."""
         return self._runners["word_embedding"](input_ids=input_ids)[0]
 
-    def _read(self, text: str, embedded: np.ndarray) -> Words:
+    def _read(self, text: str, embedded: np.ndarray) -> TextCondition:
         """The condition of a text as CLAP hears it, and as T5 does: its embeddings [1, L, 1024]."""
         (embedding,) = self._runners["clap_text"](**self._ids("clap_text", text))
         every = np.ones(embedded.shape[:2], np.int64)
@@ -77,7 +77,9 @@ class TextConditioner:
         sequence, mask = self._runners["projection"](
             embedding=embedding, tokens=tokens, attention_mask=every
         )
-        return Words(generated(self._runners["language_model"], sequence, mask)[0], tokens[0])
+        return TextCondition(
+            generate(self._runners["language_model"], sequence, mask)[0], tokens[0]
+        )
 
     def _ids(self, stage: str, text: str) -> dict[str, np.ndarray]:
         tokenizer = self._tokenizers[stage]
@@ -85,7 +87,7 @@ class TextConditioner:
         return {name: np.asarray(found[name], np.int64) for name in ("input_ids", "attention_mask")}
 
 
-def generated(language_model: Runner, sequence: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def generate(language_model: Runner, sequence: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The eight vectors [B, 8, C] that follow a sequence [B, S, C] with its mask [B, S]."""
     for _ in range(GENERATED_TOKENS):
         (following,) = language_model(sequence=sequence, sequence_mask=mask)
@@ -94,7 +96,7 @@ def generated(language_model: Runner, sequence: np.ndarray, mask: np.ndarray) ->
     return sequence[:, -GENERATED_TOKENS:]
 
 
-def stacked(conditions: list[Words]) -> dict[str, np.ndarray]:
+def stack(conditions: list[TextCondition]) -> dict[str, np.ndarray]:
     """Conditions of different lengths as one batch of the UNet's inputs: `generated`, `text` and
     `text_mask`.
     """

@@ -31,7 +31,7 @@ def no_melody() -> np.ndarray:
     return np.eye(CLASSES, dtype=np.float32)[:1]
 
 
-def fitted(heard: np.ndarray, frames: int) -> np.ndarray:
+def fit_length(heard: np.ndarray, frames: int) -> np.ndarray:
     """A melody [any, 12] repeated or cut to the frames that the model was trained with (235: 30 s)."""
     return np.tile(heard, (-(-frames // len(heard)), 1))[:frames]
 

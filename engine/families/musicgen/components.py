@@ -19,11 +19,12 @@ from torch import Tensor
 
 from engine.adapters.soft_prompts import SoftPrompt
 from engine.errors import Cancelled, EngineError
-from engine.families.musicgen.conditions import Condition, melody_of, text_states, tokenized
+from engine.families.musicgen.conditions import Condition, melody_of, text_states, tokenize
+from engine.families.musicgen.decoder import Decoder
 from engine.families.musicgen.delay import delays_of
-from engine.families.musicgen.speaker import Decoder
 from engine.families.musicgen.weights import MELODY, kind_of
 from engine.families.shared.pretrained import quiet_libraries, read_model
+from engine.progress import IsCancelled, never_cancelled
 
 
 @dataclass
@@ -79,9 +80,9 @@ class Components:
         return self.model.config.decoder.hidden_size
 
     @torch.inference_mode()
-    def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
+    def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
         """States [L, H] of one text, learned words before it."""
-        ids = tokenized(self.tokenizer, [words])
+        ids = tokenize(self.tokenizer, [words])
         tensors = [
             torch.tensor(ids[name], device=self.model.device)
             for name in ("input_ids", "attention_mask")
@@ -90,17 +91,17 @@ class Components:
         return states[0].cpu().numpy()
 
     @torch.inference_mode()
-    def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_melodies(self, heard: Sequence[np.ndarray]) -> np.ndarray:
         """States [B, 235, H] of a chroma [any, 12] for each row."""
         rows = melody_of(self.model, heard).to(self.model.device)
         return self.model.audio_enc_to_dec_proj(rows).cpu().numpy()
 
-    def speaker(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
+    def decoder(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
         """`factors` [B] of the rows of a condition, `heard(first_frame)` the condition of a window."""
         return Decoder(self.model.decoder, factors, heard)
 
     @torch.inference_mode()
-    def encoded(self, samples: np.ndarray) -> np.ndarray:
+    def encode(self, samples: np.ndarray) -> np.ndarray:
         """Codes int64 [K, frames] of samples [n, channels]; each channel alone, as the stereo
         models were trained.
         """
@@ -112,10 +113,10 @@ class Components:
             codec.encode(column[None, None].to(codec.device)).audio_codes[0, 0]
             for column in columns
         ]
-        return _interleaved(spoken).cpu().numpy()
+        return _interleave(spoken).cpu().numpy()
 
     @torch.inference_mode()
-    def decoded(self, codes: np.ndarray) -> np.ndarray:
+    def decode(self, codes: np.ndarray) -> np.ndarray:
         """Samples float32 [hop * frames, channels] of codes [K, frames]."""
         codec = self.model.audio_encoder
         tokens = torch.from_numpy(np.ascontiguousarray(codes)).to(codec.device)[None, None]
@@ -126,14 +127,12 @@ class Components:
         return np.stack(sounds, axis=1)[: self.hop * codes.shape[1]]
 
 
-def _interleaved(sides: list[Tensor]) -> Tensor:
+def _interleave(sides: list[Tensor]) -> Tensor:
     """Codebooks [K, T] of each channel's [K / channels, T]: left, right, left, right."""
     return torch.stack(sides, dim=1).flatten(0, 1)
 
 
-def load(
-    folder: Path, device: str = "cpu", cancelled: Callable[[], bool] = lambda: False
-) -> Components:
+def load(folder: Path, device: str = "cpu", cancelled: IsCancelled = never_cancelled) -> Components:
     """A checkpoint on a device: the language model in half precision on a graphics card, all else
     in float32.
 
@@ -163,6 +162,6 @@ def load(
     return Components(model, tokenizer)
 
 
-def _check(cancelled: Callable[[], bool]) -> None:
+def _check(cancelled: IsCancelled) -> None:
     if cancelled():
         raise Cancelled

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.adapters.soft_prompts import SoftPrompt
-from engine.families.musicgen.chroma import fitted, no_melody
+from engine.families.musicgen.chroma import fit_length, no_melody
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def text_states(
     embedded = model.text_encoder.get_input_embeddings()(input_ids)
     if prompt is not None:
         embedded, mask = prompt(embedded, mask)
-    return encoded_text(model, embedded, mask), mask
+    return encode_text(model, embedded, mask), mask
 
 
-def encoded_text(model: Any, embedded: Tensor, mask: Tensor) -> Tensor:
+def encode_text(model: Any, embedded: Tensor, mask: Tensor) -> Tensor:
     """Projected states [B, L, H] of T5's embeddings [B, L, width]."""
     states = model.text_encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
     if hasattr(model, "enc_to_dec_proj"):
@@ -112,7 +112,7 @@ def condition(model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = 
 def melody_of(model: Any, heard: Sequence[np.ndarray]) -> Tensor:
     """Melodies [B, 235, 12] of one chroma [any, 12] for each row."""
     frames = model.config.chroma_length
-    return torch.from_numpy(np.stack([fitted(chroma, frames) for chroma in heard]))
+    return torch.from_numpy(np.stack([fit_length(chroma, frames) for chroma in heard]))
 
 
 class Parts(Protocol):
@@ -121,10 +121,10 @@ class Parts(Protocol):
     width: int
     hears_melody: bool
 
-    def words_heard(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
+    def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
         """States [L, H] of one text with the learned words before it."""
 
-    def melodies_heard(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_melodies(self, heard: Sequence[np.ndarray]) -> np.ndarray:
         """States [B, 235, H] of a chroma [any, 12] for each row."""
 
 
@@ -134,7 +134,7 @@ class Conditioner:
     def __init__(self, parts: Parts, branches: Sequence[Branch]) -> None:
         self._parts, self._branches = parts, branches
         self.factors = np.array([branch.factor for branch in branches], np.float32)
-        self._states, self._mask = self._stacked()
+        self._states, self._mask = self._stack()
 
     def heard(self, chroma: np.ndarray | None = None) -> Condition:
         """The condition of a batch with a row for each branch; the melody only where a branch hears
@@ -143,12 +143,12 @@ class Conditioner:
         if not self._parts.hears_melody:
             return Condition(self._states, self._mask)
         melody = no_melody() if chroma is None else chroma
-        rows = self._parts.melodies_heard(
+        rows = self._parts.encode_melodies(
             [melody if branch.hears else no_melody() for branch in self._branches]
         )
         return Condition(np.concatenate([rows, self._states], axis=1), None)
 
-    def _stacked(self) -> tuple[np.ndarray, np.ndarray]:
+    def _stack(self) -> tuple[np.ndarray, np.ndarray]:
         """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer
         words, or none.
         """
@@ -163,10 +163,10 @@ class Conditioner:
         """States [L, H] of a branch's words; [0, H] where it has none."""
         if branch.words is None:
             return np.zeros((0, self._parts.width), np.float32)
-        return self._parts.words_heard(branch.words, branch.prompt)
+        return self._parts.encode_words(branch.words, branch.prompt)
 
 
-def tokenized(tokenizer: Any, texts: Sequence[str]) -> Mapping[str, list[list[int]]]:
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Mapping[str, list[list[int]]]:
     """`input_ids` and `attention_mask` of texts, cut where T5 ends (512 tokens)."""
     found = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length)
     return {name: found[name] for name in ("input_ids", "attention_mask")}

@@ -20,7 +20,7 @@ def delays_of(codebooks: int, channels: int) -> np.ndarray:
     return np.arange(codebooks) // channels
 
 
-def delayed(codes: np.ndarray, delays: np.ndarray, padding: int) -> np.ndarray:
+def apply_delays(codes: np.ndarray, delays: np.ndarray, padding: int) -> np.ndarray:
     """Steps [K, T + D] of frames [K, T], without the start token."""
     frames = codes.shape[1]
     steps = np.full((len(delays), frames + int(delays.max())), padding, codes.dtype)
@@ -29,7 +29,7 @@ def delayed(codes: np.ndarray, delays: np.ndarray, padding: int) -> np.ndarray:
     return steps
 
 
-def undelayed(steps: np.ndarray, delays: np.ndarray) -> np.ndarray:
+def remove_delays(steps: np.ndarray, delays: np.ndarray) -> np.ndarray:
     """Frames [K, T] of steps [K, T + D]."""
     frames = steps.shape[1] - int(delays.max())
     return np.stack([row[delay : delay + frames] for row, delay in zip(steps, delays, strict=True)])

@@ -11,7 +11,7 @@ One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +21,18 @@ from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.musicgen.chroma import HOP_SAMPLES, chroma
 from engine.families.musicgen.components import Components
-from engine.families.musicgen.conditions import Conditioner, branches_of
-from engine.families.musicgen.sampler import Span, Speaker, Taste, sampled
+from engine.families.musicgen.conditions import Condition, Conditioner, branches_of
+from engine.families.musicgen.sampler import CachedDecoder, SamplingOptions, Span, sample
 from engine.knobs import Knobs
+from engine.progress import (
+    Advance,
+    IsCancelled,
+    Progress,
+    ignore_advance,
+    ignore_progress,
+    never_cancelled,
+    stage_progress,
+)
 
 WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window
 PROMPT_SECONDS, LEAST_PROMPT_SECONDS = 10.0, 1.0  # of audio that is continued
@@ -31,8 +40,6 @@ SEAM_SECONDS = 0.05
 OVERLAP_SECONDS = 1.0  # of two chunks that EnCodec decodes; its memory of the past is shorter
 
 ENCODED, GENERATED, DECODED = 0.02, 0.9, 0.95  # fractions of the job at which each part ends
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -62,44 +69,46 @@ class Editor:
     def __init__(self, parts: Components, lengths: Lengths | None = None) -> None:
         self.parts, self.lengths = parts, lengths or Lengths.of(parts)
 
-    def made(
+    def edit(
         self,
         scene: Scene,
         task: str,
         knobs: Knobs,
         soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
-        progress: Progress = lambda stage, fraction: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        progress: Progress = ignore_progress,
+        cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
         """Samples [n, channels] for the region. Raises Cancelled, EngineError out_of_memory."""
         progress("encoding", 0.0)
         heard, kept = self._prompt(scene) if task == "continue" else (scene.region[:0], 0)
-        prompt = self._encoded(heard)
+        prompt = self._encode(heard)
         wanted = len(scene.region) - kept
         melody = scene.region.mean(axis=1) if task == "accompaniment" else None
-        codes = sampled(
-            self._speaker(knobs, soft_prompts, melody, prompt.shape[1]),
+        codes = sample(
+            self._decoder(knobs, soft_prompts, melody, prompt.shape[1]),
             prompt,
             -(-wanted // self.parts.hop),
             self.parts.delays,
             self.parts.padding,
             self.lengths.span,
-            Taste(knobs.temperature, knobs.top_k),
+            SamplingOptions(knobs.temperature, knobs.top_k),
             knobs.seed,
-            _part(progress, "generating", ENCODED, GENERATED),
+            stage_progress(progress, "generating", ENCODED, GENERATED),
             cancelled,
         )
-        sound = self.decoded(codes, _part(progress, "decoding", GENERATED, DECODED), cancelled)
+        sound = self.decode(
+            codes, stage_progress(progress, "decoding", GENERATED, DECODED), cancelled
+        )
         new = sound[self.parts.hop * prompt.shape[1] :][:wanted]
         if task != "continue":
             return new
-        return np.concatenate([scene.region[:kept], self._seamed(new, scene.region[kept:])])
+        return np.concatenate([scene.region[:kept], self._crossfade(new, scene.region[kept:])])
 
-    def decoded(
+    def decode(
         self,
         codes: np.ndarray,
-        advance: Callable[[float], None] = lambda fraction: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        advance: Advance = ignore_advance,
+        cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
         """Samples [hop * T, channels] of codes [K, T]: a window at a time, cross-faded where two
         overlap.
@@ -109,7 +118,7 @@ class Editor:
         for first in range(0, max(1, total - overlap), self.lengths.span.window - overlap):
             if cancelled():
                 raise Cancelled
-            chunk = self.parts.decoded(codes[:, first : first + self.lengths.span.window])
+            chunk = self.parts.decode(codes[:, first : first + self.lengths.span.window])
             if first:
                 rise = ((np.arange(hop * overlap) + 0.5) / (hop * overlap)).astype(np.float32)[
                     :, None
@@ -129,19 +138,19 @@ class Editor:
         kept = min(len(scene.region) // 3 // hop, lengths.prompt) * hop
         return scene.region[:kept], kept
 
-    def _encoded(self, samples: np.ndarray) -> np.ndarray:
+    def _encode(self, samples: np.ndarray) -> np.ndarray:
         """Codes [K, T] of samples in whole frames; none of none."""
         if not len(samples):
             return np.zeros((len(self.parts.delays), 0), np.int64)
-        return self.parts.encoded(samples)
+        return self.parts.encode(samples)
 
-    def _speaker(
+    def _decoder(
         self,
         knobs: Knobs,
         soft_prompts: Sequence[tuple[SoftPrompt, float]],
         melody: np.ndarray | None,
         prompt: int,
-    ) -> Speaker:
+    ) -> CachedDecoder:
         """The decoder under these words; a melody model hears in each window the melody of that
         window.
         """
@@ -151,15 +160,15 @@ class Editor:
         )
         heard = None if melody is None else chroma(melody, parts.rate_hz)
 
-        def of_window(first: int):
+        def of_window(first: int) -> Condition:
             if heard is None:
                 return conditioner.heard()
             passed = max(0, first - prompt) * parts.hop // HOP_SAMPLES
             return conditioner.heard(heard[min(passed, len(heard) - 1) :])
 
-        return parts.speaker(conditioner.factors, of_window)
+        return parts.decoder(conditioner.factors, of_window)
 
-    def _seamed(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    def _crossfade(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
         """The continuation, faded in over what was there: EnCodec's version of the prompt ended a
         little elsewhere.
         """
@@ -168,9 +177,3 @@ class Editor:
             np.float32
         )[:, None]
         return np.concatenate([rise * new[:count] + (1 - rise) * old[:count], new[count:]])
-
-
-def _part(progress: Progress, stage: str, begin: float, end: float) -> Callable[[float], None]:
-    """A part of the job's fraction for one stage."""
-    progress(stage, begin)
-    return lambda done: progress(stage, begin + (end - begin) * done)

@@ -21,6 +21,7 @@ from engine.families.musicgen.stages import table
 from engine.families.musicgen.weights import NAMES, MusicGenWeights, files_of
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
+from engine.progress import Advance, IsCancelled, Progress, ignore_advance
 from engine.runtimes import providers
 from engine.runtimes.exported import ExportedRunner, runners
 from export.manifest import ExportManifest, find
@@ -29,7 +30,7 @@ from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
     from engine.families.musicgen.on_graphs import GraphParts
-    from engine.families.musicgen.sampler import Speaker
+    from engine.families.musicgen.sampler import CachedDecoder
 
 RATE_HZ = 32_000
 HAS_CHECKPOINTS = True  # `plan` takes the name of one
@@ -48,10 +49,7 @@ SAVED = ("rate_hz", "hop", "channels", "padding")  # of Components, in the manif
 
 
 def plan(
-    models: Path | None,
-    region: np.ndarray,
-    advance: Callable[[float], None] = lambda fraction: None,
-    checkpoint: str = "",
+    models: Path | None, region: np.ndarray, advance: Advance = ignore_advance, checkpoint: str = ""
 ) -> Plan:
     """Reads all weights. `region`: mono at 32 kHz, whose continuation is compared. `checkpoint`:
     another one than plays first. EngineError.
@@ -76,7 +74,9 @@ def plan(
         stages=[
             _part(stage, modules[stage.name], own[stage.name], sizes, parts.hop) for stage in stages
         ],
-        pipeline=lambda given: _said(_parts({**own, **given}, folder, settings), region, lead),
+        pipeline=lambda given: _predictions(
+            _parts({**own, **given}, folder, settings), region, lead
+        ),
         files=files,
         hashes=file_hashes(files),
         versions=versions(),
@@ -111,7 +111,7 @@ class Graphs:
             [self.runners["prefill"], self.runners["step"]], self._base_weight
         )
 
-    def load(self, cancelled: Callable[[], bool]) -> GraphParts:
+    def load(self, cancelled: IsCancelled) -> GraphParts:
         """Build every session. Raises Cancelled between two of them; EngineError model_damaged."""
         for runner in self.runners.values():
             if cancelled():
@@ -175,12 +175,10 @@ class ExportedMusicGen(MusicGenFamily):
         super().close()
         self._graphs = {}
 
-    def _take(
-        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
-    ) -> None:
+    def _load_checkpoint(self, folder: Path, cancelled: IsCancelled, progress: Progress) -> None:
         graphs = self._graphs_of(folder)
         if graphs is None:
-            super()._take(folder, cancelled, progress)
+            super()._load_checkpoint(folder, cancelled, progress)
             return
         if folder == self._folder:
             return
@@ -270,7 +268,7 @@ def _feed(
     return feed
 
 
-def _said(parts: GraphParts, region: np.ndarray, lead: list[np.ndarray]) -> np.ndarray:
+def _predictions(parts: GraphParts, region: np.ndarray, lead: list[np.ndarray]) -> np.ndarray:
     """Predictions [steps, K, V] of what follows the region's first third, along the tokens that
     `lead` leads to.
 
@@ -283,37 +281,39 @@ def _said(parts: GraphParts, region: np.ndarray, lead: list[np.ndarray]) -> np.n
     knobs = Knobs(0.0, 1, DEFAULTS["guidance"], "", 1, CHECK_SEED, (("a violin", 1.0),))
     columns = np.repeat(region[:, None], parts.channels, axis=1)
     found: list[np.ndarray] = []
-    led = _LedParts(parts, lambda speaker: _Led(speaker, lead, found))
-    Editor(led).made(Scene(columns[:0], columns, columns[:0]), "continue", knobs)
+    led = _ForcedParts(parts, lambda decoder: _ForcedDecoder(decoder, lead, found))
+    Editor(led).edit(Scene(columns[:0], columns, columns[:0]), "continue", knobs)
     lead[:] = lead or found
     return np.stack(found)
 
 
-class _LedParts:
-    """Parts whose speaker is led."""
+class _ForcedParts:
+    """Parts whose decoder is led."""
 
-    def __init__(self, parts: GraphParts, lead: Callable[[Speaker], Speaker]) -> None:
+    def __init__(self, parts: GraphParts, lead: Callable[[CachedDecoder], CachedDecoder]) -> None:
         self._parts, self._lead = parts, lead
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parts, name)
 
-    def speaker(self, factors: np.ndarray, heard: Callable[[int], Any]) -> Speaker:
-        return self._lead(self._parts.speaker(factors, heard))
+    def decoder(self, factors: np.ndarray, heard: Callable[[int], Any]) -> CachedDecoder:
+        return self._lead(self._parts.decoder(factors, heard))
 
 
-class _Led:
-    """A speaker whose predictions are noted, while those of another decide what is said."""
+class _ForcedDecoder:
+    """A decoder whose predictions are noted, while those of another decide what is said."""
 
-    def __init__(self, speaker: Speaker, lead: list[np.ndarray], found: list[np.ndarray]) -> None:
-        self._speaker, self._lead, self._found = speaker, lead, found
+    def __init__(
+        self, decoder: CachedDecoder, lead: list[np.ndarray], found: list[np.ndarray]
+    ) -> None:
+        self._decoder, self._lead, self._found = decoder, lead, found
 
-    def begin(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
-        return self._noted(self._speaker.begin(first_frame, steps))
+    def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
+        return self._note(self._decoder.prefill(first_frame, steps))
 
-    def follow(self, step: np.ndarray) -> np.ndarray:
-        return self._noted(self._speaker.follow(step))
+    def decode_step(self, step: np.ndarray) -> np.ndarray:
+        return self._note(self._decoder.decode_step(step))
 
-    def _noted(self, predicted: np.ndarray) -> np.ndarray:
+    def _note(self, predicted: np.ndarray) -> np.ndarray:
         self._found.append(predicted)
         return self._lead[len(self._found) - 1] if self._lead else predicted

@@ -8,7 +8,7 @@ One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from engine.families.musicgen.weights import MELODY, TEXT, MusicGenWeights, file
 from engine.families.registry import PreparedJob
 from engine.families.shared.torch_runner import free_memory, pick_device
 from engine.knobs import Knobs
-from engine.progress import IsCancelled, Progress
+from engine.progress import IsCancelled, Progress, ignore_progress, never_cancelled
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
@@ -89,13 +89,11 @@ class MusicGenFamily:
         return {**files_of(self._wanted), **named}
 
     def warm_up(
-        self,
-        cancelled: Callable[[], bool] = lambda: False,
-        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
         """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
         if self._editor is None:
-            self._take(self.weights.base(), cancelled, progress)
+            self._load_checkpoint(self.weights.base(), cancelled, progress)
 
     def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedGeneration:
         """Choose the checkpoint for the preset's task and styles.
@@ -104,7 +102,7 @@ class MusicGenFamily:
         """
         task, self._style = style.task or "generate", style
         bases = self._bases(style.adapters)
-        folder = self._wanted = self._chosen(KINDS[task], bases)
+        folder = self._wanted = self._choose(KINDS[task], bases)
         own = folder.parent == self.weights.folder
         notes = [f"model: {folder.name if own else folder}"]
         notes += [
@@ -123,14 +121,14 @@ class MusicGenFamily:
         """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint
         is.
         """
-        self._take(job.folder, cancelled, progress)
+        self._load_checkpoint(job.folder, cancelled, progress)
         editor = self._editor
         self._set_adapters(job.style.adapters)
         prompts = self._soft_prompts(job.style.soft_prompts, editor.parts.text_width)
         return ScenePort(
             editor.parts.rate_hz,
             editor.parts.channels,
-            run=lambda scene: editor.made(
+            run=lambda scene: editor.edit(
                 scene, job.task, job.knobs, prompts, progress=progress, cancelled=cancelled
             ),
             context_seconds=CONTEXT_SECONDS if job.task == "continue" else 0.0,
@@ -150,7 +148,7 @@ class MusicGenFamily:
 
         return list(dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in adapters))))
 
-    def _chosen(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
+    def _choose(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
         """The first of these that is there; else the best checkpoint."""
         found = (
             path for path in map(self.weights.find_named, bases) if path and kind_of(path) in kinds
@@ -164,9 +162,7 @@ class MusicGenFamily:
         texts = [words for words, _ in knobs.prompts] + [knobs.negative]
         return [words for words in texts if is_cut(self._editor.parts.tokenizer, words)]
 
-    def _take(
-        self, folder: Path, cancelled: Callable[[], bool], progress: Callable[[str, float], None]
-    ) -> None:
+    def _load_checkpoint(self, folder: Path, cancelled: IsCancelled, progress: Progress) -> None:
         """Read a checkpoint in place of the one that is in memory, if it is another."""
         if folder == self._folder:
             return

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache
 
 from engine.families.musicgen.components import Components
-from engine.families.musicgen.conditions import encoded_text
+from engine.families.musicgen.conditions import encode_text
 from engine.families.musicgen.stages import table
 
 
@@ -22,7 +22,7 @@ class TextEncoder(nn.Module):
         self.model = model
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Tensor:
-        return encoded_text(self.model, embedded, mask)
+        return encode_text(self.model, embedded, mask)
 
 
 class CodecEncoder(nn.Module):
@@ -89,17 +89,17 @@ class Step(nn.Module):
 
     def __init__(self, decoder: Any) -> None:
         super().__init__()
-        self.decoder = _Speech(decoder)
+        self.decoder = _StepDecoder(decoder)
 
     def forward(self, tokens: Tensor, position: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         """`rest`: the words' mask where there is cross-attention; its own memory, then the words'."""
         return self.decoder(tokens, position, *rest)
 
 
-class _Speech(nn.Module):
+class _StepDecoder(nn.Module):
     def __init__(self, decoder: Any) -> None:
         super().__init__()
-        self.model = _Within(decoder.model.decoder)
+        self.model = _InnerModel(decoder.model.decoder)
         self.lm_heads = decoder.lm_heads
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
@@ -107,7 +107,7 @@ class _Speech(nn.Module):
         return torch.stack([head(hidden) for head in self.lm_heads], dim=1), *new
 
 
-class _Within(nn.Module):
+class _InnerModel(nn.Module):
     def __init__(self, decoder: Any) -> None:
         super().__init__()
         self.decoder = _Layers(decoder)
@@ -131,12 +131,12 @@ class _Layers(nn.Module):
         own, words = (rest, ()) if len(rest) == count else (rest[1 : 1 + count], rest[1 + count :])
         hidden = sum(embed(tokens[:, codebook]) for codebook, embed in enumerate(self.embed_tokens))
         hidden = hidden + self.positions.index_select(0, position)
-        is_said = (torch.arange(own[0].shape[2], device=tokens.device) < position)[None, None, None]
+        is_past = (torch.arange(own[0].shape[2], device=tokens.device) < position)[None, None, None]
         is_word = rest[0][:, None, None] > 0 if words else None
         new: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             pair = slice(2 * index, 2 * index + 2)
-            hidden, *mine = layer(hidden, own[pair], is_said, words[pair], is_word)
+            hidden, *mine = layer(hidden, own[pair], is_past, words[pair], is_word)
             new += mine
         return self.layer_norm(hidden)[:, 0], new
 
@@ -158,12 +158,12 @@ class _Layer(nn.Module):
         self,
         hidden: Tensor,
         own: Sequence[Tensor],
-        is_said: Tensor,
+        is_past: Tensor,
         words: Sequence[Tensor],
         is_word: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """[B, 1, H] after this layer, and its new key and value."""
-        found, key, value = self.self_attn(self.self_attn_layer_norm(hidden), *own, is_said)
+        found, key, value = self.self_attn(self.self_attn_layer_norm(hidden), *own, is_past)
         hidden = hidden + found
         if words:
             hidden = hidden + self.encoder_attn(
@@ -186,14 +186,14 @@ class _OwnAttention(nn.Module):
         self._scaling = attention.scaling
 
     def forward(
-        self, normed: Tensor, keys: Tensor, values: Tensor, is_said: Tensor
+        self, normed: Tensor, keys: Tensor, values: Tensor, is_past: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = (
             each(normed).unflatten(2, self._heads).transpose(1, 2)
             for each in (self.q_proj, self.k_proj, self.v_proj)
         )
         query = query * self._scaling
-        scores = torch.cat([_scores(query, keys, is_said), query @ key.transpose(2, 3)], dim=3)
+        scores = torch.cat([_scores(query, keys, is_past), query @ key.transpose(2, 3)], dim=3)
         shares = scores.softmax(dim=3)
         found = shares[..., :-1] @ values + shares[..., -1:] * value
         return self.out_proj(found.transpose(1, 2).flatten(2)), key, value

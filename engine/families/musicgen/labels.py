@@ -20,13 +20,13 @@ from torch import Tensor
 from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.chroma import no_melody
 from engine.families.musicgen.conditions import condition, melody_of, text_states
-from engine.families.musicgen.delay import delayed, delays_of
+from engine.families.musicgen.delay import apply_delays, delays_of
 
 
 def labels(codes: Tensor, padding: int, channels: int = 1) -> Tensor:
     """Labels [B, T + D, K] of codes [B, K, T]; `padding` where nothing is learned."""
     delays = delays_of(codes.shape[1], channels)
-    steps = np.stack([delayed(row, delays, padding) for row in codes.cpu().numpy()])
+    steps = np.stack([apply_delays(row, delays, padding) for row in codes.cpu().numpy()])
     return torch.from_numpy(steps).to(codes.device).transpose(1, 2)
 
 

@@ -13,30 +13,30 @@ for the last frames, where the shorter falls silent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from engine.errors import Cancelled
-from engine.families.musicgen.delay import delayed, undelayed
+from engine.families.musicgen.delay import apply_delays, remove_delays
+from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
 
-class Speaker(Protocol):
+class CachedDecoder(Protocol):
     """A language model with its memory: steps in, the prediction of the next step [K, V] out."""
 
-    def begin(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
+    def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
         """Forget all, and hear the first steps [K, S] of a window that begins at a frame of the
         whole.
         """
 
-    def follow(self, step: np.ndarray) -> np.ndarray:
+    def decode_step(self, step: np.ndarray) -> np.ndarray:
         """One more step [K]."""
 
 
 @dataclass(frozen=True)
-class Taste:
+class SamplingOptions:
     """How a prediction becomes a token. `temperature` 0 or `top_k` 1: always the likeliest."""
 
     temperature: float = 1.0
@@ -51,17 +51,17 @@ class Span:
     kept: int
 
 
-def sampled(
-    speaker: Speaker,
+def sample(
+    decoder: CachedDecoder,
     prompt: np.ndarray,
     frames: int,
     delays: np.ndarray,
     padding: int,
     span: Span,
-    taste: Taste,
+    options: SamplingOptions,
     seed: int,
-    advance: Callable[[float], None] = lambda fraction: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    advance: Advance = ignore_advance,
+    cancelled: IsCancelled = never_cancelled,
 ) -> np.ndarray:
     """Codes int64 [K, P + frames] that begin with a prompt [K, P]; P may be 0, and is less than a
     window.
@@ -78,31 +78,33 @@ def sampled(
     )
     while codes.shape[1] < total:
         first = max(0, codes.shape[1] - span.kept) if codes.shape[1] >= span.window else 0
-        said = _Window(codes[:, first:], min(span.window, total - first), delays, padding)
+        window = _Window(codes[:, first:], min(span.window, total - first), delays, padding)
         done = codes.shape[1] - prompt.shape[1]
-        for step in said.steps_to_say():
+        for step in window.unknown_steps():
             if cancelled():
                 raise Cancelled
             predicted = (
-                speaker.follow(said.said(step))
-                if said.begun
-                else speaker.begin(first, said.heard(step))
+                decoder.decode_step(window.previous(step))
+                if window.begun
+                else decoder.prefill(first, window.prefix(step))
             )
-            said.say(step, drawn(predicted, taste, random))
-            advance(min(1.0, (done + step - said.known + 1) / frames))
-        codes = np.concatenate([codes[:, :first], said.codes()], axis=1)
+            window.write(step, draw_tokens(predicted, options, random))
+            advance(min(1.0, (done + step - window.known + 1) / frames))
+        codes = np.concatenate([codes[:, :first], window.codes()], axis=1)
     return codes
 
 
-def drawn(logits: np.ndarray, taste: Taste, random: np.random.Generator) -> np.ndarray:
+def draw_tokens(
+    logits: np.ndarray, options: SamplingOptions, random: np.random.Generator
+) -> np.ndarray:
     """A token of each codebook [K] from its prediction [K, V]: among the `top_k` likeliest, by one
     number each.
     """
     number = random.random(len(logits))
-    if not taste.temperature:
+    if not options.temperature:
         return logits.argmax(axis=1)
-    order = np.argsort(-logits, axis=1, kind="stable")[:, : taste.top_k]
-    likeliest = np.take_along_axis(logits, order, axis=1).astype(np.float64) / taste.temperature
+    order = np.argsort(-logits, axis=1, kind="stable")[:, : options.top_k]
+    likeliest = np.take_along_axis(logits, order, axis=1).astype(np.float64) / options.temperature
     shares = np.cumsum(np.exp(likeliest - likeliest[:, :1]), axis=1)
     chosen = (shares < (number * shares[:, -1])[:, None]).sum(axis=1)
     return np.take_along_axis(order, chosen[:, None], axis=1)[:, 0]
@@ -115,27 +117,27 @@ class _Window:
         self.known, self.begun = known.shape[1], False
         self._delays, self._frames = delays, frames
         unknown = np.full((len(delays), frames - self.known), -1, np.int64)
-        self._pattern = delayed(np.concatenate([known, unknown], axis=1), delays, padding)
+        self._pattern = apply_delays(np.concatenate([known, unknown], axis=1), delays, padding)
         self._steps = self._pattern.copy()
         self._start = np.full((len(delays), 1), padding, np.int64)
 
-    def steps_to_say(self) -> range:
+    def unknown_steps(self) -> range:
         """From the first that is not wholly known to the last."""
         return range(self.known, self._steps.shape[1])
 
-    def heard(self, step: int) -> np.ndarray:
+    def prefix(self, step: int) -> np.ndarray:
         """The start token and all steps before this one [K, step + 1]."""
         self.begun = True
         return np.concatenate([self._start, self._steps[:, :step]], axis=1)
 
-    def said(self, step: int) -> np.ndarray:
+    def previous(self, step: int) -> np.ndarray:
         """The step before this one [K]."""
         return self._steps[:, step - 1]
 
-    def say(self, step: int, tokens: np.ndarray) -> None:
+    def write(self, step: int, tokens: np.ndarray) -> None:
         """Where the step is known already, it stays."""
         asked = self._pattern[:, step] < 0
         self._steps[asked, step] = tokens[asked]
 
     def codes(self) -> np.ndarray:
-        return undelayed(self._steps, self._delays)
+        return remove_delays(self._steps, self._delays)

@@ -89,6 +89,6 @@ def test_samples_come_back_at_their_length_and_the_same_from_the_same_seed(edito
 def test_the_source_is_encoded_at_the_level_that_the_vae_knows(editor):
     from evaluation.methods.baselines import encode
 
-    samples = np.random.default_rng(0).standard_normal(editor.planned_samples(1)).astype(np.float32)
+    samples = np.random.default_rng(0).standard_normal(editor.window_samples(1)).astype(np.float32)
     assert np.allclose(encode(editor, samples), encode(editor, samples * 0.01), atol=1e-4)
     assert encode(editor, samples).shape == (1, *editor.sizes.latent)

@@ -28,7 +28,7 @@ from engine.families.audioldm2.sampler import (
     scheduler_for,
     time_embedding,
 )
-from engine.families.audioldm2.text import Words, stacked
+from engine.families.audioldm2.text import TextCondition, stack
 from engine.families.audioldm2.weights import AudioLdm2Weights
 from training.adapt.families import Arrays
 from training.adapt.methods import first_words
@@ -192,7 +192,7 @@ class TrainableAudioLdm2:
         """The UNet's inputs; texts that are strings are read with learned words."""
         if words is None:
             features = [text for text in texts if not isinstance(text, str)]
-            rows = stacked([Words(row["generated"], row["text"]) for row in features])
+            rows = stack([TextCondition(row["generated"], row["text"]) for row in features])
             return {name: torch.from_numpy(values).to(self.device) for name, values in rows.items()}
         read = [self._read(text, words) for text in texts]
         longest = max(len(tokens) for _, tokens in read)

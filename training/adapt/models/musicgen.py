@@ -19,7 +19,7 @@ from engine.audio.scene import Scene
 from engine.families.musicgen import components
 from engine.families.musicgen.chroma import no_melody
 from engine.families.musicgen.components import Components
-from engine.families.musicgen.conditions import condition, melody_of, text_states, tokenized
+from engine.families.musicgen.conditions import condition, melody_of, text_states, tokenize
 from engine.families.musicgen.editor import WINDOW_SECONDS, Editor
 from engine.families.musicgen.family import defaults
 from engine.families.musicgen.labels import labels
@@ -81,7 +81,7 @@ class TrainableMusicGen:
             samples = samples.mean(axis=1, keepdims=True)
         elif samples.shape[1] != self._parts.channels:
             samples = np.repeat(samples.mean(axis=1, keepdims=True), self._parts.channels, axis=1)
-        return {"codes": self._parts.encoded(samples).astype(np.int16)}
+        return {"codes": self._parts.encode(samples).astype(np.int16)}
 
     @torch.inference_mode()
     def text_features(self, text: str) -> Arrays:
@@ -126,7 +126,7 @@ class TrainableMusicGen:
         empty = np.zeros((frames, self._parts.channels), np.float32)
         knobs, _ = resolve(text, {"seed": seed, "guidance": GUIDANCE}, None, defaults())
         prompts = [] if words is None else [(words, 1.0)]
-        return Editor(self._parts).made(
+        return Editor(self._parts).edit(
             Scene(empty[:0], empty, empty[:0]), "generate", knobs, prompts
         )
 
@@ -137,7 +137,7 @@ class TrainableMusicGen:
 
     def _ids(self, text: str) -> Tensor:
         return torch.tensor(
-            tokenized(self._parts.tokenizer, [text])["input_ids"], device=self.device
+            tokenize(self._parts.tokenizer, [text])["input_ids"], device=self.device
         )
 
     def _stack(

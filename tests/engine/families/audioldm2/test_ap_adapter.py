@@ -5,8 +5,8 @@ from diffusers import AudioLDM2UNet2DConditionModel
 from engine.families.audioldm2.ap_adapter import (
     AdaptedUNet,
     gpt2_attentions,
-    pooled,
-    pooled_positions,
+    pool_positions,
+    pool_tokens,
     read_adapter,
     write_adapter,
 )
@@ -79,7 +79,7 @@ def test_only_attentions_that_read_the_gpt2_context_get_an_adapter(large):
 
 def test_pooling_is_half_mean_half_maximum_over_time_and_frequency():
     tokens = torch.randn(2, 512, 3)
-    found = pooled(tokens, GRID, (4, 2))
+    found = pool_tokens(tokens, GRID, (4, 2))
     picture = tokens.reshape(2, 64, 8, 3)
     cell = picture[:, 4:8, 6:8].reshape(2, 8, 3)
     torch.testing.assert_close(found[:, 1 * 4 + 3], (cell.mean(1) + cell.amax(1)) / 2)
@@ -87,17 +87,17 @@ def test_pooling_is_half_mean_half_maximum_over_time_and_frequency():
 
 @pytest.mark.parametrize(("omega", "count"), [(1, 512), (2, 128), (4, 32), (8, 8), (3, 22 * 3)])
 def test_each_doubling_of_omega_quarters_the_tokens(omega, count):
-    assert pooled(torch.zeros(1, 512, 4), GRID, (omega, omega)).shape == (1, count, 4)
-    assert pooled_positions(GRID, (omega, omega), 4.0).shape == (count,)
+    assert pool_tokens(torch.zeros(1, 512, 4), GRID, (omega, omega)).shape == (1, count, 4)
+    assert pool_positions(GRID, (omega, omega), 4.0).shape == (count,)
 
 
 def test_a_cell_that_is_not_full_is_pooled_over_what_it_has():
     tokens = torch.ones(1, 512, 1)
-    assert pooled(tokens, GRID, (3, 3)).eq(1).all()
+    assert pool_tokens(tokens, GRID, (3, 3)).eq(1).all()
 
 
 def test_positions_are_the_centres_in_latent_frames():
-    positions = pooled_positions(GRID, (2, 8), 4.0)
+    positions = pool_positions(GRID, (2, 8), 4.0)
     assert positions[:3].tolist() == [3.5, 11.5, 19.5]  # frames 0..7, 8..15, 16..23
 
 

@@ -49,7 +49,7 @@ def melody(seconds=2.0):
 
 def run(editor, mono=None, alpha=None, **changes):
     knobs = replace(KNOBS, **changes)
-    return editor.transferred(
+    return editor.transfer(
         melody() if mono is None else mono, knobs, knobs.strength if alpha is None else alpha
     )
 
@@ -201,14 +201,14 @@ def test_a_short_region_is_heard_with_what_is_around_it_and_never_with_zeros(edi
         editor.scheduler_config,
         editor.sizes,
     )
-    spied.heard(melody(0.5))
+    spied.encode_audio(melody(0.5))
     zero_energy = (0 - F.AUDIOSET_MEAN) / (2 * F.AUDIOSET_STD)
     assert not np.isclose(seen[0], zero_energy).all(axis=-1).any()
 
 
 def test_a_long_region_is_walked_in_windows_and_comes_back_whole(editor):
-    assert editor.planned_samples(WINDOW_SAMPLES) == WINDOW_SAMPLES
-    assert editor.planned_samples(WINDOW_SAMPLES + 1) == WINDOW_SAMPLES * 7 // 4
+    assert editor.window_samples(WINDOW_SAMPLES) == WINDOW_SAMPLES
+    assert editor.window_samples(WINDOW_SAMPLES + 1) == WINDOW_SAMPLES * 7 // 4
     mono = melody(6.0)
     found = run(editor, mono)
     assert found.shape == mono.shape and np.isfinite(found).all()
@@ -217,7 +217,7 @@ def test_a_long_region_is_walked_in_windows_and_comes_back_whole(editor):
 def test_the_vocoder_in_chunks_is_the_vocoder_in_one_piece(editor):
     mel = np.random.default_rng(0).standard_normal((700, 64)).astype(np.float32)
     (whole,) = editor.runners["vocoder"](mel=mel[None])
-    chunked = editor.spoken(mel)
+    chunked = editor.vocode(mel)
     np.testing.assert_allclose(chunked, whole[0, : 700 * 160], atol=1e-5 * np.abs(whole).max())
 
 
@@ -238,13 +238,13 @@ def test_a_cancel_stops_between_two_steps(editor):
 
     with pytest.raises(Cancelled):
         cancelled = lambda: len([1 for stage, _ in steps if stage == "generating"]) > 1  # noqa: E731
-        editor.transferred(melody(), KNOBS, 0.5, progress, cancelled)
+        editor.transfer(melody(), KNOBS, 0.5, progress, cancelled)
     assert "decoding" not in {stage for stage, _ in steps}
 
 
 def test_progress_names_the_stages_and_never_goes_back(editor):
     told = []
-    editor.transferred(melody(), KNOBS, 0.5, lambda stage, fraction: told.append((stage, fraction)))
+    editor.transfer(melody(), KNOBS, 0.5, lambda stage, fraction: told.append((stage, fraction)))
     assert list(dict.fromkeys(stage for stage, _ in told)) == ["encoding", "generating", "decoding"]
     fractions = [fraction for _, fraction in told]
     assert fractions == sorted(fractions)

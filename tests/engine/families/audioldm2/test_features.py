@@ -65,7 +65,7 @@ def test_the_filter_bank_is_the_one_that_transformers_computes_for_ast():
     expected = extractor(samples - samples.mean(), sampling_rate=RATE, return_tensors="np")[
         "input_values"
     ][0]
-    np.testing.assert_allclose(F.normalised(F.fbank(samples)), expected, atol=2e-4)
+    np.testing.assert_allclose(F.normalise(F.fbank(samples)), expected, atol=2e-4)
 
 
 def test_ten_seconds_are_998_frames_and_a_window_can_be_filled_exactly():
@@ -74,7 +74,7 @@ def test_ten_seconds_are_998_frames_and_a_window_can_be_filled_exactly():
 
 
 def test_what_is_filled_up_is_loud_as_the_reference_has_it():
-    filled = F.normalised(np.zeros((0, 128), np.float32))
+    filled = F.normalise(np.zeros((0, 128), np.float32))
     assert filled.shape == (1024, 128)
     assert filled[0, 0] == pytest.approx(0.46703, abs=1e-5)
 

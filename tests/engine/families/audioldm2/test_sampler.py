@@ -19,7 +19,7 @@ WINDOWS = Windows(16, 4)
 def final_for(steps, count=16):
     """A model that knows the clean latent: its noise is exact, so every scheduler must find it."""
     clean = np.random.default_rng(1).standard_normal(
-        (2, WINDOWS.planned(count), 4), dtype=np.float32
+        (2, WINDOWS.frames_for(count), 4), dtype=np.float32
     )
     scheduler = build_scheduler(scheduler_for(steps), SCHEDULER)
     pieces = WINDOWS.cut(clean)
@@ -54,13 +54,15 @@ def test_ddim_walks_the_references_timesteps():
 
 
 def test_windows_cut_and_joined_are_the_whole():
-    whole = np.random.default_rng(0).standard_normal((3, WINDOWS.planned(50), 2)).astype(np.float32)
-    np.testing.assert_allclose(WINDOWS.joined(WINDOWS.cut(whole)), whole, atol=1e-6)
+    whole = (
+        np.random.default_rng(0).standard_normal((3, WINDOWS.frames_for(50), 2)).astype(np.float32)
+    )
+    np.testing.assert_allclose(WINDOWS.merge(WINDOWS.cut(whole)), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize(("count", "planned"), [(1, 16), (16, 16), (17, 28), (28, 28), (29, 40)])
 def test_windows_are_planned_to_cover_a_region(count, planned):
-    assert WINDOWS.planned(count) == planned
+    assert WINDOWS.frames_for(count) == planned
 
 
 def test_a_longer_region_begins_with_the_noise_of_a_shorter_one():

@@ -70,10 +70,10 @@ def test_a_style_is_heard_beside_the_adapter_by_its_weight_and_leaves_no_trace(f
 
 
 def test_learned_words_are_heard_in_front_or_in_place_and_never_in_unwanted_words(family, tmp_path):
-    base, unwanted = stem(family), family.editor.text.plain_words("noise").generated
+    base, unwanted = stem(family), family.editor.text.plain_condition("noise").generated
     front = stem(family, soft_prompt=row(words(tmp_path / "a.safetensors")))
     assert not np.allclose(front, base, atol=1e-4)
-    assert np.array_equal(family.editor.text.plain_words("noise").generated, unwanted)
+    assert np.array_equal(family.editor.text.plain_condition("noise").generated, unwanted)
     placed = words(tmp_path / "b.safetensors", "<it>")
     # its word is not said
     assert np.allclose(stem(family, soft_prompt=row(placed)), base, atol=1e-5)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from engine.families.audioldm2 import components, graphs
-from engine.families.audioldm2.text import TextConditioner, generated, stacked
+from engine.families.audioldm2.text import TextConditioner, generate, stack
 from engine.families.shared.torch_runner import TorchRunner
 from tests.engine.families.audioldm2 import tiny
 
@@ -71,7 +71,7 @@ def test_the_loop_on_the_bare_gpt2_equals_generate_language_model_with_padding_t
     expected = pipeline.generate_language_model(sequence, max_new_tokens=8, attention_mask=mask)
     stage = next(stage for stage in graphs.STAGES if stage.name == "language_model")
     step = TorchRunner(stage, graphs.LanguageModelStep(parts.language_model), "cpu")
-    np.testing.assert_allclose(generated(step, sequence.numpy(), mask.numpy()), expected, atol=1e-5)
+    np.testing.assert_allclose(generate(step, sequence.numpy(), mask.numpy()), expected, atol=1e-5)
 
 
 def test_the_published_class_of_the_language_model_is_the_bare_gpt2(parts):
@@ -81,7 +81,7 @@ def test_the_published_class_of_the_language_model_is_the_bare_gpt2(parts):
 def test_a_long_negative_prompt_keeps_its_tail(conditioner):
     long, cut = "low quality, noise, drums, a recording of a piano", "low quality, noise"
     assert len(conditioner.words(long).text) > len(conditioner.words(cut).text)
-    batch = stacked([conditioner.words(long), conditioner.words("jazz")])
+    batch = stack([conditioner.words(long), conditioner.words("jazz")])
     assert batch["text_mask"][0].all() and not batch["text_mask"][1].all()
 
 

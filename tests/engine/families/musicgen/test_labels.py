@@ -9,7 +9,7 @@ import torch
 
 from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.components import Components
-from engine.families.musicgen.conditions import tokenized
+from engine.families.musicgen.conditions import tokenize
 from engine.families.musicgen.labels import labels, loss
 from tests.engine.families.musicgen import tiny
 from tests.engine.families.musicgen.test_sampler import decoder_of, said
@@ -19,7 +19,7 @@ CODES = torch.from_numpy(np.random.default_rng(5).integers(0, tiny.TOKENS, (1, 4
 
 
 def words(text="a violin"):
-    ids = tokenized(tiny.tokenizer(), [text])
+    ids = tokenize(tiny.tokenizer(), [text])
     return torch.tensor(ids["input_ids"]), torch.tensor(ids["attention_mask"])
 
 

@@ -12,8 +12,8 @@ from transformers.models.musicgen_melody.feature_extraction_musicgen_melody impo
     MusicgenMelodyFeatureExtractor,
 )
 
-from engine.families.musicgen.chroma import FFT_SAMPLES, HOP_SAMPLES, chroma, fitted, no_melody
-from engine.families.musicgen.conditions import tokenized
+from engine.families.musicgen.chroma import FFT_SAMPLES, HOP_SAMPLES, chroma, fit_length, no_melody
+from engine.families.musicgen.conditions import tokenize
 from tests.engine.families.musicgen.test_sampler import decoder_of
 from tests.engine.signals import noise, sine
 
@@ -23,12 +23,12 @@ RISING, FALLING = np.eye(12, dtype=np.float32), np.eye(12, dtype=np.float32)[::-
 
 def ours(parts, words, melody):
     start = np.full((4, 1), parts.padding)
-    return decoder_of(parts, chroma=melody, prompts=((words, 1.0),)).begin(0, start)
+    return decoder_of(parts, chroma=melody, prompts=((words, 1.0),)).prefill(0, start)
 
 
 def theirs(parts, words, melody):
     ids = {
-        name: torch.tensor(values) for name, values in tokenized(parts.tokenizer, [words]).items()
+        name: torch.tensor(values) for name, values in tokenize(parts.tokenizer, [words]).items()
     }
     answer = parts.model.generate(
         **ids,
@@ -87,6 +87,6 @@ def test_chroma_is_what_transformers_extractor_computes(count):
 
 def test_silence_is_no_melody_and_a_short_melody_comes_again():
     np.testing.assert_array_equal(chroma(np.zeros(50_000, np.float32), RATE_HZ)[:1], no_melody())
-    np.testing.assert_array_equal(fitted(RISING, 15)[12:], RISING[:3])
+    np.testing.assert_array_equal(fit_length(RISING, 15)[12:], RISING[:3])
     # 30 s: what the model was trained with
     assert len(chroma(np.zeros(30 * RATE_HZ, np.float32), RATE_HZ)) == 235

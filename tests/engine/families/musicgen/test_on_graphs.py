@@ -44,13 +44,13 @@ def test_every_task_is_as_the_whole_model_does_it(kind, task, request, monkeypat
     region = np.repeat(sine(30 * 640, 32_000, 300)[:, None], parts.channels, axis=1)
     scene = Scene(noise(8 * 640, channels=parts.channels), region, region[:0])
     whole, staged = (
-        Editor(each, SHORT).made(scene, task, KNOBS) for each in (parts, in_stages(parts))
+        Editor(each, SHORT).edit(scene, task, KNOBS) for each in (parts, in_stages(parts))
     )
     np.testing.assert_allclose(staged, whole, atol=1e-5)
 
 
 def test_learned_words_go_before_the_words(plain):
     prompt = SoftPrompt(torch.randn(5, tiny.TEXT_WIDTH))
-    ours, theirs = (each.words_heard("a violin", prompt) for each in (in_stages(plain), plain))
-    assert len(ours) == 5 + len(plain.words_heard("a violin", None))
+    ours, theirs = (each.encode_words("a violin", prompt) for each in (in_stages(plain), plain))
+    assert len(ours) == 5 + len(plain.encode_words("a violin", None))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 
 from engine.adapters.soft_prompts import SoftPrompt, read_soft_prompt, write_soft_prompt
 from engine.errors import EngineError
-from engine.families.musicgen.conditions import Conditioner, branches_of, text_states, tokenized
-from engine.families.musicgen.speaker import Decoder
+from engine.families.musicgen.conditions import Conditioner, branches_of, text_states, tokenize
+from engine.families.musicgen.decoder import Decoder
 from tests.engine.families.musicgen import tiny
 
 WORDS = (("a violin", 1.0),)
@@ -22,14 +22,14 @@ def prompt_of(seed):
 def first_step(parts, soft_prompts, guidance=3.0):
     conditioner = Conditioner(parts, branches_of(WORDS, "", guidance, soft_prompts))
     speaker = Decoder(parts.model.decoder, conditioner.factors, lambda first: conditioner.heard())
-    return speaker.begin(0, np.full((4, 1), parts.padding))
+    return speaker.prefill(0, np.full((4, 1), parts.padding))
 
 
 @torch.no_grad()
 def test_the_state_of_the_words_is_what_the_composite_makes_of_the_same_embeddings(plain):
     ids = {
         name: torch.tensor(values)
-        for name, values in tokenized(plain.tokenizer, ["a violin"]).items()
+        for name, values in tokenize(plain.tokenizer, ["a violin"]).items()
     }
     prompt = prompt_of(0)
     states, mask = text_states(plain.model, ids["input_ids"], ids["attention_mask"], prompt)
