@@ -25,7 +25,7 @@ def run_training(arguments: argparse.Namespace) -> int:
     from training.adapt import prepare, preset
     from training.adapt.run_dir import PRESET
 
-    name = _checked_name(arguments.name)
+    name = _check_name(arguments.name)
     run, parts = prepare.prepare_run(
         config, arguments.data, arguments.runs / name, arguments.models
     )
@@ -85,7 +85,7 @@ def write_report(arguments: argparse.Namespace) -> int:
 def import_lora(arguments: argparse.Namespace) -> int:
     from training.adapt import convert, families, preset
 
-    name, row = _checked_name(arguments.name), families.row_of(arguments.family)
+    name, row = _check_name(arguments.name), families.row_of(arguments.family)
     layers = _layers_of(arguments.family, arguments.models, row.renames)
     lora = convert.read(arguments.source, layers)
     for remark in lora.remarks:
@@ -164,7 +164,7 @@ def _install(folder: Path, presets: Path | None) -> Path:
     return target
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     import re
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-for module in ("torch", "transformers", "diffusers", "peft", "accelerate"):
+for module in ("torch", "transformers", "diffusers", "peft"):
     pytest.importorskip(module)
 
 from training.dataset.clips import Clip, write_list
@@ -27,6 +27,15 @@ def tune(seed: int, seconds: float = 2.6) -> np.ndarray:
             * np.sin(2 * np.pi * random.choice([220, 262, 330, 392, 440]) * time)
         )
     return np.concatenate(notes).astype(np.float32)
+
+
+def flags_of(settings):
+    """Settings as a command line has them."""
+    return [
+        part
+        for name, value in settings.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
 
 
 @pytest.fixture(scope="session")

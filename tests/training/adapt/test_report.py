@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("librosa")
 
 from evaluation.metrics.sound import Sound
-from tests.training.adapt.conftest import RATE_HZ, tune
+from tests.training.adapt.conftest import RATE_HZ, flags_of, tune
 from training.adapt import cli, report
 from training.adapt.report import Played
 from training.dataset import layouts
@@ -103,11 +103,7 @@ def test_the_command_writes_a_report_with_n_and_samples_of_both(
     data, models, tmp_path, short, capsys
 ):
     settings = {**short, "steps": 1, "sample_seconds": 0.5, "family": "musicgen"}
-    flags = [
-        part
-        for name, value in settings.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    flags = flags_of(settings)
     where = ["--models", str(models)]
     assert cli.main(["run", str(data), "--name", "x", "--runs", str(tmp_path), *where, *flags]) == 0
     capsys.readouterr()
@@ -131,19 +127,11 @@ def test_the_command_writes_a_report_with_n_and_samples_of_both(
         )
         == 0
     )
-    argv = [
-        "import",
-        str(exported),
-        "--name",
-        "y",
-        "--family",
-        "musicgen",
-        "--licence",
-        "CC0",
-        "--out",
-        str(tmp_path),
-    ]
-    assert cli.main([*argv, *where]) == 0 and (tmp_path / "y" / "y.yaml").is_file()
+    options = {"name": "y", "family": "musicgen", "licence": "CC0", "out": tmp_path}
+    assert (
+        cli.main(["import", str(exported), *flags_of(options), *where]) == 0
+        and (tmp_path / "y" / "y.yaml").is_file()
+    )
     merged = tmp_path / "z.safetensors"
     style = tmp_path / "y" / "y.safetensors"
     assert (

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from presets import load_preset
+from tests.training.adapt.conftest import flags_of
 from training.adapt import cli, config, prepare, preset, run_dir
 from training.adapt.config import TrainError
 from training.adapt.run import _rate_factor
@@ -245,11 +246,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_a_run_that_will_not_fit_does_
 def test_the_command_leaves_a_preset_that_loads(data, models, tmp_path, short, capsys, monkeypatch):
     monkeypatch.setattr("training.adapt.models.audioldm2.STEPS", 2)  # of samples to hear
     settings = {**short, "steps": 2, "sample_every": 2, "samples": 1, "sample_seconds": 0.5}
-    flags = [
-        part
-        for name, value in settings.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    flags = flags_of(settings)
     argv = [
         "run",
         str(data),

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from engine.errors import EngineError
 from engine.families.registry import FAMILIES
 from presets import load_preset, resolve
+from tests.training.adapt.conftest import flags_of
 from training.adapt import cli, families
 from training.adapt.models import ace_step, stable_audio_3
 
@@ -25,10 +26,10 @@ def read_condition(model, run):
     """What the transformer was given, row by row of every call."""
     rows = []
 
-    def heard(_, given):
+    def listen(_, given):
         rows.extend([each[row : row + 1].clone() for each in given] for row in range(len(given[0])))
 
-    hook = model.module.register_forward_pre_hook(heard)
+    hook = model.module.register_forward_pre_hook(listen)
     run()
     hook.remove()
     return rows
@@ -151,32 +152,15 @@ def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_ref
         path = tmp_path / name
         path.mkdir()
         factors = {"A": torch.randn(2, 32), "B": torch.randn(width, 2)}
-        save_file(
-            {
-                f"base_model.model.{layer}.lora_{part}.weight": value
-                for part, value in factors.items()
-            },
-            str(path / "adapter_model.safetensors"),
-        )
+        names = {part: f"base_model.model.{layer}.lora_{part}.weight" for part in factors}
+        tensors = {names[part]: value for part, value in factors.items()}
+        save_file(tensors, str(path / "adapter_model.safetensors"))
         (path / "adapter_config.json").write_text(
             json.dumps({"r": 2, "lora_alpha": 16}), encoding="utf-8"
         )
-        return cli.main(
-            [
-                "import",
-                str(path),
-                "--name",
-                name,
-                "--family",
-                "ace_step",
-                "--licence",
-                "MIT",
-                "--models",
-                str(models),
-                "--out",
-                str(tmp_path / "out"),
-            ]
-        )
+        options = {"name": name, "family": "ace_step", "licence": "MIT", "models": models}
+        out = {"out": tmp_path / "out"}
+        return cli.main(["import", str(path), *flags_of({**options, **out})])
 
     assert import_lora("theirs", "layers.0.self_attn.q_proj", 32) == 0
     preset = resolve(load_preset(tmp_path / "out" / "theirs" / "theirs.yaml"), "a tune")
@@ -184,9 +168,8 @@ def test_a_lora_with_its_authors_names_is_brought_in_played_and_handed_on_or_ref
     family.warm_up()
     from engine.knobs import resolve as knobs_of
 
-    family.prepare(
-        preset, knobs_of("a tune", {"seed": 1}, preset, FAMILIES["ace_step"].defaults)[0]
-    )
+    knobs, _ = knobs_of("a tune", {"seed": 1}, preset, FAMILIES["ace_step"].defaults)
+    family.prepare(preset, knobs)
     layer = family.loaded.editor.runners["transformer"].module.transformer.get_submodule(
         "layers.0.self_attn.to_q"
     )

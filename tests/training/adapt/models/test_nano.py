@@ -13,6 +13,7 @@ from engine import knobs
 from engine.errors import EngineError
 from presets import load_preset, resolve
 from tests.engine.signals import noise
+from tests.training.adapt.conftest import flags_of
 from training.adapt import cli, config, families, prepare, preset
 from training.adapt.models import nano
 from training.worked_example.served import Served
@@ -38,23 +39,20 @@ def test_clips_become_a_preset_that_plays_as_it_did_while_it_learned(
     flags = {
         "steps": 2,
         "batch": 2,
-        "evaluate_every": 1,
-        "save_every": 1,
-        "sample_every": 1,
-        "samples": 1,
+        **dict.fromkeys(("evaluate_every", "save_every", "sample_every", "samples"), 1),
         "rank": 2,
         "length": 3,
         "learning_rate": 0.1,
         "device": "cpu",
         "sample_seconds": 1.0,
     }
-    said = [
-        part
-        for name, value in flags.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
     where = ["--name", "tunes", "--runs", str(tmp_path)]
-    assert cli.main(["run", str(data), *where, "--family", "nano", "--method", method, *said]) == 0
+    assert (
+        cli.main(
+            ["run", str(data), *where, "--family", "nano", "--method", method, *flags_of(flags)]
+        )
+        == 0
+    )
     run = tmp_path / "tunes"
     asked = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
     # its recipe
