@@ -25,7 +25,7 @@ def is_quick() -> bool:
     """Whether this processor has an instruction for bfloat16, as far as torch can tell."""
     import torch
 
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in INSTRUCTIONS)
 
 

@@ -182,7 +182,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         """
         return (
             self.manifest.precision == "int8"
-            and self.manifest.settings.get("bfloat16")
+            and bool(self.manifest.settings.get("bfloat16"))
             and decoders.is_quick()
         )
 
@@ -226,7 +226,7 @@ def _part(
 ) -> StageExport:
     is_unet = stage.name == "unet"
     feeds = tuple(_feed(stage, parts, heard, sizes) for sizes in RANDOM_SIZES)
-    extras = (
+    extras: dict[str, Any] = (
         {}
         if not is_unet
         else {
@@ -328,15 +328,15 @@ def _editor(runners: Mapping[str, Any], base: Path, settings: Mapping[str, Any])
     from engine.families.audioldm2.learned import LearnedText
 
     readers = {part.field: part for part in components.PARTS}
-    tokenizers = [
+    clap_tokenizer, t5_tokenizer = (
         readers[name].read(base / readers[name].folder)
         for name in ("clap_tokenizer", "t5_tokenizer")
-    ]
+    )
     sizes = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in settings["sizes"].items()
     }
-    text = LearnedText(runners, *tokenizers, settings["text_width"])
+    text = LearnedText(runners, clap_tokenizer, t5_tokenizer, settings["text_width"])
     return Editor(runners, text, settings["scheduler"], Sizes(**sizes))
 
 

@@ -41,8 +41,8 @@ DEFAULTS: Mapping[str, Any] = {  # the paper's for timbre transfer and accompani
     "seed": -1,
 }
 DUET = (
-    "accompaniment: this model draws the whole duet anew, your part with it; the stem is no separate accompaniment, so "
-    "mute the source where you use it"
+    "accompaniment: this model draws the whole duet anew, your part with it; the stem is no "
+    "separate accompaniment, so mute the source where you use it"
 )
 
 
@@ -96,7 +96,10 @@ class AudioLdm2Family:
     def warm_up(
         self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
-        """Read every part, once. Raises Cancelled between two of them; EngineError missing_weights."""
+        """Read every part, once.
+
+        Raises Cancelled between two parts; EngineError missing_weights.
+        """
         if self._editor is not None:
             return
         import torch
@@ -112,6 +115,7 @@ class AudioLdm2Family:
     @property
     def editor(self) -> Editor:
         """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
+        assert self._editor is not None, "warm_up comes first"
         return self._editor
 
     def prepare(self, style: ResolvedStyle, knobs: Knobs) -> PreparedTransfer:
@@ -135,7 +139,7 @@ class AudioLdm2Family:
         cut = [
             text
             for text, _ in (*knobs.prompts, (knobs.negative, 1.0))
-            if self._editor.text.is_cut(text)
+            if self.editor.text.is_cut(text)
         ]
         notes += [f"text: only the beginning of {text!r:.60} was read" for text in cut]
         return PreparedTransfer(knobs, tuple(notes), knobs.strength * weight)
@@ -144,7 +148,7 @@ class AudioLdm2Family:
         """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of
         real context.
         """
-        editor = self._editor
+        editor = self.editor
         return ModelPort(
             SAMPLE_RATE_HZ,
             run=lambda mono: ModelOutput(
@@ -164,7 +168,7 @@ class AudioLdm2Family:
         from engine.adapters.soft_prompts import mix, read_soft_prompt
 
         if files != self._prompts:
-            text = self._editor.text
+            text = self.editor.text
             parts = [(read_soft_prompt(Path(file.path), text.width), file.weight) for file in files]
             text.learn(mix(parts))
             self._prompts = files

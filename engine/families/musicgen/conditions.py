@@ -118,8 +118,10 @@ def melody_of(model: Any, heard: Sequence[np.ndarray]) -> Tensor:
 class Parts(Protocol):
     """What a conditioner asks of a checkpoint, on torch (components) or on its graphs (exporting)."""
 
-    width: int
-    hears_melody: bool
+    @property
+    def width(self) -> int: ...
+    @property
+    def hears_melody(self) -> bool: ...
 
     def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
         """States [L, H] of one text with the learned words before it."""

@@ -81,6 +81,12 @@ class MusicGenFamily:
         self._wanted = weights.base()
         self._style = ResolvedStyle()
 
+    @property
+    def editor(self) -> Editor:
+        """The checkpoint in memory; after `warm_up`."""
+        assert self._editor is not None, "warm_up comes first"
+        return self._editor
+
     def files(self) -> dict[str, Path]:
         """The files that decide what the stem sounds like."""
         paths = [Path(file.path) for file in (*self._style.adapters, *self._style.soft_prompts)]
@@ -122,7 +128,7 @@ class MusicGenFamily:
         is.
         """
         self._load_checkpoint(job.folder, cancelled, progress)
-        editor = self._editor
+        editor = self.editor
         self._set_adapters(job.style.adapters)
         prompts = self._soft_prompts(job.style.soft_prompts, editor.parts.text_width)
         return ScenePort(
@@ -160,7 +166,7 @@ class MusicGenFamily:
         from engine.families.musicgen.conditions import is_cut
 
         texts = [words for words, _ in knobs.prompts] + [knobs.negative]
-        return [words for words in texts if is_cut(self._editor.parts.tokenizer, words)]
+        return [words for words in texts if is_cut(self.editor.parts.tokenizer, words)]
 
     def _load_checkpoint(self, folder: Path, cancelled: IsCancelled, progress: Progress) -> None:
         """Read a checkpoint in place of the one that is in memory, if it is another."""
@@ -182,7 +188,7 @@ class MusicGenFamily:
     def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
         """Exactly the style's LoRAs, with their weights. EngineError bad_preset."""
         self._adapters.set_adapters(adapters)
-        self._editor.parts.model.requires_grad_(False)  # peft opens what it adds
+        self.editor.parts.model.requires_grad_(False)  # peft opens what it adds
 
     def _soft_prompts(
         self, files: tuple[StyleTensor, ...], width: int
