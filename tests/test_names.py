@@ -48,6 +48,7 @@ IRREGULAR = re.compile(
     "frozen|hidden|shaken|shot|spent|stood|stuck|swept|sworn|thrown|torn|woven"
 )
 REGULAR = re.compile("(?!(seed|feed|speed|need|embed)$)[a-z]+ed")
+PUBLIC = ("accepted",)  # documented names of the client's jobs
 VALUES = ("property", "cached_property", "fixture")  # these are nouns, or say what is there
 
 
@@ -77,7 +78,9 @@ def test_a_participle_is_known(name, expected):
 
 def test_functions_are_called_by_verbs():
     assert [
-        place for place, node in functions() if is_participle(node.name) and not is_value(node)
+        place
+        for place, node in functions()
+        if is_participle(node.name) and not is_value(node) and node.name not in PUBLIC
     ] == []
 
 

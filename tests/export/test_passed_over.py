@@ -35,12 +35,12 @@ def test_the_log_says_which_why_and_what_to_do(models, caplog):
 
 
 def test_doctor_says_it_too_and_says_nothing_where_all_is_well(models, nano_models):
-    found = list(checks.unused_exports(models))
+    found = list(checks.stale_exports(models))
     assert [finding.state for finding in found] == ["note", "note"] and all(
         finding.cure for finding in found
     )
     shutil.rmtree(models / manifest.FOLDER)
-    assert list(checks.unused_exports(models)) == []
+    assert list(checks.stale_exports(models)) == []
 
 
 def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(

@@ -73,7 +73,7 @@ def examine(options: ServeConfig) -> Iterator[Finding]:
     yield runtime_choice(options)
     yield weights(WEIGHTS)
     yield from large_models(options.paths().models(options.models_dir))
-    yield from unused_exports(options.paths().models(options.models_dir))
+    yield from stale_exports(options.paths().models(options.models_dir))
     yield data_folder(options.paths().data)
     yield disk(options.paths().data)
     yield styles(options)
@@ -192,7 +192,7 @@ def large_models(folder: Path) -> Iterator[Finding]:
             )
 
 
-def unused_exports(folder: Path) -> Iterator[Finding]:
+def stale_exports(folder: Path) -> Iterator[Finding]:
     """Exports of another version or of other weights, which the server does not take."""
     from engine.families.registry import FAMILIES
 
