@@ -274,7 +274,8 @@ def check_fit(expected: Mapping[str, Iterable[int]], state: Mapping[str, Tensor]
         if tuple(state[name].shape) != tuple(shape):
             found = tuple(state[name].shape)
             raise ValueError(
-                f"{name}: expected {tuple(shape)}, got {found}; it was made for another size of AudioLDM2"
+                f"{name}: expected {tuple(shape)}, got {found}; "
+                "it was made for another size of AudioLDM2"
             )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from engine.families.audioldm2.sampler import (
     scheduler_for,
     time_embedding,
 )
-from engine.families.audioldm2.text import TextCondition, TextConditioner, stack
+from engine.families.audioldm2.text import TextCondition, stack
 from engine.knobs import Knobs
 from engine.progress import (
     Advance,
@@ -46,6 +46,9 @@ from engine.progress import (
     stage_progress,
 )
 from engine.runtimes.runner import Runner
+
+if TYPE_CHECKING:
+    from engine.families.audioldm2.learned import LearnedText
 
 # regions that are remembered for the next take, other words, another style; 1.6 MB a window
 REGIONS_KEPT = 4
@@ -92,7 +95,7 @@ class Editor:
     def __init__(
         self,
         runners: Mapping[str, Runner],
-        text: TextConditioner,
+        text: LearnedText,
         scheduler_config: Mapping[str, Any],
         sizes: Sizes,
     ) -> None:

@@ -58,7 +58,7 @@ SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_enco
 
 
 def plan(models: Path | None, region: np.ndarray, advance: Advance = ignore_advance) -> Plan:
-    """Reads all weights. `region`: mono at 16 kHz, for the comparison of whole stems. EngineError."""
+    """Read all weights. `region`: mono at 16 kHz, to compare whole stems. EngineError."""
     from engine.families.audioldm2 import audiomae, components, family, graphs
     from engine.families.audioldm2.ap_adapter import read_adapter
 
@@ -208,7 +208,8 @@ class ExportedAudioLdm2(AudioLdm2Family):
             check_fit(expected, state)
             if rotary != self.manifest.settings["rotary"]:
                 raise ValueError(
-                    "its audio path has rotary positions and the graph has none, or the other way round; "
+                    "its audio path has rotary positions and the graph has none, "
+                    "or the other way round; "
                     "put it into the models folder and export again"
                 )
         except (OSError, SafetensorError, ValueError) as error:

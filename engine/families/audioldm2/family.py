@@ -202,7 +202,10 @@ def _adapter_of(files: Sequence[StyleTensor]) -> tuple[Path | None, float]:
     """The one AP-Adapter that a style names, and its weight; a blend may name it several times."""
     paths = {file.path for file in files}
     if len(paths) > 1:
-        message = f"audioldm2 takes one AP-Adapter at a time, the preset brings {len(paths)}; blend the words instead"
+        message = (
+            f"audioldm2 takes one AP-Adapter at a time, the preset brings {len(paths)}; "
+            "blend the words instead"
+        )
         raise EngineError("bad_preset", message)
     return (Path(paths.pop()), sum(file.weight for file in files)) if paths else (None, 1.0)
 
@@ -228,7 +231,10 @@ def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
     )
     if sizes.mel_windows.frames != audio_encoder.frames:
         expected, found = sizes.mel_windows.frames, audio_encoder.frames
-        message = f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; fetch the files that belong together"
+        message = (
+            f"AudioMAE hears {found} frames, AudioLDM2 makes {expected}; "
+            "fetch the files that belong together"
+        )
         raise EngineError("missing_weights", message)
     runners = graphs.runners(graphs.modules(components, audio_encoder), device, dtypes)
     text = LearnedText(

@@ -32,7 +32,7 @@ def no_melody() -> np.ndarray:
 
 
 def fit_length(heard: np.ndarray, frames: int) -> np.ndarray:
-    """A melody [any, 12] repeated or cut to the frames that the model was trained with (235: 30 s)."""
+    """A melody [any, 12] repeated or cut to the model's frames (235: 30 s)."""
     return np.tile(heard, (-(-frames // len(heard)), 1))[:frames]
 
 

@@ -83,11 +83,11 @@ class Components:
     def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
         """States [L, H] of one text, learned words before it."""
         ids = tokenize(self.tokenizer, [words])
-        tensors = [
+        input_ids, mask = (
             torch.tensor(ids[name], device=self.model.device)
             for name in ("input_ids", "attention_mask")
-        ]
-        states, _ = text_states(self.model, *tensors, prompt)
+        )
+        states, _ = text_states(self.model, input_ids, mask, prompt)
         return states[0].cpu().numpy()
 
     @torch.inference_mode()
@@ -97,7 +97,7 @@ class Components:
         return self.model.audio_enc_to_dec_proj(rows).cpu().numpy()
 
     def decoder(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
-        """`factors` [B] of the rows of a condition, `heard(first_frame)` the condition of a window."""
+        """`factors` [B] of the condition's rows; `heard(first_frame)`: a window's condition."""
         return Decoder(self.model.decoder, factors, heard)
 
     @torch.inference_mode()

@@ -30,7 +30,8 @@ class Decoder:
 
     def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after the first steps [K, S]. EngineError out_of_memory."""
-        self._condition, self._cache = self._heard(first_frame).on(self._decoder.device), None
+        self._condition = self._heard(first_frame).on(self._decoder.device)
+        self._cache = None
         return self._predict(steps)
 
     def decode_step(self, step: np.ndarray) -> np.ndarray:
@@ -64,6 +65,7 @@ class Decoder:
         call and never again; the cross-attention of the others takes it from its memory, and
         asks for the mask each time.
         """
+        assert self._condition is not None, "prefill comes first"
         if self._cache is not None and self._condition.mask is None:
             return {}
         return self._condition.keywords(self._decoder.dtype)

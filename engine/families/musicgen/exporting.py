@@ -193,7 +193,7 @@ class ExportedMusicGen(MusicGenFamily):
         )
 
     def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
-        if not self.export_of(self._folder):
+        if self._folder is None or not self.export_of(self._folder):
             super()._set_adapters(adapters)
 
     def _graphs_of(self, checkpoint: Path) -> Graphs | None:

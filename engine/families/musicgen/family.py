@@ -187,6 +187,7 @@ class MusicGenFamily:
 
     def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
         """Exactly the style's LoRAs, with their weights. EngineError bad_preset."""
+        assert self._adapters is not None, "warm_up comes first"
         self._adapters.set_adapters(adapters)
         self.editor.parts.model.requires_grad_(False)  # peft opens what it adds
 

@@ -88,7 +88,7 @@ class GraphParts:
         return self.runners["melody"](chroma=rows)[0]
 
     def decoder(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> GraphDecoder:
-        """`factors` [B] of the rows of a condition, `heard(first_frame)` the condition of a window."""
+        """`factors` [B] of the condition's rows; `heard(first_frame)`: a window's condition."""
         return GraphDecoder(self.runners, self.sizes["layers"], factors, heard)
 
 
