@@ -169,5 +169,10 @@ def _hit(pitch_midi: int) -> np.ndarray:
     noise = np.fft.irfft(
         spectrum * ((frequency > hit.low_hz) & (frequency < hit.high_hz)), len(time)
     )
-    sound += hit.noise * np.exp(-time / hit.noise_decay_seconds) * noise / max(np.std(noise), 1e-9)
+    sound += (
+        hit.noise
+        * np.exp(-time / hit.noise_decay_seconds)
+        * noise
+        / np.maximum(np.std(noise), 1e-9)
+    )
     return (sound * np.minimum(time / 0.0015, 1)).astype(np.float32)
