@@ -13,7 +13,9 @@ from osc_protocol.wire import Atom
 FLOAT_MAX = 3.4028234663852886e38
 # NUL ends an OSC string; a surrogate is half a character
 UNSENDABLE = re.compile("[\0\ud800-\udfff]")
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# Each digit can be read in one way only, so that text that is no number costs linear time.
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NUMBER_CHARACTERS = 64  # in no number of 32 bits are more of use
 
 RANGES = {"i": (-(2**31), 2**31 - 1), "f": (-FLOAT_MAX, FLOAT_MAX)}
 KINDS = {
@@ -73,8 +75,9 @@ def take(arg: Arg, atom: Atom) -> Atom:
 
 
 def _number(atom: Atom) -> float | int | None:
-    if isinstance(atom, str) and NUMBER.fullmatch(atom.strip()):
-        return float(atom.strip())  # float itself leaves \x1c to \x1f
+    if isinstance(atom, str):
+        text = atom.strip() if len(atom) <= NUMBER_CHARACTERS else ""
+        return float(text) if NUMBER.fullmatch(text) else None  # float itself leaves \x1c to \x1f
     return atom + 0 if isinstance(atom, (int, float)) else None  # True + 0 is 1
 
 

@@ -1,18 +1,19 @@
 """Audio that clients fetch over the wire because they cannot see our disk.
 
-The state machine is osc_protocol's UploadSender. It reads a mapped file and computes its checksum,
-which may block: so it runs in the file threads, one call after another. A task for each download
-keeps its time.
+The state machine is osc_protocol's UploadSender. It reads the file and computes its checksum, which
+may block: so it runs in the file threads, one call after another. A task for each download keeps
+its time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import mmap
+import errno
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from osc_protocol import TCP_CHUNK_BYTES, UDP_CHUNK_BYTES, Request, UploadSender
 from server.errors import RequestError
@@ -26,18 +27,42 @@ MAX_DOWNLOADS = 32
 FORMATS = {".wav": "wav", ".flac": "flac", ".aif": "aiff", ".aiff": "aiff"}
 
 
+class FileBytes:
+    """The bytes of an open file, read where they are asked for.
+
+    Not mapped: when somebody truncates a mapped file, reading it kills the whole process (SIGBUS).
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._size_bytes = file, os.fstat(file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __getitem__(self, part: slice) -> bytes:
+        """The slice. Raises OSError where the file has become shorter."""
+        start, end, _ = part.indices(self._size_bytes)
+        self._file.seek(start)
+        data = self._file.read(end - start)
+        if len(data) < end - start:
+            raise OSError(errno.EIO, "the file became shorter while it was sent")
+        return data
+
+
 class Download:
-    """One file on its way out."""
+    """One file on its way out; `close` lets it go."""
 
     def __init__(self, identity: int | str, source: AudioFile, peer: Peer) -> None:
         self.identity, self.peer = identity, peer
-        with source.open() as file:
-            # raises ValueError for an empty file
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            try:
-                header = read_header(file)
-            except HeaderError:
-                header = None
+        self._file = source.open()
+        data = FileBytes(self._file)
+        try:
+            header = read_header(self._file)
+        except HeaderError:
+            header = None
+        if not len(data):
+            self.close()
+            raise ValueError("it is empty")
         self.sender = UploadSender(
             identity,
             data,
@@ -47,8 +72,12 @@ class Download:
             format=FORMATS.get(Path(source.path).suffix.lower(), "wav"),
             most_chunk_bytes=TCP_CHUNK_BYTES if peer.link.is_stream else UDP_CHUNK_BYTES,
         )
+        self.error = ""  # why the file cannot be read any further
         self.step_lock = asyncio.Lock()
         self.has_news = asyncio.Event()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Downloads:
@@ -92,16 +121,21 @@ class Downloads:
         sender = download.sender
         try:
             await self._step(download, sender.start)
-            while not sender.is_over and self._downloads.get(key) is download:
+            while not (sender.is_over or download.error) and self._downloads.get(key) is download:
                 download.has_news.clear()
                 wait = max(0.0, (sender.next_tick or 0.0) - time.monotonic())
                 try:
                     await asyncio.wait_for(download.has_news.wait(), wait)
                 except asyncio.TimeoutError:
                     await self._step(download, sender.on_tick)
-            if sender.state == "failed" and sender.error[0] != "cancelled":
-                self._fail(download.peer, download.identity, *sender.error)
+            code, reason = sender.error
+            if download.error:
+                self._fail(download.peer, download.identity, "bad_audio", download.error)
+            elif sender.state == "failed" and code != "cancelled":
+                self._fail(download.peer, download.identity, code, reason)
         finally:
+            async with download.step_lock:
+                download.close()
             if self._downloads.get(key) is download:
                 del self._downloads[key]
 
@@ -109,5 +143,10 @@ class Downloads:
         self, download: Download, step: Callable[..., list[bytes]], *arguments: Any
     ) -> None:
         async with download.step_lock:
-            for packet in await self._file_threads(step, *arguments, time.monotonic()):
+            try:
+                packets = await self._file_threads(step, *arguments, time.monotonic())
+            except OSError as error:
+                download.error = f"{error.strerror or error}; send the request again"
+                return
+            for packet in packets:
                 download.peer.link.send(packet)

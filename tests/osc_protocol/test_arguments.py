@@ -129,3 +129,10 @@ def test_the_nearest_name_is_found_and_far_ones_are_not():
 def test_clipping_keeps_whole_characters(text, limit, expect):
     assert clip(text, limit) == expect
     assert len(clip(text, limit).encode()) <= limit
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["1" * 60_000 + "x", "." * 60_000, "1" * 64 + ".e"])
+def test_text_that_is_no_number_is_refused_in_linear_time(text):
+    with pytest.raises(BadArgument):
+        take(STRENGTH, text)
