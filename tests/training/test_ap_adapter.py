@@ -17,11 +17,11 @@ from engine.families.audioldm2.ap_adapter import read_adapter
 from engine.families.audioldm2.weights import AudioLdm2Weights
 from presets.style import ResolvedStyle, StyleTensor
 from tests.engine.families.audioldm2 import tiny
-from training import loop
 from training.ap_adapter import __main__ as ap_adapter
 from training.ap_adapter import objective as objectives
 from training.ap_adapter import windows
 from training.ap_adapter.data import DataError, read_captioned
+from training.loop import Constant, run_folder
 
 RATE_HZ = 16_000
 
@@ -187,7 +187,7 @@ def test_the_recipe_is_the_papers(objective):
         1e-2,
         1e-8,
     )
-    assert loop.Constant(10, 1e-4).factor(0) == loop.Constant(10, 1e-4).factor(9) == 1
+    assert Constant(10, 1e-4).factor(0) == Constant(10, 1e-4).factor(9) == 1
     options = ap_adapter._parser().parse_args(["--models", "m", "--out", "o"])
     assert (options.batch * options.accumulate, options.steps, options.learning_rate) == (
         28,
@@ -222,7 +222,7 @@ def arguments(models, recordings, out, *more):
 def test_a_resumed_run_is_the_uninterrupted_one_and_its_adapter_fits_the_family(
     models, recordings, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(loop, "SAVE_EVERY", 1)
+    monkeypatch.setattr(run_folder, "SAVE_EVERY", 1)
     assert (
         ap_adapter.main(
             arguments(models, recordings, tmp_path / "whole", "--steps", "4", "--rotary")
