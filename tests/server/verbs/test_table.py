@@ -5,9 +5,15 @@ import dataclasses
 
 import pytest
 
+from osc_protocol import ADDRESSES
 from osc_protocol.wire import write_message
 from server.app import Server
+from server.verbs.table import VERBS
 from tests.server.clients import UdpClient, executor
+
+
+def test_each_address_has_a_function_and_each_function_an_address():
+    assert VERBS.keys() == ADDRESSES.keys()
 
 
 @pytest.mark.parametrize(
