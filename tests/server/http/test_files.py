@@ -140,6 +140,10 @@ async def test_only_files_under_the_roots_can_be_fetched(http, path, status):
 async def test_what_is_no_audio_cannot_become_a_page(http, audio):
     page = audio.with_name("evil.html")
     page.write_text("<script>")
+    async with http.get("/retimbre/audio/file", params={"path": str(page)}) as response:
+        assert response.status == 422
+        assert (await response.json())["replies"][0]["code"] == "bad_audio"
+    page.write_bytes(audio.read_bytes())  # audio under a misleading name
     _, headers = await download(http, str(page))
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["X-Content-Type-Options"] == "nosniff"
