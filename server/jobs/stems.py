@@ -9,7 +9,10 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,10 @@ from server.jobs.spec import JobSpec
 
 MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
+BEHIND_A_LINK = "it has become a symbolic link, or lies behind one"
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flags
+FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | NO_FOLLOW
+NEW_FILE_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | NO_FOLLOW | getattr(os, "O_BINARY", 0)
 SLUG_BYTES = 40  # two of them and what the engine adds stay far below the 255 bytes of a file name
 
 
@@ -83,25 +90,54 @@ def deliver(result: Result, out: str) -> tuple[Result, str]:
     if not out:
         return result, ""
     try:
-        if os.path.realpath(out) != out:
-            raise OSError(errno.ELOOP, "it has become a symbolic link, or lies behind one")
-        return replace(result, path=str(_copy(Path(result.path), Path(out)))), ""
+        with _open_folder(Path(out)) as folder:
+            return replace(result, path=str(_copy(Path(result.path), Path(out), folder))), ""
     except OSError as error:
         problem = f"the stem is not copied to {out} ({error.strerror or error})"
         return result, f"{problem}; it lies in {result.path}"
 
 
-def _copy(source: Path, out: Path) -> Path:
-    """Copy it whole, under a name that is free in `out`."""
-    temporary = out / f".{source.name}.{os.getpid()}.part"
+@contextmanager
+def _open_folder(path: Path) -> Iterator[int | None]:
+    """The folder as a descriptor, opened one part of its path after another and behind no link.
+
+    So nobody can lead a stem elsewhere by swapping a folder meanwhile. Windows has no such
+    descriptors: None.
+    """
+    if os.name == "nt":
+        if os.path.realpath(path) != str(path):
+            raise OSError(errno.ELOOP, BEHIND_A_LINK)
+        yield None
+        return
+    folder = os.open(path.anchor, FOLDER_FLAGS)
     try:
-        with open(source, "rb") as stem, open(temporary, "wb") as copy:
-            shutil.copyfileobj(stem, copy, COPY_CHUNK_BYTES)
-            copy.flush()
-            os.fsync(copy.fileno())
-        return publish(temporary, out / source.name)
+        for part in path.parts[1:]:
+            try:
+                inner = os.open(part, FOLDER_FLAGS, dir_fd=folder)
+            except NotADirectoryError as error:  # what Linux says of a link
+                raise OSError(errno.ELOOP, BEHIND_A_LINK) from error
+            os.close(folder)
+            folder = inner
+        yield folder
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(folder)
+
+
+def _copy(source: Path, out: Path, folder: int | None) -> Path:
+    """Copy it whole, under a name that is free in `out`. No link is followed, no file replaced."""
+    temporary = out / f".{source.name}.{secrets.token_hex(8)}.part"
+    name = temporary if folder is None else temporary.name
+    with open(source, "rb") as stem:
+        descriptor = os.open(name, NEW_FILE_FLAGS, 0o666, dir_fd=folder)
+        try:
+            with open(descriptor, "wb") as copy:
+                shutil.copyfileobj(stem, copy, COPY_CHUNK_BYTES)
+                copy.flush()
+                os.fsync(copy.fileno())
+            return publish(temporary, out / source.name, folder)
+        finally:
+            with suppress(FileNotFoundError):  # renamed
+                os.unlink(name, dir_fd=folder)
 
 
 def read_takes(record: EditRecord, takes: Path) -> tuple[list[Result], list[str]]:

@@ -12,7 +12,7 @@ from engine.audio.publishing import publish
 def folder(request, tmp_path, monkeypatch):
     if request.param == "without links":
 
-        def refuse(*_):
+        def refuse(*_, **__):
             raise PermissionError("no links here")
 
         monkeypatch.setattr(os, "link", refuse)
