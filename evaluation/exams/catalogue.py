@@ -14,8 +14,8 @@ from evaluation.reporting.page import markdown_table
 
 AP_ADAPTER = "AP-Adapter, 2407.16564"
 MUSE = "MuseCPEval, 2512.14629"
-SEED_KLD = "adapters for MusicGen, soft prompts (seed 1)"
-SEED_LORA = "LoRA for music generation (seed 3)"
+PAPER_KLD = "adapters for MusicGen, soft prompts"
+PAPER_LORA = "LoRA for music generation"
 HEAD = ("figure", "", "unit", "better", "against", "definition", "after (arXiv)", "needs")
 
 
@@ -56,16 +56,16 @@ CATALOGUE: Sequence[Metric] = (
     Metric("log_mel", "log-mel distance", "nepers", "lower", "target",
            metrics.log_mel_distance, "AudioLDM2's mel"),
     Metric("spectral", "spectral distance", "nepers²", "lower", "target",
-           metrics.spectral_distance, SEED_LORA),
+           metrics.spectral_distance, PAPER_LORA),
     Metric("feature", "Audio Feature Distance", "1 - cosine", "lower", "target",
-           metrics.feature_distance, SEED_LORA),
+           metrics.feature_distance, PAPER_LORA),
     Metric("fad", "FAD", "distance²", "lower", "set",
            distributions.frechet_distance, "1812.08466"),
     Metric("fad_infinity", "FAD∞", "distance²", "lower", "set",
            distributions.frechet_infinity, "1911.07023"),
     *(
         Metric(f"kld_{family}", f"KLD, {title}", "nats", "lower", "set",
-               distributions.feature_divergences, SEED_KLD)
+               distributions.feature_divergences, PAPER_KLD)
         for family, title in (
             ("mfcc", "MFCC"), ("chroma", "chroma"), ("spectral", "spectral"),
             ("zero_crossing", "zero crossings"),

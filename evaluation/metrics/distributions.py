@@ -79,7 +79,7 @@ def feature_divergences(
 ) -> Mapping[str, float]:
     """KL(reference ‖ sounds) in nats of each family: mfcc, chroma, spectral, zero_crossing.
 
-    The families are those of `Sound.features`. Seed 1 names them and compares average
+    The families are those of `Sound.features`. The paper names them and compares average
     distributions, but gives neither bins nor normalisation. Here chroma is a distribution over the
     twelve pitch classes (its mean). Every other value is a histogram of 64 bins between the
     reference's own extremes, with values beyond them in the outermost bins and half a count added

@@ -85,7 +85,7 @@ def key_distance(sound: Sound, reference: Sound) -> float:
 
 
 def feature_distance(sound: Sound, reference: Sound) -> float:
-    """Audio Feature Distance: 1 - cosine between feature vectors, 0 to 2 (seed 3 says no more).
+    """Audio Feature Distance: 1 - cosine between feature vectors, 0 to 2 (the paper says no more).
 
     Ours: the mean over the four families of `Sound.features`, each as the vector of its means and
     deviations over time, so that no unit (Hz, dB) outweighs another family. nan for silence.
@@ -97,7 +97,7 @@ def feature_distance(sound: Sound, reference: Sound) -> float:
 
 
 def spectral_distance(sound: Sound, reference: Sound) -> float:
-    """Mean squared difference of log-mel spectrograms (seed 3), in squared nepers.
+    """Mean squared difference of log-mel spectrograms, in squared nepers.
 
     The mel of `log_mel_distance`.
     """

@@ -111,7 +111,7 @@ class Sound:
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
-        """Frames of seed 1's four families, [values, frames], by librosa's defaults.
+        """Frames of four families of features, [values, frames], by librosa's defaults.
 
         mfcc 2 to 13 (the first is loudness), chroma, spectral (centroid, bandwidth, rolloff in Hz),
         zero_crossing rate.
