@@ -16,7 +16,8 @@ from pathlib import Path
 
 from presets.blending import blend
 from presets.errors import PresetError, Problem
-from presets.loader import file_sha256, load_preset
+from presets.files import file_sha256
+from presets.loader import load_preset
 from presets.schema import Preset
 
 SHIPPED_FOLDER = Path(__file__).parent / "styles"

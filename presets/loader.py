@@ -7,7 +7,6 @@ are refused: a style has no use for them, and nested aliases grow without bound.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -16,11 +15,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from presets.errors import PresetError, Problem
+from presets.files import file_sha256, open_regular
 from presets.schema import AudioPrompt, Preset, Prompt, TensorFile
 
 MAX_FILE_BYTES = 64 * 1024  # the largest shipped style has about 1 KiB
 # YAML's scanner looks through all open brackets for each one: the time grows as their square
 MAX_BRACKETS = 256
+NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+NUMBER_CHARACTERS = 64
 
 Location = tuple[Any, ...]  # ("prompts", 0, "text")
 _MODELS: dict[str, type[BaseModel]] = {
@@ -59,7 +61,7 @@ _PATTERNS = {
 
 def load_preset(path: Path, sha256_of: Callable[[Path], str] | None = None) -> Preset:
     """The preset in a file, tensor paths absolute. Raises PresetError, OSError if unreadable."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise _error(
@@ -81,15 +83,6 @@ def load_preset(path: Path, sha256_of: Callable[[Path], str] | None = None) -> P
 def parse_preset(text: str | bytes, file: str = "<text>") -> Preset:
     """The preset in YAML text, its tensor files not looked at. Raises PresetError."""
     return _parse(text, file)[0]
-
-
-def file_sha256(path: Path) -> str:
-    """64 hex digits, read in pieces: adapters reach 150 MB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _parse(text: str | bytes, file: str) -> tuple[Preset, dict[Location, int]]:
@@ -127,7 +120,9 @@ def _read_yaml(text: str | bytes, file: str) -> tuple[Any, dict[Location, int], 
                 raise _error(file, 1, "", "expected 'field: value' lines, as in the shipped styles")
             lines: dict[Location, int] = {(): 1}
             problems = list(_walk(node, (), lines, file))
-            return loader.construct_document(node), lines, problems
+            # A number of thousands of digits is found by now: to build it would raise.
+            data = None if problems else loader.construct_document(node)
+            return data, lines, problems
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
@@ -169,7 +164,7 @@ def _first_repeated_node(root: yaml.Node | None) -> yaml.Node | None:
 def _walk(
     node: yaml.Node, where: Location, lines: dict[Location, int], file: str
 ) -> Iterator[Problem]:
-    """Notes the line of every field, and yields keys written twice (YAML would keep the last)."""
+    """Notes the line of every field; yields keys written twice and numbers that are too long."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*where, key.value if isinstance(key, yaml.ScalarNode) else str(key.tag))
@@ -187,6 +182,9 @@ def _walk(
             here = (*where, index)
             lines[here] = _line(item)
             yield from _walk(item, here, lines, file)
+    elif node.tag in NUMBER_TAGS and len(node.value) > NUMBER_CHARACTERS:
+        message = f"expected a number of at most {NUMBER_CHARACTERS} characters"
+        yield Problem(file, _line(node), _to_dotted(where), message)
 
 
 def _problem(item: Any, file: str, lines: dict[Location, int]) -> Problem:

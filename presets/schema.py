@@ -34,7 +34,8 @@ def _check_negative(text: str) -> str:
 
 
 OneLine = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*\S[^\r\n]*$", max_length=300)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=128)]
+# as many characters as a name on the wire may have
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TensorPath = Annotated[str, StringConstraints(pattern=r"\.safetensors$", max_length=1000)]
 Negative = Annotated[str, AfterValidator(_check_negative)]

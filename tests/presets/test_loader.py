@@ -1,10 +1,11 @@
 """Every mistake is told with its file, its line, its field and what to do."""
 
 import hashlib
+import os
 
 import pytest
 
-from presets import PresetError, load_preset, parse_preset
+from presets import Library, PresetError, load_preset, parse_preset
 from tests.presets.test_schema import SMALLEST
 
 
@@ -135,3 +136,21 @@ def test_an_adapter_that_cannot_be_trusted_is_an_error(tmp_path, path, message):
         load_preset(
             write(tmp_path, extra=f"adapters:\n  - path: '{path}'\n    sha256: '{'0' * 64}'\n")
         )
+
+
+@pytest.mark.parametrize("digits", ["0x" + "f" * 4000, "1" + "0" * 5000, "9" + ":59" * 3000])
+def test_a_number_of_thousands_of_digits_is_a_clean_error(digits):
+    with pytest.raises(PresetError, match=r"<text>:\d+: seed: expected a number of at most 64"):
+        parse_preset(f"{SMALLEST}seed: {digits}\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert [problem.file for problem in Library([tmp_path]).report.errors] == ["pipe.yaml"]
+
+
+def test_a_name_that_no_message_can_carry_is_refused():
+    with pytest.raises(PresetError, match="name: expected at most 64"):
+        parse_preset(SMALLEST.replace("viola", "v" * 65))

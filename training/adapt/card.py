@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from presets.loader import file_sha256
+from presets.files import file_sha256
 from training.adapt.config import to_json
 from training.adapt.run import Run
 from training.dataset.clips import SPLITS, Clip

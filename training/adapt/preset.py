@@ -20,7 +20,8 @@ import yaml
 from engine.adapters.files import write_adapter_file
 from engine.adapters.lora import LoraFile, to_adapter_file
 from engine.families.registry import FAMILIES, family_named
-from presets.loader import file_sha256, load_preset
+from presets.files import file_sha256
+from presets.loader import load_preset
 from training.adapt import families
 from training.adapt.card import make_card, markdown
 from training.adapt.config import Config, TrainError

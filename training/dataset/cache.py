@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from presets.loader import file_sha256
+from presets.files import file_sha256
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from presets.loader import file_sha256
+from presets.files import file_sha256
 from training.dataset import layouts, near
 from training.dataset.clips import Clip, DataError, level_db, samples_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.corpus.instruments import SOUNDS, TEMPLATES
-from presets.loader import file_sha256
+from presets.files import file_sha256
 from training.nano.adjectives import ADJECTIVES, PLAIN
 
 SENTENCE_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

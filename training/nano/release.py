@@ -23,7 +23,7 @@ from engine.families.nano import features as F
 from engine.families.nano.model import TEXT_WIDTH, TIME_WIDTH, LatentDecoder, NanoConfig
 from engine.families.nano.stages import STAGES
 from export.onnx_graph import export_stage, shrink
-from presets.loader import file_sha256
+from presets.files import file_sha256
 from training.loop import load_average, steps_done
 from training.nano.codec import AdversarialCodec, FeatureCodec, adversarial_folder
 from training.nano.phrases import sentence_encoder_folder

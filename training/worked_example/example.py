@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.families.nano.family import CONFIG, WEIGHTS
 from engine.families.nano.features import SAMPLE_RATE_HZ
-from presets.loader import file_sha256
+from presets.files import file_sha256
 from training.loop import Progress
 from training.worked_example.learn import LORA, WORDS, Method
 from training.worked_example.scenario import (

@@ -21,7 +21,8 @@ from engine.adapters.soft_prompts import SoftPrompt, write_soft_prompt
 from engine.families.nano.exporting import LORA_LAYERS
 from engine.families.nano.family import NanoFamily
 from engine.families.nano.model import Denoiser
-from presets.loader import file_sha256, load_preset
+from presets.files import file_sha256
+from presets.loader import load_preset
 from training.loop import Loop, Optimisation, Progress, Validation
 from training.nano.flow import flow_loss
 from training.worked_example.pairs import Pairs, Recording, first_words
