@@ -31,35 +31,36 @@ you send      /retimbre/got 7 1
 
 ## Rules
 
-- **Ports.** UDP and TCP on {DEFAULT_PORT}, HTTP on {HTTP_PORT}. Where one is taken, the next free
-  one is used (see the server's port file). Replies go where a message came from, or to the port
-  registered with `{ROOT}/notify`, by custom {REPLY_PORT}. Over TCP they come on the connection.
-- **Types.** The server sends only `i f s`, and `b` for audio. It takes `i h f d T F` and numbers
-  written as text wherever a number is wanted; 3.0 is an integer; a flag is 1 or 0. Numbers where
-  text is wanted become text (808.0 is `808`). Text that is not UTF-8 is taken with replacement
+- **Ports.** The server listens on {DEFAULT_PORT} (UDP and TCP) and {HTTP_PORT} (HTTP). Where one is
+  taken, it uses the next free one (see its port file). Replies go where a message came from, or to
+  the port registered with `{ROOT}/notify`, by custom {REPLY_PORT}. Over TCP they come on the
+  connection.
+- **Types.** The server sends only `i f s`, and `b` for audio. Where a number is expected it takes
+  `i h f d T F` and numbers written as text; 3.0 is an integer; a flag is 1 or 0. Where text is
+  expected, numbers become text (808.0 is `808`). Text that is not UTF-8 is taken with replacement
   characters and a warning. Other type tags are refused.
-- **Ids.** The first argument about a job is yours, integer or string, and comes back as it came
-  (7.0 comes back as 7). The same id again never starts a second job: it is answered with the job's
-  state, or with its end where it has ended.
+- **Ids.** You choose the id of a job, an integer or a string. It is the first argument of every
+  message about the job and comes back unchanged (but 7.0 as 7). The same id again never starts a
+  second job: the answer is the job's state, or its end where it has ended.
 - **Endings.** A job ends with exactly one `{ROOT}/done` or `{ROOT}/fail`. Over UDP it is
   repeated with the same serial until `{ROOT}/got`. While a job runs, a message about it comes at
   least every 2 s; silence for {SILENCE_SECONDS:g} s means that the server is gone.
-- **Errors.** Every message is answered: one that is not understood, with `{ROOT}/fail` and a code
-  from the last table. A key that is not known changes nothing and brings a warning as
-  `{ROOT}/log`. Of a key sent twice the last one counts.
-- **Sizes.** What the server sends over UDP fits {MAX_DATAGRAM_BYTES} bytes, audio chunks apart.
+- **Errors.** Every message is answered. The answer to one that is not understood is `{ROOT}/fail`
+  with a code from the last table. An unknown key changes nothing and brings a warning as
+  `{ROOT}/log`. If a key is sent twice, the last one counts.
+- **Sizes.** All messages of the server fit {MAX_DATAGRAM_BYTES} bytes over UDP, except audio chunks.
   Strings have limits in bytes, stated below; names and ids have 64. Text for people is cut to its
-  limit with an ellipsis (marked *cut*). Names and paths never are: what does not fit is refused
-  when it is first met. A packet may carry {MAX_MESSAGES} messages in bundles nested
-  {MAX_BUNDLE_DEPTH} deep, a message {MAX_ATOMS} arguments. Time tags are ignored.
-- **TCP.** int32 lengths (OSC 1.0) or SLIP (OSC 1.1, one or two ENDs); the first byte tells which,
-  and answers use the same.
-- **Audio.** By path where both sides see the file; otherwise opened, sent in acknowledged chunks
-  ({UDP_CHUNK_BYTES} bytes over UDP, a window of {WINDOW}), closed with a checksum. Chunks may
-  come in any order and more than once.
+  limit with an ellipsis (marked *cut*). Names and paths are never cut: one that does not fit is
+  refused at once. A packet may carry {MAX_MESSAGES} messages in bundles nested {MAX_BUNDLE_DEPTH}
+  deep, a message {MAX_ATOMS} arguments. Time tags are ignored.
+- **TCP.** Messages are framed by int32 lengths (OSC 1.0) or SLIP (OSC 1.1, one or two ENDs). The
+  first byte decides which, and answers use the same.
+- **Audio.** Where both sides see the file, its path is sent. Otherwise the file is opened, sent in
+  acknowledged chunks ({UDP_CHUNK_BYTES} bytes over UDP, a window of {WINDOW}) and closed with a
+  checksum. Chunks may come in any order and more than once.
 
-In the tables `…` marks an argument that takes all that is left, `=` the value of one that may be
-left out.
+In the tables `…` marks an argument that takes all remaining values. `=` marks the default of an
+argument that may be left out.
 """
 
 
@@ -93,9 +94,9 @@ def _answers(row: Address) -> list[str]:
     if row.replies:
         lines += ["Answers: " + ", ".join(f"`{ROOT}/{name}`" for name in row.replies) + ".\n"]
     if row.done:
-        lines += [f"Its `{ROOT}/done {row.path} id` goes on with:\n", *_args(row.done)]
+        lines += [f"Its `{ROOT}/done {row.path} id` continues with:\n", *_args(row.done)]
     if row.loopback_only:
-        lines += ["Taken from the server's own machine only.\n"]
+        lines += ["Accepted from the server's own machine only.\n"]
     return lines
 
 
