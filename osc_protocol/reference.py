@@ -48,7 +48,7 @@ you send      /retimbre/got 7 1
 - **Errors.** Every message is answered. The answer to one that is not understood is `{ROOT}/fail`
   with a code from the last table. An unknown key changes nothing and brings a warning as
   `{ROOT}/log`. If a key is sent twice, the last one counts.
-- **Sizes.** All messages of the server fit {MAX_DATAGRAM_BYTES} bytes over UDP, except audio chunks.
+- **Sizes.** Over UDP all messages of the server but audio chunks fit {MAX_DATAGRAM_BYTES} bytes.
   Strings have limits in bytes, stated below; names and ids have 64. Text for people is cut to its
   limit with an ellipsis (marked *cut*). Names and paths are never cut: one that does not fit is
   refused at once. A packet may carry {MAX_MESSAGES} messages in bundles nested {MAX_BUNDLE_DEPTH}

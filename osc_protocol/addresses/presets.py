@@ -20,7 +20,7 @@ REQUESTS: tuple[Address, ...] = (
         ),
         replies=("done", "fail"), done=(Arg("styles", "i", low=1, help="how many are mixed"),)),
     Address("preset/reload",
-        "Read the files again. A mistake is told with file, line and field; the old set stays.",
+        "Read the files again. Mistakes are reported with file, line and field; the old set stays.",
         replies=("done", "fail"), done=(Arg("presets", "i", low=0, help="how many there are"),)),
     Address("model/list", "List all models.", replies=("model/item", "model/list.end")),
     Address("model/load", "Load and warm up a model before it is needed.",
