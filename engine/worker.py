@@ -10,10 +10,12 @@ requests  {"op": "edit", "job", "request"}
 events    hello, ready, progress, result, done, fail, info, unloaded
           not_ready: the first model could not be loaded
           loaded: a model is in memory, maybe for the job that runs
+          loading: the first model is on its way, said every 2 s
 
 Threads: the reader takes lines from stdin and sets flags; the main thread computes; the ticker
-repeats the last progress of a silent job, so that the server knows that we live. Events may come
-from any of them, and lines never mix. The end of stdin is a shutdown.
+repeats the last progress of a silent job, so that the server knows that we live; a loading ticker
+does so until the first model is there. Events may come from any of them, and lines never mix. The
+end of stdin is a shutdown.
 """
 
 from __future__ import annotations

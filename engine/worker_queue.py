@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import Cancelled, EngineError
@@ -24,6 +26,7 @@ from engine.runtimes import providers
 from engine.worker_job import WorkerJob
 from export.manifest import FOLDER
 
+LOADING_EVERY_SECONDS = 2.0
 SWEEP_AFTER_SECONDS = 0.2  # without work; the jobs of a queue follow each other within milliseconds
 REGION_FIELDS = ("start_seconds", "length_seconds")
 ALLOCATION_WORDS = ("bad_alloc", "allocate memory", "bad allocation", "out of memory")
@@ -71,12 +74,30 @@ class Worker:
         A failure is told now, and again by every edit.
         """
         try:
-            device = self._choose_runtime()
-            seconds = self._warm(model, self._should_stop.is_set, ignore_progress)
+            with self._tell_loading():
+                device = self._choose_runtime()
+                seconds = self._warm(model, self._should_stop.is_set, ignore_progress)
             self._pipe.send("ready", model=model, seconds=seconds, device=device)
         except EngineError as error:
             print(f"not ready: {error.message}", file=sys.stderr, flush=True)
             self._pipe.send("not_ready", model=model, code=error.code, message=error.message)
+
+    @contextmanager
+    def _tell_loading(self) -> Iterator[None]:
+        """Say now and then that we live, since loading may take minutes."""
+        is_over = threading.Event()
+
+        def repeat() -> None:
+            while not is_over.wait(LOADING_EVERY_SECONDS):
+                self._pipe.send("loading")
+
+        thread = threading.Thread(target=repeat, daemon=True, name="loading ticker")
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
     def _choose_runtime(self) -> str:
         """What the graphs run on from now on, in words.

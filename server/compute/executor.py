@@ -60,8 +60,10 @@ class Timeouts:
     """How long an executor waits before it takes its engine for hung, in seconds."""
 
     start_seconds: float = 60.0  # until the first event: importing a runtime from a cold disk
-    # from there until its first model is loaded: graphs may be compiled
-    load_seconds: float = 600.0
+    load_seconds: float = 600.0  # of a cluster's replica, until its first model is loaded
+    # between two events of a worker that loads its first model: it promises one every 2 s, but a
+    # library that is read from a cold disk may hold all of its threads
+    loading_silence_seconds: float = 60.0
     # between two events of a request; the worker promises one every 2 s
     silence_seconds: float = 30.0
     cancel_seconds: float = 30.0  # from a cancel to the end of the request

@@ -32,6 +32,7 @@ DIED = ("engine_died", "send the request again")
 OUT_OF_MEMORY = ("out_of_memory", "select less, or close other programs")
 # in the last line of a process that got no memory, as OpenBLAS and others write it
 MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")
+GRACE_SECONDS = 0.5  # after a watchdog's time, for what lies in the pipe
 # torch's threads sleep at once when they have nothing to do; `engine.runtimes.runner` asks the
 # same of ONNX Runtime's.
 NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -187,7 +188,10 @@ class LocalExecutor:
         self.info.models = event.get("models", [])
         self.info.versions = event.get("versions", {})
         self._set_state("loading")
-        self._expect_event(self.timeouts.load_seconds)
+        self._expect_event(self.timeouts.loading_silence_seconds)
+
+    def _on_loading(self, event: Event) -> None:
+        self._expect_event(self.timeouts.loading_silence_seconds)
 
     def _on_ready(self, event: Event) -> None:
         self._was_ready = True
@@ -217,6 +221,7 @@ class LocalExecutor:
 
     _handlers: dict[str, Callable[[LocalExecutor, Event], None]] = {
         "hello": _on_hello,
+        "loading": _on_loading,
         "ready": _on_ready,
         "not_ready": _on_not_ready,
         "loaded": _on_loaded,
@@ -239,15 +244,21 @@ class LocalExecutor:
     def _expect_event(self, seconds: float) -> None:
         self._stop_watchdog()
         reason = f"the worker said nothing for {seconds:g} s and was ended"
-        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._kill, reason)
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._look_again, reason)
+
+    def _look_again(self, reason: str) -> None:
+        """We may have stood still ourselves; what the worker said meanwhile is read first."""
+        self._watchdog = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._kill, reason)
 
     def _stop_watchdog(self) -> None:
         if self._watchdog:
             self._watchdog.cancel()
             self._watchdog = None
 
-    def _kill_if_still(self, job: str) -> None:
-        if self._running == job:
+    def _kill_if_still(self, job: str, grace_seconds: float = GRACE_SECONDS) -> None:
+        if self._running == job and grace_seconds:
+            asyncio.get_running_loop().call_later(grace_seconds, self._kill_if_still, job, 0.0)
+        elif self._running == job:
             self._kill("the worker did not obey a cancel and was ended")
 
     def _kill(self, reason: str) -> None:

@@ -52,6 +52,8 @@ class Replica:
     def send(self, event: str, **values: Any) -> None:
         """Take an event of the worker. Any thread."""
         message = {"event": event, **values}
+        if event == "loading":
+            return  # Ray itself watches a replica that starts
         if (job := values.get("job")) is None:
             self._introduction.append(message)
         elif listener := self._jobs.get(job):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -140,6 +141,24 @@ async def test_a_worker_that_says_nothing_is_ended(start, edit):
     runner.submit(edit("hang"))
     assert "said nothing" in (await heard.expect("fail", code="engine_died"))["message"]
     await heard.expect("ready", skip=1)
+
+
+async def test_a_worker_that_hangs_while_it_loads_is_ended(start):
+    hello = """print('{"event": "hello"}', flush=True); import time; time.sleep(60)"""
+    timeouts = Timeouts(loading_silence_seconds=0.3)
+    runner = LocalExecutor([sys.executable, "-c", hello], timeouts)
+    heard = await start(runner, until=None)
+    await heard.expect("hello", skip=1)  # of its successor
+    assert "said nothing" in runner._exit_reason or runner.info.state == "loading"
+
+
+async def test_a_server_that_stood_still_does_not_take_it_for_the_workers_silence(start, edit):
+    runner = executor(silence_seconds=0.3)
+    heard = await start(runner)
+    runner.submit(edit("slow 20"))
+    await heard.expect("progress")
+    time.sleep(0.8)  # as after SIGSTOP: the time is over, and the pipe is full of news
+    await heard.expect("done", job="job-1.0")
 
 
 async def test_a_worker_that_does_not_obey_a_cancel_is_ended(start, edit):
