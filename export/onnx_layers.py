@@ -56,7 +56,7 @@ def linears(graph: onnx.GraphProto, pattern: str) -> Iterator[Linear]:
             yield Linear(module_path(node.name), node, *shapes[node.input[1]])
 
 
-def needed_nodes(
+def list_needed_nodes(
     graph: onnx.GraphProto, outputs: Iterable[str], given: Iterable[str] = ()
 ) -> tuple[list[onnx.NodeProto], set[str]]:
     """The nodes that compute `outputs` from `given` tensors, in order, and all that they read."""

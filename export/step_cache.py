@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export.manifest import Axes
-from export.onnx_layers import constants, linears, needed_nodes
+from export.onnx_layers import constants, linears, list_needed_nodes
 
 if TYPE_CHECKING:
     import onnx
@@ -60,14 +60,14 @@ def split(model: onnx.ModelProto, invariant: Collection[str]) -> Split | None:
 
     graph = model.graph
     cuts = _cuts(graph, set(invariant))
-    step_nodes, reads = needed_nodes(graph, [output.name for output in graph.output], cuts)
+    step_nodes, reads = list_needed_nodes(graph, [output.name for output in graph.output], cuts)
     axes = {name: axes for name, axes in cuts.items() if name in reads}
     if not axes:
         return None
     cached = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, each) for name, each in axes.items()
     ]
-    prefill_nodes, prefill_reads = needed_nodes(graph, axes)
+    prefill_nodes, prefill_reads = list_needed_nodes(graph, axes)
     step = _model_of(model, step_nodes, reads, graph.output, cached)
     return Split(_model_of(model, prefill_nodes, prefill_reads, cached), step, axes)
 
@@ -129,7 +129,7 @@ def _model_of(
 
 def _prune(graph: onnx.GraphProto, outputs: set[str]) -> None:
     """Drop nodes and weights that nothing reads any more."""
-    nodes, reads = needed_nodes(graph, outputs)
+    nodes, reads = list_needed_nodes(graph, outputs)
     weights = [tensor for tensor in graph.initializer if tensor.name in reads]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)

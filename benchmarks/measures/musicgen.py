@@ -123,7 +123,8 @@ def _torch(folder: Path, watch: Watch) -> Run:
 
 def _export(folder: Path, watch: Watch) -> Run:
     from engine.families.musicgen.editor import Editor
-    from engine.families.musicgen.exporting import Graphs, load
+    from engine.families.musicgen.exported import Graphs
+    from engine.families.musicgen.exporting import load
     from engine.families.musicgen.weights import MusicGenWeights
 
     family = load(1, folder)

@@ -1,6 +1,4 @@
-"""What was exported serves the family: the same stem, the same job, and nothing of torch's modules
-in it.
-"""
+"""An exported family makes the same stems in the same jobs, without torch's modules."""
 
 import numpy as np
 import pytest
@@ -22,7 +20,9 @@ def stem_of(model_cache, folder, name, **fields):
     if not source.exists():
         soundfile.write(source, noise(30_000, channels=2), 44_100, subtype="PCM_16")
     row = {"text": "a violin", "model": "audioldm2", "knobs": STEPS}
-    found = edit(EditRequest(str(source), output_dir=str(out), **{**row, **fields}), model_cache=model_cache)
+    found = edit(
+        EditRequest(str(source), output_dir=str(out), **{**row, **fields}), model_cache=model_cache
+    )
     return soundfile.read(found.stems[0]["path"])[0], found
 
 
@@ -57,7 +57,8 @@ def test_a_preset_brings_another_adapter_to_the_same_graphs(shelves, ldm_models,
     write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
     preset = {"adapters": [{"path": str(own), "weight": 1.0, "sha256": "0" * 64}]}
     (ours, _), (theirs, _) = (
-        stem_of(model_cache, tmp_path, str(i), preset=preset) for i, model_cache in enumerate(shelves)
+        stem_of(model_cache, tmp_path, str(i), preset=preset)
+        for i, model_cache in enumerate(shelves)
     )
     plain, _ = stem_of(shelves[0], tmp_path, "plain")
     assert np.abs(ours - theirs).max() <= 2 / 2**15

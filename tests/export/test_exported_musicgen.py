@@ -1,6 +1,4 @@
-"""musicgen on its exported graphs: the same stem as on torch, with every task, style and learned
-word.
-"""
+"""MusicGen on its exported graphs makes torch's stems, with every task, style and soft prompt."""
 
 import numpy as np
 import pytest
@@ -22,11 +20,11 @@ SIXTEEN_BITS = 1 / 2**15
 def shelves(musicgen_models, tmp_path_factory):
     """The same weights with and without their exports."""
     return ModelCache(1, musicgen_models), ModelCache(
-        1, linked(musicgen_models, tmp_path_factory.mktemp("bare"))
+        1, link_weights(musicgen_models, tmp_path_factory.mktemp("bare"))
     )
 
 
-def linked(models, folder):
+def link_weights(models, folder):
     for path in models.iterdir():
         if path.name != manifest.FOLDER:
             (folder / path.name).symlink_to(path)
@@ -132,7 +130,7 @@ def test_learned_words_are_played(shelves, tmp_path):
 
 
 def test_a_checkpoint_that_was_not_exported_plays_on_torch(musicgen_models, tmp_path):
-    folder = linked(musicgen_models, tmp_path)
+    folder = link_weights(musicgen_models, tmp_path)
     (folder / manifest.FOLDER).mkdir()
     for path in (musicgen_models / manifest.FOLDER).iterdir():
         if not manifest.read(path).settings["sizes"]["chroma_frames"]:

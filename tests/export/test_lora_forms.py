@@ -45,7 +45,7 @@ def unet(ldm_models):
     heard = audiomae.read(ldm_models / "audiomae.safetensors")
     family = exporting.load(1, ldm_models)
     family.warm_up()
-    family._take(ldm_models / "ap_adapter.safetensors")
+    family._load_adapter(ldm_models / "ap_adapter.safetensors")
     stage = next(stage for stage in exporting.STAGES if stage.name == "unet")
     feed = exporting._feed(stage, parts, heard, (2, 7, 12, 24, 8))
     module = parts.unet.unet.requires_grad_(False)
@@ -112,7 +112,7 @@ def kohya_resized(folder, lora):
     return path
 
 
-def named(pattern, **metadata):
+def with_names(pattern, **metadata):
     """Names by a pattern of layer and side, nothing said of alpha but in the metadata."""
 
     def write(folder, lora):
@@ -194,16 +194,16 @@ FORMS = {
     "peft": (bare("peft"), {}),
     "peft, rank-stabilised": (bare("peft"), {"is_stabilised": True}),
     "diffusers": (in_header, {}),
-    "diffusers, no settings": (named("unet.{}.lora.{}.weight"), {}),
+    "diffusers, no settings": (with_names("unet.{}.lora.{}.weight"), {}),
     "diffusers, of processors": (of_processors, {}),
     "kohya": (bare("kohya"), {}),
     "kohya, alpha in the metadata": (
-        named("unet.{}.lora_{}.weight", ss_network_alpha="1.5"),
+        with_names("unet.{}.lora_{}.weight", ss_network_alpha="1.5"),
         {"alike": True},
     ),
     "kohya, resized": (kohya_resized, {}),
     "ComfyUI": (bare("comfyui"), {}),
-    "no prefix, no alpha": (named("{}.lora_{}.weight"), {}),
+    "no prefix, no alpha": (with_names("{}.lora_{}.weight"), {}),
     "float16": (as_type(torch.float16), {}),
     "bfloat16": (as_type(torch.bfloat16), {}),
     "convolutions as matrices": (flat_convolutions, {}),

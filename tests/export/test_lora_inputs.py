@@ -76,7 +76,7 @@ def test_the_unet_with_lora_is_the_unet_with_it_merged(ldm_models):
     family = ModelCache(1, ldm_models).warm(
         "audioldm2", lambda: False, lambda stage, fraction: None
     )
-    family._take(ldm_models / "ap_adapter.safetensors")
+    family._load_adapter(ldm_models / "ap_adapter.safetensors")
     unet = family._runners["unet"]
     blend = [(a_lora(unet.row.lora, 1), 0.6), (a_lora(unet.row.lora, 2), -0.3)]
     modules = dict(graphs.modules(parts, heard)["unet"].named_modules())

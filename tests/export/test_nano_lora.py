@@ -1,6 +1,4 @@
-"""LoRA on the exported nano: what peft learned is what plays, blended by weight, off without a
-trace.
-"""
+"""LoRA on the exported nano plays as peft trained it, by weight, and goes without a trace."""
 
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ import torch
 from engine.adapters.files import AdapterFile, write_adapter_file
 from engine.adapters.kinds import Lora
 from engine.families.nano import exporting
-from tests.engine.families.nano.test_adapters import heard
+from tests.engine.families.nano.test_adapters import play
 from training.worked_example import restore
 
 SETTINGS = {
@@ -55,7 +53,7 @@ def test_what_was_learned_is_what_plays(nano, learned):
         "audio_scale": (1,),
     }
     feed = {name: draw.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-    heard(nano, preset(path, 1.0))
+    play(nano, preset(path, 1.0))
     (ours,) = nano.editor.runners["denoiser"](**feed)
     with torch.inference_mode():
         theirs = module(*(torch.from_numpy(values) for values in feed.values())).numpy()
@@ -63,8 +61,8 @@ def test_what_was_learned_is_what_plays(nano, learned):
 
 
 def test_weights_count_and_zero_is_the_base_to_the_bit(nano, learned):
-    plain = heard(nano, {})
-    full, half = (heard(nano, preset(learned[0], weight)) for weight in (1.0, 0.5))
+    plain = play(nano, {})
+    full, half = (play(nano, preset(learned[0], weight)) for weight in (1.0, 0.5))
     assert not np.allclose(full, plain, atol=1e-5) and not np.allclose(full, half, atol=1e-5)
-    assert np.array_equal(heard(nano, preset(learned[0], 0.0)), plain)
-    assert np.array_equal(heard(nano, {}), plain)
+    assert np.array_equal(play(nano, preset(learned[0], 0.0)), plain)
+    assert np.array_equal(play(nano, {}), plain)

@@ -1,5 +1,4 @@
-"""ace_step: ACE-Step 1.5 (Gong et al. 2026) with diffusers' and transformers' own classes: stems,
-covers, repainting.
+"""How does ACE-Step 1.5 (Gong et al. 2026) make stems, covers and repainted regions?
 
 Only `family`, `weights`, `tasks` and `stages` are imported before somebody asks for the family:
 they need no torch.

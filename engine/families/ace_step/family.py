@@ -81,7 +81,7 @@ class AceStepFamily(LatentFamily["Editor", Task]):
             instruction_for(task, text)
         return f"ACE-Step 1.5 {self.kind or 'of unknown kind'}"
 
-    def unused(self, task: Task, knobs: Knobs) -> list[str]:
+    def describe_unused_knobs(self, task: Task, knobs: Knobs) -> list[str]:
         notes = []
         if self.kind == TURBO:
             notes.append(

@@ -1,7 +1,5 @@
-"""audioldm2: AP-Adapter (Tsai et al., ISMIR 2024) on AudioLDM2, with diffusers' and transformers'
-own classes.
+"""How does AudioLDM2 with AP-Adapter give a region another timbre?
 
-Rule: torch, diffusers and transformers are imported inside this folder only, and only when a model
-is built or run; `weights`, `stages` and `features` need none of them. Weights are never downloaded
-and never random.
+AP-Adapter (Tsai et al., ISMIR 2024) on diffusers' and transformers' own classes. `family`,
+`weights`, `stages` and `features` import no torch: it is loaded only when a model is built or run.
 """

@@ -1,11 +1,10 @@
-"""AP-Adapter: pooled AudioMAE tokens beside the words, in every cross-attention that reads GPT-2's
-context.
+"""AP-Adapter: how do the UNet's cross-attentions hear audio beside the words?
 
-    z = softmax(q k_text) v_text + alpha * softmax(q k_audio) v_audio          q and k_text, v_text are AudioLDM2's own
+    z = softmax(q k_text) v_text + alpha * softmax(q k_audio) v_audio
 
-Only to_k_ip and to_v_ip are new: 21,626,880 numbers for -large, 10,813,440 for base and -music. A
-checkpoint is a flat table of them, `<attention>.processor.to_k_ip.weight`, as the authors'
-pytorch_model.bin has it.
+Every cross-attention that reads GPT-2's context gets the second term, over pooled AudioMAE tokens.
+q, k_text and v_text are AudioLDM2's own; only to_k_ip and to_v_ip are new. A checkpoint is a flat
+table of them, `<attention>.processor.to_k_ip.weight`, as in the authors' pytorch_model.bin.
 """
 
 from __future__ import annotations
@@ -27,11 +26,9 @@ ROTARY_KEY = "rotary"  # metadata of a safetensors file; the authors' format has
 
 
 def pool_tokens(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -> Tensor:
-    """Tokens [B, time * frequency, C] -> [B, A, C]: (mean + max) / 2 over omega = (time, frequency)
-    cells.
+    """Pool tokens [B, time * frequency, C] to [B, A, C]: (mean + max) / 2 over `omega` cells.
 
-    A last cell that is not full is pooled over what it has (omega 1, 2, 4, 8 divide the grid of 64
-    by 8 and have none).
+    `omega`: cells along time and frequency. A last pool that is not full takes the cells it has.
     """
     picture = tokens.transpose(1, 2).unflatten(2, grid)  # [B, C, time, frequency]
     mean = functional.avg_pool2d(picture, omega, ceil_mode=True)
@@ -42,31 +39,31 @@ def pool_tokens(tokens: Tensor, grid: tuple[int, int], omega: tuple[int, int]) -
 def pool_positions(
     grid: tuple[int, int], omega: tuple[int, int], frames_per_token: float
 ) -> Tensor:
-    """Centres in time of the tokens that `pooled` gives, in latent frames: [A]."""
+    """Centres in time [A] of the tokens of `pool_tokens`, in latent frames."""
     starts = torch.arange(0, grid[0], omega[0], dtype=torch.float32)
     ends = (starts + omega[0]).clamp(max=grid[0])
     centres = (starts + ends) / 2 * frames_per_token - 0.5
     return centres.repeat_interleave(-(-grid[1] // omega[1]))
 
 
-class Heard:
+class AudioPrompt:
     """What the adapters hear in this forward pass.
 
-    Plain object: diffusers passes nothing of the kind on its way.
+    The adapters share this object because diffusers cannot pass its contents through the UNet.
     """
 
     def __init__(self) -> None:
         self.tokens: Tensor | None = None  # [B, A, C]; None: no audio
         self.scale: Tensor | None = None  # alpha, [B]
         self.positions: Tensor | None = None  # [B, A], latent frames
-        self.time_embedding: Tensor | None = None  # [B, C0]; None: made from the timesteps
+        self.time_embedding: Tensor | None = None  # [B, C0]; None: computed from the timesteps
         self.grid = (0, 0)  # of the latent: frames, bands
 
 
 class AudioAttention(nn.Module):
-    """The processor of one cross-attention: AudioLDM2's own, plus what is heard."""
+    """The processor of one cross-attention: AudioLDM2's own, plus the audio prompt."""
 
-    def __init__(self, attention: Any, heard: Heard, rotary: bool) -> None:
+    def __init__(self, attention: Any, prompt: AudioPrompt, rotary: bool) -> None:
         super().__init__()
         text_key = attention.to_k
         like = {"bias": False, "device": text_key.weight.device, "dtype": text_key.weight.dtype}
@@ -74,12 +71,13 @@ class AudioAttention(nn.Module):
         self.to_v_ip = nn.Linear(text_key.in_features, text_key.out_features, **like)
         self.rotary = rotary
         # in a list: torch.export empties plain attributes that it does not know
-        self._heard = [heard]
+        self._prompt = [prompt]
         self.copy_text(attention)
 
     def copy_text(self, attention: Any) -> None:
-        """Begin as the authors do, with the frozen text projections: GPT-2 speaks pooled AudioMAE
-        already.
+        """Begin as the authors do, with the frozen text projections.
+
+        They suit the audio, for GPT-2's vectors are pooled AudioMAE features.
         """
         if self.to_k_ip.weight.is_meta:
             return
@@ -95,7 +93,7 @@ class AudioAttention(nn.Module):
         attention_mask: Tensor | None = None,
         **_: Any,
     ) -> Tensor:
-        heard, text = self._heard[0], encoder_hidden_states
+        prompt, text = self._prompt[0], encoder_hidden_states
         assert text is not None and hidden_states.ndim == 3, (
             "only cross-attention over flat pictures has an adapter"
         )
@@ -105,20 +103,23 @@ class AudioAttention(nn.Module):
         mixed = functional.scaled_dot_product_attention(
             query, split(attention.to_k(text)), split(attention.to_v(text))
         )
-        if heard.tokens is not None:
-            tokens = heard.tokens.to(query.dtype)
+        if prompt.tokens is not None:
+            assert prompt.scale is not None, "audio comes with its scale"
+            tokens = prompt.tokens.to(query.dtype)
             key, value = split(self.to_k_ip(tokens)), split(self.to_v_ip(tokens))
             if self.rotary:
-                times = _query_times(query.shape[2], heard.grid, query.device)
-                query, key = rotate(query, times[None]), rotate(key, heard.positions)
+                assert prompt.positions is not None, "rotary audio comes with its positions"
+                times = _query_times(query.shape[2], prompt.grid, query.device)
+                query, key = rotate(query, times[None]), rotate(key, prompt.positions)
             audio = functional.scaled_dot_product_attention(query, key, value)
-            mixed = mixed + heard.scale.to(query.dtype)[:, None, None, None] * audio
+            mixed = mixed + prompt.scale.to(query.dtype)[:, None, None, None] * audio
         return attention.to_out[1](attention.to_out[0](mixed.transpose(1, 2).flatten(2)))
 
 
 def rotate(heads: Tensor, times: Tensor) -> Tensor:
-    """Rotary positions on the first half of each head: heads [B, H, L, D], times [B or 1, L] in
-    latent frames.
+    """Rotary positions on the first half of each head: heads [B, H, L, D].
+
+    `times` [B or 1, L] are in latent frames.
     """
     width = heads.shape[-1] // ROTARY_SHARE // 2
     rates = ROTARY_BASE ** (-torch.arange(width, device=heads.device, dtype=torch.float32) / width)
@@ -129,8 +130,9 @@ def rotate(heads: Tensor, times: Tensor) -> Tensor:
 
 
 def _query_times(count: int, grid: tuple[int, int], device: torch.device) -> Tensor:
-    """Centres in time of a level's cells [count], in latent frames; which level it is follows from
-    their number.
+    """Centres in time [count] of a UNet level's cells, in latent frames.
+
+    The number of cells says which level it is.
     """
     (frames, bands), step = grid, 1
     while frames * bands != count:
@@ -141,13 +143,11 @@ def _query_times(count: int, grid: tuple[int, int], device: torch.device) -> Ten
 
 
 def gpt2_attentions(unet: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Every cross-attention that reads GPT-2's context, with its path: 32 in -large, 16 in base and
-    -music.
+    """Every cross-attention that reads GPT-2's context, with its path.
 
-    diffusers' own rule: of the transformers of one layer, which stand in the order of
-    `cross_attention_dim`, those among the first two that have a width. -large has four of them,
-    [None, 768, 1024, None], the others three, so that a fixed list for one (the authors') is wrong
-    for the other.
+    The rule is diffusers' own: the transformers of a layer stand in the order of
+    `cross_attention_dim`, and GPT-2's are those among the first two that have a width. -large has
+    four, [None, 768, 1024, None], the other sizes three: a fixed list cannot serve both.
     """
     for path, block in _blocks(unet):
         widths = block.cross_attention_dim
@@ -168,22 +168,19 @@ def _blocks(unet: Any) -> Iterator[tuple[str, Any]]:
 
 
 class AdaptedUNet(nn.Module):
-    """AudioLDM2's UNet with adapters in it.
-
-    The UNet is changed: its own forward then hears what `heard` holds.
-    """
+    """AudioLDM2's UNet with adapters in it. The given UNet itself is changed."""
 
     def __init__(self, unet: nn.Module, rotary: bool = False) -> None:
         super().__init__()
-        self._heard = [Heard()]
+        self._prompt = [AudioPrompt()]
         self.unet = unet
         # a plain table: the modules belong to the UNet already
         self.adapters: dict[str, AudioAttention] = {}
         for path, attention in list(gpt2_attentions(unet)):
-            self.adapters[path] = AudioAttention(attention, self._heard[0], rotary)
+            self.adapters[path] = AudioAttention(attention, self._prompt[0], rotary)
             attention.set_processor(self.adapters[path])
         self.sinusoids = unet.time_proj
-        unet.time_proj = _GivenTime(unet.time_proj, self._heard[0])
+        unet.time_proj = _TimeEmbedding(unet.time_proj, self._prompt[0])
 
     def forward(
         self,
@@ -197,15 +194,15 @@ class AdaptedUNet(nn.Module):
         audio_scale: Tensor | None = None,
         time_embedding: Tensor | None = None,
     ) -> Tensor:
-        """Predicted noise [B, 8, T, F] of latents, timesteps [B], GPT-2 and T5 contexts and the
-        audio [B, A, C].
+        """The noise [B, 8, T, F] in latents at timesteps [B] under both texts and audio [B, A, C].
 
-        What is heard stays until the next call, so that gradient checkpointing may come back for
-        it: run one forward and its backward before the next forward. audio None is the base model.
+        `generated` is GPT-2's context, `text` T5's. Without audio this is the base model. The audio
+        stays set until the next call, because gradient checkpointing reads it again: run a
+        forward's backward before the next forward.
         """
-        heard = self._heard[0]
-        heard.tokens, heard.scale, heard.positions = audio, audio_scale, audio_position
-        heard.time_embedding, heard.grid = time_embedding, tuple(latent.shape[-2:])
+        prompt = self._prompt[0]
+        prompt.tokens, prompt.scale, prompt.positions = audio, audio_scale, audio_position
+        prompt.time_embedding, prompt.grid = time_embedding, (latent.shape[-2], latent.shape[-1])
         return self.unet(
             latent,
             timestep,
@@ -216,15 +213,13 @@ class AdaptedUNet(nn.Module):
         )[0]
 
     def adapter_parameters(self) -> list[nn.Parameter]:
-        """What is trained, in a fixed order."""
+        """The parameters that training changes, in a fixed order."""
         return [
             parameter for adapter in self.adapters.values() for parameter in adapter.parameters()
         ]
 
     def adapter_state(self) -> dict[str, Tensor]:
-        """The checkpoint: `<attention>.processor.to_k_ip.weight` and `.to_v_ip.weight` of every
-        adapter.
-        """
+        """The checkpoint: `<attention>.processor.to_k_ip.weight` and `.to_v_ip.weight` of each."""
         return {
             f"{path}.processor.{name}": tensor.detach()
             for path, adapter in self.adapters.items()
@@ -232,9 +227,9 @@ class AdaptedUNet(nn.Module):
         }
 
     def load_adapter(self, state: Mapping[str, Tensor], rotary: bool | None = None) -> None:
-        """Take a checkpoint, and whether it has rotary positions (None: as before).
+        """Load a checkpoint; `rotary` says whether it has rotary positions (None: as before).
 
-        Raises ValueError, naming the first tensor that does not fit; then nothing has changed.
+        Raises ValueError with the first tensor that does not fit, and changes nothing.
         """
         own = self.adapter_state()
         check_fit({name: tensor.shape for name, tensor in own.items()}, state)
@@ -245,23 +240,24 @@ class AdaptedUNet(nn.Module):
             adapter.rotary = adapter.rotary if rotary is None else rotary
 
     def reset_adapter(self) -> None:
-        """Back to copies of the frozen text projections."""
+        """Set every adapter back to a copy of the frozen text projections."""
         for path, attention in gpt2_attentions(self.unet):
             self.adapters[path].copy_text(attention)
 
 
-class _GivenTime(nn.Module):
-    """Sinusoids of the timesteps, or those that were given: a half-precision graph would lose whole
-    radians of them.
+class _TimeEmbedding(nn.Module):
+    """Sinusoids of the timesteps, or those that the caller computed.
+
+    A half-precision graph would lose whole radians, so the caller computes them in float32.
     """
 
-    def __init__(self, sinusoids: nn.Module, heard: Heard) -> None:
+    def __init__(self, sinusoids: nn.Module, prompt: AudioPrompt) -> None:
         super().__init__()
         self.sinusoids = sinusoids
-        self._heard = [heard]
+        self._prompt = [prompt]
 
     def forward(self, timesteps: Tensor) -> Tensor:
-        given = self._heard[0].time_embedding
+        given = self._prompt[0].time_embedding
         return self.sinusoids(timesteps) if given is None else given
 
 
@@ -282,7 +278,7 @@ def check_fit(expected: Mapping[str, Iterable[int]], state: Mapping[str, Tensor]
 def write_adapter(
     path: Path, state: Mapping[str, Tensor], rotary: bool = False, notes: Mapping[str, str] = {}
 ) -> None:
-    """A checkpoint as safetensors; `notes` (text) go beside `rotary` into its metadata."""
+    """Write a checkpoint as safetensors; `notes` go beside `rotary` into its metadata."""
     from safetensors.torch import save_file
 
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
@@ -290,12 +286,13 @@ def write_adapter(
 
 
 def is_adapter(path: Path) -> bool:
-    """Whether a file is an AP-Adapter, or no safetensors at all: then `read_adapter` says so."""
+    """Whether a file is an AP-Adapter; True for a broken file too, which `read_adapter` reports."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            return any(name.endswith(".processor.to_k_ip.weight") for name in file.keys())  # noqa: SIM118
+            names: list[str] = file.keys()
+            return any(name.endswith(".processor.to_k_ip.weight") for name in names)
     except (OSError, SafetensorError):
         return True
 
@@ -306,6 +303,5 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], bool]:
 
     with safe_open(str(path), framework="pt") as file:
         metadata = file.metadata() or {}
-        return {name: file.get_tensor(name) for name in file.keys()}, metadata.get(
-            ROTARY_KEY
-        ) == "1"  # noqa: SIM118
+        names: list[str] = file.keys()
+        return {name: file.get_tensor(name) for name in names}, metadata.get(ROTARY_KEY) == "1"

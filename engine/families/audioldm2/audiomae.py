@@ -1,9 +1,8 @@
-"""AudioMAE's encoder as transformers' ViTModel: no masking, last block, final norm, class token
-dropped.
+"""AudioMAE's encoder as transformers' ViTModel, without masking and without the class token.
 
-AudioLDM2 itself reads another feature of the same net, the mean of its last three blocks;
-AP-Adapter reads the last. The original pretrained.pth and the timm port name their tensors alike;
-both are mapped to ViTModel's names here.
+AP-Adapter reads its last block after the final norm; AudioLDM2 itself was trained on the mean of
+the last three. The original pretrained.pth and the timm port name their tensors alike, and both are
+mapped to ViTModel's names here.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import torch
 from transformers import ViTConfig, ViTModel
 
 PATCH = 16  # mel frames by mel bands
-PUBLISHED = {  # ViT-B: 85,648,128 parameters, fixed positions among them
-    "image_size": (1024, 128),
+IMAGE_SIZE = (1024, 128)  # mel frames, mel bands
+PUBLISHED = {  # ViT-B
+    "image_size": IMAGE_SIZE,
     "patch_size": PATCH,
     "num_channels": 1,
     "hidden_size": 768,
@@ -46,9 +46,7 @@ _UNUSED = re.compile(r"decoder_|mask_token|head\.")
 
 
 class AudioMae(torch.nn.Module):
-    """Normalised filter banks [B, 1024, 128] -> tokens [B, 512, 768]: 64 steps of time by 8 of
-    frequency.
-    """
+    """Normalised filter banks [B, 1024, 128] -> tokens [B, 512, 768], 64 times by 8 frequencies."""
 
     def __init__(self, config: Mapping[str, object] = PUBLISHED) -> None:
         super().__init__()
@@ -70,8 +68,7 @@ class AudioMae(torch.nn.Module):
 
 
 def from_checkpoint(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The encoder's tensors under ViTModel's names, from those of pretrained.pth or of the timm
-    port.
+    """The encoder's tensors under ViTModel's names, from pretrained.pth or the timm port.
 
     Raises ValueError for a name that is neither the encoder's nor the decoder's.
     """
@@ -96,9 +93,7 @@ def _rename(name: str) -> str:
 
 
 def read(path: Path) -> AudioMae:
-    """The encoder from a safetensors file that `retimbre models convert` wrote; its sizes are read
-    from its tensors.
-    """
+    """The encoder from a safetensors file that `retimbre models convert` wrote, of any size."""
     from safetensors.torch import load_file
 
     state = load_file(str(path))
@@ -108,15 +103,10 @@ def read(path: Path) -> AudioMae:
 
 
 def _config_of(state: Mapping[str, torch.Tensor]) -> dict[str, object]:
-    """The published sizes, less what the tensors say otherwise (heads are 64 wide)."""
-    width, layers = (
-        state["embeddings.cls_token"].shape[-1],
-        sum(name.endswith("fc1.bias") for name in state),
-    )
-    tokens, (_, bands) = (
-        state["embeddings.position_embeddings"].shape[1] - 1,
-        PUBLISHED["image_size"],
-    )
+    """The published configuration with the sizes that the tensors have (heads are 64 wide)."""
+    width = state["embeddings.cls_token"].shape[-1]
+    layers = sum(name.endswith("fc1.bias") for name in state)
+    tokens, bands = state["embeddings.position_embeddings"].shape[1] - 1, IMAGE_SIZE[1]
     return {
         **PUBLISHED,
         "image_size": (tokens // (bands // PATCH) * PATCH, bands),

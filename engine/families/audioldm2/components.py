@@ -1,9 +1,7 @@
-"""The parts of an AudioLDM2 repository (cvssp/audioldm2, -large, -music), from a folder in the
-published layout.
+"""Reads the parts of an AudioLDM2 repository (cvssp/audioldm2, -large, -music) from a folder.
 
-The stock pipeline is not used: with transformers 5 it fails on these repositories, whose language
-model is the bare GPT2Model (huggingface/diffusers#12630). Nothing is fetched: every part is read
-with local_files_only.
+diffusers' own pipeline fails on these repositories with transformers 5, because their language
+model is the bare GPT2Model (huggingface/diffusers#12630). Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -87,8 +85,8 @@ def load(
 ) -> Components:
     """All parts in float32 on the CPU. `advance` gets the fraction of parts read.
 
-    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled between two
-    parts.
+    Raises EngineError missing_weights where a part is not there or cannot be read, and Cancelled
+    between two parts.
     """
     found = read_parts("AudioLDM2", PARTS, folder, advance, cancelled)
     found["unet"] = AdaptedUNet(found["unet"], rotary).eval().requires_grad_(False)

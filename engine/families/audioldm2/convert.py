@@ -1,9 +1,8 @@
-"""Foreign checkpoints into safetensors: `retimbre models convert SRC DST`. The one place where a
-pickle is opened.
+"""Converts foreign checkpoints to safetensors, for `retimbre models convert SRC DST`.
 
-It is opened with torch's restricted reader, which builds tensors and plain containers and runs
-nothing; the training options (argparse.Namespace) in AudioMAE's pretrained.pth are allowed by name
-and thrown away.
+Only this module opens a pickle, with torch's restricted reader, which builds tensors and plain
+containers and runs nothing. The training options (argparse.Namespace) in AudioMAE's pretrained.pth
+are allowed by name and thrown away.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.families.audioldm2 import audiomae
 
-# copied_cross_attention/ of the authors
+# file names in the authors' copied_cross_attention/, and the tensors' names
 _COPIED = (("_k.bin", ".to_k_ip.weight"), ("_v.bin", ".to_v_ip.weight"))
 _WRAPPERS = ("model", "state_dict")
 
@@ -31,9 +30,7 @@ class ConvertError(ValueError):
 
 @dataclass(frozen=True)
 class _Kind:
-    """A family of checkpoints: how one is recognised by its tensors' names, and what is written of
-    it.
-    """
+    """A kind of checkpoint: how its tensors' names give it away, and which tensors are written."""
 
     title: str
     is_it: Callable[[Mapping[str, Any]], bool]
@@ -51,11 +48,9 @@ KINDS = (
 
 
 def convert(source: Path, target: Path) -> str:
-    """Write `target` (safetensors, new) from a checkpoint or a folder with one.
+    """Write `target` (safetensors) from a checkpoint or a folder with one; say what it was.
 
-    Returns what it was.
-
-    ConvertError: unknown, unsafe or broken contents, or a target that is there already.
+    Raises ConvertError for unknown, unsafe or broken contents and for a target that exists.
     """
     if target.suffix != ".safetensors":
         raise ConvertError(f"expected a target that ends in .safetensors, got {target.name}")
@@ -79,7 +74,8 @@ def convert(source: Path, target: Path) -> str:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    return f"{kind.title}, {len(tensors)} tensors, {sum(map(torch.Tensor.numel, tensors.values())):,} numbers"
+    numbers = sum(map(torch.Tensor.numel, tensors.values()))
+    return f"{kind.title}, {len(tensors)} tensors, {numbers:,} numbers"
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -103,7 +99,8 @@ def _read_folder(folder: Path) -> Mapping[str, Any]:
         state[path.name.removesuffix(ending) + new_ending] = _read_pickle(path)
     if not state:
         raise ConvertError(
-            f"{folder}: expected model.safetensors, pytorch_model.bin or *.processor_k.bin files in it"
+            f"{folder}: expected model.safetensors, pytorch_model.bin or *.processor_k.bin files "
+            "in it"
         )
     return state
 
@@ -113,7 +110,7 @@ def _read_pickle(path: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # on foreign bytes the reader raises whatever its virtual machine stumbled over
+        # foreign bytes may make the reader's virtual machine raise any error
         first_line = str(error).partition("\n")[0]
         raise ConvertError(
             f"{path}: not a checkpoint that can be read without running its code: {first_line}"

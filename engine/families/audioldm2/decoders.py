@@ -1,8 +1,7 @@
-"""VAE decoder and vocoder in bfloat16 by torch, beside graphs in int8, where the processor
-multiplies bfloat16 itself.
+"""Runs VAE decoder and vocoder in bfloat16 by torch, beside graphs in int8.
 
-They are nothing but convolutions. ONNX Runtime has no bfloat16 on processors, and its int8 was too
-coarse for the VAE (4 to 10 % off, bfloat16 1.6 %). torch takes half of the graphs' time.
+Both consist of convolutions, for which ONNX Runtime's int8 is too coarse and which it cannot
+compute in bfloat16 on a processor. docs/export.md has the figures.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def is_quick() -> bool:
 
 
 def runners(modules: Mapping[str, Any]) -> dict[str, TorchRunner]:
-    """Runners of `graphs`' modules by stage; the modules themselves stay as they are."""
+    """Runners of copies of `graphs`' modules, by stage."""
     import torch
 
     from engine.families.shared.torch_runner import TorchRunner

@@ -1,15 +1,14 @@
-"""A region's own sound and a few words in, the same music another way out: AP-Adapter's inference
-on runners.
+"""AP-Adapter's inference: how do a region and a few words become the same music in another timbre?
 
-    words, negative words -> TextConditioner -----------------------------------+
-    region -> fbank -> audio_encoder -> pooled (omega) -> audio tokens ---------+-> unet x steps -> vae_decoder
-    silence (a filter bank of zeros) -> audio_encoder -> pooled -> null audio --+                      |
-    samples <- vocoder <-------------------------------------------------------------------------------+
+    words, negative words -> TextConditioner -----------------------+
+    region -> fbank -> audio_encoder -> pooled -> audio tokens -----+-> unet x steps -> vae_decoder
+    zeros as fbank -> audio_encoder -> pooled -> null audio --------+                        |
+    samples <- vocoder <---------------------------------------------------------------------+
 
     noise = (1 - lambda) unet(negative words, null audio) + lambda unet(words, region)
 
-Rule: this file joins the stages and knows runners only. Lengths are those of the window: 10.24 s,
-1024 mel frames, 256 latent frames. One thread at a time.
+The editor joins the stages and knows runners only. A window has 10.24 s: 1024 mel frames, 256
+latent frames. One thread at a time.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from engine.runtimes.runner import Runner
 if TYPE_CHECKING:
     from engine.families.audioldm2.learned import LearnedText
 
-# regions that are remembered for the next take, other words, another style; 1.6 MB a window
+# another take, other words or another style need not encode the region again; 1.6 MB a window
 REGIONS_KEPT = 4
 OVERLAP_SHARE = 4  # a quarter of a window: 2.56 s
 
@@ -67,7 +66,16 @@ class Sizes:
     samples_per_latent: int  # 640
     audio_grid: tuple[int, int]  # tokens along time and frequency: (64, 8)
     time_width: int  # 128
-    vocoder_reach: int  # mel frames on either side that one of its samples hears
+    vocoder_reach: int  # mel frames on either side that a sample depends on
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Sizes:
+        """Sizes that went through JSON, where a tuple is a list."""
+        channels, frames, bands = row["latent"]
+        times, frequencies = row["audio_grid"]
+        return cls(
+            **{**row, "latent": (channels, frames, bands), "audio_grid": (times, frequencies)}
+        )
 
     @property
     def windows(self) -> Windows:
@@ -90,7 +98,7 @@ class _Branch:
 
 
 class Editor:
-    """The loaded stages at work. The constructor takes finished parts."""
+    """Transfers regions with the loaded stages."""
 
     def __init__(
         self,
@@ -145,18 +153,14 @@ class Editor:
         return self.vocode(self.decode(latent, cancelled), advance, cancelled)[: len(mono)]
 
     def encode_audio(self, samples: np.ndarray) -> np.ndarray:
-        """AudioMAE's tokens [1, 512, 768] of one window of samples; what one window lacks is
-        mirrored, never zero.
-        """
+        """AudioMAE's tokens [1, 512, 768] of a window; missing samples are mirrored, never zero."""
         frames = self.sizes.mel_windows.frames
         whole = reflect(samples, 0, F.fbank_samples(frames))
         fbank = F.normalise(F.fbank(whole), frames)
         return self.runners["audio_encoder"](fbank=fbank[None])[0]
 
     def null_audio(self) -> np.ndarray:
-        """What AudioMAE makes of a filter bank that is all zero after normalisation: [1, 512, 768].
-        Not zeros.
-        """
+        """AudioMAE's tokens [1, 512, 768] of a filter bank that is zero after normalisation."""
         if self._null_audio is None:
             fbank = np.zeros((1, self.sizes.mel_windows.frames, F.FBANK_BANDS), np.float32)
             (self._null_audio,) = self.runners["audio_encoder"](fbank=fbank)
@@ -177,8 +181,9 @@ class Editor:
         advance: Advance = ignore_advance,
         cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
-        """Samples [160 M] of a log-mel [M, 64]; chunks overlap by the vocoder's reach, so they
-        equal the whole.
+        """Samples [160 M] of a log-mel [M, 64], in chunks.
+
+        The chunks overlap by the vocoder's reach, so the result equals that of one piece.
         """
         hop = self.sizes.samples_per_latent // self.sizes.frames_per_latent
         frames, size, chunks = len(mel), self.sizes.mel_windows.frames, []
@@ -186,17 +191,15 @@ class Editor:
             if cancelled():
                 raise Cancelled
             last = min(frames, first + size)
-            begin, end = (
-                max(0, first - self.sizes.vocoder_reach),
-                min(frames, last + self.sizes.vocoder_reach),
-            )
+            begin = max(0, first - self.sizes.vocoder_reach)
+            end = min(frames, last + self.sizes.vocoder_reach)
             (samples,) = self.runners["vocoder"](mel=mel[None, begin:end])
             chunks.append(samples[0, (first - begin) * hop : (last - begin) * hop])
             advance(last / frames)
         return np.concatenate(chunks)
 
     def _encode_windows(self, samples: np.ndarray, cancelled: IsCancelled) -> np.ndarray:
-        """Tokens [W, 512, 768] of every window; a window's last frames hear into the next one."""
+        """Tokens [W, 512, 768] of every window; its last frames reach into the next window."""
         step, tokens = self.sizes.samples_per_latent, []
         for first in self.sizes.windows.starts(len(samples) // step):
             if cancelled():
@@ -206,7 +209,7 @@ class Editor:
         return np.stack(tokens)
 
     def _branches(self, knobs: Knobs, guidance: float) -> list[_Branch]:
-        """Several prompts share lambda by their weights; a term that counts nothing is not run."""
+        """The terms of the guidance with a factor; prompts share lambda by their weights."""
         asked = [
             _Branch(self.text.words(words), True, guidance * weight)
             for words, weight in knobs.prompts
@@ -219,8 +222,9 @@ class Editor:
         return [branch for branch in (*avoided, *asked) if branch.factor]
 
     def predictor(self, knobs: Knobs, heard: np.ndarray, alpha: float) -> WindowNoise:
-        """The UNet as the sampler wants it: guided by words and by what every window heard [W, 512,
-        768].
+        """The UNet as the sampler calls it, guided by words and by every window's audio tokens.
+
+        `heard`: [W, 512, 768].
         """
         branches_at = lru_cache(lambda guidance: self._branches(knobs, guidance))
         branches_at(knobs.guidance)  # words are read before the first step
@@ -252,7 +256,7 @@ class Editor:
         return predict
 
     def _silent(self, omega: int, count: int) -> np.ndarray:
-        """The null audio, pooled, so many times: [count, A, 768]."""
+        """The pooled null audio, repeated: [count, A, 768]."""
         if omega not in self._pooled_null:
             self._pooled_null[omega], _ = self._pool(self.null_audio(), omega)
         return np.repeat(self._pooled_null[omega], count, axis=0)
@@ -269,10 +273,10 @@ class Editor:
 
 
 def vocoder_reach(config: Any) -> int:
-    """Mel frames on either side that a sample of a SpeechT5HifiGan hears, rounded up.
+    """Mel frames on either side that a sample of a SpeechT5HifiGan depends on, rounded up.
 
-    A convolution reaches (kernel - 1) / 2 * dilation cells of its own rate; a transposed one kernel
-    / rate / 2 cells of the rate before it.
+    A convolution reaches (kernel - 1) / 2 * dilation cells of its own rate. A transposed one
+    reaches kernel / rate / 2 cells of the rate before it.
     """
     reach, cells = 3.0, 1  # first convolution: kernel 7
     for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):

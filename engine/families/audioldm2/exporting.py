@@ -1,8 +1,8 @@
-"""audioldm2 as export wants a family, and the family that its graphs serve, without a torch module.
+"""How is AudioLDM2 exported, and which exports are there?
 
-The UNet's graph is cut: keys and values of words and audio are made once an edit, with the
-adapter's weights as inputs, so that one export serves every AP-Adapter of its size. Every layer
-that training changes is open to LoRA.
+The UNet's graph is cut in two. A prefill computes the keys and values of words and audio once per
+edit, with the adapter's weights as inputs: one export serves every AP-Adapter of its size. LoRA can
+change every layer that training changes.
 """
 
 from __future__ import annotations
@@ -14,89 +14,67 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.adapters.graphs import GraphAdapterManager
-from engine.errors import Cancelled, EngineError
+from engine.errors import EngineError
 from engine.families.audioldm2 import decoders
+from engine.families.audioldm2.exported import ExportedAudioLdm2, build_editor, graph_name
 from engine.families.audioldm2.family import SAMPLE_RATE_HZ, AudioLdm2Family
 from engine.families.audioldm2.stages import STAGES
 from engine.families.audioldm2.weights import ADAPTER, AudioLdm2Weights
 from engine.knobs import Knobs
 from engine.manifest import file_hashes, versions
-from engine.progress import (
-    Advance,
-    IsCancelled,
-    Progress,
-    ignore_advance,
-    ignore_progress,
-    never_cancelled,
-)
-from engine.runtimes import providers
-from engine.runtimes.exported import ExportedRunner, runners
-from export.manifest import ExportManifest, find
+from engine.progress import Advance, ignore_advance
+from engine.stages import Stage
+from export.manifest import find
 from export.plan import Plan, StageExport
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from engine.families.audioldm2.audiomae import AudioMae
     from engine.families.audioldm2.components import Components
-    from engine.families.audioldm2.editor import Editor
+    from engine.families.audioldm2.editor import Editor, Sizes
+    from engine.families.audioldm2.graphs import Denoiser
+    from export.parity import Runner
 
 INVARIANT_INPUTS = frozenset(
     {"generated", "text", "text_mask", "audio", "audio_position", "audio_scale"}
 )
 ADAPTER_LAYERS = r"attn2\.to_[kv]_ip"
-# all that training changes, and what else kohya's scripts do
+# every layer that training or kohya's scripts change
 LORA_LAYERS = (
     r"attn[12]\.(?:to_[qkv]|to_out\.0)|ff\.net\.(?:0\.proj|2)|proj_(?:in|out)"
     r"|time_embedding\.linear_[12]|time_emb_proj"
 )
-FRAME_STEP = 8  # three halvings: the UNet's graph takes latent frames in multiples of it
-# batch, words, language model's sequence, latent frames, audio tokens of the random inputs
+FRAME_STEP = 8  # the UNet halves time three times: latent frames come in multiples of 8
+# of the random inputs: batch, words, language model's sequence, latent frames, audio tokens
 RANDOM_SIZES = ((2, 7, 12, 2 * FRAME_STEP, 8), (1, 5, 17, 3 * FRAME_STEP, 32))
 RATE_HZ = SAMPLE_RATE_HZ
-GRAPH_PREFIX = "unet.unet."  # the stage's module holds the adapted UNet, which holds diffusers' own
-CHECK_STEPS, CHECK_SEED = 2, 7
-SERVING_STAGES = tuple(stage.name for stage in STAGES if stage.name != "vae_encoder")
+CHECK_STEPS, CHECK_SEED, NOISE_SEED = 2, 7, 0
+MEMORY_FACTOR = 8  # an export's memory beside the weights, in sizes of the largest file
 
 
 def plan(models: Path | None, region: np.ndarray, advance: Advance = ignore_advance) -> Plan:
     """Read all weights. `region`: mono at 16 kHz, to compare whole stems. EngineError."""
-    from engine.families.audioldm2 import audiomae, components, family, graphs
+    from engine.families.audioldm2 import audiomae, components, graphs
     from engine.families.audioldm2.ap_adapter import read_adapter
 
     weights = AudioLdm2Weights(models)
     weights.check(brings_adapter=True)
     parts = components.load(weights.base(), advance=advance)
-    heard = audiomae.read(weights.audiomae())
+    encoder = audiomae.read(weights.audiomae())
     if adapter := weights.find(ADAPTER):
         parts.unet.load_adapter(*read_adapter(adapter))
-    modules = graphs.modules(parts, heard)
-    halved = decoders.runners(modules) if decoders.is_quick() else {}
-    torch_runners = graphs.runners(modules, "cpu")
-    sizes = family._editor(parts, heard, "cpu").sizes
-    if sizes.latent[1] % FRAME_STEP:
-        raise EngineError(
-            "not_ready",
-            f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
-            f"{sizes.latent[1]}; this model cannot be exported",
-        )
+    modules = graphs.modules(parts, encoder)
+    in_bfloat16 = decoders.runners(modules) if decoders.is_quick() else {}
+    own = graphs.runners(modules, "cpu")
+    settings = _settings(parts, _check_sizes(parts, encoder), list(in_bfloat16))
     files = AudioLdm2Family(weights, 1).files()
-    settings = {
-        "sizes": asdict(sizes),
-        "scheduler": dict(parts.scheduler_config),
-        "rotary": _is_rotary(parts),
-        "text_width": parts.t5.config.d_model,
-        "lengths": {"T": sizes.latent[1]},
-        "bfloat16": list(halved),
-    }
+    rows = [_stage_export(stage, modules, own, parts, encoder) for stage in STAGES]
     return Plan(
         family="audioldm2",
-        stages=[
-            replace(
-                _part(stage, modules, torch_runners, parts, heard), instead=halved.get(stage.name)
-            )
-            for stage in STAGES
-        ],
-        pipeline=lambda own: _stem(
-            _editor({**torch_runners, **own}, weights.base(), settings), region
+        stages=[replace(row, instead=in_bfloat16.get(row.stage.name)) for row in rows],
+        pipeline=lambda given: _transfer(
+            build_editor({**own, **given}, weights.base(), settings), region
         ),
         files=files,
         hashes=file_hashes(files),
@@ -104,6 +82,32 @@ def plan(models: Path | None, region: np.ndarray, advance: Advance = ignore_adva
         settings=settings,
         recipe="2: LoRA on blocks, time and output, too",
     )
+
+
+def _check_sizes(parts: Components, encoder: AudioMae) -> Sizes:
+    """The editor's sizes. EngineError not_ready where a window does not fit the UNet's graph."""
+    from engine.families.audioldm2 import family
+
+    sizes = family.build_editor(parts, encoder, "cpu").sizes
+    if sizes.latent[1] % FRAME_STEP:
+        raise EngineError(
+            "not_ready",
+            f"expected windows of a multiple of {FRAME_STEP} latent frames, got "
+            f"{sizes.latent[1]}; this model cannot be exported",
+        )
+    return sizes
+
+
+def _settings(parts: Components, sizes: Sizes, in_bfloat16: list[str]) -> dict[str, Any]:
+    """What the manifest tells `exported.build_editor` instead of the parts."""
+    return {
+        "sizes": asdict(sizes),
+        "scheduler": dict(parts.scheduler_config),
+        "rotary": _is_rotary(parts),
+        "text_width": parts.t5.config.d_model,
+        "lengths": {"T": sizes.latent[1]},
+        "bfloat16": in_bfloat16,
+    }
 
 
 def load(threads: int, models: Path | None) -> ExportedAudioLdm2 | None:
@@ -125,108 +129,20 @@ def weight_files(models: Path | None) -> list[dict[str, Path]]:
 
 
 def memory_bytes(models: Path | None) -> int:
-    """That an export holds at most, about: eight times the largest file (the UNet's) besides all
-    weights, as measured at the published size (13.3 GB with 2.4 GB of weights).
-    """
+    """About the most memory that an export holds; docs/export.md has the measurement."""
     sizes = [path.stat().st_size for files in weight_files(models) for path in files.values()]
-    return sum(sizes) + 8 * max(sizes, default=0)
+    return sum(sizes) + MEMORY_FACTOR * max(sizes, default=0)
 
 
-class ExportedAudioLdm2(AudioLdm2Family):
-    """The same job on the same files: the graphs instead of the modules, and LoRA styles beside the
-    adapter.
-    """
-
-    def __init__(
-        self, weights: AudioLdm2Weights, threads: int, folder: Path, manifest: ExportManifest
-    ) -> None:
-        super().__init__(weights, threads)
-        self.device = "cpu"
-        self.folder, self.manifest = folder, manifest
-        self.runtime = f"{providers.current().title}, exported in {manifest.precision}"
-        self._runners: dict[str, ExportedRunner] = {}
-
-    def files(self) -> dict[str, Path]:
-        return {**super().files(), "export": self.folder / "manifest.json"}
-
-    def warm_up(
-        self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
-    ) -> None:
-        """Build every session, once.
-
-        Raises Cancelled between two of them; EngineError model_damaged.
-        """
-        if self._editor is not None:
-            return
-        progress("loading", -1.0)
-        opened = runners(self.folder, self.manifest, self.threads)
-        halved = decoders.read(self._base, self.threads) if self._uses_bfloat16() else {}
-        for name in SERVING_STAGES:
-            if cancelled():
-                raise Cancelled
-            if name not in halved:
-                opened[name].load()
-        self._runners, self._editor = (
-            opened,
-            _editor({**opened, **halved}, self._base, self.manifest.settings),
-        )
-        self._adapters = GraphAdapterManager([opened["unet"]], self._base_weight)
-
-    def close(self) -> None:
-        super().close()
-        self._runners = {}
-
-    def _uses_bfloat16(self) -> bool:
-        """Whether VAE and vocoder were compared in bfloat16, and this processor is quick at it as
-        well.
-        """
-        return (
-            self.manifest.precision == "int8"
-            and bool(self.manifest.settings.get("bfloat16"))
-            and decoders.is_quick()
-        )
-
-    def _base_weight(self, path: str) -> np.ndarray | None:
-        """Of a layer of the UNet, from the repository's own file: a DoRA is converted with it."""
-        from safetensors import safe_open
-
-        file = self._base / "unet" / "diffusion_pytorch_model.safetensors"
-        if not file.is_file():
-            return None
-        with safe_open(str(file), framework="np") as tensors:
-            return np.asarray(tensors.get_tensor(path.removeprefix(GRAPH_PREFIX) + ".weight"))
-
-    def _load_adapter(self, path: Path) -> None:
-        from safetensors import SafetensorError
-
-        from engine.families.audioldm2.ap_adapter import check_fit, read_adapter
-
-        self._adapter, runner = None, self._runners["unet"]
-        try:
-            state, rotary = read_adapter(path)
-            expected = {_checkpoint_name(name): axes[::-1] for name, axes in _weight_axes(runner)}
-            check_fit(expected, state)
-            if rotary != self.manifest.settings["rotary"]:
-                raise ValueError(
-                    "its audio path has rotary positions and the graph has none, "
-                    "or the other way round; "
-                    "put it into the models folder and export again"
-                )
-        except (OSError, SafetensorError, ValueError) as error:
-            raise EngineError(
-                "bad_preset", f"{path} is no AP-Adapter for {self._base.name}: {error}"
-            ) from error
-        runner.take_adapter(
-            {name: state[_checkpoint_name(name)].float().numpy().T for name in runner.row.weights}
-        )
-        self._adapter = path
-
-
-def _part(
-    stage: Any, modules: Mapping[str, Any], own: Mapping[str, Any], parts: Components, heard: Any
+def _stage_export(
+    stage: Stage,
+    modules: Mapping[str, nn.Module],
+    own: Mapping[str, Runner],
+    parts: Components,
+    encoder: AudioMae,
 ) -> StageExport:
     is_unet = stage.name == "unet"
-    feeds = tuple(_feed(stage, parts, heard, sizes) for sizes in RANDOM_SIZES)
+    feeds = tuple(_feed(stage, parts, encoder, sizes) for sizes in RANDOM_SIZES)
     extras: dict[str, Any] = (
         {}
         if not is_unet
@@ -236,7 +152,7 @@ def _part(
             "lora": LORA_LAYERS,
             "quantises_convolutions": True,
             "tensors": {
-                _graph_name(name): tensor.numpy().T
+                graph_name(name): tensor.numpy().T
                 for name, tensor in parts.unet.adapter_state().items()
             },
         }
@@ -251,7 +167,7 @@ def _part(
     )
 
 
-def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) -> None:
+def _write(stage: Stage, module: nn.Module, feed: Mapping[str, np.ndarray], path: Path) -> None:
     import torch
 
     from export.onnx_graph import export_stage
@@ -267,25 +183,31 @@ def _write(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) 
     )
 
 
-def _write_unet(stage: Any, module: Any, feed: Mapping[str, np.ndarray], path: Path) -> None:
-    """With noise for an adapter: one that equals the words' projections would be merged with them
-    by the exporter.
+def _write_unet(stage: Stage, module: Denoiser, feed: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write the UNet with noise for an adapter, the same on every machine.
+
+    An adapter that equals the words' projections would be merged with them by the exporter.
     """
     import torch
 
     unet = module.unet
     kept = {name: tensor.clone() for name, tensor in unet.adapter_state().items()}
+    draw = np.random.default_rng(NOISE_SEED)
+    noise = {
+        name: torch.from_numpy(draw.standard_normal(tuple(tensor.shape), np.float32))
+        for name, tensor in kept.items()
+    }
     try:
-        unet.load_adapter({name: torch.randn_like(tensor) for name, tensor in kept.items()})
+        unet.load_adapter(noise)
         _write(stage, module, feed, path)
     finally:
         unet.load_adapter(kept)
 
 
 def _feed(
-    stage: Any, parts: Components, heard: Any, sizes: tuple[int, ...]
+    stage: Stage, parts: Components, encoder: AudioMae, sizes: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """Random inputs of a stage; the table's published widths become those of the loaded parts."""
+    """Random inputs of a stage, with the widths of the loaded parts."""
     draw = np.random.default_rng(0)
     batch, words, sequence, frames, tokens = sizes
     channels, window, bands = parts.latent_shape
@@ -308,58 +230,24 @@ def _feed(
         "generated": (batch, 8, parts.language_model.config.n_embd),
         "audio": (batch, tokens, parts.language_model.config.n_embd),
         "time_embedding": (batch, parts.unet.unet.config.block_out_channels[0]),
-        "fbank": (batch, heard.frames, heard.vit.config.image_size[1]),
+        "fbank": (batch, encoder.frames, encoder.vit.config.image_size[1]),
         "latent": (batch, channels, frames, bands),
     }
     feed = {}
     for port in stage.inputs:
-        shape = widths.get(port.name) or [length.get(axis, axis) for axis in port.axes]
+        shape = widths.get(port.name) or [
+            length[axis] if isinstance(axis, str) else axis for axis in port.axes
+        ]
         feed[port.name] = draw.standard_normal(shape).astype(np.float32)
         if port.dtype == "int64" or port.name == "text_mask":
             feed[port.name] = np.ones(shape, port.dtype)
     return feed
 
 
-def _editor(runners: Mapping[str, Any], base: Path, settings: Mapping[str, Any]) -> Editor:
-    """The editor on any runners; tokenizers from the repository, all else from the manifest's
-    settings.
-    """
-    from engine.families.audioldm2 import components
-    from engine.families.audioldm2.editor import Editor, Sizes
-    from engine.families.audioldm2.learned import LearnedText
-
-    readers = {part.field: part for part in components.PARTS}
-    clap_tokenizer, t5_tokenizer = (
-        readers[name].read(base / readers[name].folder)
-        for name in ("clap_tokenizer", "t5_tokenizer")
-    )
-    sizes = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in settings["sizes"].items()
-    }
-    text = LearnedText(runners, clap_tokenizer, t5_tokenizer, settings["text_width"])
-    return Editor(runners, text, settings["scheduler"], Sizes(**sizes))
-
-
 def _is_rotary(parts: Components) -> bool:
     return any(adapter.rotary for adapter in parts.unet.adapters.values())
 
 
-def _stem(editor: Editor, region: np.ndarray) -> np.ndarray:
+def _transfer(editor: Editor, region: np.ndarray) -> np.ndarray:
     knobs = Knobs(0.5, 2, 7.5, "", CHECK_STEPS, CHECK_SEED, (("a violin", 1.0),))
     return editor.transfer(region, knobs, alpha=0.5)
-
-
-def _weight_axes(runner: ExportedRunner) -> list[tuple[str, tuple[int, ...]]]:
-    return [
-        (name, axes) for name, axes, _ in runner.row.prefill.inputs if name in runner.row.weights
-    ]
-
-
-def _graph_name(checkpoint_name: str) -> str:
-    """'down_blocks.1. ... .attn2.processor.to_k_ip.weight' -> the input of the graph."""
-    return GRAPH_PREFIX + checkpoint_name.replace(".processor.", ".")
-
-
-def _checkpoint_name(graph_name: str) -> str:
-    return graph_name.removeprefix(GRAPH_PREFIX).replace(".attn2.", ".attn2.processor.")

@@ -1,8 +1,7 @@
-"""audioldm2 as the engine wants a family: which files, which device, which adapter; what the
-manifest has to say.
+"""AudioLDM2 as a model family: which files, device and adapter does a job use?
 
-Loading is two steps: `load` finds the files, `warm_up` reads them (minutes from a slow disk, so it
-can be cancelled and tells how far it is). One thread at a time.
+`load` finds the files, `warm_up` reads them. That takes minutes from a slow disk, so it can be
+cancelled and reports progress. One thread at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from engine.progress import IsCancelled, Progress, ignore_progress, never_cancel
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
+    from engine.families.audioldm2.audiomae import AudioMae
     from engine.families.audioldm2.components import Components
     from engine.families.audioldm2.editor import Editor
 
@@ -47,7 +47,7 @@ DUET = (
 
 
 def missing(models: Path | None = None) -> str:
-    """Why audioldm2 cannot serve, in words with the commands that mend it; empty when it can."""
+    """Why audioldm2 cannot serve, with the commands that mend it; empty when it can."""
     return AudioLdm2Weights(models).unavailable_reason()
 
 
@@ -80,12 +80,12 @@ class AudioLdm2Family:
         self._base = weights.base()
         self._editor: Editor | None = None
         self._components: Components | None = None
-        self._adapter: Path | None = None  # the one that is in the UNet
+        self._adapter: Path | None = None  # the AP-Adapter in the UNet
         self._adapters: AdapterManager | None = None  # of the UNet
         self._prompts: tuple[StyleTensor, ...] = ()  # soft prompts
 
     def files(self) -> dict[str, Path]:
-        """The files that decide what the stem sounds like."""
+        """The files that determine the stem."""
         parts = {AUDIOMAE: self.weights.find(AUDIOMAE), "adapter": self._adapter}
         adapters = self._adapters.active.files() if self._adapters else {}
         paths = [Path(file.path) for file in self._prompts]
@@ -109,12 +109,12 @@ class AudioLdm2Family:
         progress("loading", -1.0)
         torch.set_num_threads(self.threads)
         found = components.load(self._base, cancelled=cancelled)
-        self._editor = _editor(found, audiomae.read(self.weights.audiomae()), self.device)
+        self._editor = build_editor(found, audiomae.read(self.weights.audiomae()), self.device)
         self._components, self._adapters = found, ModuleAdapterManager(found.unet.unet)
 
     @property
     def editor(self) -> Editor:
-        """The loaded stages, for whoever compares other uses of them; after `warm_up`."""
+        """The loaded stages. Call `warm_up` before."""
         assert self._editor is not None, "warm_up comes first"
         return self._editor
 
@@ -125,16 +125,17 @@ class AudioLdm2Family:
         """
         from engine.families.audioldm2.sampler import scheduler_for
 
-        heard, learned = _split_by_kind(style.adapters)
-        path, weight = _adapter_of(heard)
+        audio, learned = _split_by_kind(style.adapters)
+        path, weight = _adapter_of(audio)
         path = path or self.weights.adapter()
         if path != self._adapter:
             self._load_adapter(path)
         notes = [
             f"sampler: {scheduler_for(knobs.steps).name}, {knobs.steps} steps; adapter: {path.name}"
         ]
+        assert self._adapters is not None, "warm_up comes first"
         notes += self._adapters.set_adapters(learned).notes
-        self._learn(style.soft_prompts)
+        self._set_soft_prompts(style.soft_prompts)
         notes += [DUET] if style.task == "accompaniment" else []
         cut = [
             text
@@ -145,9 +146,7 @@ class AudioLdm2Family:
         return PreparedTransfer(knobs, tuple(notes), knobs.strength * weight)
 
     def port(self, job: PreparedTransfer, progress: Progress, cancelled: IsCancelled) -> ModelPort:
-        """audioldm2 as the region contract wants a model: mono at 16 kHz, in windows of 10.24 s of
-        real context.
-        """
+        """The model for the region contract: mono at 16 kHz, in windows of 10.24 s."""
         editor = self.editor
         return ModelPort(
             SAMPLE_RATE_HZ,
@@ -159,12 +158,12 @@ class AudioLdm2Family:
         )
 
     def close(self) -> None:
-        """Give the memory back, the graphics card's too."""
+        """Free the memory, the graphics card's too."""
         self._editor = self._components = self._adapter = self._adapters = None
         free_memory(self.device)
 
-    def _learn(self, files: tuple[StyleTensor, ...]) -> None:
-        """The style's soft prompts, mixed where there are several."""
+    def _set_soft_prompts(self, files: tuple[StyleTensor, ...]) -> None:
+        """Use the style's soft prompts, mixed where there are several."""
         from engine.adapters.soft_prompts import mix, read_soft_prompt
 
         if files != self._prompts:
@@ -178,6 +177,7 @@ class AudioLdm2Family:
 
         from engine.families.audioldm2.ap_adapter import read_adapter
 
+        assert self._components is not None, "warm_up comes first"
         self._adapter = None
         try:
             self._components.unet.load_adapter(*read_adapter(path))
@@ -189,7 +189,7 @@ class AudioLdm2Family:
 
 
 def _split_by_kind(files: Iterable[StyleTensor]) -> tuple[list[StyleTensor], list[StyleTensor]]:
-    """A style's files: AP-Adapters, and what is learned on the UNet."""
+    """A style's files: AP-Adapters, and adapters of the UNet's own layers."""
     from engine.families.audioldm2.ap_adapter import is_adapter
 
     kinds: tuple[list[StyleTensor], list[StyleTensor]] = ([], [])
@@ -210,9 +210,10 @@ def _adapter_of(files: Sequence[StyleTensor]) -> tuple[Path | None, float]:
     return (Path(paths.pop()), sum(file.weight for file in files)) if paths else (None, 1.0)
 
 
-def _editor(components: Components, audio_encoder: Any, device: str) -> Editor:
-    """The editor on torch runners. The UNet runs in half precision where there is a graphics card,
-    as the reference's does; all else stays in float32.
+def build_editor(components: Components, audio_encoder: AudioMae, device: str) -> Editor:
+    """The editor on torch runners.
+
+    The UNet runs in half precision on a graphics card, as in the reference; the rest is float32.
     """
     import torch
 

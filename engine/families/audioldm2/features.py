@@ -1,8 +1,9 @@
-"""What AudioMAE and the VAE hear: two log-mel spectrograms of 16 kHz mono, 100 frames a second, in
-numpy.
+"""Computes the two log-mel spectrograms of 16 kHz mono that AudioMAE and the VAE read.
 
-fbank    Kaldi's filter bank as torchaudio.compliance.kaldi.fbank computes it for AudioMAE: 128 bands, 25 ms Hann
-log_mel  AudioLDM's spectrogram, the VAE's picture: 64 bands (Slaney), 64 ms Hann, magnitudes, natural logarithm
+fbank    AudioMAE's: Kaldi's filter bank as in torchaudio.compliance.kaldi, 128 bands, 25 ms Hann
+log_mel  the VAE's: AudioLDM's spectrogram, 64 Slaney bands, 64 ms Hann, log of magnitudes
+
+Both have 100 frames a second. Only numpy is needed.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ MEL_FLOOR = 1e-5
 
 
 def fbank(samples: np.ndarray) -> np.ndarray:
-    """Log filter bank energies [frames, 128] of samples [N]; frame i covers samples 160 i to 160 i
-    + 400.
+    """Log filter bank energies [frames, 128] of samples [N] in -1..1.
 
-    The samples are taken as they are, in -1..1: AudioMAE was trained without Kaldi's 16-bit
+    Frame i covers samples 160 i to 160 i + 400. AudioMAE was trained without Kaldi's 16-bit
     scaling.
     """
     samples = np.asarray(samples, np.float64)
@@ -49,11 +49,10 @@ def fbank_samples(frames: int) -> int:
 
 
 def normalise(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
-    """AudioMAE's input [frames, 128]: cut or filled up with zeros *before* the normalisation, as it
-    was trained.
+    """AudioMAE's input [frames, 128]: cut, or padded with zeros *before* the normalisation.
 
-    The filling becomes +0.467, louder than most music. Give it real samples (`fbank_samples`)
-    wherever there are any.
+    It was trained so. The padding becomes +0.467, louder than most music: give it real samples
+    (`fbank_samples`) wherever there are any.
     """
     fitted = np.zeros((frames, energies.shape[1]), np.float32)
     fitted[: len(energies)] = energies[:frames]
@@ -61,8 +60,9 @@ def normalise(energies: np.ndarray, frames: int = 1024) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """[N // 160 + 1, 64] of samples [N]; frame i is centred on sample 160 i, the edges are
-    mirrored.
+    """Log-mel [N // 160 + 1, 64] of samples [N].
+
+    Frame i is centred on sample 160 i; the edges are mirrored.
     """
     padded = np.pad(np.asarray(samples, np.float64), MEL_N_FFT // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, MEL_N_FFT)[::HOP_SAMPLES]

@@ -40,7 +40,7 @@ class T5Text(nn.Module):
 
 
 class Projection(nn.Module):
-    """Both encoders' answers in a row, each between its learned start and end: what GPT-2 reads."""
+    """GPT-2's input: both encoders' results in a row, each between its learned start and end."""
 
     def __init__(self, projection: Any) -> None:
         super().__init__()
@@ -73,8 +73,9 @@ class LanguageModelStep(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """One prediction of the noise; alpha and the audio tokens are inputs, so that both may differ
-    in a batch.
+    """One prediction of the noise.
+
+    Alpha and the audio tokens are inputs, because they differ within a batch.
     """
 
     def __init__(self, unet: AdaptedUNet) -> None:
@@ -92,7 +93,7 @@ class Denoiser(nn.Module):
         audio_position: Tensor,
         audio_scale: Tensor,
     ) -> Tensor:
-        if not torch.jit.is_tracing():  # torch.export takes each input's batch for another number
+        if not torch.jit.is_tracing():  # torch.export must learn that all batches are equal
             for other in (
                 time_embedding,
                 generated,
@@ -105,8 +106,7 @@ class Denoiser(nn.Module):
                 torch._check(other.shape[0] == latent.shape[0])
             torch._check(text_mask.shape[1] == text.shape[1])
             torch._check(audio_position.shape[1] == audio.shape[1])
-        # Adapters without rotary positions do not read them, and an exporter would drop the input
-        # from the graph.
+        # an adapter without rotary positions ignores them, and the exporter would drop the input
         audio = audio + 0.0 * audio_position[..., None]
         return self.unet(
             latent,

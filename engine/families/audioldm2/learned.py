@@ -1,4 +1,4 @@
-"""AudioLDM2's text condition with a soft prompt at T5's input, for training and for playing."""
+"""Adds a soft prompt to AudioLDM2's text condition, for training and for playing."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def states(
     CLAP reads the text without the placeholder.
     """
     device = components.t5.device
-    tokenizer, said = components.clap_tokenizer, words.without_placeholder(text) if words else text
+    tokenizer, plain = components.clap_tokenizer, words.without_placeholder(text) if words else text
     clap_ids = tokenizer(
-        [said], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+        [plain], truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
     )
     clap = components.clap(**{name: ids.to(device) for name, ids in clap_ids.items()}).text_embeds
     embedding = components.t5.get_input_embeddings()
@@ -41,24 +41,24 @@ def states(
         embedded = words.embed(text, lambda part: token_ids(components, part), end, embedding)
     mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=device)
     tokens = components.t5(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
-    heard = components.projection(
+    joined = components.projection(
         functional.normalize(clap, dim=-1)[:, None],
         tokens,
         attention_mask=mask[:, :1],
         attention_mask_1=mask,
     )
-    sequence, sequence_mask = heard.hidden_states, heard.attention_mask
+    sequence, sequence_mask = joined.hidden_states, joined.attention_mask
     for _ in range(GENERATED_TOKENS):
-        said = components.language_model(
+        answer = components.language_model(
             inputs_embeds=sequence, attention_mask=sequence_mask, use_cache=False
         )
-        sequence = torch.cat([sequence, said.last_hidden_state[:, -1:]], dim=1)
+        sequence = torch.cat([sequence, answer.last_hidden_state[:, -1:]], dim=1)
         sequence_mask = torch.cat([sequence_mask, sequence_mask[:, :1]], dim=1)
     return sequence[0, -GENERATED_TOKENS:], tokens[0]
 
 
 def token_ids(components: Components, text: str) -> list[int]:
-    """T5's, cut at the tokenizer's limit, without the end token."""
+    """T5's token ids of a text, cut at the tokenizer's limit, without the end token."""
     return _bare_ids(components.t5_tokenizer, text)
 
 
@@ -71,7 +71,7 @@ def _bare_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 class LearnedText(TextConditioner):
-    """A TextConditioner that reads with a soft prompt; an empty text is read without. One thread.
+    """A TextConditioner with a soft prompt, which an empty text does not get. One thread.
 
     `width`: of T5's embeddings, 1024.
     """
@@ -84,7 +84,7 @@ class LearnedText(TextConditioner):
         self._caches: OrderedDict[tuple, OrderedDict[str, TextCondition]] = OrderedDict()
 
     def learn(self, learned: SoftPrompt | None) -> None:
-        """Read with this soft prompt from now on; texts read with others stay cached."""
+        """Use this soft prompt from now on; texts encoded with others stay cached."""
         self._learned = learned
         key = (
             (learned.placeholder, learned.vectors.detach().cpu().numpy().tobytes())
@@ -117,8 +117,8 @@ class _Embedding:
 
     weight = torch.zeros(0)  # type and device
 
-    def __init__(self, embedded: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._embed = embedded
+    def __init__(self, embed: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._embed = embed
 
     def __call__(self, input_ids: Tensor) -> Tensor:
         return torch.from_numpy(self._embed(input_ids[None].numpy())[0])

@@ -1,14 +1,12 @@
-"""The sampling loop of audioldm2: any of diffusers' schedulers over windows of 10.24 s that are
-denoised jointly.
+"""The sampling loop of AudioLDM2: a diffusers scheduler over windows that are denoised jointly.
 
     latent of the region   |-----------------------------------------|
     windows of 256 frames  |=============\\
                                     /=============\\
-                                              /=============|            64 frames of overlap, trapezoid weights
+                                              /=============|
 
-At every step the noise that all windows predict is averaged where they overlap, then one step is
-taken with the whole (MultiDiffusion, Bar-Tal et al. 2023). Knows latents and noise, nothing of what
-predicts it.
+Windows overlap by 64 frames. At every step their predicted noise is averaged there with trapezoid
+weights, then the scheduler takes one step with the whole (MultiDiffusion, Bar-Tal et al. 2023).
 """
 
 from __future__ import annotations
@@ -22,16 +20,14 @@ import numpy as np
 from engine.errors import Cancelled
 from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelled
 
-# noise of some windows [W, C, T, F] at a timestep, which windows -> [W, C, T, F]
+# latents of some windows [W, C, T, F], timestep, which windows -> noise [W, C, T, F]
 WindowNoise = Callable[[np.ndarray, float, slice], np.ndarray]
 BATCH_WINDOWS = 2  # in one call: bounds memory and the wait for a cancel
 
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A row of the table: diffusers' class, and how it differs from the repository's own scheduler
-    configuration.
-    """
+    """A row of the table: diffusers' class, and its changes to the repository's configuration."""
 
     name: str
     kind: str
@@ -52,7 +48,7 @@ SCHEDULERS = (  # the first row that takes the number of steps
 
 
 def scheduler_for(steps: int) -> Scheduler:
-    """Few steps want a solver of second order, many are taken as the paper took them."""
+    """The scheduler for a number of steps: of second order for few, the paper's for many."""
     return next(row for row in SCHEDULERS if steps <= row.most_steps)
 
 
@@ -66,9 +62,7 @@ def build_scheduler(row: Scheduler, config: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Windows:
-    """How a sequence of any length is covered by windows of one length; axis -2 is time in all its
-    arrays.
-    """
+    """Windows of one length over a sequence of any length; axis -2 of all arrays is time."""
 
     frames: int
     overlap: int
@@ -91,9 +85,7 @@ class Windows:
         )
 
     def merge(self, windows: np.ndarray) -> np.ndarray:
-        """[..., planned, F] of [W, ..., frames, F], averaged with trapezoid weights where they
-        overlap.
-        """
+        """[..., planned, F] of [W, ..., frames, F], averaged with trapezoid weights."""
         if len(windows) == 1:
             return windows[0]
         planned = self.frames + self.stride * (len(windows) - 1)
@@ -127,7 +119,7 @@ def sample(
 ) -> np.ndarray:
     """The latent [C, planned, F] that a scheduler of diffusers finds from noise of that shape.
 
-    `advance` gets the fraction done, `cancelled` is asked before every prediction. Raises
+    `advance` gets the fraction done. `cancelled` is called before every prediction. Raises
     Cancelled.
     """
     import torch
@@ -150,17 +142,16 @@ def sample(
 
 
 def noise_for(seed: int, channels: int, frames: int, bands: int) -> np.ndarray:
-    """Start of the sampling [channels, frames, bands]; a longer region begins with the noise of a
-    shorter one.
+    """The noise [channels, frames, bands] that sampling starts from.
+
+    A longer region begins with the noise of a shorter one.
     """
     drawn = np.random.default_rng(seed).standard_normal((frames, channels, bands), dtype=np.float32)
     return np.ascontiguousarray(drawn.transpose(1, 0, 2))
 
 
 def time_embedding(time: float, batch: int, width: int) -> np.ndarray:
-    """Sinusoids of a timestep in 0..1000, cosines first: [batch, width], as AudioLDM2's UNet makes
-    them.
-    """
+    """Sinusoids [batch, width] of a timestep in 0..1000, cosines first, as in AudioLDM2's UNet."""
     rates = np.exp(np.arange(width // 2) * (-np.log(10_000) / (width // 2)))
     row = np.concatenate([np.cos(time * rates), np.sin(time * rates)]).astype(np.float32)
     return np.tile(row, (batch, 1))

@@ -1,6 +1,7 @@
-"""The graphs of audioldm2. B: batch, L: words, S: the language model's sequence, A: pooled audio
-tokens, T: latent frames (25 a second), M: mel frames (100 a second), N: samples (16 kHz). Widths
-are the published ones.
+"""Which graphs make up AudioLDM2, with which inputs and outputs?
+
+B: batch, L: words, S: the language model's sequence, A: pooled audio tokens, T: latent frames (25 a
+second), M: mel frames (100 a second), N: samples (16 kHz). Widths are the published ones.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ TIME_WIDTH = 128
 LATENT_CHANNELS, LATENT_BANDS = 8, 16
 
 _WORDS = (Port("input_ids", ("B", "L"), "int64"), Port("attention_mask", ("B", "L"), "int64"))
-_EMBEDDED = Port("embedded", ("B", "L", T5_WIDTH))  # learned words stand among them
+_EMBEDDED = Port("embedded", ("B", "L", T5_WIDTH))  # of words, soft prompts among them
 _LATENT = Port("latent", ("B", LATENT_CHANNELS, "T", LATENT_BANDS))
 _MEL = Port("mel", ("B", "M", MEL_BANDS))
 
@@ -36,7 +37,7 @@ STAGES = (
             Port("sequence_mask", ("B", "S"), "int64"),
         ),
     ),
-    # one step; it is called eight times, each time with its last answer at the end of the sequence
+    # one step of eight: each result is appended to the sequence of the next call
     Stage(
         "language_model",
         inputs=(

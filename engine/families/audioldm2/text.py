@@ -1,12 +1,11 @@
-"""Words as AudioLDM2 hears them: Flan-T5's tokens, and eight vectors that GPT-2 says after reading
-CLAP and T5.
+"""How do words become AudioLDM2's text condition?
 
     words -> CLAP -> 1 vector --+
     words -> T5   -> L tokens --+-> projection -> GPT-2, eight times -> generated [8, 768]
                        +-----------------------------------------------> text [L, 1024]
 
-Each text is encoded alone and whole, the negative one too: the stock pipeline cuts the negative
-prompt to the length of the positive one. Knows runners, nothing of what is beneath them.
+Each text is encoded alone and whole. diffusers' pipeline cuts the negative prompt to the length of
+the positive one; this module does not.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ import numpy as np
 
 from engine.runtimes.runner import Runner
 
-GENERATED_TOKENS = 8  # AudioLDM2's GPT-2 was trained to say AudioMAE's features, pooled to eight
+GENERATED_TOKENS = 8  # AudioLDM2's GPT-2 predicts AudioMAE's features, pooled to eight
 CACHE_SIZE = 256
 
 
 @dataclass(frozen=True)
 class TextCondition:
-    """A text condition: what GPT-2 says [8, 768], and T5's tokens [L, 1024]."""
+    """A text condition: GPT-2's vectors [8, 768] and T5's tokens [L, 1024]."""
 
     generated: np.ndarray
     text: np.ndarray
 
 
 class TextConditioner:
-    """Encodes texts and remembers them. One thread at a time."""
+    """Encodes texts and caches them. One thread at a time."""
 
     def __init__(
         self, runners: Mapping[str, Runner], clap_tokenizer: Any, t5_tokenizer: Any
@@ -43,7 +42,7 @@ class TextConditioner:
         self._cache: OrderedDict[str, TextCondition] = OrderedDict()
 
     def words(self, text: str) -> TextCondition:
-        """The condition of one text, from the cache if it was asked before."""
+        """The condition of one text, cached."""
         if text not in self._cache:
             self._cache[text] = self._encode(text)
             while len(self._cache) > CACHE_SIZE:
@@ -52,7 +51,7 @@ class TextConditioner:
         return self._cache[text]
 
     def plain_condition(self, text: str) -> TextCondition:
-        """Without learned words; this one knows of none."""
+        """The condition without a soft prompt."""
         return self.words(text)
 
     def is_cut(self, text: str) -> bool:
@@ -70,7 +69,7 @@ class TextConditioner:
         return self._runners["word_embedding"](input_ids=input_ids)[0]
 
     def _read(self, text: str, embedded: np.ndarray) -> TextCondition:
-        """The condition of a text as CLAP hears it, and as T5 does: its embeddings [1, L, 1024]."""
+        """The condition of a text for CLAP and of its embeddings [1, L, 1024] for T5."""
         (embedding,) = self._runners["clap_text"](**self._ids("clap_text", text))
         every = np.ones(embedded.shape[:2], np.int64)
         (tokens,) = self._runners["t5_encoder"](embedded=embedded, attention_mask=every)
@@ -97,8 +96,9 @@ def generate(language_model: Runner, sequence: np.ndarray, mask: np.ndarray) -> 
 
 
 def stack(conditions: list[TextCondition]) -> dict[str, np.ndarray]:
-    """Conditions of different lengths as one batch of the UNet's inputs: `generated`, `text` and
-    `text_mask`.
+    """Conditions of different lengths as one batch of the UNet's inputs.
+
+    Returns `generated`, `text` and `text_mask`.
     """
     longest = max(len(words.text) for words in conditions)
     text = np.zeros((len(conditions), longest, conditions[0].text.shape[1]), np.float32)

@@ -60,7 +60,7 @@ class AudioLdm2Weights(FamilyWeights):
         return path if path and path.is_file() else None
 
     def missing(self, brings_adapter: bool = False) -> list[str]:
-        """A line for everything to fetch; `brings_adapter`: the preset has an adapter of its own."""
+        """A line for each missing file; `brings_adapter`: the preset has its own adapter."""
         names = [AUDIOMAE] if brings_adapter else [AUDIOMAE, ADAPTER]
         absent = [FILES[name].describe(self.folder) for name in names if not self.find(name)]
         return super().missing() + absent

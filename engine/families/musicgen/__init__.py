@@ -1,6 +1,5 @@
 """How does a language model of audio codes make a stem?
 
-MusicGen (Copet et al. 2023) on transformers' own classes.
-
-Only `family` and `weights` are imported before somebody asks for the family: they need no torch.
+MusicGen (Copet et al. 2023) on transformers' own classes. `family` and `weights` need no torch; the
+other modules are imported when a model is built or run.
 """

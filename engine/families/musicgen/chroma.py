@@ -1,9 +1,7 @@
-"""The melody as MusicGen hears it: which of twelve pitch classes is the strongest, eight times a
-second.
+"""The melody as MusicGen hears it: the strongest of twelve pitch classes, eight times a second.
 
-MusicGenMelodyFeatureExtractor in numpy (its own needs torchaudio): 16384 samples every 4096, power,
-the filter bank of transformers, then the one strongest class of each frame. Not normalised: only
-the strongest is asked.
+transformers' MusicgenMelodyFeatureExtractor in numpy, because the original needs torchaudio: the
+power of 16384 samples every 4096, transformers' filter bank, the strongest class of each frame.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ CLASSES = 12
 
 
 def chroma(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """One-hot float32 [frames, 12] of samples [n]; a frame at sample 0, and then every 4096."""
+    """One-hot float32 [frames, 12] of samples [n], with a frame every 4096 samples."""
     missing = max(0, FFT_SAMPLES - len(mono))
     mono = np.pad(np.asarray(mono, np.float32), (missing // 2, missing - missing // 2))
     padded = np.pad(mono, FFT_SAMPLES // 2, mode="reflect")
@@ -27,13 +25,13 @@ def chroma(mono: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def no_melody() -> np.ndarray:
-    """What the model was taught to take for no melody at all [1, 12]: the first class."""
+    """The chroma [1, 12] that the model was trained to read as no melody: the first class."""
     return np.eye(CLASSES, dtype=np.float32)[:1]
 
 
-def fit_length(heard: np.ndarray, frames: int) -> np.ndarray:
+def fit_length(melody: np.ndarray, frames: int) -> np.ndarray:
     """A melody [any, 12] repeated or cut to the model's frames (235: 30 s)."""
-    return np.tile(heard, (-(-frames // len(heard)), 1))[:frames]
+    return np.tile(melody, (-(-frames // len(melody)), 1))[:frames]
 
 
 def _power(window: np.ndarray) -> np.ndarray:

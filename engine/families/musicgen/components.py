@@ -1,8 +1,7 @@
-"""The parts of a MusicGen checkpoint, from a folder in transformers' layout. Nothing is fetched.
+"""Reads a MusicGen checkpoint from a folder in transformers' layout. Nothing is downloaded.
 
-The composite's `generate` is not used: it takes no negative words, no mixture of prompts and no
-generator of random numbers, cannot be cancelled by itself, and hears nothing beyond 30 s. The
-modules are transformers'; the tests compare what is said token by token.
+transformers' `generate` is not used: it takes no negative words, no mixture of prompts and no
+generator of random numbers, cannot be cancelled and ends at 30 s.
 """
 
 from __future__ import annotations
@@ -29,9 +28,7 @@ from engine.progress import IsCancelled, never_cancelled
 
 @dataclass
 class Components:
-    """MusicgenForConditionalGeneration or MusicgenMelodyForConditionalGeneration, and its words'
-    tokenizer.
-    """
+    """Musicgen(Melody)ForConditionalGeneration with its tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -61,12 +58,12 @@ class Components:
 
     @property
     def delays(self) -> np.ndarray:
-        """Of each codebook, in steps [K]."""
+        """The delay of each codebook in steps [K]."""
         return delays_of(self.model.config.decoder.num_codebooks, self.channels)
 
     @property
     def padding(self) -> int:
-        """The token that starts a sequence and stands where a codebook has nothing to say: 2048."""
+        """The token that starts a sequence and fills a codebook's silent steps: 2048."""
         return self.model.config.decoder.pad_token_id
 
     @property
@@ -76,12 +73,12 @@ class Components:
 
     @property
     def width(self) -> int:
-        """Of what the decoder hears: 1024 in -small."""
+        """Width of the decoder's states: 1024 in -small."""
         return self.model.config.decoder.hidden_size
 
     @torch.inference_mode()
     def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
-        """States [L, H] of one text, learned words before it."""
+        """States [L, H] of a text with the soft prompt before it."""
         ids = tokenize(self.tokenizer, [words])
         input_ids, mask = (
             torch.tensor(ids[name], device=self.model.device)
@@ -91,29 +88,28 @@ class Components:
         return states[0].cpu().numpy()
 
     @torch.inference_mode()
-    def encode_melodies(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_melodies(self, melodies: Sequence[np.ndarray]) -> np.ndarray:
         """States [B, 235, H] of a chroma [any, 12] for each row."""
-        rows = melody_of(self.model, heard).to(self.model.device)
+        rows = melody_of(self.model, melodies).to(self.model.device)
         return self.model.audio_enc_to_dec_proj(rows).cpu().numpy()
 
-    def decoder(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> Decoder:
-        """`factors` [B] of the condition's rows; `heard(first_frame)`: a window's condition."""
-        return Decoder(self.model.decoder, factors, heard)
+    def decoder(self, factors: np.ndarray, condition_at: Callable[[int], Condition]) -> Decoder:
+        """`factors` [B]: of the condition's rows; `condition_at`: of a window's first frame."""
+        return Decoder(self.model.decoder, factors, condition_at)
 
     @torch.inference_mode()
     def encode(self, samples: np.ndarray) -> np.ndarray:
-        """Codes int64 [K, frames] of samples [n, channels]; each channel alone, as the stereo
-        models were trained.
+        """Codes int64 [K, frames] of samples [n, channels].
+
+        Each channel is encoded alone, as the stereo models were trained.
         """
-        codec, columns = (
-            self.model.audio_encoder,
-            torch.from_numpy(np.ascontiguousarray(samples.T, np.float32)),
-        )
-        spoken = [
+        codec = self.model.audio_encoder
+        columns = torch.from_numpy(np.ascontiguousarray(samples.T, np.float32))
+        sides = [
             codec.encode(column[None, None].to(codec.device)).audio_codes[0, 0]
             for column in columns
         ]
-        return _interleave(spoken).cpu().numpy()
+        return _interleave(sides).cpu().numpy()
 
     @torch.inference_mode()
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -133,11 +129,10 @@ def _interleave(sides: list[Tensor]) -> Tensor:
 
 
 def load(folder: Path, device: str = "cpu", cancelled: IsCancelled = never_cancelled) -> Components:
-    """A checkpoint on a device: the language model in half precision on a graphics card, all else
-    in float32.
+    """A checkpoint on a device, its language model in half precision on a graphics card.
 
-    EngineError missing_weights: a part is not there or cannot be read. Raises Cancelled before and
-    after reading.
+    Raises EngineError missing_weights where a part is not there or cannot be read, and Cancelled
+    before and after reading.
     """
     import transformers
     from safetensors import SafetensorError

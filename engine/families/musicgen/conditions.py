@@ -1,11 +1,11 @@
-"""What the language model listens to: words, learned words, a melody; and how much each mixture of
-them counts.
+"""How do words, soft prompts and a melody become the language model's condition?
 
-    words -> (soft prompt +) T5's embeddings -> T5 -> projection -> text [B, L, H], zero where there is no word
-    melody [B, 235, 12] -> projection ----------------------------> melody [B, 235, H], in front of the text
+    words -> (soft prompt +) T5's embeddings -> T5 -> projection -> text [B, L, H]
+    melody [B, 235, 12] -> projection -> melody [B, 235, H]
 
-The plain models hear the text by cross-attention; the melody models have none and hear both as the
-beginning of the sequence. Training and playing use the same functions, with and without gradients.
+The text is zero where there is no word. The plain models read it by cross-attention. The melody
+models have none: melody and text are the beginning of their sequence. Training and playing use the
+same functions, with and without gradients.
 """
 
 from __future__ import annotations
@@ -24,35 +24,37 @@ from engine.families.musicgen.chroma import fit_length, no_melody
 
 @dataclass(frozen=True)
 class Condition:
-    """What one batch hears: states [B, S, H], and which of them are there [B, S]; None: all of them
-    (melody).
+    """A batch's states [B, S, H] as arrays, and which of them count [B, S]; None: all (melody)."""
 
-    Tensors where a model is trained, arrays on their way to what speaks.
-    """
+    states: np.ndarray
+    mask: np.ndarray | None
 
-    states: Tensor | np.ndarray
-    mask: Tensor | np.ndarray | None
-
-    def on(self, device: Any) -> Condition:
-        """The same as tensors there, of arrays."""
+    def on(self, device: Any) -> TensorCondition:
+        """The same as tensors on a device."""
         mask = None if self.mask is None else torch.from_numpy(self.mask).to(device)
-        return Condition(torch.from_numpy(self.states).to(device), mask)
+        return TensorCondition(torch.from_numpy(self.states).to(device), mask)
+
+
+@dataclass(frozen=True)
+class TensorCondition:
+    """A Condition as tensors, with gradients where a model is trained."""
+
+    states: Tensor
+    mask: Tensor | None
 
     def keywords(self, dtype: torch.dtype) -> dict[str, Any]:
-        """For the decoder's forward."""
-        heard = {"encoder_hidden_states": self.states.to(dtype)}
-        return heard if self.mask is None else {**heard, "encoder_attention_mask": self.mask}
+        """Keyword arguments of the decoder's forward."""
+        states = {"encoder_hidden_states": self.states.to(dtype)}
+        return states if self.mask is None else {**states, "encoder_attention_mask": self.mask}
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A term of the guided prediction: words (None: no words at all), its learned words, its
-    melody, its factor.
-    """
+    """A term of the guided prediction."""
 
-    words: str | None
+    words: str | None  # None: no words at all
     prompt: SoftPrompt | None
-    hears: bool
+    hears_melody: bool
     factor: float
 
 
@@ -62,22 +64,21 @@ def branches_of(
     guidance: float,
     soft_prompts: Sequence[tuple[SoftPrompt, float]] = (),
 ) -> list[Branch]:
-    """(1 - guidance) * what is avoided + guidance * (the prompts by their weights, each as its
-    learned words have it).
+    """The terms of (1 - guidance) * negative words + guidance * prompts by their weights.
 
-    A soft prompt of weight w plays its part of the prediction, the plain words the rest: 1 is as
-    trained, 0 is off. A term that counts nothing is left out. Without negative words no words are
-    avoided: what the model was taught.
+    A soft prompt of weight w takes the share w of a prompt, the plain words take the rest: 1 is as
+    trained, 0 is off. Terms without weight are left out. Without negative words the first term has
+    no words at all, as the model was trained.
     """
     rest = 1.0 - sum(weight for _, weight in soft_prompts)
     ways = [*soft_prompts, (None, rest)]
     avoided = Branch(negative or None, None, False, 1.0 - guidance)
-    asked = [
+    wanted = [
         Branch(words, prompt, True, guidance * weight * share)
         for words, weight in prompts
         for prompt, share in ways
     ]
-    return [branch for branch in (avoided, *asked) if abs(branch.factor) > 1e-9]
+    return [branch for branch in (avoided, *wanted) if abs(branch.factor) > 1e-9]
 
 
 def text_states(
@@ -98,25 +99,25 @@ def encode_text(model: Any, embedded: Tensor, mask: Tensor) -> Tensor:
     return states * mask[..., None]
 
 
-def condition(model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = None) -> Condition:
-    """The whole condition of text states [B, L, H]; for a melody model with its melodies [B, F,
-    12].
-    """
+def condition(
+    model: Any, states: Tensor, mask: Tensor, melody: Tensor | None = None
+) -> TensorCondition:
+    """The condition of text states [B, L, H] and, for a melody model, melodies [B, F, 12]."""
     if melody is None:
-        return Condition(states, mask)
+        return TensorCondition(states, mask)
     if hasattr(model, "audio_enc_to_dec_proj"):
         melody = model.audio_enc_to_dec_proj(melody.to(states))
-    return Condition(torch.cat([melody, states], dim=1), None)
+    return TensorCondition(torch.cat([melody, states], dim=1), None)
 
 
-def melody_of(model: Any, heard: Sequence[np.ndarray]) -> Tensor:
+def melody_of(model: Any, melodies: Sequence[np.ndarray]) -> Tensor:
     """Melodies [B, 235, 12] of one chroma [any, 12] for each row."""
     frames = model.config.chroma_length
-    return torch.from_numpy(np.stack([fit_length(chroma, frames) for chroma in heard]))
+    return torch.from_numpy(np.stack([fit_length(chroma, frames) for chroma in melodies]))
 
 
-class Parts(Protocol):
-    """What a conditioner asks of a checkpoint, on torch (components) or on its graphs (exporting)."""
+class ConditionParts(Protocol):
+    """What a conditioner needs of a checkpoint, on torch or on exported graphs."""
 
     @property
     def width(self) -> int: ...
@@ -124,44 +125,43 @@ class Parts(Protocol):
     def hears_melody(self) -> bool: ...
 
     def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
-        """States [L, H] of one text with the learned words before it."""
+        """States [L, H] of a text with the soft prompt before it."""
 
-    def encode_melodies(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_melodies(self, melodies: Sequence[np.ndarray]) -> np.ndarray:
         """States [B, 235, H] of a chroma [any, 12] for each row."""
 
 
 class Conditioner:
-    """Turns branches into one batch. Remembers the words' states of one job."""
+    """Turns the branches of one job into a batch. The words' states are encoded once."""
 
-    def __init__(self, parts: Parts, branches: Sequence[Branch]) -> None:
+    def __init__(self, parts: ConditionParts, branches: Sequence[Branch]) -> None:
         self._parts, self._branches = parts, branches
         self.factors = np.array([branch.factor for branch in branches], np.float32)
         self._states, self._mask = self._stack()
 
-    def heard(self, chroma: np.ndarray | None = None) -> Condition:
-        """The condition of a batch with a row for each branch; the melody only where a branch hears
-        it.
-        """
+    def build_condition(self, chroma: np.ndarray | None = None) -> Condition:
+        """The condition of a batch, a row for each branch; some branches hear the melody."""
         if not self._parts.hears_melody:
             return Condition(self._states, self._mask)
         melody = no_melody() if chroma is None else chroma
         rows = self._parts.encode_melodies(
-            [melody if branch.hears else no_melody() for branch in self._branches]
+            [melody if branch.hears_melody else no_melody() for branch in self._branches]
         )
         return Condition(np.concatenate([rows, self._states], axis=1), None)
 
     def _stack(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each text is read alone, so that no padding reaches T5; zeros where a branch has fewer
-        words, or none.
+        """States and mask of all branches, zero where one has fewer words.
+
+        Each text is encoded alone, so that no padding reaches T5.
         """
-        read = [self._read(branch) for branch in self._branches]
-        shape = len(read), max(1, *map(len, read))
+        texts = [self._encode(branch) for branch in self._branches]
+        shape = len(texts), max(1, *map(len, texts))
         states, mask = np.zeros((*shape, self._parts.width), np.float32), np.zeros(shape, np.int64)
-        for row, found in enumerate(read):
+        for row, found in enumerate(texts):
             states[row, : len(found)], mask[row, : len(found)] = found, 1
         return states, mask
 
-    def _read(self, branch: Branch) -> np.ndarray:
+    def _encode(self, branch: Branch) -> np.ndarray:
         """States [L, H] of a branch's words; [0, H] where it has none."""
         if branch.words is None:
             return np.zeros((0, self._parts.width), np.float32)
@@ -169,7 +169,7 @@ class Conditioner:
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Mapping[str, list[list[int]]]:
-    """`input_ids` and `attention_mask` of texts, cut where T5 ends (512 tokens)."""
+    """`input_ids` and `attention_mask` of texts, cut at T5's limit (512 tokens)."""
     found = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length)
     return {name: found[name] for name in ("input_ids", "attention_mask")}
 

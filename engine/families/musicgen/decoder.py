@@ -1,6 +1,4 @@
-"""MusicGen's decoder as the sampler wants it: the terms of the guidance as one batch, keys and
-values in memory.
-"""
+"""MusicGen's decoder on torch, with a key-value cache and the guidance's terms as one batch."""
 
 from __future__ import annotations
 
@@ -12,25 +10,27 @@ import torch
 from torch import Tensor
 
 from engine.errors import EngineError
-from engine.families.musicgen.conditions import Condition
+from engine.families.musicgen.conditions import Condition, TensorCondition
 
 
 class Decoder:
-    """`factors` [B]: how much each row of the condition counts; `heard(first_frame)`: the condition
-    of a window.
+    """A sampler.CachedDecoder on transformers' module.
+
+    `factors` [B]: the weight of each row of the condition; `condition_at(first_frame)`: the
+    condition of a window.
     """
 
     def __init__(
-        self, decoder: Any, factors: np.ndarray, heard: Callable[[int], Condition]
+        self, decoder: Any, factors: np.ndarray, condition_at: Callable[[int], Condition]
     ) -> None:
-        self._decoder, self._heard = decoder, heard
+        self._decoder, self._condition_at = decoder, condition_at
         self._factors = torch.from_numpy(np.asarray(factors, np.float32))[:, None, None]
-        self._condition: Condition | None = None
+        self._condition: TensorCondition | None = None
         self._cache: Any = None
 
     def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after the first steps [K, S]. EngineError out_of_memory."""
-        self._condition = self._heard(first_frame).on(self._decoder.device)
+        self._condition = self._condition_at(first_frame).on(self._decoder.device)
         self._cache = None
         return self._predict(steps)
 
@@ -61,9 +61,10 @@ class Decoder:
         return self._guide(answer.logits[:, -1], len(steps)).numpy()
 
     def _keywords(self) -> dict[str, Any]:
-        """A melody model has its condition in front of the sequence, so it hears it in the first
-        call and never again; the cross-attention of the others takes it from its memory, and
-        asks for the mask each time.
+        """The condition of a call.
+
+        A melody model has it in front of the sequence, so only the first call takes it. The others'
+        cross-attention reads it from the cache, but needs its mask every time.
         """
         assert self._condition is not None, "prefill comes first"
         if self._cache is not None and self._condition.mask is None:

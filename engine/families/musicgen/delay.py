@@ -1,13 +1,12 @@
-"""The delay pattern: codebook k speaks k steps later, so that it can hear what the ones before it
-said of its frame.
+"""The delay pattern: codebook k comes k steps later, so that it can depend on the ones before it.
 
-    frames           a0 a1 a2            start  0  1  2  3      steps; S: the start token, which is the padding, too
-                     b0 b1 b2      a  :    S   a0 a1 a2  S
-                                   b  :    S   S  b0 b1 b2
+    frames  a0 a1 a2      steps    start  0  1  2  3
+            b0 b1 b2      a          S   a0 a1 a2  S
+                          b          S   S  b0 b1 b2
 
-T frames of K codebooks take T + D steps, D the largest delay. Stereo: codebooks come in pairs, left
-and right, and both of a pair have the same delay. What is learned and what is generated have this
-one form; numpy alone.
+S is the start token, which is the padding, too. T frames of K codebooks take T + D steps, D the
+largest delay. In stereo, codebooks come in pairs of left and right with the same delay. Training
+and playing use the same pattern.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 
 
 def delays_of(codebooks: int, channels: int) -> np.ndarray:
-    """Steps that each codebook is late [K]: 0 1 2 3, in stereo 0 0 1 1 2 2 3 3."""
+    """The delay of each codebook in steps [K]: 0 1 2 3, in stereo 0 0 1 1 2 2 3 3."""
     return np.arange(codebooks) // channels
 
 
@@ -24,8 +23,8 @@ def apply_delays(codes: np.ndarray, delays: np.ndarray, padding: int) -> np.ndar
     """Steps [K, T + D] of frames [K, T], without the start token."""
     frames = codes.shape[1]
     steps = np.full((len(delays), frames + int(delays.max())), padding, codes.dtype)
-    for row, (delay, spoken) in enumerate(zip(delays, codes, strict=True)):
-        steps[row, delay : delay + frames] = spoken
+    for row, (delay, codebook) in enumerate(zip(delays, codes, strict=True)):
+        steps[row, delay : delay + frames] = codebook
     return steps
 
 

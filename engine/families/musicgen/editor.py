@@ -1,18 +1,18 @@
-"""A scene and a few words in, new music for the region out: the three tasks of MusicGen.
+"""The three tasks of MusicGen: how do a scene and a few words become new music for the region?
 
-    generate        words ------------------------------------> codes -> EnCodec -> the region
-    accompaniment   words, the region's melody (chroma) ------> codes -> EnCodec -> the region
-    continue        words, what lies before the region -------> codes -> EnCodec -> its own beginning cut off
-                    where the file has nothing before it, the region's first third is continued, and kept as it is
+    generate        words ---------------------------------> codes -> EnCodec -> the region
+    accompaniment   words, the region's melody (chroma) ---> codes -> EnCodec -> the region
+    continue        words, the audio before the region ----> codes -> EnCodec -> less that audio
 
-Rule: lengths are counted in frames of codes (640 samples, 20 ms) from the first frame that is said.
-One thread at a time.
+Where the file has nothing before the region, its first third is continued, and kept as it is.
+Lengths are counted in frames of codes (640 samples, 20 ms). One thread at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from engine.adapters.soft_prompts import SoftPrompt
 from engine.audio.scene import Scene
 from engine.errors import Cancelled
 from engine.families.musicgen.chroma import HOP_SAMPLES, chroma
-from engine.families.musicgen.components import Components
-from engine.families.musicgen.conditions import Condition, Conditioner, branches_of
+from engine.families.musicgen.conditions import Condition, Conditioner, ConditionParts, branches_of
 from engine.families.musicgen.sampler import CachedDecoder, SamplingOptions, Span, sample
 from engine.knobs import Knobs
 from engine.progress import (
@@ -37,9 +36,41 @@ from engine.progress import (
 WINDOW_SECONDS, KEPT_SECONDS = 30.0, 12.0  # the reference's: 18 s are new in every further window
 PROMPT_SECONDS, LEAST_PROMPT_SECONDS = 10.0, 1.0  # of audio that is continued
 SEAM_SECONDS = 0.05
-OVERLAP_SECONDS = 1.0  # of two chunks that EnCodec decodes; its memory of the past is shorter
+OVERLAP_SECONDS = 1.0  # of two chunks that EnCodec decodes; it depends on less of the past
 
 ENCODED, GENERATED, DECODED = 0.02, 0.9, 0.95  # fractions of the job at which each part ends
+
+
+class EditorParts(ConditionParts, Protocol):
+    """What the editor needs of a checkpoint, on torch or on exported graphs."""
+
+    @property
+    def tokenizer(self) -> Any: ...
+    @property
+    def text_width(self) -> int: ...
+    @property
+    def rate_hz(self) -> int: ...
+    @property
+    def hop(self) -> int: ...
+    @property
+    def frames_per_second(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def delays(self) -> np.ndarray: ...
+    @property
+    def padding(self) -> int: ...
+
+    def encode(self, samples: np.ndarray) -> np.ndarray:
+        """Codes int64 [K, frames] of samples [n, channels]."""
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Samples float32 [hop * frames, channels] of codes [K, frames]."""
+
+    def decoder(
+        self, factors: np.ndarray, condition_at: Callable[[int], Condition]
+    ) -> CachedDecoder:
+        """`factors` [B]: of the condition's rows; `condition_at`: of a window's first frame."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +84,7 @@ class Lengths:
     overlap: int
 
     @classmethod
-    def of(cls, parts: Components) -> Lengths:
+    def of(cls, parts: EditorParts) -> Lengths:
         """As the model was trained: 1500 and 600, 500 and 50."""
         per_second = parts.frames_per_second
         span = Span(round(WINDOW_SECONDS * per_second), round(KEPT_SECONDS * per_second))
@@ -66,7 +97,7 @@ class Lengths:
 class Editor:
     """MusicGen on a scene. `lengths` None: as the model was trained."""
 
-    def __init__(self, parts: Components, lengths: Lengths | None = None) -> None:
+    def __init__(self, parts: EditorParts, lengths: Lengths | None = None) -> None:
         self.parts, self.lengths = parts, lengths or Lengths.of(parts)
 
     def edit(
@@ -80,8 +111,8 @@ class Editor:
     ) -> np.ndarray:
         """Samples [n, channels] for the region. Raises Cancelled, EngineError out_of_memory."""
         progress("encoding", 0.0)
-        heard, kept = self._prompt(scene) if task == "continue" else (scene.region[:0], 0)
-        prompt = self._encode(heard)
+        past, kept = self._prompt(scene) if task == "continue" else (scene.region[:0], 0)
+        prompt = self._encode(past)
         wanted = len(scene.region) - kept
         melody = scene.region.mean(axis=1) if task == "accompaniment" else None
         codes = sample(
@@ -110,9 +141,7 @@ class Editor:
         advance: Advance = ignore_advance,
         cancelled: IsCancelled = never_cancelled,
     ) -> np.ndarray:
-        """Samples [hop * T, channels] of codes [K, T]: a window at a time, cross-faded where two
-        overlap.
-        """
+        """Samples [hop * T, channels] of codes [K, T], in windows that are cross-faded."""
         hop, overlap, total = self.parts.hop, self.lengths.overlap, codes.shape[1]
         sound = np.zeros((hop * total, self.parts.channels), np.float32)
         for first in range(0, max(1, total - overlap), self.lengths.span.window - overlap):
@@ -130,7 +159,7 @@ class Editor:
         return sound
 
     def _prompt(self, scene: Scene) -> tuple[np.ndarray, int]:
-        """Samples to go on from, in whole frames, and how many of the region stay as they are."""
+        """The samples to continue, in whole frames, and how many samples of the region are kept."""
         hop, lengths = self.parts.hop, self.lengths
         before = min(len(scene.before) // hop, lengths.prompt)
         if before >= lengths.least_prompt:
@@ -139,7 +168,7 @@ class Editor:
         return scene.region[:kept], kept
 
     def _encode(self, samples: np.ndarray) -> np.ndarray:
-        """Codes [K, T] of samples in whole frames; none of none."""
+        """Codes [K, T] of samples in whole frames; [K, 0] of no samples."""
         if not len(samples):
             return np.zeros((len(self.parts.delays), 0), np.int64)
         return self.parts.encode(samples)
@@ -151,27 +180,23 @@ class Editor:
         melody: np.ndarray | None,
         prompt: int,
     ) -> CachedDecoder:
-        """The decoder under these words; a melody model hears in each window the melody of that
-        window.
-        """
+        """The decoder under these words; each window of a melody model has its own melody."""
         parts = self.parts
         conditioner = Conditioner(
             parts, branches_of(knobs.prompts, knobs.negative, knobs.guidance, soft_prompts)
         )
-        heard = None if melody is None else chroma(melody, parts.rate_hz)
+        whole = None if melody is None else chroma(melody, parts.rate_hz)
 
-        def of_window(first: int) -> Condition:
-            if heard is None:
-                return conditioner.heard()
+        def condition_at(first: int) -> Condition:
+            if whole is None:
+                return conditioner.build_condition()
             passed = max(0, first - prompt) * parts.hop // HOP_SAMPLES
-            return conditioner.heard(heard[min(passed, len(heard) - 1) :])
+            return conditioner.build_condition(whole[min(passed, len(whole) - 1) :])
 
-        return parts.decoder(conditioner.factors, of_window)
+        return parts.decoder(conditioner.factors, condition_at)
 
     def _crossfade(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
-        """The continuation, faded in over what was there: EnCodec's version of the prompt ended a
-        little elsewhere.
-        """
+        """Fade the continuation in over the old audio, because EnCodec's prompt ended elsewhere."""
         count = min(self.lengths.seam, len(new))
         rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / max(1, count))).astype(
             np.float32

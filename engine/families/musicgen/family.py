@@ -1,9 +1,8 @@
-"""musicgen as the engine wants a family: which checkpoint, which style on it; what the manifest has
-to say.
+"""MusicGen as a model family: which checkpoint and which style does a job use?
 
-An accompaniment wants a checkpoint of the melody kind, words and continuations are better off with
-a plain one. One is in memory at a time; where a job needs another it is read then, with progress.
-One thread at a time.
+An accompaniment needs a checkpoint of the melody kind; words and continuations do better with a
+plain one. One checkpoint is in memory at a time, and a job that needs another reads it with
+progress. One thread at a time.
 """
 
 from __future__ import annotations
@@ -23,25 +22,27 @@ from engine.progress import IsCancelled, Progress, ignore_progress, never_cancel
 from presets.style import ResolvedStyle, StyleTensor
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from engine.adapters.modules import ModuleAdapterManager
     from engine.adapters.soft_prompts import SoftPrompt
     from engine.families.musicgen.editor import Editor
 
 MAX_SECONDS = 300.0
 CONTEXT_SECONDS = 10.5  # of what lies before the region, to continue it
-DEFAULTS: Mapping[str, Any] = {  # the reference's, said aloud: transformers' own top_k would be 50
+DEFAULTS: Mapping[str, Any] = {  # the reference's; transformers' own top_k would be 50
     "guidance": 3.0,
     "negative": "",
     "seed": -1,
     "temperature": 1.0,
     "top_k": 250,
 }
-# what does it, best first
+# the kinds of checkpoint that can do a task, best first
 KINDS = {"generate": (TEXT, MELODY), "continue": (TEXT, MELODY), "accompaniment": (MELODY,)}
 
 
 def missing(models: Path | None = None) -> str:
-    """Why musicgen cannot serve, in words with the command that mends it; empty when it can."""
+    """Why musicgen cannot serve, with the command that mends it; empty when it can."""
     return MusicGenWeights(models).unavailable_reason()
 
 
@@ -51,9 +52,7 @@ def defaults() -> Mapping[str, Any]:
 
 
 def load(threads: int, models: Path | None = None) -> MusicGenFamily:
-    """The family on the checkpoints that are there, one of which `warm_up` reads. EngineError
-    not_ready, missing_weights.
-    """
+    """The family on the checkpoints that are there. EngineError not_ready, missing_weights."""
     MusicGenWeights(models).check()
     return MusicGenFamily(MusicGenWeights(models), threads)
 
@@ -70,34 +69,38 @@ class PreparedGeneration(PreparedJob):
 class MusicGenFamily:
     """One checkpoint, and the styles that are on it."""
 
-    runtime = "torch"
-
     def __init__(self, weights: MusicGenWeights, threads: int) -> None:
         self.weights, self.threads = weights, threads
         self.device = pick_device()
         self._folder: Path | None = None  # of what is in memory
         self._editor: Editor | None = None
         self._adapters: ModuleAdapterManager | None = None
+        self._model: nn.Module | None = None  # what the adapters change; None on exported graphs
         self._wanted = weights.base()
         self._style = ResolvedStyle()
 
     @property
+    def runtime(self) -> str:
+        """What computes the wanted checkpoint, for the manifest."""
+        return "torch"
+
+    @property
     def editor(self) -> Editor:
-        """The checkpoint in memory; after `warm_up`."""
+        """The checkpoint in memory. Call `warm_up` before."""
         assert self._editor is not None, "warm_up comes first"
         return self._editor
 
     def files(self) -> dict[str, Path]:
-        """The files that decide what the stem sounds like."""
+        """The files that determine the stem."""
         paths = [Path(file.path) for file in (*self._style.adapters, *self._style.soft_prompts)]
-        # peft calls every file the same
+        # peft gives every file the same name
         named = {f"{path.parent.name}/{path.name}": path for path in paths}
         return {**files_of(self._wanted), **named}
 
     def warm_up(
         self, cancelled: IsCancelled = never_cancelled, progress: Progress = ignore_progress
     ) -> None:
-        """Read a checkpoint, if none was. Raises Cancelled, EngineError missing_weights."""
+        """Read a checkpoint unless one is loaded. Raises Cancelled, EngineError missing_weights."""
         if self._editor is None:
             self._load_checkpoint(self.weights.base(), cancelled, progress)
 
@@ -124,9 +127,7 @@ class MusicGenFamily:
     def port(
         self, job: PreparedGeneration, progress: Progress, cancelled: IsCancelled
     ) -> ScenePort:
-        """musicgen as the region contract wants a model: 32 kHz, mono or stereo as the checkpoint
-        is.
-        """
+        """The model for the region contract: 32 kHz, mono or stereo like the checkpoint."""
         self._load_checkpoint(job.folder, cancelled, progress)
         editor = self.editor
         self._set_adapters(job.style.adapters)
@@ -142,12 +143,12 @@ class MusicGenFamily:
         )
 
     def close(self) -> None:
-        """Give the memory back, the graphics card's too."""
-        self._editor = self._adapters = self._folder = None
+        """Free the memory, the graphics card's too."""
+        self._editor = self._adapters = self._folder = self._model = None
         free_memory(self.device)
 
     def _bases(self, adapters: tuple[StyleTensor, ...]) -> list[str]:
-        """The checkpoints that the preset's LoRAs say they were trained on."""
+        """The checkpoints that the preset's LoRAs name as their base."""
         if not adapters:
             return []
         from engine.adapters.lora_settings import base_of
@@ -155,7 +156,7 @@ class MusicGenFamily:
         return list(dict.fromkeys(filter(None, (base_of(Path(file.path)) for file in adapters))))
 
     def _choose(self, kinds: tuple[str, ...], bases: list[str]) -> Path:
-        """The first of these that is there; else the best checkpoint."""
+        """The first of these bases that is there, otherwise the best checkpoint."""
         found = (
             path for path in map(self.weights.find_named, bases) if path and kind_of(path) in kinds
         )
@@ -169,7 +170,7 @@ class MusicGenFamily:
         return [words for words in texts if is_cut(self.editor.parts.tokenizer, words)]
 
     def _load_checkpoint(self, folder: Path, cancelled: IsCancelled, progress: Progress) -> None:
-        """Read a checkpoint in place of the one that is in memory, if it is another."""
+        """Read a checkpoint in place of another that is in memory."""
         if folder == self._folder:
             return
         import torch
@@ -183,13 +184,13 @@ class MusicGenFamily:
         torch.set_num_threads(self.threads)
         parts = components.load(folder, self.device, cancelled)
         self._adapters = ModuleAdapterManager(parts.model, methods=("lora",))
-        self._editor, self._folder = Editor(parts), folder
+        self._editor, self._folder, self._model = Editor(parts), folder, parts.model
 
     def _set_adapters(self, adapters: tuple[StyleTensor, ...]) -> None:
-        """Exactly the style's LoRAs, with their weights. EngineError bad_preset."""
-        assert self._adapters is not None, "warm_up comes first"
+        """Play exactly the style's LoRAs, with their weights. EngineError bad_preset."""
+        assert self._adapters is not None and self._model is not None, "warm_up comes first"
         self._adapters.set_adapters(adapters)
-        self.editor.parts.model.requires_grad_(False)  # peft opens what it adds
+        self._model.requires_grad_(False)  # an added layer has gradients on
 
     def _soft_prompts(
         self, files: tuple[StyleTensor, ...], width: int

@@ -15,7 +15,7 @@ from engine.families.musicgen.stages import table
 
 
 class TextEncoder(nn.Module):
-    """Embedded words -> what the decoder hears of them."""
+    """Embedded words -> the decoder's text states."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class CodecDecoder(nn.Module):
 
 
 class Prefill(nn.Module):
-    """The first steps and their condition -> the prediction after them, and the memory of them."""
+    """The first steps and their condition -> the prediction after them, keys and values."""
 
     def __init__(self, decoder: Any) -> None:
         super().__init__()
@@ -79,12 +79,11 @@ class Prefill(nn.Module):
 
 
 class Step(nn.Module):
-    """One more step and the memory -> the next prediction, and what is new in the memory.
+    """One more step, keys and values -> the next prediction, and the new keys and values.
 
-    Written out instead of asking transformers' cache, which joins what is held and what is new at
-    every step: after 15 s of audio that moves as many bytes as the layers have weights. Here only
-    the scores are joined. The modules lie under the names that they have in the checkpoint, by
-    which a graph's layers are found again.
+    transformers' cache concatenates old and new at every step, which soon moves as many bytes as
+    the layers have weights. Here only the scores are concatenated. The modules have the
+    checkpoint's names, by which a graph's layers are found.
     """
 
     def __init__(self, decoder: Any) -> None:
@@ -92,7 +91,7 @@ class Step(nn.Module):
         self.decoder = _StepDecoder(decoder)
 
     def forward(self, tokens: Tensor, position: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        """`rest`: the words' mask where there is cross-attention; its own memory, then the words'."""
+        """`rest`: own keys and values; with cross-attention, the mask before, the words' after."""
         return self.decoder(tokens, position, *rest)
 
 
@@ -126,7 +125,7 @@ class _Layers(nn.Module):
     def forward(
         self, tokens: Tensor, position: Tensor, *rest: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """What is heard after all layers [B, H]; new keys and values."""
+        """The state after all layers [B, H], and the new keys and values."""
         count = 2 * len(self.layers)
         own, words = (rest, ()) if len(rest) == count else (rest[1 : 1 + count], rest[1 + count :])
         hidden = sum(embed(tokens[:, codebook]) for codebook, embed in enumerate(self.embed_tokens))
@@ -177,7 +176,7 @@ class _Layer(nn.Module):
 
 
 class _OwnAttention(nn.Module):
-    """To the steps that are held and to this one itself."""
+    """Attention to the cached steps and to this one."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__()
@@ -200,7 +199,7 @@ class _OwnAttention(nn.Module):
 
 
 class _WordsAttention(nn.Module):
-    """To the words. Where there is none all count alike, and their values are zero."""
+    """Attention to the words. Without any, all count alike and their values are zero."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__()
@@ -219,7 +218,7 @@ def _scores(query: Tensor, keys: Tensor, counts: Tensor) -> Tensor:
 
 
 def sizes_of(parts: Components) -> dict[str, int]:
-    """What `stages.table` wants to know of a checkpoint."""
+    """The arguments of `stages.table` for a checkpoint."""
     config = parts.model.config
     return {
         "width": config.decoder.hidden_size,

@@ -1,12 +1,11 @@
-"""What MusicGen is taught: the next step of the delay pattern, all of it, and nothing where a
-codebook is silent.
+"""MusicGen's training loss: which labels belong to codes in the delay pattern?
 
-    frames a0 a1 a2, b0 b1 b2     labels   a: a0 a1 a2  -      inputs   a: S a0 a1 a2       -: not counted
-                                           b:  - b0 b1 b2               b: S  S b0 b1       S: start and padding
+    frames  a0 a1 a2      labels  a0 a1 a2  -      inputs  S a0 a1 a2
+            b0 b1 b2               - b0 b1 b2              S  S b0 b1
 
-transformers shifts the labels but does not delay them. Labels that are not delayed, or that are cut
-to the length of the frames, reach as low a loss and say garbage, or garbage in the last frames (see
-the tests). So: T + D steps.
+"-" is not counted; S is start and padding. transformers shifts the labels but does not delay them.
+Labels without delay, or cut to the T frames, reach as low a loss, but the model then produces
+garbage, or garbage in the last frames. So labels have T + D steps.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from engine.families.musicgen.delay import apply_delays, delays_of
 
 
 def labels(codes: Tensor, padding: int, channels: int = 1) -> Tensor:
-    """Labels [B, T + D, K] of codes [B, K, T]; `padding` where nothing is learned."""
+    """Labels [B, T + D, K] of codes [B, K, T], with `padding` where a codebook is silent."""
     delays = delays_of(codes.shape[1], channels)
     steps = np.stack([apply_delays(row, delays, padding) for row in codes.cpu().numpy()])
     return torch.from_numpy(steps).to(codes.device).transpose(1, 2)
@@ -40,18 +39,17 @@ def loss(
     dropped: Tensor | None = None,
     melody: Tensor | None = None,
 ) -> Tensor:
-    """Mean cross entropy of codes [B, K, T] under words [B, L]; peft's models too.
+    """Mean cross entropy of codes [B, K, T] under words [B, L]; also for peft's models.
 
-    `dropped` [B], bool: these hear no words, as the unguided half does when it plays; without some
-    of them (.1 to .3) guidance gets worse. `melody` [B, any, 12]: for melody models only; there the
-    dropped hear none either.
+    `dropped` [B], bool: rows without words, as in the unguided half; guidance needs a share of .1
+    to .3 in training. `melody` [B, any, 12]: for melody models only; dropped rows have none either.
     """
     states, mask = text_states(model, input_ids, mask, soft_prompt)
     kept = torch.ones_like(mask[:, :1]) if dropped is None else (~dropped[:, None]).to(mask)
-    heard = condition(model, states * kept[..., None], mask * kept, _melody(model, melody, kept))
+    given = condition(model, states * kept[..., None], mask * kept, _melody(model, melody, kept))
     config = model.config.decoder
-    taught = labels(codes, config.pad_token_id, config.audio_channels)
-    return model.decoder(labels=taught, **heard.keywords(states.dtype)).loss
+    target = labels(codes, config.pad_token_id, config.audio_channels)
+    return model.decoder(labels=target, **given.keywords(states.dtype)).loss
 
 
 def _melody(model: Any, melody: Tensor | None, kept: Tensor) -> Tensor | None:
@@ -59,7 +57,7 @@ def _melody(model: Any, melody: Tensor | None, kept: Tensor) -> Tensor | None:
     if not hasattr(model, "audio_enc_to_dec_proj"):
         return None
     rows = [no_melody()] * len(kept) if melody is None else [row.cpu().numpy() for row in melody]
-    heard = [
+    melodies = [
         row if keep else no_melody() for row, keep in zip(rows, kept[:, 0].tolist(), strict=True)
     ]
-    return melody_of(model, heard).to(kept.device)
+    return melody_of(model, melodies).to(kept.device)

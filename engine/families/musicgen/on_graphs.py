@@ -1,11 +1,10 @@
-"""A checkpoint whose stages are graphs: what the editor asks of `components.Components`, without a
-module of torch.
+"""A MusicGen checkpoint on exported graphs, without a torch module.
 
     prefill: condition and first steps -> prediction, keys and values
-    step:    one more step, keys and values -> prediction, its own key and value      once for every 20 ms
+    step:    one more step, keys and values -> prediction, its own key and value
 
-Keys and values lie in arrays with room for more, in which every step writes its own behind the
-others.
+There is a step for every 20 ms. Keys and values lie in arrays with room for more, so that a step
+appends its own without copying the others.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ from engine.adapters.soft_prompts import SoftPrompt
 from engine.families.musicgen.chroma import fit_length
 from engine.families.musicgen.conditions import Condition, tokenize
 from engine.families.musicgen.delay import delays_of
+from engine.families.musicgen.sampler import CachedDecoder
 from engine.runtimes.runner import Runner
 
-ROOM = 256  # steps: how much memory grows at once; the graph reads all of it
+ROOM = 256  # steps by which the cache grows; the graph reads all of it
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GraphParts:
 
     @property
     def delays(self) -> np.ndarray:
-        """Of each codebook, in steps [K]."""
+        """The delay of each codebook in steps [K]."""
         return delays_of(self.sizes["codebooks"], self.channels)
 
     @property
@@ -70,7 +70,7 @@ class GraphParts:
         return samples.T[: self.hop * codes.shape[1]].copy()
 
     def encode_words(self, words: str, prompt: SoftPrompt | None) -> np.ndarray:
-        """States [L, H] of one text, learned words before it."""
+        """States [L, H] of a text with the soft prompt before it."""
         ids = np.array(tokenize(self.tokenizer, [words])["input_ids"], np.int64)
         (embedded,) = self.runners["word_embedding"](input_ids=ids)
         if prompt is not None:
@@ -82,51 +82,54 @@ class GraphParts:
         )
         return states[0]
 
-    def encode_melodies(self, heard: Sequence[np.ndarray]) -> np.ndarray:
+    def encode_melodies(self, melodies: Sequence[np.ndarray]) -> np.ndarray:
         """States [B, 235, H] of a chroma [any, 12] for each row."""
-        rows = np.stack([fit_length(chroma, self.sizes["chroma_frames"]) for chroma in heard])
+        rows = np.stack([fit_length(chroma, self.sizes["chroma_frames"]) for chroma in melodies])
         return self.runners["melody"](chroma=rows)[0]
 
-    def decoder(self, factors: np.ndarray, heard: Callable[[int], Condition]) -> GraphDecoder:
-        """`factors` [B] of the condition's rows; `heard(first_frame)`: a window's condition."""
-        return GraphDecoder(self.runners, self.sizes["layers"], factors, heard)
+    def decoder(
+        self, factors: np.ndarray, condition_at: Callable[[int], Condition]
+    ) -> CachedDecoder:
+        """`factors` [B]: of the condition's rows; `condition_at`: of a window's first frame."""
+        return GraphDecoder(self.runners, self.sizes["layers"], factors, condition_at)
 
 
 class GraphDecoder:
-    """The decoder of `sampler` on two graphs. One thread at a time."""
+    """A sampler.CachedDecoder on two graphs. One thread at a time."""
 
     def __init__(
         self,
         runners: Mapping[str, Runner],
         layers: int,
         factors: np.ndarray,
-        heard: Callable[[int], Condition],
+        condition_at: Callable[[int], Condition],
     ) -> None:
         self._prefill, self._step = runners["prefill"], runners["step"]
         pairs = [f"{what}_{layer}" for layer in range(layers) for what in ("keys", "values")]
         self._own_names, self._words_names = (
             [f"{name}_{pair}" for pair in pairs] for name in ("own", "words")
         )
-        self._factors, self._heard = np.asarray(factors, np.float32)[:, None, None], heard
+        self._factors = np.asarray(factors, np.float32)[:, None, None]
+        self._condition_at = condition_at
         self._cache = _KeyValueCache([])
         self._same: dict[str, np.ndarray] = {}  # inputs of every step of a window
 
     def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after the first steps [K, S]."""
-        heard = self._heard(first_frame)
-        mask = {} if heard.mask is None else {"mask": heard.mask}
-        logits, *held = self._prefill(tokens=self._for_all(steps), states=heard.states, **mask)
+        given = self._condition_at(first_frame)
+        mask = {} if given.mask is None else {"mask": given.mask}
+        logits, *cached = self._prefill(tokens=self._for_all(steps), states=given.states, **mask)
         count = len(self._own_names)
-        self._cache = _KeyValueCache(held[:count])
+        self._cache = _KeyValueCache(cached[:count])
         self._same = {
             **mask,
-            **dict(zip(self._words_names if mask else (), held[count:], strict=True)),
+            **dict(zip(self._words_names if mask else (), cached[count:], strict=True)),
         }
         return self._guide(logits)
 
     def decode_step(self, step: np.ndarray) -> np.ndarray:
         """Prediction [K, V] after one more step [K]."""
-        own = dict(zip(self._own_names, self._cache.held, strict=True))
+        own = dict(zip(self._own_names, self._cache.arrays, strict=True))
         position = np.array([self._cache.count], np.int64)
         logits, *new = self._step(
             tokens=self._for_all(step[:, None]), position=position, **own, **self._same
@@ -146,13 +149,13 @@ class _KeyValueCache:
 
     def __init__(self, first: Sequence[np.ndarray]) -> None:
         self.count = first[0].shape[2] if first else 0
-        self.held = [_widen(values, ROOM - self.count % ROOM) for values in first]
+        self.arrays = [_widen(values, ROOM - self.count % ROOM) for values in first]
 
     def add(self, new: Sequence[np.ndarray]) -> None:
         """One more step of each [B, heads, 1, width]."""
-        if self.count == self.held[0].shape[2]:
-            self.held = [_widen(values, ROOM) for values in self.held]
-        for values, one in zip(self.held, new, strict=True):
+        if self.count == self.arrays[0].shape[2]:
+            self.arrays = [_widen(values, ROOM) for values in self.arrays]
+        for values, one in zip(self.arrays, new, strict=True):
             values[:, :, self.count] = one[:, :, 0]
         self.count += 1
 

@@ -1,14 +1,13 @@
-"""What the language model says, step by step, over as many frames as are asked.
+"""Samples codes from the language model, step by step, for any number of frames.
 
-    frames   |ppppp|-------------------------|            p: a prompt that is continued
-    windows  |=============|                              30 s, as long as the model was trained
-                    |cccccc|======|                       the last 12 s are the prompt of the next 18 s
+    frames   |ppppp|-------------------------|     p: a prompt that is continued
+    windows  |=============|                       30 s, as long as the model was trained
+                    |cccccc|======|                c: the last 12 s, the prompt of the next 18 s
                            |cccccc|======|
 
-In a window every codebook is late by its delay, and each step costs one call with the keys and
-values of all earlier steps in memory. Knows codes and predictions, nothing of words or sound. numpy
-draws, so a seed means the same on every device; a longer region begins as a shorter one does, but
-for the last frames, where the shorter falls silent.
+A window is sampled in the delay pattern, with one call of the decoder for each step. numpy draws
+the random numbers, so a seed gives the same codes on every device. A longer region begins like a
+shorter one, except for the frames where the shorter one ends.
 """
 
 from __future__ import annotations
@@ -24,12 +23,10 @@ from engine.progress import Advance, IsCancelled, ignore_advance, never_cancelle
 
 
 class CachedDecoder(Protocol):
-    """A language model with its memory: steps in, the prediction of the next step [K, V] out."""
+    """A language model with a cache: steps in, the prediction of the next step [K, V] out."""
 
     def prefill(self, first_frame: int, steps: np.ndarray) -> np.ndarray:
-        """Forget all, and hear the first steps [K, S] of a window that begins at a frame of the
-        whole.
-        """
+        """Start over with the first steps [K, S] of a window that begins at `first_frame`."""
 
     def decode_step(self, step: np.ndarray) -> np.ndarray:
         """One more step [K]."""
@@ -45,10 +42,10 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class Span:
-    """Lengths in frames: of a window, and of its beginning that is heard from the one before."""
+    """Lengths in frames."""
 
     window: int
-    kept: int
+    kept: int  # of the window before, as the prompt of the next
 
 
 def sample(
@@ -63,19 +60,15 @@ def sample(
     advance: Advance = ignore_advance,
     cancelled: IsCancelled = never_cancelled,
 ) -> np.ndarray:
-    """Codes int64 [K, P + frames] that begin with a prompt [K, P]; P may be 0, and is less than a
-    window.
+    """Codes int64 [K, P + frames] that begin with a prompt [K, P], which is shorter than a window.
 
-    `advance` gets the fraction done, `cancelled` is asked before every step. Raises Cancelled.
+    `advance` gets the fraction done. `cancelled` is called before every step. Raises Cancelled.
     """
     assert prompt.shape[1] < span.window, (
         f"a prompt of {prompt.shape[1]} frames leaves no room in {span.window}"
     )
-    random, codes, total = (
-        np.random.default_rng(seed),
-        np.asarray(prompt, np.int64),
-        prompt.shape[1] + frames,
-    )
+    random, codes = np.random.default_rng(seed), np.asarray(prompt, np.int64)
+    total = prompt.shape[1] + frames
     while codes.shape[1] < total:
         first = max(0, codes.shape[1] - span.kept) if codes.shape[1] >= span.window else 0
         window = _Window(codes[:, first:], min(span.window, total - first), delays, padding)
@@ -97,8 +90,9 @@ def sample(
 def draw_tokens(
     logits: np.ndarray, options: SamplingOptions, random: np.random.Generator
 ) -> np.ndarray:
-    """A token of each codebook [K] from its prediction [K, V]: among the `top_k` likeliest, by one
-    number each.
+    """Draw a token of each codebook [K] from its prediction [K, V], with one random number each.
+
+    Only the `top_k` likeliest tokens can come.
     """
     number = random.random(len(logits))
     if not options.temperature:
@@ -111,7 +105,7 @@ def draw_tokens(
 
 
 class _Window:
-    """One window in delayed steps: which are known, which must be said."""
+    """One window in delayed steps, some of them known, the others to be sampled."""
 
     def __init__(self, known: np.ndarray, frames: int, delays: np.ndarray, padding: int) -> None:
         self.known, self.begun = known.shape[1], False
@@ -122,7 +116,7 @@ class _Window:
         self._start = np.full((len(delays), 1), padding, np.int64)
 
     def unknown_steps(self) -> range:
-        """From the first that is not wholly known to the last."""
+        """All steps from the first that is not wholly known."""
         return range(self.known, self._steps.shape[1])
 
     def prefix(self, step: int) -> np.ndarray:
@@ -135,9 +129,9 @@ class _Window:
         return self._steps[:, step - 1]
 
     def write(self, step: int, tokens: np.ndarray) -> None:
-        """Where the step is known already, it stays."""
-        asked = self._pattern[:, step] < 0
-        self._steps[asked, step] = tokens[asked]
+        """Set the step's tokens where they are not known already."""
+        unknown = self._pattern[:, step] < 0
+        self._steps[unknown, step] = tokens[unknown]
 
     def codes(self) -> np.ndarray:
         return remove_delays(self._steps, self._delays)

@@ -20,21 +20,21 @@ LICENCE = "CC-BY-NC-4.0, non-commercial"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published repository, and the size of its safetensors in float32."""
+    """A published repository."""
 
     name: str
     kind: str
-    gigabytes: float
+    gigabytes: float  # of its safetensors in float32
 
     @property
     def download(self) -> Download:
-        """Without the pickles that lie in the repositories beside the safetensors."""
+        """The download, without the pickles beside the safetensors."""
         target = f'--exclude "*.bin" --local-dir "{{folder}}/{self.name}"'
         size, command = f"{self.gigabytes} GB", f"hf download {OWNER}/{self.name} {target}"
         return Download(self.name, size, LICENCE, command)
 
 
-CHECKPOINTS = (  # of each kind the best first; stereo where the user fetched nothing else
+CHECKPOINTS = (  # the best of each kind first; stereo plays where there is nothing else
     Checkpoint("musicgen-large", TEXT, 13.7),
     Checkpoint("musicgen-medium", TEXT, 8.0),
     Checkpoint("musicgen-small", TEXT, 2.4),
@@ -102,7 +102,7 @@ def kind_of(folder: Path) -> str:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The files of a checkpoint that decide how it sounds: configurations, tokenizer, weights."""
+    """The files that determine a checkpoint's output: configurations, tokenizer, weights."""
     patterns = ("*.json", "*.model", "*.safetensors")
     return {path.name: path for pattern in patterns for path in sorted(folder.glob(pattern))}
 

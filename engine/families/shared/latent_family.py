@@ -89,7 +89,7 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         task = self.task_named(style.task)
         note = f"{task.name}: {self.describe(task, knobs)}, {knobs.steps} steps"
         active = self.loaded.adapters.set_adapters(style.adapters)
-        notes = [note, *active.notes, *self.unused(task, knobs)]
+        notes = [note, *active.notes, *self.describe_unused_knobs(task, knobs)]
         notes += cut_text_notes(knobs, self.loaded.editor.is_cut)
         return PreparedTask(knobs, tuple(notes), task)
 
@@ -128,5 +128,5 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         """The checkpoint, for the manifest. EngineError where it cannot do this task."""
 
     @abstractmethod
-    def unused(self, task: TaskT, knobs: Knobs) -> list[str]:
+    def describe_unused_knobs(self, task: TaskT, knobs: Knobs) -> list[str]:
         """Notes about knobs that have no effect here, or not the effect that one hopes for."""

@@ -73,7 +73,7 @@ class StableAudio3Family(LatentFamily["Editor", SceneTask]):
     def describe(self, task: SceneTask, knobs: Knobs) -> str:
         return f"{self.base.name}, {'distilled' if self.loaded.editor.is_distilled else 'base'}"
 
-    def unused(self, task: SceneTask, knobs: Knobs) -> list[str]:
+    def describe_unused_knobs(self, task: SceneTask, knobs: Knobs) -> list[str]:
         notes = []
         if self.loaded.editor.is_distilled:
             notes.append(

@@ -1,6 +1,4 @@
-"""OSC to stem for the families of diffusers: one real server, its worker in another process, tiny
-weights on disk.
-"""
+"""From OSC to stem for the families of diffusers, through a real server with tiny weights."""
 
 import json
 from pathlib import Path

@@ -113,7 +113,7 @@ def test_a_task_equals_the_stock_pipelines(
 def test_without_guidance_no_words_are_not_asked(editor, pipeline, monkeypatch, scene):
     asked = []
     monkeypatch.setitem(
-        editor.runners, "transformer", counted(editor.runners["transformer"], asked)
+        editor.runners, "transformer", record_calls(editor.runners["transformer"], asked)
     )
     editor.edit(scene, replace(KNOBS, guidance=1.0), TASKS["lego"], 600.0)
     assert len(asked) == 2
@@ -126,7 +126,7 @@ def test_without_guidance_no_words_are_not_asked(editor, pipeline, monkeypatch, 
 def test_words_are_read_once(editor, monkeypatch, scene):
     asked = []
     monkeypatch.setitem(
-        editor.runners, "text_encoder", counted(editor.runners["text_encoder"], asked)
+        editor.runners, "text_encoder", record_calls(editor.runners["text_encoder"], asked)
     )
     for seed in (1, 2):
         editor.edit(
@@ -135,7 +135,7 @@ def test_words_are_read_once(editor, monkeypatch, scene):
     assert len(asked) == 1
 
 
-def counted(runner, asked):
+def record_calls(runner, asked):
     return lambda **inputs: asked.append(inputs) or runner(**inputs)
 
 
@@ -152,9 +152,7 @@ def test_negative_words_and_further_prompts_change_what_is_made(editor, scene):
 
 
 def test_repainting_does_not_hear_the_middle_of_its_region_but_what_lies_about_it(editor, scene):
-    """The autoencoder hears a little across the region's ends, so its last quarters stay as they
-    are.
-    """
+    """The autoencoder hears a little across the region's ends: its last quarters stay."""
     task, quarter = TASKS["repaint"], REGION // 4
     made = editor.edit(scene, KNOBS, task, 600.0)
     other = scene.region.copy()

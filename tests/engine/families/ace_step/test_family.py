@@ -43,19 +43,20 @@ def make(model_cache, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}),
+            model_cache=model_cache,
         )
 
     return _make
 
 
-def shipped(name, text="drums"):
+def resolve_shipped(name, text="drums"):
     return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
 @pytest.mark.parametrize("task", FAMILIES["ace_step"].tasks)
 def test_the_shipped_styles_play_and_choose_the_task(make, task):
-    preset = shipped(f"ace_step_{task}")
+    preset = resolve_shipped(f"ace_step_{task}")
     manifest = make(preset=preset)
     (stem,) = manifest.stems
     assert (stem["name"], stem["frames"], stem["channels"], stem["rate_hz"]) == (
@@ -92,13 +93,15 @@ def test_the_manifest_names_the_files_and_the_licence(make):
 def test_true_stems_are_refused_on_any_but_the_base_checkpoint(make, turbo, task):
     told = "base checkpoint alone.*is turbo.*hf download ACE-Step/acestep-v15-xl-base"
     with pytest.raises(EngineError, match=told) as error:
-        make(model_cache=turbo, preset=shipped(f"ace_step_{task}"))
+        make(model_cache=turbo, preset=resolve_shipped(f"ace_step_{task}"))
     assert error.value.code == "missing_weights"
 
 
 def test_turbo_covers_and_says_what_it_did_not_use(make, turbo):
     notes = make(
-        model_cache=turbo, preset=shipped("ace_step_cover"), knobs={**STEPS, "negative": "noise"}
+        model_cache=turbo,
+        preset=resolve_shipped("ace_step_cover"),
+        knobs={**STEPS, "negative": "noise"},
     ).values["notes"]
     assert any("guidance within" in note for note in notes) and any(
         "made for 8" in note for note in notes
@@ -107,7 +110,7 @@ def test_turbo_covers_and_says_what_it_did_not_use(make, turbo):
 
 def test_repaint_needs_something_about_the_region(make):
     with pytest.raises(EngineError, match="nothing there; send the whole track"):
-        make(preset=shipped("ace_step_repaint"), start_seconds=None, length_seconds=None)
+        make(preset=resolve_shipped("ace_step_repaint"), start_seconds=None, length_seconds=None)
 
 
 def test_a_style_brings_a_lora_and_the_next_one_does_not_have_it(make, tmp_path):
@@ -121,7 +124,7 @@ def test_a_style_brings_a_lora_and_the_next_one_does_not_have_it(make, tmp_path)
     )
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 2, "lora_alpha": 16}))
     preset = {
-        **shipped("ace_step_cover"),
+        **resolve_shipped("ace_step_cover"),
         "adapters": [{"path": str(path), "weight": 1.0, "sha256": "0" * 64}],
     }
     manifest = make(preset=preset)

@@ -1,6 +1,4 @@
-"""ACE-Step 1.5 of the real classes with a few thousand random weights, in the published layout on
-disk.
-"""
+"""ACE-Step 1.5 of the real classes with few random weights, in the published layout on disk."""
 
 from __future__ import annotations
 
@@ -78,9 +76,7 @@ def tiny_vae() -> AutoencoderOobleck:
 
 
 def write_repository(folder: Path, kind: str = "base") -> Path:
-    """`folder` as `hf download ACE-Step/acestep-v15-xl-base-diffusers --local-dir folder` leaves
-    it.
-    """
+    """Write `folder` as `hf download ACE-Step/acestep-v15-xl-base-diffusers` would."""
     torch.manual_seed(0)
     tiny_transformer(kind).save_pretrained(folder / "transformer")
     conditions = AceStepConditionEncoder(

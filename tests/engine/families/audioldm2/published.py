@@ -1,6 +1,4 @@
-"""The published configurations of AudioLDM2, as far as they matter here (cvssp/audioldm2, -large,
--music).
-"""
+"""The published configurations of AudioLDM2 (cvssp/audioldm2, -large, -music), in part."""
 
 _UNET = {
     "sample_size": 256,

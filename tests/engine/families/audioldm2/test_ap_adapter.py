@@ -127,23 +127,23 @@ def test_alpha_acts_per_batch_item(adapted):
 def test_attending_to_audio_is_added_and_not_mixed_into_the_words(adapted):
     attention = next(iter(dict(gpt2_attentions(adapted.unet)).values()))
     adapter = attention.processor
-    heard = adapter._heard[0]
+    prompt = adapter._prompt[0]
     draw = torch.Generator().manual_seed(3)
     hidden, text, audio = (
         torch.randn(1, count, width, generator=draw) for count, width in ((6, 16), (8, 16), (4, 16))
     )
-    heard.tokens, heard.scale = audio, torch.tensor([0.7])
+    prompt.tokens, prompt.scale = audio, torch.tensor([0.7])
     found = attention(hidden, encoder_hidden_states=text)
 
-    def attended(key, value):
+    def attend(key, value):
         rows = []
         for head in (slice(0, 8), slice(8, 16)):
             scores = attention.to_q(hidden)[..., head] @ key[..., head].mT / 8**0.5
             rows.append(scores.softmax(-1) @ value[..., head])
         return torch.cat(rows, -1)
 
-    mixed = attended(attention.to_k(text), attention.to_v(text))
-    mixed = mixed + 0.7 * attended(adapter.to_k_ip(audio), adapter.to_v_ip(audio))
+    mixed = attend(attention.to_k(text), attention.to_v(text))
+    mixed = mixed + 0.7 * attend(adapter.to_k_ip(audio), adapter.to_v_ip(audio))
     torch.testing.assert_close(found, attention.to_out[0](mixed))
 
 

@@ -11,9 +11,7 @@ from tests.engine.families.audioldm2 import tiny
 
 
 class ReferenceEncoder(torch.nn.Module):
-    """AudioMAE's encoder as the original writes it, fused qkv and all: what a checkpoint of it must
-    mean.
-    """
+    """AudioMAE's encoder as in the original code, with fused qkv."""
 
     def __init__(self, width=16, depth=2, hidden=32, tokens=16 * 8):
         super().__init__()

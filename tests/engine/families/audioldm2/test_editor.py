@@ -1,6 +1,4 @@
-"""The whole inference on tiny models: what the knobs do, and that windows and chunks leave no
-trace.
-"""
+"""The inference on tiny models: knobs change it, windows and chunks leave no trace."""
 
 from dataclasses import replace
 
@@ -12,7 +10,7 @@ from engine.errors import Cancelled
 from engine.families.audioldm2 import audiomae, components
 from engine.families.audioldm2 import features as F
 from engine.families.audioldm2.editor import Editor, vocoder_reach
-from engine.families.audioldm2.family import _editor
+from engine.families.audioldm2.family import build_editor
 from engine.families.audioldm2.stages import STAGES
 from engine.families.shared.torch_runner import TorchRunner
 from engine.knobs import Knobs
@@ -39,7 +37,7 @@ def parts(models_folder):
 
 @pytest.fixture(scope="module")
 def editor(parts, models_folder) -> Editor:
-    return _editor(parts, audiomae.read(models_folder / "audiomae.safetensors"), "cpu")
+    return build_editor(parts, audiomae.read(models_folder / "audiomae.safetensors"), "cpu")
 
 
 def melody(seconds=2.0):
@@ -138,7 +136,7 @@ def test_more_alpha_moves_further_from_the_base_model(editor):
     assert 0 < distances[0] < distances[1]
 
 
-def spied(editor, stage):
+def spy_on(editor, stage):
     """An editor as fresh as after loading, and its calls of a stage."""
     calls, runner = [], editor.runners[stage]
     listening = {**editor.runners, stage: lambda **inputs: calls.append(inputs) or runner(**inputs)}
@@ -150,19 +148,19 @@ def test_lambda_one_leaves_the_negative_words_out(editor):
 
 
 def test_lambda_one_computes_one_half_and_hears_no_silence(editor):
-    fresh, calls = spied(editor, "unet")
+    fresh, calls = spy_on(editor, "unet")
     run(fresh, guidance=1.0)
     assert [len(call["latent"]) for call in calls] == [1, 1] and fresh._null_audio is None
 
 
 def test_outside_its_interval_guidance_costs_nothing(editor):
-    fresh, calls = spied(editor, "unet")
+    fresh, calls = spy_on(editor, "unet")
     run(fresh, steps=4, guidance_from=0.25, guidance_to=0.75)
     assert [len(call["latent"]) for call in calls] == [1, 2, 2, 1]
 
 
 def test_silence_is_heard_once_and_pooled_once_for_each_omega(editor):
-    fresh, calls = spied(editor, "audio_encoder")
+    fresh, calls = spy_on(editor, "audio_encoder")
     for omega in (2, 2, 4):
         run(fresh, pooling=omega, steps=1)
     assert [bool(call["fbank"].any()) for call in calls] == [True, False]  # the region once, too
@@ -195,13 +193,13 @@ def test_a_short_region_is_heard_with_what_is_around_it_and_never_with_zeros(edi
         seen.append(fbank)
         return encoder(fbank=fbank)
 
-    spied = Editor(
+    spy_on = Editor(
         {**editor.runners, "audio_encoder": listen},
         editor.text,
         editor.scheduler_config,
         editor.sizes,
     )
-    spied.encode_audio(melody(0.5))
+    spy_on.encode_audio(melody(0.5))
     zero_energy = (0 - F.AUDIOSET_MEAN) / (2 * F.AUDIOSET_STD)
     assert not np.isclose(seen[0], zero_energy).all(axis=-1).any()
 

@@ -1,6 +1,4 @@
-"""OSC to stem, once: a server in its own process, its worker in another, tiny weights in the
-published layout.
-"""
+"""From OSC to stem, once, through a real server and its worker with tiny weights."""
 
 import json
 from pathlib import Path

@@ -39,13 +39,14 @@ def make(model_cache, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}),
+            model_cache=model_cache,
         )
 
     return _make
 
 
-def shipped(name, text="a violin"):
+def resolve_shipped(name, text="a violin"):
     return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
@@ -90,18 +91,18 @@ def test_the_same_seed_makes_the_same_file(make):
 def test_the_shipped_styles_have_the_papers_settings_and_play(
     make, name, omega, alpha, guidance, negative
 ):
-    knobs = make(preset=shipped(name), knobs=STEPS).values["knobs"]
+    knobs = make(preset=resolve_shipped(name), knobs=STEPS).values["knobs"]
     assert (knobs["pooling"], knobs["strength"], knobs["guidance"], knobs["negative"]) == (
         omega,
         alpha,
         guidance,
         negative,
     )
-    assert shipped(name)["steps"] == 50
+    assert resolve_shipped(name)["steps"] == 50
 
 
 def test_a_duet_is_called_a_duet_in_the_manifest_and_in_the_style(make):
-    manifest = make(preset=shipped("audioldm2_accompaniment"))
+    manifest = make(preset=resolve_shipped("audioldm2_accompaniment"))
     assert manifest.stems[0]["name"] == "accompaniment"
     assert any("duet" in note and "mute the source" in note for note in manifest.values["notes"])
     assert "duet" in Library([SHIPPED_FOLDER]).get("audioldm2_accompaniment").description
@@ -118,22 +119,22 @@ def test_a_preset_brings_its_own_adapter_and_the_next_one_does_not_have_it(
     own = tmp_path / "own.safetensors"
     write_adapter(own, {name: tensor.flip(0) for name, tensor in state.items()})
     plain = make().stems[0]["sha256"]
-    preset = {**shipped("audioldm2_timbre"), "adapters": [adapter_row(own)]}
+    preset = {**resolve_shipped("audioldm2_timbre"), "adapters": [adapter_row(own)]}
     assert make(preset=preset).stems[0]["sha256"] != plain
     assert make().stems[0]["sha256"] == plain
 
 
 def test_an_adapters_weight_scales_alpha(make, models_folder):
     half = [adapter_row(models_folder / "ap_adapter.safetensors", 0.5)]
-    preset = {**shipped("audioldm2_timbre"), "adapters": half}
+    preset = {**resolve_shipped("audioldm2_timbre"), "adapters": half}
     weighted = make(preset=preset, knobs={**STEPS, "strength": 1.0})
-    plain = make(preset=shipped("audioldm2_timbre"), knobs={**STEPS, "strength": 0.5})
+    plain = make(preset=resolve_shipped("audioldm2_timbre"), knobs={**STEPS, "strength": 0.5})
     assert weighted.stems[0]["sha256"] == plain.stems[0]["sha256"]
 
 
 def test_two_adapters_at_a_time_are_refused(make):
     preset = {
-        **shipped("audioldm2_timbre"),
+        **resolve_shipped("audioldm2_timbre"),
         "adapters": [adapter_row("a.safetensors"), adapter_row("b.safetensors")],
     }
     with pytest.raises(EngineError, match="one AP-Adapter at a time") as caught:
@@ -146,7 +147,7 @@ def test_an_adapter_for_another_size_is_a_bad_preset(make, models_folder, tmp_pa
     state.pop(next(iter(state)))
     write_adapter(tmp_path / "less.safetensors", state)
     preset = {
-        **shipped("audioldm2_timbre"),
+        **resolve_shipped("audioldm2_timbre"),
         "adapters": [adapter_row(tmp_path / "less.safetensors")],
     }
     with pytest.raises(EngineError, match="another size") as caught:
@@ -177,7 +178,10 @@ def test_a_missing_adapter_alone_is_named_alone(make, models_folder, tmp_path):
     with pytest.raises(EngineError, match="AP-Adapter") as caught:
         make(model_cache=model_cache)
     assert caught.value.code == "missing_weights" and "cvssp" not in caught.value.message
-    make(model_cache=model_cache, preset={**shipped("audioldm2_timbre"), "adapters": [adapter_row(adapter)]})
+    make(
+        model_cache=model_cache,
+        preset={**resolve_shipped("audioldm2_timbre"), "adapters": [adapter_row(adapter)]},
+    )
 
 
 def test_the_family_tells_what_it_lacks_before_anything_is_loaded(tmp_path, models_folder):
@@ -223,7 +227,9 @@ def test_a_large_repository_plays_too(tmp_path, make):
     from tests.engine.families.audioldm2.tiny import write_models
 
     assert (
-        make(model_cache=ModelCache(1, write_models(tmp_path / "large", large=True))).stems[0]["frames"]
+        make(model_cache=ModelCache(1, write_models(tmp_path / "large", large=True))).stems[0][
+            "frames"
+        ]
         == 22_050
     )
 

@@ -15,9 +15,7 @@ def music(seconds=1.0):
 
 
 def kaldi_by_definition(samples, frame):
-    """One frame of torchaudio.compliance.kaldi.fbank (hanning, 128 bands, no dither), number by
-    number.
-    """
+    """One frame of torchaudio.compliance.kaldi.fbank (hanning, 128 bands, no dither), by hand."""
     samples = [float(value) for value in samples - samples.mean(dtype=np.float64)]
     piece = samples[160 * frame : 160 * frame + 400]
     mean = sum(piece) / 400

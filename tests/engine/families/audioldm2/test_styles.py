@@ -1,6 +1,4 @@
-"""What was learned plays on the tiny AudioLDM2: styles in the UNet beside the AP-Adapter, learned
-words before T5.
-"""
+"""Styles play on the tiny AudioLDM2: LoRA beside the AP-Adapter, soft prompts before T5."""
 
 import numpy as np
 import pytest

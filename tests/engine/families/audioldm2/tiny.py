@@ -1,6 +1,4 @@
-"""AudioLDM2 and AudioMAE of the real classes with a few thousand random weights, in the published
-layout on disk.
-"""
+"""AudioLDM2 and AudioMAE of the real classes with few random weights, as published on disk."""
 
 from __future__ import annotations
 
@@ -88,9 +86,7 @@ def write_repository(folder: Path, large: bool = False) -> Path:
 
 
 def write_models(folder: Path, large: bool = False) -> Path:
-    """A whole models folder: repository, AudioMAE, and an adapter that differs from the text
-    projections.
-    """
+    """Write a models folder; its adapter differs from the text projections."""
     write_repository(folder / ("audioldm2-large" if large else "audioldm2"), large)
     torch.manual_seed(1)
     state = {name: tensor.contiguous() for name, tensor in tiny_audiomae().vit.state_dict().items()}

@@ -10,9 +10,7 @@ for module in ("torch", "transformers", "peft"):
 
 @pytest.fixture(scope="session")
 def musicgen_folder(tmp_path_factory):
-    """A models folder as a user would have it, tiny: a plain checkpoint and one that hears
-    melodies.
-    """
+    """A tiny models folder: a plain checkpoint and one that hears melodies."""
     from tests.engine.families.musicgen.tiny import write_models
 
     return write_models(tmp_path_factory.mktemp("models"))

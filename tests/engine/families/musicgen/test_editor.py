@@ -70,9 +70,11 @@ def test_a_continuation_is_the_codes_after_the_prompt(plain):
 
     before, region = noise(8 * 640), np.zeros((5 * 640, 1), np.float32)
     conditioner = Conditioner(plain, branches_of(KNOBS.prompts, "", KNOBS.guidance))
-    speaker = Decoder(plain.model.decoder, conditioner.factors, lambda first: conditioner.heard())
+    decoder = Decoder(
+        plain.model.decoder, conditioner.factors, lambda first: conditioner.build_condition()
+    )
     codes = sample(
-        speaker,
+        decoder,
         plain.encode(before),
         5,
         plain.delays,

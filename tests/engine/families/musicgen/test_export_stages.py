@@ -1,6 +1,4 @@
-"""The stage table is enough to export a stage: the graph takes other sizes and gives what torch
-gives.
-"""
+"""The stage table suffices to export a stage: the graph takes other sizes and equals torch."""
 
 import warnings
 

@@ -24,9 +24,7 @@ def model_cache(musicgen_folder):
 
 @pytest.fixture
 def make(model_cache, tmp_path):
-    """make(samples, **fields of the request) -> manifest; without samples, of a silent stereo
-    region.
-    """
+    """make(samples or None for a silent stereo region, **fields of the request) -> manifest."""
     count = iter(range(100))
 
     def _make(samples=None, model_cache=model_cache, **fields):
@@ -44,23 +42,24 @@ def make(model_cache, tmp_path):
             "length_seconds": 0.3,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}),
+            model_cache=model_cache,
         )
 
     return _make
 
 
-def shipped(name, text="a violin"):
+def resolve_shipped(name, text="a violin"):
     return resolve(Library([SHIPPED_FOLDER]).get(name), text).to_json()
 
 
-def heard(manifest):
+def read_stem(manifest):
     return soundfile.read(manifest.stems[0]["path"])[0]
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_every_shipped_style_makes_a_stem_that_drops_into_its_place(make, name):
-    manifest = make(sine(60_000, 44_100, 440), preset=shipped(name))
+    manifest = make(sine(60_000, 44_100, 440), preset=resolve_shipped(name))
     (stem,) = manifest.stems
     assert (stem["frames"], stem["channels"], stem["rate_hz"], stem["subtype"]) == (
         13_230,
@@ -69,11 +68,11 @@ def test_every_shipped_style_makes_a_stem_that_drops_into_its_place(make, name):
         "PCM_24",
     )
     assert stem["name"] == name.removeprefix("musicgen_")
-    assert np.abs(heard(manifest)).max() > 0
+    assert np.abs(read_stem(manifest)).max() > 0
 
 
 def test_silence_is_filled_in_every_channel(make):
-    samples = heard(make())
+    samples = read_stem(make())
     assert samples.shape == (13_230, 2) and np.abs(samples).max() > 0
     np.testing.assert_array_equal(samples[:, 0], samples[:, 1])
 
@@ -96,24 +95,27 @@ def test_the_same_seed_makes_the_same_file(make):
 
 
 def test_a_continuation_hears_what_lies_before_the_region_and_nothing_else(make):
-    def told(before, after):
+    def hash_of(before, after):
         file = np.concatenate(
             [noise(24_255, seed=before), np.zeros((13_230, 1)), noise(22_515, seed=after)]
         )
-        return make(file, preset=shipped("musicgen_continue"), level="none").stems[0]["sha256"]
+        return make(file, preset=resolve_shipped("musicgen_continue"), level="none").stems[0][
+            "sha256"
+        ]
 
-    assert told(1, 2) == told(1, 3) != told(4, 2)
+    assert hash_of(1, 2) == hash_of(1, 3) != hash_of(4, 2)
 
 
 def test_an_accompaniment_hears_the_regions_melody(make):
-    def told(frequency_hz):
-        return make(
+    def hash_of(frequency_hz):
+        manifest = make(
             sine(60_000, 44_100, frequency_hz),
-            preset=shipped("musicgen_accompaniment"),
+            preset=resolve_shipped("musicgen_accompaniment"),
             level="none",
         )
+        return manifest.stems[0]["sha256"]
 
-    assert told(440).stems[0]["sha256"] != told(523).stems[0]["sha256"]
+    assert hash_of(440) != hash_of(523)
 
 
 def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(make, tmp_path):
@@ -124,7 +126,7 @@ def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(mak
     write_soft_prompt(tmp_path / "prompt.safetensors", SoftPrompt(torch.randn(30, tiny.TEXT_WIDTH)))
     lora = tiny.write_lora(tmp_path / "lora")
     style = {
-        **shipped("musicgen_generate"),
+        **resolve_shipped("musicgen_generate"),
         "adapters": [{"path": str(lora), "weight": 1.0, "sha256": "0" * 64}],
         "soft_prompt": {
             "path": str(tmp_path / "prompt.safetensors"),
@@ -145,7 +147,7 @@ def test_a_styles_lora_and_soft_prompt_play_and_the_next_job_is_without_them(mak
 
 
 def test_a_lora_chooses_the_checkpoint_it_was_trained_on_and_another_one_is_told(make, tmp_path):
-    def played_on(base):
+    def play_on(base):
         path = tiny.write_lora(tmp_path / base, seed=1)
         beside = path.with_name("adapter_config.json")
         config = {
@@ -154,11 +156,13 @@ def test_a_lora_chooses_the_checkpoint_it_was_trained_on_and_another_one_is_told
         }
         beside.write_text(json.dumps(config), encoding="utf-8")
         row = {"path": str(path), "weight": 1.0, "sha256": "0" * 64}
-        return make(preset={**shipped("musicgen_generate"), "adapters": [row]}).values["notes"]
+        return make(preset={**resolve_shipped("musicgen_generate"), "adapters": [row]}).values[
+            "notes"
+        ]
 
-    assert "model: musicgen-small" in played_on("musicgen-small")
-    told = "adapters: trained on facebook/musicgen-large, played on musicgen-small"
-    assert told in played_on("musicgen-large")
+    assert "model: musicgen-small" in play_on("musicgen-small")
+    note = "adapters: trained on facebook/musicgen-large, played on musicgen-small"
+    assert note in play_on("musicgen-large")
 
 
 def test_words_beyond_what_t5_reads_are_told(make):
@@ -182,13 +186,13 @@ def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(
     )
     model_cache = ModelCache(1, models)
     with pytest.raises(EngineError, match="fetch it again"):
-        make(noise(60_000), model_cache=model_cache, preset=shipped("musicgen_accompaniment"))
+        make(noise(60_000), model_cache=model_cache, preset=resolve_shipped("musicgen_accompaniment"))
     assert make(model_cache=model_cache).stems[0]["frames"] == 13_230
 
 
 def test_a_stereo_checkpoint_fills_left_and_right_apart(make, tmp_path):
     tiny.write(tmp_path / "models" / "musicgen", channels=2)
-    samples = heard(make(model_cache=ModelCache(1, tmp_path / "models")))
+    samples = read_stem(make(model_cache=ModelCache(1, tmp_path / "models")))
     assert samples.shape == (13_230, 2) and np.abs(samples[:, 0] - samples[:, 1]).max() > 1e-4
 
 
@@ -218,7 +222,7 @@ def test_an_accompaniment_without_a_melody_checkpoint_names_the_one_to_fetch(
         make(
             noise(60_000),
             model_cache=ModelCache(1, tmp_path / "models"),
-            preset=shipped("musicgen_accompaniment"),
+            preset=resolve_shipped("musicgen_accompaniment"),
         )
     assert caught.value.code == "missing_weights"
 
@@ -283,5 +287,5 @@ def test_temperature_and_top_k_are_the_clients_or_the_styles(make):
     plain, cold = make(), make(knobs={"seed": 5, "temperature": 0.0})
     assert cold.values["knobs"]["temperature"] == 0.0 and plain.values["knobs"]["top_k"] == 250
     assert cold.stems[0]["sha256"] != plain.stems[0]["sha256"]
-    likeliest = make(preset={**shipped("musicgen_generate"), "top_k": 1})
+    likeliest = make(preset={**resolve_shipped("musicgen_generate"), "top_k": 1})
     assert likeliest.stems[0]["sha256"] == cold.stems[0]["sha256"]

@@ -12,7 +12,7 @@ from engine.families.musicgen.components import Components
 from engine.families.musicgen.conditions import tokenize
 from engine.families.musicgen.labels import labels, loss
 from tests.engine.families.musicgen import tiny
-from tests.engine.families.musicgen.test_sampler import decoder_of, said
+from tests.engine.families.musicgen.test_sampler import decoder_of, sample_codes
 
 FRAMES = 16
 CODES = torch.from_numpy(np.random.default_rng(5).integers(0, tiny.TOKENS, (1, 4, FRAMES)))
@@ -37,18 +37,18 @@ def by_heart(model, taught, steps=120):
     return found.item()
 
 
-def recovered(model):
+def replay(model):
     parts = Components(model, tiny.tokenizer())
-    return (said(parts, FRAMES, speaker=decoder_of(parts, guidance=1.0)) == CODES[0].numpy()).mean(
-        axis=1
-    )
+    return (
+        sample_codes(parts, FRAMES, decoder=decoder_of(parts, guidance=1.0)) == CODES[0].numpy()
+    ).mean(axis=1)
 
 
 @pytest.mark.parametrize("melody", [False, True])
 def test_a_clip_learned_by_heart_is_said_again_to_the_last_frame_of_every_codebook(melody):
     model = tiny.tiny(melody)
     assert by_heart(model, lambda model, ids, mask: loss(model, CODES, ids, mask)) < 0.05
-    np.testing.assert_array_equal(recovered(model), 1.0)
+    np.testing.assert_array_equal(replay(model), 1.0)
 
 
 def test_labels_that_are_not_delayed_are_learned_as_well_and_say_garbage():
@@ -59,7 +59,7 @@ def test_labels_that_are_not_delayed_are_learned_as_well_and_say_garbage():
         return model(input_ids=ids, attention_mask=mask, labels=CODES.transpose(1, 2)).loss
 
     assert by_heart(model, naive) < 0.05
-    assert (recovered(model)[[0, 2, 3]] < 0.5).all()
+    assert (replay(model)[[0, 2, 3]] < 0.5).all()
 
 
 def test_the_labels_are_the_delay_pattern_with_nothing_cut_off():

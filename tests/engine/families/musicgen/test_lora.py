@@ -38,7 +38,7 @@ def row(path, weight=1.0):
 
 
 @torch.no_grad()
-def heard(model):
+def logits_of(model):
     states = torch.linspace(-1, 1, 64).reshape(1, 2, 32)
     return model.decoder(**SEEN, encoder_hidden_states=states).logits
 
@@ -60,8 +60,10 @@ def test_a_style_plays_as_peft_plays_it_with_its_own_alpha(styles, name):
     model = tiny.tiny()
     adapters_of(model).set_adapters([row(styles[name])])
     theirs = PeftModel.from_pretrained(tiny.tiny(), styles[name].parent).eval()
-    torch.testing.assert_close(heard(model), heard(theirs.base_model.model), atol=1e-5, rtol=0)
-    assert (heard(model) - heard(tiny.tiny())).abs().max() > 1e-2
+    torch.testing.assert_close(
+        logits_of(model), logits_of(theirs.base_model.model), atol=1e-5, rtol=0
+    )
+    assert (logits_of(model) - logits_of(tiny.tiny())).abs().max() > 1e-2
 
 
 def test_a_blend_is_the_weighted_sum_of_its_styles_whatever_their_ranks(styles):
@@ -79,10 +81,10 @@ def test_a_blend_is_the_weighted_sum_of_its_styles_whatever_their_ranks(styles):
 
 def test_without_styles_and_at_weight_0_the_base_plays_exactly(styles):
     model = tiny.tiny()
-    adapters, before = adapters_of(model), heard(model)
+    adapters, before = adapters_of(model), logits_of(model)
     for rows in ([row(styles["quiet"])], [row(styles["quiet"], 0.0)], []):
         adapters.set_adapters(rows)
-    torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
+    torch.testing.assert_close(logits_of(model), before, atol=0, rtol=0)
 
 
 def test_one_file_with_its_configuration_inside_will_do(styles, tmp_path):
@@ -94,7 +96,7 @@ def test_one_file_with_its_configuration_inside_will_do(styles, tmp_path):
     one, folder = tiny.tiny(), tiny.tiny()
     adapters_of(one).set_adapters([row(path)])
     adapters_of(folder).set_adapters([row(styles["quiet"])])
-    torch.testing.assert_close(heard(one), heard(folder), atol=0, rtol=0)
+    torch.testing.assert_close(logits_of(one), logits_of(folder), atol=0, rtol=0)
 
 
 def test_a_file_says_which_checkpoint_it_belongs_to(styles, tmp_path):
@@ -125,7 +127,7 @@ def test_a_lora_of_the_decoder_alone_finds_its_place(styles, tmp_path):
     one, other = tiny.tiny(), tiny.tiny()
     adapters_of(one).set_adapters([row(tmp_path / "adapter_model.safetensors")])
     adapters_of(other).set_adapters([row(styles["quiet"])])
-    torch.testing.assert_close(heard(one), heard(other), atol=0, rtol=0)
+    torch.testing.assert_close(logits_of(one), logits_of(other), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -141,21 +143,21 @@ def test_what_is_no_lora_for_this_model_is_refused_and_the_model_stays_as_it_was
     tensors, config, told, tmp_path
 ):
     model = tiny.tiny()
-    adapters, before = adapters_of(model), heard(model)
+    adapters, before = adapters_of(model), logits_of(model)
     save_file(tensors, str(tmp_path / "a.safetensors"))
     if config:
         (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(EngineError, match=told) as caught:
         adapters.set_adapters([row(tmp_path / "a.safetensors")])
     assert caught.value.code == "bad_preset"
-    torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
+    torch.testing.assert_close(logits_of(model), before, atol=0, rtol=0)
 
 
 def test_a_lora_of_another_size_or_with_parts_missing_is_refused_and_leaves_no_trace(
     styles, tmp_path
 ):
     model = tiny.tiny()
-    adapters, before = adapters_of(model), heard(model)
+    adapters, before = adapters_of(model), logits_of(model)
     config = styles["quiet"].with_name("adapter_config.json").read_text(encoding="utf-8")
     wide = {
         name: torch.cat([tensor, tensor], dim=-1)
@@ -171,6 +173,6 @@ def test_a_lora_of_another_size_or_with_parts_missing_is_refused_and_leaves_no_t
         with pytest.raises(EngineError) as caught:
             adapters.set_adapters([row(folder / "adapter_model.safetensors")])
         assert caught.value.code == "bad_preset" and told[number] in caught.value.message
-        torch.testing.assert_close(heard(model), before, atol=0, rtol=0)
+        torch.testing.assert_close(logits_of(model), before, atol=0, rtol=0)
     adapters.set_adapters([row(styles["quiet"])])
-    assert (heard(model) - before).abs().max() > 1e-2
+    assert (logits_of(model) - before).abs().max() > 1e-2

@@ -1,6 +1,6 @@
-"""Melody and words both reach the first step. For a range of releases transformers 4.57 and 5
-dropped both (issues 38635, 45647, 48664; fixed in 5.23): what was played did not depend on what
-was asked.
+"""Melody and words both reach the first step.
+
+Before 5.23, releases of transformers dropped both (huggingface/transformers#38635, #45647, #48664).
 """
 
 from types import SimpleNamespace
@@ -64,9 +64,7 @@ def test_a_tone_is_its_pitch_class_at_every_moment(frequency_hz, pitch_class):
 
 @pytest.mark.parametrize("count", [3_000, FFT_SAMPLES, 100_001])
 def test_chroma_is_what_transformers_extractor_computes(count):
-    """Its own method, with torch's spectrogram in place of torchaudio's, which need not be
-    installed.
-    """
+    """Its own method, with torch's spectrogram in place of torchaudio's."""
     from transformers.audio_utils import chroma_filter_bank
 
     def spectrogram(wave):

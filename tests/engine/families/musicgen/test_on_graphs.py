@@ -1,6 +1,4 @@
-"""A checkpoint in stages says what it says as a whole; the stages are torch's here, tests/export
-has their graphs.
-"""
+"""A checkpoint in stages, on torch here, says what it says as a whole."""
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from engine.audio.scene import Scene
 from engine.families.musicgen import graphs, on_graphs
 from engine.families.musicgen.components import load
 from engine.families.musicgen.editor import Editor, Lengths
-from engine.families.musicgen.exporting import SAVED
+from engine.families.musicgen.exported import SAVED
 from engine.families.musicgen.on_graphs import GraphParts
 from engine.families.musicgen.sampler import Span
 from engine.families.musicgen.stages import table

@@ -18,14 +18,16 @@ WORDS = (("a violin", 1.0),)
 def decoder_of(parts, guidance=3.0, chroma=None, negative="", prompts=WORDS):
     conditioner = Conditioner(parts, branches_of(prompts, negative, guidance))
     return Decoder(
-        parts.model.decoder, conditioner.factors, lambda first: conditioner.heard(chroma)
+        parts.model.decoder, conditioner.factors, lambda first: conditioner.build_condition(chroma)
     )
 
 
-def said(parts, frames, prompt=None, speaker=None, span=SPAN, options=GREEDY, seed=0, **more):
+def sample_codes(
+    parts, frames, prompt=None, decoder=None, span=SPAN, options=GREEDY, seed=0, **more
+):
     prompt = np.zeros((len(parts.delays), 0), np.int64) if prompt is None else prompt
-    speaker = speaker or decoder_of(parts)
-    return sample(speaker, prompt, frames, parts.delays, parts.padding, span, options, seed, **more)
+    decoder = decoder or decoder_of(parts)
+    return sample(decoder, prompt, frames, parts.delays, parts.padding, span, options, seed, **more)
 
 
 def theirs(parts, frames, **more):
@@ -41,7 +43,7 @@ def theirs(parts, frames, **more):
 @pytest.mark.parametrize("kind", ["plain", "melodic"])
 def test_the_likeliest_tokens_are_those_of_transformers_generate(kind, request):
     parts = request.getfixturevalue(kind)
-    codes = said(parts, 20)
+    codes = sample_codes(parts, 20)
     assert len(np.unique(codes)) > 4
     np.testing.assert_array_equal(parts.decode(codes), theirs(parts, 20))
 
@@ -50,13 +52,13 @@ def test_a_stereo_checkpoint_says_what_generate_says(tmp_path):
     from engine.families.musicgen.components import load
 
     parts = load(tiny.write(tmp_path, channels=2))
-    np.testing.assert_array_equal(parts.decode(said(parts, 9)), theirs(parts, 9))
+    np.testing.assert_array_equal(parts.decode(sample_codes(parts, 9)), theirs(parts, 9))
 
 
 def test_a_continuation_says_what_generate_says_after_the_same_audio(plain):
     audio = np.random.default_rng(3).standard_normal((8 * plain.hop, 1)).astype(np.float32)
     prompt = plain.encode(audio)
-    codes = said(plain, 12, prompt)
+    codes = sample_codes(plain, 12, prompt)
     np.testing.assert_array_equal(codes[:, :8], prompt)
     wave = torch.from_numpy(audio.T[None])
     expected = theirs(plain, 12, input_values=wave, padding_mask=torch.ones(1, wave.shape[-1]))
@@ -65,7 +67,7 @@ def test_a_continuation_says_what_generate_says_after_the_same_audio(plain):
 
 def test_a_melody_is_played_as_generate_plays_it(melodic):
     chroma = np.eye(12, dtype=np.float32)[np.arange(40) % 12]
-    codes = said(melodic, 10, speaker=decoder_of(melodic, chroma=chroma))
+    codes = sample_codes(melodic, 10, decoder=decoder_of(melodic, chroma=chroma))
     expected = theirs(melodic, 10, input_features=torch.from_numpy(chroma)[None])
     np.testing.assert_array_equal(melodic.decode(codes), expected)
 
@@ -85,11 +87,11 @@ def test_negative_words_and_several_prompts_are_terms_of_one_sum(plain):
 
 
 def test_a_seed_is_a_take_and_a_longer_take_begins_as_a_shorter_one(plain):
-    takes = [said(plain, 12, options=SamplingOptions(), seed=seed) for seed in (1, 1, 2)]
+    takes = [sample_codes(plain, 12, options=SamplingOptions(), seed=seed) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(takes[0], takes[1])
     assert (takes[0] != takes[2]).any()
     np.testing.assert_array_equal(
-        said(plain, 20, options=SamplingOptions(), seed=1)[:, :9], takes[0][:, :9]
+        sample_codes(plain, 20, options=SamplingOptions(), seed=1)[:, :9], takes[0][:, :9]
     )
 
 
@@ -102,8 +104,10 @@ def test_a_long_take_goes_on_from_the_end_of_the_window_before(plain):
             return super().prefill(first_frame, steps)
 
     conditioner = Conditioner(plain, branches_of(WORDS, "", 3.0))
-    speaker = Overheard(plain.model.decoder, conditioner.factors, lambda first: conditioner.heard())
-    codes = said(plain, 40, speaker=speaker, span=Span(16, 6), options=SamplingOptions())
+    decoder = Overheard(
+        plain.model.decoder, conditioner.factors, lambda first: conditioner.build_condition()
+    )
+    codes = sample_codes(plain, 40, decoder=decoder, span=Span(16, 6), options=SamplingOptions())
     assert codes.shape == (4, 40) and codes.min() >= 0 and codes.max() < tiny.TOKENS
     assert [first for first, _ in heard] == [0, 10, 20, 30]
     for first, steps in heard[1:]:
@@ -113,11 +117,11 @@ def test_a_long_take_goes_on_from_the_end_of_the_window_before(plain):
 
 def test_progress_is_told_for_every_token_and_a_cancel_is_heard_between_two(plain):
     told = []
-    said(plain, 10, advance=told.append)
+    sample_codes(plain, 10, advance=told.append)
     assert len(told) == 13 and told == sorted(told) and told[-1] == 1.0
     asked = []
     with pytest.raises(Cancelled):
-        said(plain, 10, cancelled=lambda: len(asked.append(0) or asked) > 4)
+        sample_codes(plain, 10, cancelled=lambda: len(asked.append(0) or asked) > 4)
     assert len(asked) == 5
 
 

@@ -21,8 +21,10 @@ def prompt_of(seed):
 
 def first_step(parts, soft_prompts, guidance=3.0):
     conditioner = Conditioner(parts, branches_of(WORDS, "", guidance, soft_prompts))
-    speaker = Decoder(parts.model.decoder, conditioner.factors, lambda first: conditioner.heard())
-    return speaker.prefill(0, np.full((4, 1), parts.padding))
+    decoder = Decoder(
+        parts.model.decoder, conditioner.factors, lambda first: conditioner.build_condition()
+    )
+    return decoder.prefill(0, np.full((4, 1), parts.padding))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""MusicGen of the real classes with a few thousand random weights, saved as transformers saves it."""
+"""MusicGen of the real classes with few random weights, in transformers' layout on disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CLASSES = {
 
 
 def tiny(melody: bool = False, channels: int = 1, seed: int = 0):
-    """The published topology and rates (32 kHz, 50 frames a second, 4 codebooks) on narrow layers."""
+    """The published topology (32 kHz, 50 frames a second, 4 codebooks) with narrow layers."""
     model_class, config_class, decoder_class = _CLASSES[melody]
     decoder = decoder_class(
         vocab_size=TOKENS,

@@ -1,6 +1,4 @@
-"""Learned words go on and off a loaded nano; LoRA wants its exported graphs
-(tests/export/test_nano_lora.py).
-"""
+"""Learned words go on and off a loaded nano."""
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from presets.style import ResolvedStyle
 from tests.engine.signals import noise
 
 
-def heard(nano, preset):
+def play(nano, preset):
     """The stem as a job with this preset gets it."""
     style = ResolvedStyle.from_json(preset)
     knobs, _ = resolve("violin", {"seed": 1, "steps": 2}, style, nano.defaults)
@@ -34,11 +32,11 @@ def learned(tmp_path):
 
 
 def test_learned_words_change_the_sound_by_their_weight_and_come_off_again(tiny_nano, learned):
-    plain = heard(tiny_nano, {})
-    full, half = (heard(tiny_nano, learned(weight)) for weight in (1.0, 0.5))
+    plain = play(tiny_nano, {})
+    full, half = (play(tiny_nano, learned(weight)) for weight in (1.0, 0.5))
     assert not np.allclose(full, plain, atol=1e-5) and not np.allclose(full, half, atol=1e-5)
-    assert np.array_equal(heard(tiny_nano, learned(0.0)), plain)
-    assert np.array_equal(heard(tiny_nano, {}), plain)
+    assert np.array_equal(play(tiny_nano, learned(0.0)), plain)
+    assert np.array_equal(play(tiny_nano, {}), plain)
 
 
 def test_the_negative_words_have_no_soft_prompt(tiny_nano, learned):
@@ -53,11 +51,11 @@ def test_a_file_of_another_model_is_refused_with_what_it_holds(tiny_nano, tmp_pa
 
     save_file({"soft_prompt": np.zeros((5, 768), np.float32)}, str(tmp_path / "other.safetensors"))
     with pytest.raises(EngineError, match=r"\[5, 768\]") as caught:
-        heard(tiny_nano, {"soft_prompt": {"path": str(tmp_path / "other.safetensors")}})
+        play(tiny_nano, {"soft_prompt": {"path": str(tmp_path / "other.safetensors")}})
     assert caught.value.code == "bad_preset"
 
 
 def test_lora_on_graphs_without_inputs_for_it_names_the_command(tiny_nano):
     with pytest.raises(EngineError, match="retimbre export nano") as caught:
-        heard(tiny_nano, {"adapters": [{"path": "style.safetensors"}]})
+        play(tiny_nano, {"adapters": [{"path": "style.safetensors"}]})
     assert caught.value.code == "not_ready"

@@ -1,6 +1,4 @@
-"""Accompaniment and genre, with a model that plays the guide back as it is: what is arranged, not
-how it sounds.
-"""
+"""What accompaniment and genre arrange, with a model that plays the guide back as it is."""
 
 import numpy as np
 import pytest

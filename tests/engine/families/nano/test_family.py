@@ -17,19 +17,19 @@ def never():
     return False
 
 
-def spoken(nano, count=160_000, text="violin", **knobs):
+def transfer(nano, count=160_000, text="violin", **knobs):
     return nano.transfer(noise(count)[:, 0], text, {"seed": 1, "steps": 1, **knobs})
 
 
 @pytest.mark.parametrize("count", (1_600, 160_000, 163_840, 163_841, 500_000))
 def test_any_length_comes_back_as_it_was(tiny_nano, count):
-    assert spoken(tiny_nano, count).shape == (count,)
+    assert transfer(tiny_nano, count).shape == (count,)
     assert tiny_nano.editor.reconstruct(noise(count)[:, 0]).shape == (count,)
 
 
 def test_the_same_seed_gives_the_same_sound_and_another_does_not(tiny_nano):
-    assert np.array_equal(spoken(tiny_nano), spoken(tiny_nano))
-    assert not np.allclose(spoken(tiny_nano), spoken(tiny_nano, seed=2))
+    assert np.array_equal(transfer(tiny_nano), transfer(tiny_nano))
+    assert not np.allclose(transfer(tiny_nano), transfer(tiny_nano, seed=2))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_sound_and_another_does_not(tiny_nano):
     ],
 )
 def test_every_knob_changes_the_sound(tiny_nano, change):
-    assert not np.allclose(spoken(tiny_nano), spoken(tiny_nano, **change), atol=1e-5)
+    assert not np.allclose(transfer(tiny_nano), transfer(tiny_nano, **change), atol=1e-5)
 
 
 @pytest.fixture
@@ -54,35 +54,35 @@ def scales(tiny_nano, monkeypatch):
     """How loud each branch hears the region, call by call of the denoiser."""
     seen, denoiser = [], tiny_nano.editor.runners["denoiser"]
 
-    def spied(**inputs):
+    def record_scale(**inputs):
         seen.append(inputs["audio_scale"].tolist())
         return denoiser(**inputs)
 
-    monkeypatch.setitem(tiny_nano.editor.runners, "denoiser", spied)
+    monkeypatch.setitem(tiny_nano.editor.runners, "denoiser", record_scale)
     return seen
 
 
 def test_without_guidance_the_negative_words_are_not_even_run(tiny_nano, scales):
     unwanted = "bright warm bright"  # that no other test says
     assert np.array_equal(
-        spoken(tiny_nano, guidance=1.0), spoken(tiny_nano, guidance=1.0, negative=unwanted)
+        transfer(tiny_nano, guidance=1.0), transfer(tiny_nano, guidance=1.0, negative=unwanted)
     )
     assert scales == [[1.0], [1.0]] and unwanted not in tiny_nano.editor._text_tokens
 
 
 def test_guidance_pushes_away_from_what_never_heard_the_region(tiny_nano, scales):
-    spoken(tiny_nano, guidance=2.0, strength=0.75, steps=1)
+    transfer(tiny_nano, guidance=2.0, strength=0.75, steps=1)
     assert scales == [[0.75, 0.0]]
 
 
 def test_outside_its_interval_guidance_costs_nothing(tiny_nano, scales):
-    spoken(tiny_nano, guidance=2.0, steps=4, guidance_from=0.25, guidance_to=0.75)
+    transfer(tiny_nano, guidance=2.0, steps=4, guidance_from=0.25, guidance_to=0.75)
     assert [len(rows) for rows in scales] == [1, 2, 2, 1]
 
 
 def test_guidance_in_no_interval_is_no_guidance(tiny_nano):
-    nowhere = spoken(tiny_nano, guidance=2.0, steps=2, guidance_to=0.0)
-    assert np.array_equal(nowhere, spoken(tiny_nano, guidance=1.0, steps=2))
+    nowhere = transfer(tiny_nano, guidance=2.0, steps=2, guidance_to=0.0)
+    assert np.array_equal(nowhere, transfer(tiny_nano, guidance=1.0, steps=2))
 
 
 def test_prompts_in_a_row_carry_their_weights_as_bias(tiny_nano):
@@ -114,9 +114,9 @@ def test_a_region_is_heard_once_whatever_is_asked_of_it(tiny_nano, monkeypatch):
         lambda **inputs: calls.append(1) or encoder(**inputs),
     )
     for knobs in ({"seed": 1}, {"seed": 2}, {"text": "flute"}, {"pooling": 4}):
-        spoken(tiny_nano, 150_001, **knobs)
+        transfer(tiny_nano, 150_001, **knobs)
     assert len(calls) == 1
-    spoken(tiny_nano, 150_002)
+    transfer(tiny_nano, 150_002)
     assert len(calls) == 2
 
 

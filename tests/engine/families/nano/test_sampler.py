@@ -1,6 +1,4 @@
-"""The walk from noise to latents: right on known flows, seamless over windows, stoppable between
-steps.
-"""
+"""The sampler is right on known flows, seamless over windows, and stops between steps."""
 
 from itertools import pairwise
 

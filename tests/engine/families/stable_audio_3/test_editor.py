@@ -123,8 +123,8 @@ def test_guidance_and_negative_words_equal_text_to_audio_where_nothing_is_kept(
 
 def test_words_are_read_once_and_guidance_outside_its_interval_costs_nothing(parts, scene):
     ours, read, asked = build_editor(parts, "cpu", None), [], []
-    ours.runners["text_encoder"] = counted(ours.runners["text_encoder"], read)
-    ours.runners["transformer"] = counted(ours.runners["transformer"], asked)
+    ours.runners["text_encoder"] = record_calls(ours.runners["text_encoder"], read)
+    ours.runners["transformer"] = record_calls(ours.runners["transformer"], asked)
     told = []
     for changes in ({}, {"guidance_from": 0.6}, {"guidance_to": 0.0}, {"guidance": 1.0}):
         asked.clear()
@@ -137,7 +137,7 @@ def test_words_are_read_once_and_guidance_outside_its_interval_costs_nothing(par
     assert len(read) == (1 if ours.is_distilled else 2)
 
 
-def counted(runner, calls):
+def record_calls(runner, calls):
     return lambda **inputs: calls.append(inputs) or runner(**inputs)
 
 

@@ -41,19 +41,20 @@ def make(model_cache, tmp_path):
             "length_seconds": 0.5,
         }
         return edit(
-            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}), model_cache=model_cache
+            EditRequest(str(path), output_dir=str(folder), **{**row, **fields}),
+            model_cache=model_cache,
         )
 
     return _make
 
 
-def shipped(name, text="warm pad"):
+def resolve_shipped(name, text="warm pad"):
     return resolve(Library([SHIPPED_FOLDER]).get(f"stable_audio_{name}"), text).to_json()
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_the_shipped_styles_play_and_choose_the_task_in_stereo(make, name):
-    manifest = make(preset=shipped(name))
+    manifest = make(preset=resolve_shipped(name))
     (stem,) = manifest.stems
     assert (stem["name"], stem["frames"], stem["channels"], stem["rate_hz"]) == (
         STYLES[name],
@@ -81,7 +82,7 @@ def test_mono_comes_back_mono_and_the_same_seed_makes_the_same_file(make):
 def test_a_silent_place_is_filled_from_the_music_before_it(make):
     samples = noise(60_000, 2)
     samples[17_640:] = 0
-    (stem,) = make(samples=samples, preset=shipped("continue")).stems
+    (stem,) = make(samples=samples, preset=resolve_shipped("continue")).stems
     filled, _ = soundfile.read(stem["path"])
     assert np.abs(filled).max() > 1e-3
 
@@ -89,7 +90,7 @@ def test_a_silent_place_is_filled_from_the_music_before_it(make):
 @pytest.mark.parametrize(("name", "where"), [("inpaint", "about"), ("continue", "before")])
 def test_a_hole_in_nothing_is_refused(make, name, where):
     with pytest.raises(EngineError, match=f"what lies {where} the region"):
-        make(preset=shipped(name), start_seconds=0.0, length_seconds=None)
+        make(preset=resolve_shipped(name), start_seconds=0.0, length_seconds=None)
 
 
 def test_a_small_checkpoint_takes_two_minutes_and_a_larger_file_is_told_so(make):
@@ -103,7 +104,8 @@ def test_base_checkpoints_are_guided_and_say_how_many_steps_they_want(make, base
     notes = make(model_cache=model_cache).values["notes"]
     assert any("about 50" in note for note in notes)
     guided, other = (
-        make(model_cache=model_cache, knobs={**STEPS, "guidance": guidance}) for guidance in (1.0, 9.0)
+        make(model_cache=model_cache, knobs={**STEPS, "guidance": guidance})
+        for guidance in (1.0, 9.0)
     )
     assert guided.stems[0]["sha256"] != other.stems[0]["sha256"]
 
@@ -121,7 +123,7 @@ def test_a_style_brings_a_lora_with_its_alpha(make, tmp_path):
     )
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 2, "lora_alpha": 16}))
     preset = {
-        **shipped("timbre"),
+        **resolve_shipped("timbre"),
         "audio_prompt": {},
         "adapters": [{"path": str(path), "sha256": "0" * 64}],
     }

@@ -1,6 +1,4 @@
-"""Stable Audio 3 of the real classes with a few thousand random weights, in diffusers' layout on
-disk.
-"""
+"""Stable Audio 3 of the real classes with few random weights, in diffusers' layout on disk."""
 
 from __future__ import annotations
 
