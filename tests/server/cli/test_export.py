@@ -36,3 +36,17 @@ def test_tensorrt_is_refused_with_the_reason_before_anything_is_exported(capsys,
         pytest.skip("here it can run")
     assert cli.main(["export", "nano", "--to=tensorrt", f"--data-dir={tmp_path}"]) == EXIT_FAILED
     assert "--to tensorrt" in capsys.readouterr().err and not list(tmp_path.rglob("*.onnx"))
+
+
+def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(
+    monkeypatch, capsys, tmp_path
+):
+    class Exporting:
+        memory_bytes = staticmethod(lambda models: 13_300_000_000)
+
+    for total, words in ((8.0, "13 GB at most, 6 of 8 GB are free"), (64.0, "")):
+        monkeypatch.setattr("server.status.memory_gb", lambda total=total: (2.0, total))
+        cli_export._warn_of_memory("audioldm2", Exporting, tmp_path)
+        assert words in capsys.readouterr().err
+    cli_export._warn_of_memory("nano", object(), tmp_path)
+    assert capsys.readouterr().err == ""

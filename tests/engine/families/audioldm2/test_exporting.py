@@ -1,4 +1,4 @@
-"""Exporting AudioLDM2: the same weights give the same files."""
+"""Exporting AudioLDM2: equal files from equal weights, and the memory that it takes."""
 
 from dataclasses import replace
 
@@ -26,3 +26,11 @@ def test_two_exports_in_int8_have_equal_files(tmp_path):
         found.append({path.name: path.read_bytes() for path in folder.rglob("*.onnx")})
     assert len(found[0]) == 2  # a step and its prefill
     assert found[0] == found[1]
+
+
+def test_audioldm2_counts_its_weights(models_folder):
+    (files,) = exporting.weight_files(models_folder)
+    assert exporting.memory_bytes(models_folder) > 9 * max(
+        path.stat().st_size for path in files.values()
+    )
+    assert exporting.memory_bytes(models_folder / "nothing") == 0

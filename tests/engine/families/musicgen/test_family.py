@@ -186,7 +186,9 @@ def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_next_job(
     )
     model_cache = ModelCache(1, models)
     with pytest.raises(EngineError, match="fetch it again"):
-        make(noise(60_000), model_cache=model_cache, preset=resolve_shipped("musicgen_accompaniment"))
+        make(
+            noise(60_000), model_cache=model_cache, preset=resolve_shipped("musicgen_accompaniment")
+        )
     assert make(model_cache=model_cache).stems[0]["frames"] == 13_230
 
 

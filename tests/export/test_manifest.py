@@ -1,4 +1,4 @@
-"""An export that is not taken is said, with the reason and the command."""
+"""A manifest says what an export is of; one that does not fit is passed over with the reason."""
 
 import logging
 import shutil
@@ -7,7 +7,6 @@ import pytest
 
 from engine.families.registry import FAMILIES
 from export import manifest
-from server.cli import export as cli_export
 from server.cli.doctor import checks
 
 
@@ -23,6 +22,27 @@ def models(nano_models, tmp_path):
             text.replace(f'"schema": {manifest.SCHEMA}', f'"schema": {schema}')
         )
     return tmp_path
+
+
+def test_the_manifest_says_of_what_an_export_is_and_how_near(nano_models, nano_weights):
+    (folder,) = (nano_models / manifest.FOLDER).iterdir()
+    found = manifest.read(folder)
+    assert {row["kind"] for row in found.parity} == {"random", "real", "same seed"}
+    assert all(row["error"] <= row["bound"] for row in found.parity)
+    assert {"onnxruntime", "torch"} <= set(found.versions) and len(
+        found.weights["denoiser.onnx"]["sha256"]
+    ) == 64
+    assert set(found.graphs) == {path.name for path in folder.glob("*.onnx")}
+    assert {row.stage for row in found.stages} == {name.split(".")[0] for name in found.graphs}
+
+
+def test_a_manifest_of_another_version_is_not_taken(tmp_path, nano_models):
+    (folder,) = (nano_models / manifest.FOLDER).iterdir()
+    text = (folder / "manifest.json").read_text(encoding="utf-8")
+    other = text.replace(f'"schema": {manifest.SCHEMA}', '"schema": 9')
+    (tmp_path / "manifest.json").write_text(other, encoding="utf-8")
+    with pytest.raises(ValueError, match="export again"):
+        manifest.read(tmp_path)
 
 
 def test_the_log_says_which_why_and_what_to_do(models, caplog):
@@ -41,27 +61,3 @@ def test_doctor_says_it_too_and_says_nothing_where_all_is_well(models, nano_mode
     )
     shutil.rmtree(models / manifest.FOLDER)
     assert list(checks.stale_exports(models)) == []
-
-
-def test_an_export_that_may_not_fit_into_memory_warns_before_it_begins(
-    monkeypatch, capsys, tmp_path
-):
-    class Exporting:
-        memory_bytes = staticmethod(lambda models: 13_300_000_000)
-
-    for total, words in ((8.0, "13 GB at most, 6 of 8 GB are free"), (64.0, "")):
-        monkeypatch.setattr("server.status.memory_gb", lambda total=total: (2.0, total))
-        cli_export._warn_of_memory("audioldm2", Exporting, tmp_path)
-        assert words in capsys.readouterr().err
-    cli_export._warn_of_memory("nano", object(), tmp_path)
-    assert capsys.readouterr().err == ""
-
-
-def test_audioldm2_counts_its_weights(ldm_models):
-    from engine.families.audioldm2 import exporting
-
-    (files,) = exporting.weight_files(ldm_models)
-    assert exporting.memory_bytes(ldm_models) > 9 * max(
-        path.stat().st_size for path in files.values()
-    )
-    assert exporting.memory_bytes(ldm_models / "nothing") == 0
