@@ -134,8 +134,8 @@ class ServeConfig(CommonConfig):
     )
     threads: int = option(
         0,
-        "processor threads for the model; 0: all cores but one, which the DAW has (both of two "
-        "cores), at most 8",
+        "processor threads for the model; 0: all cores but one, which is left to the DAW, at most "
+        "8; of two cores both",
         low=0,
         high=1024,
     )
@@ -175,7 +175,7 @@ class ServeConfig(CommonConfig):
     )
     keep_gb: int = option(
         100,
-        "takes that are kept; when they are more, the oldest are deleted, but never the one in "
+        "space for takes; when they need more, the oldest are deleted, but never the one in "
         "use; 0: no limit",
         unit="GB",
         low=0,
@@ -195,11 +195,11 @@ class ServeConfig(CommonConfig):
         "warning", "what is written to the log", choices=("debug", "info", "warning", "error")
     )
     log_format: str = option(
-        "text", "of the log on standard error; json: one object a line", choices=("text", "json")
+        "text", "form of the log on standard error; json: one object a line", choices=("text", "json")
     )
     log_mb: int = option(
         10,
-        "of the log that is kept in the data folder, as JSON lines from info on; 0: none",
+        "size of the log in the data folder, which has JSON lines from info on; 0: no log",
         unit="MB",
         low=0,
         high=10_000,
@@ -220,8 +220,8 @@ class ClientConfig(CommonConfig):
     transport: str = option("udp", "how requests travel", choices=("udp", "tcp"))
     silence_seconds: float = option(
         10.0,
-        "give a job up after this long without a word about it; a server says "
-        "something every two seconds",
+        "give a job up after this long without news of it; a server sends some every two "
+        "seconds",
         unit="s",
         low=1,
         high=3600,
