@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OSCQUERY, OSC = "_oscjson._tcp.local.", "_osc._udp.local."
+LOOK_SECONDS = 1.0  # for the names of others, who answer within 120 ms
 MAX_NAME_CHARACTERS = 40  # of the machine's; a label of DNS has 63 bytes
 
 
@@ -53,12 +54,32 @@ class Announcement:
         try:
             interfaces = await asyncio.to_thread(_interfaces, self._bind_host)
             self._zeroconf = AsyncZeroconf(interfaces=interfaces)
+            await self._look_for_others()
             for service in self._services(interfaces):
                 await (await self._zeroconf.async_register_service(service, allow_name_change=True))
                 self.services.append(service.name)  # with a number when the name was taken
                 log.info("announced", extra={"said": f"{service.name} on {', '.join(interfaces)}"})
         except (OSError, Error) as error:
             log.warning("not announced", extra={"reason": error or type(error).__name__})
+
+    async def _look_for_others(self) -> None:
+        """Hear which names are taken; registering then chooses another one.
+
+        Registering asks by itself, but wants answers by unicast. Of several programs that share the
+        port on one machine, the system gives such an answer to any one of them.
+        """
+        from zeroconf import DNSQuestionType
+        from zeroconf.asyncio import AsyncServiceBrowser
+
+        assert self._zeroconf
+        browser = AsyncServiceBrowser(
+            self._zeroconf.zeroconf,
+            list(self._ports),
+            handlers=[lambda **_: None],
+            question_type=DNSQuestionType.QM,
+        )
+        await asyncio.sleep(LOOK_SECONDS)
+        await browser.async_cancel()
 
     async def close(self) -> None:
         """Say goodbye."""
