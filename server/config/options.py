@@ -195,7 +195,9 @@ class ServeConfig(CommonConfig):
         "warning", "what is written to the log", choices=("debug", "info", "warning", "error")
     )
     log_format: str = option(
-        "text", "form of the log on standard error; json: one object a line", choices=("text", "json")
+        "text",
+        "form of the log on standard error; json: one object a line",
+        choices=("text", "json"),
     )
     log_mb: int = option(
         10,
@@ -220,8 +222,7 @@ class ClientConfig(CommonConfig):
     transport: str = option("udp", "how requests travel", choices=("udp", "tcp"))
     silence_seconds: float = option(
         10.0,
-        "give a job up after this long without news of it; a server sends some every two "
-        "seconds",
+        "give a job up after this long without news of it; a server sends some every two seconds",
         unit="s",
         low=1,
         high=3600,
