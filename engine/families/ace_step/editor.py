@@ -1,4 +1,4 @@
-"""How does ACE-Step make the region's stem of a scene and a few words?
+"""How does ACE-Step make a region's stem from a scene and a few words?
 
     words, negative words -> text_encoder, condition_encoder -> contexts ------+
     scene -> vae_encoder -> source: whole, as codes, or with a hole, by task --+-> transformer

@@ -1,7 +1,7 @@
-"""What is ACE-Step asked for? A row for each task, and the tracks that it knows.
+"""Which tasks does ACE-Step do, and which tracks does it know?
 
-The text encoder reads the instruction, which must stand as it was trained (acestep/constants.py of
-ACE-Step-1.5).
+The text encoder reads a task's instruction, which must have the words that it was trained with
+(acestep/constants.py of ACE-Step-1.5).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Task(SceneTask):
 
     instruction: str = ""
     is_base_only: bool = False  # turbo and sft were not trained for it
-    most_tracks: int = 0  # named in the words; at least one, unless `plain` can stand instead
+    most_tracks: int = 0  # named in the words; at least one, unless `plain` replaces them
     plain: str = ""
     hears_codes: bool = False  # the region's semantic codes instead of its sound
 

@@ -44,7 +44,7 @@ def kind_of(folder: Path) -> str:
         config = {}
     if config.get("is_turbo"):
         return TURBO
-    # in the hub's cache the name stands two folders up
+    # in the hub's cache the name is that of the folder two levels up
     is_cached = folder.parent.name == "snapshots"
     name = folder.parent.parent.name if is_cached else folder.name
     for text in (str(config.get("model_version") or ""), name):

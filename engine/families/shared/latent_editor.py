@@ -3,7 +3,7 @@
     scene -> window -> latent (as the task hears it) -+
     words -> conditions ------------------------------+-> flow x steps -> decoder -> the region
 
-Knows runners, never what is beneath them. One thread at a time.
+The editor knows runners only. One thread at a time.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class FlowStart:
 
 
 class LatentEditor(ABC, Generic[TaskT]):
-    """The loaded stages at work. The constructor takes finished parts."""
+    """Edits scenes with the loaded stages."""
 
     least_seconds: ClassVar[float]  # shorter scenes are mirrored
     generated: ClassVar[float]  # fraction of the job at which the flow ends

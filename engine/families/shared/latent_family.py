@@ -62,7 +62,7 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         return self._loaded
 
     def files(self) -> dict[str, Path]:
-        """The files that decide what the stem sounds like."""
+        """The files that determine the stem."""
         adapters = self._loaded.adapters.active.files() if self._loaded else {}
         return {**files_of(self.base), **adapters}
 
@@ -96,7 +96,7 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
     def port(
         self, job: PreparedTask[TaskT], progress: Progress, cancelled: IsCancelled
     ) -> ScenePort:
-        """The family as the scene contract wants a model."""
+        """The model for the scene contract."""
         task, loaded = job.task, self.loaded
         sizes, most = loaded.editor.sizes, loaded.max_seconds
         return ScenePort(
@@ -111,7 +111,7 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
         )
 
     def close(self) -> None:
-        """Give the memory back, the graphics card's too."""
+        """Free the memory, the graphics card's too."""
         self._loaded = None
         free_memory(self.device)
 
@@ -129,4 +129,4 @@ class LatentFamily(ABC, Generic[EditorT, TaskT]):
 
     @abstractmethod
     def describe_unused_knobs(self, task: TaskT, knobs: Knobs) -> list[str]:
-        """Notes about knobs that have no effect here, or not the effect that one hopes for."""
+        """Notes about knobs that have no effect here, or another one than usual."""

@@ -21,7 +21,7 @@ MODELS_DIR = Path("MODELS_DIR")  # stands in commands where no folder is configu
 
 @dataclass(frozen=True)
 class Download:
-    """One thing to fetch, as people are told of it.
+    """A download, as messages describe it.
 
     `command` may contain {folder}, the models folder.
     """

@@ -1,4 +1,4 @@
-"""How does Stable Audio 3 make the region's stem of a scene and a few words?
+"""How does Stable Audio 3 make a region's stem from a scene and a few words?
 
     words, negative words -> text_encoder --+
     length of the window -> its embedding --+-> transformer x steps -> vae_decoder -> the region
@@ -7,7 +7,7 @@
 audio to audio   begins at (1 - n) latent + n noise and walks from n to 0;  n = 1 - strength
 a hole           begins at noise; `kept` has the latent of all frames but the region's
 
-Every task gives `kept`, all zeros where nothing stays: so the authors train and sample the model.
+Every task gives `kept`, all zeros where nothing is kept, as the authors train and sample the model.
 diffusers' audio to audio leaves it out, biases and all.
 """
 

@@ -1,3 +1,5 @@
+"""ACE-Step as a family: jobs through `engine.edit`, tasks by checkpoint, missing weights."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Words become ACE-Step's instruction, or an error that names what is expected."""
+
 import pytest
 
 from engine.errors import EngineError

@@ -1,3 +1,5 @@
+"""AP-Adapter against the paper's formulas and the reference's names and sizes."""
+
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel

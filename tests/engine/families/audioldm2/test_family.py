@@ -1,3 +1,5 @@
+"""AudioLDM2 as a family: jobs through `engine.edit`, adapters, missing weights."""
+
 import json
 import shutil
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Both spectrograms against Kaldi's, transformers' and librosa's."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The sampling loop is exact on a known model, in windows too."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The text condition equals that of diffusers' pipeline."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The noise of a rectified flow, its progress and its end."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""A repository is searched in the models folder, then in the cache."""
+
 import json
 
 from engine.families.shared.weights import find_repository

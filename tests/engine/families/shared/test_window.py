@@ -1,3 +1,5 @@
+"""A scene's window in whole latent frames."""
+
 import numpy as np
 
 from engine.audio.scene import Scene

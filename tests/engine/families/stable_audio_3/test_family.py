@@ -1,3 +1,5 @@
+"""Stable Audio 3 as a family: jobs through `engine.edit`, knobs, missing weights."""
+
 import json
 
 import numpy as np

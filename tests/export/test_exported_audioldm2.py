@@ -1,4 +1,4 @@
-"""An exported family makes the same stems in the same jobs, without torch's modules."""
+"""AudioLDM2 on its exported graphs makes torch's stems under the same contract."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import soundfile
 
 from engine.editing import EditRequest, edit
 from engine.errors import EngineError
-from engine.families.registry import Family, ModelCache, family_named
+from engine.families.registry import ModelCache
 from export import manifest
 from presets.style import ResolvedStyle
 from tests.engine.signals import noise
@@ -145,39 +145,6 @@ def test_alpha_zero_does_not_depend_on_the_source(shelves, region):
     assert np.array_equal(one, other)
 
 
-def test_nano_on_exported_graphs_says_exactly_what_it_says(nano_models, nano_weights, region):
-    from engine.families.nano import exporting
-    from engine.families.nano.family import NanoFamily
-
-    exported = exporting.load(1, nano_models, nano_weights)
-    exported.warm_up()
-    plain = NanoFamily.load(nano_weights, 1)
-    knobs = {"seed": 3, "guidance": 2.0, "steps": 3}
-    assert np.array_equal(
-        exported.transfer(region, "violin", knobs), plain.transfer(region, "violin", knobs)
-    )
-
-
-def test_without_an_export_and_after_the_weights_change_the_model_itself_serves(
-    nano_models, nano_weights, tmp_path
-):
-    import shutil
-
-    from engine.families.nano import exporting
-
-    assert exporting.load(1, tmp_path, nano_weights) is None
-    changed = shutil.copytree(nano_weights, tmp_path / "changed")
-    assert exporting.load(1, nano_models, changed) is not None  # the same bytes at another time
-    (changed / "config.json").write_text('{"defaults": {"steps": 3}}', encoding="utf-8")
-    assert exporting.load(1, nano_models, changed) is None
-
-
-def test_a_family_without_graphs_says_so():
-    with pytest.raises(EngineError, match="no graphs to export"):
-        Family("other", "", "", (), 1.0, "engine.other").exporting()
-    assert family_named("nano").exports
-
-
 def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
     ldm_models, region, monkeypatch
 ):
@@ -186,9 +153,10 @@ def test_beside_int8_the_decoders_run_in_bfloat16_where_the_processor_has_it(
     from engine.families.audioldm2 import decoders, exporting
     from engine.families.shared.torch_runner import TorchRunner
     from engine.knobs import Knobs
+    from engine.runtimes.exported import ExportedRunner
 
     knobs, stems = Knobs(0.5, 2, 3.0, "", 2, 7, (("a violin", 1.0),)), []
-    for is_quick, kind in ((True, TorchRunner), (False, exporting.ExportedRunner)):
+    for is_quick, kind in ((True, TorchRunner), (False, ExportedRunner)):
         monkeypatch.setattr(decoders, "is_quick", lambda is_quick=is_quick: is_quick)
         family = exporting.load(1, ldm_models)
         settings = {**family.manifest.settings, "bfloat16": list(decoders.HALVED)}
