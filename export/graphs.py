@@ -30,7 +30,7 @@ def write_stage(part: StageExport, folder: Path, precision: str, feeds: Sequence
         precision = "float32"
     name = part.stage.name
     model, gain_of = _read_raw(part, folder / f"{name}.raw", precision, feeds)
-    layers = add_lora_inputs(model, part.lora) if part.lora else ()
+    layers = add_lora_inputs(model, part.lora, part.has_gain) if part.lora else ()
     weights = weights_as_inputs(model, part.adapter) if part.adapter else {}
     quantise_convolutions(model, gain_of)
     parts = split(model, {*part.invariant, *weights}) if part.invariant else None

@@ -51,6 +51,7 @@ class StageExport:
     adapter: str = ""
     tensors: Mapping[str, np.ndarray] = field(default_factory=dict)  # the adapter in `model`
     lora: str = ""  # layers that styles may change
+    has_gain: bool = False  # they may be DoRA, too: each output has a gain
     # runs again and again, though none of its inputs stays the same
     is_step: bool = False
     # in int8 its convolutions are quantised too; their gains are measured on the first feeds

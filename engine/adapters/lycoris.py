@@ -25,7 +25,9 @@ class Reductions:
     def __init__(self) -> None:
         self._errors: dict[str, list[tuple[float, int]]] = defaultdict(list)
 
-    def reduce(self, kind: str, name: str, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def reduce(
+        self, kind: str, name: str, change: np.ndarray, cure: str = "train it as a LoRA"
+    ) -> tuple[np.ndarray, np.ndarray]:
         """down [R, fan_in] and up [fan_out, R] of a change [fan_out, fan_in].
 
         Raises AdapterFileError where they are too far from it.
@@ -34,7 +36,7 @@ class Reductions:
         if error > MOST_ERROR:
             message = (
                 f"{name}: as a LoRA of rank {len(down)} this {kind} is {error:.0%} off, "
-                f"{MOST_ERROR:.0%} are allowed; train it as a LoRA"
+                f"{MOST_ERROR:.0%} are allowed; {cure}"
             )
             raise AdapterFileError("bad_file", message)
         self._errors[kind].append((error, len(down)))
@@ -100,9 +102,14 @@ def lycoris_change(kind: str, name: str, row: Row) -> np.ndarray:
 
 def dora_change(change: np.ndarray, magnitude: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """m (W + change) / |W + change| - W, the length taken over a neuron's inputs."""
-    moved = weight + change
-    lengths = np.sqrt(np.square(moved).sum(axis=1, keepdims=True))
-    return np.asarray(moved * (magnitude.reshape(-1, 1) / np.maximum(lengths, 1e-12)) - weight)
+    gain = dora_gain(change, magnitude, weight)
+    return np.asarray((weight + change) * gain[:, None] - weight)
+
+
+def dora_gain(change: np.ndarray, magnitude: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """m / |W + change| of every neuron, [fan_out]; W and change are [fan_out, fan_in]."""
+    lengths = np.sqrt(np.square(weight + change).sum(axis=1))
+    return np.asarray(magnitude.astype(np.float32) / np.maximum(lengths, 1e-12))
 
 
 def _half(row: Row, name: str) -> np.ndarray | None:

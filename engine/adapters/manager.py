@@ -1,7 +1,7 @@
 """Which adapters does a loaded model play? One interface, whatever holds the model.
 
 engine.adapters.modules   a torch module     any kind of adapter, added to the module's layers
-engine.adapters.graphs    exported graphs    LoRA, packed into the graphs' inputs
+engine.adapters.graphs    exported graphs    LoRA and DoRA, packed into the graphs' inputs
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from engine.adapters.files import AdapterFileError
 from presets.style import StyleTensor
 
 
@@ -42,6 +43,12 @@ class AdapterManager(Protocol):
 def key_of(adapter: StyleTensor) -> str:
     """Changes with the file's place and contents."""
     return f"{adapter.path} {adapter.sha256}"
+
+
+def blend_error(kind: str) -> AdapterFileError:
+    """Of an adapter that was chosen together with others, though it plays alone."""
+    message = f"{kind} cannot be blended: its change is no sum; choose it alone"
+    return AdapterFileError("bad_file", message)
 
 
 def notes_on(adapters: Sequence[StyleTensor], remarks: Sequence[str]) -> tuple[str, ...]:

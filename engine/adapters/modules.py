@@ -18,7 +18,7 @@ from engine.adapters.files import (
 )
 from engine.adapters.kinds import Adapter, Bottleneck, Full, Lora, Prefix
 from engine.adapters.lora import LoraFile, lora_of, peft_tensors, read_lora, to_adapter_file
-from engine.adapters.manager import ActiveAdapters, key_of, notes_on
+from engine.adapters.manager import ActiveAdapters, blend_error, key_of, notes_on
 from engine.adapters.names import ModelLayers
 from presets.style import StyleTensor
 
@@ -146,8 +146,7 @@ def _check_blend(contents: Sequence[Content]) -> None:
     kinds = ["a full model" for each in contents if _is_full(each)]
     kinds += ["DoRA" for each in contents if _is_dora(each)]
     if kinds and len(contents) > 1:
-        message = f"{kinds[0]} cannot be blended: its change is no sum; choose it alone"
-        raise AdapterFileError("bad_file", message)
+        raise blend_error(kinds[0])
 
 
 def _is_dora(content: Content) -> bool:

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.adapters.graphs import PackedLora
+from engine.adapters.graphs import PackedLora, neutral_inputs
 from engine.runtimes import tensorrt as tensorrt_runtime
 from engine.runtimes.runner import OnnxRunner
 from engine.runtimes.tensorrt import TensorRtRunner
 from engine.stages import Port, Stage
 from export import tensorrt_engine
-from export.lora_inputs import RANK_AXIS, LoraLayer, ports
+from export.lora_inputs import LoraLayer
 from export.manifest import ExportManifest, Graph, StageRow
 
 CACHE_BYTES = 1 << 29  # a region of two minutes has eight groups of windows, each hears its own
@@ -52,7 +52,7 @@ class ExportedRunner:
         self._adapter: dict[str, np.ndarray] = {}
         # the last used at the end
         self._cache: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
-        self._lora: Mapping[str, np.ndarray] = no_lora(row)
+        self._lora: Mapping[str, np.ndarray] = neutral_inputs(row.lora)
 
     @property
     def path(self) -> Path:
@@ -79,7 +79,7 @@ class ExportedRunner:
 
     def set_lora(self, lora: PackedLora | None) -> None:
         """The LoRA from the next call on; None: the base model. Copies nothing."""
-        self._lora = no_lora(self.row) if lora is None else lora.arrays
+        self._lora = neutral_inputs(self.row.lora) if lora is None else lora.arrays
 
     def __call__(self, **inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         cached = self._prefill_for(self.prefill, inputs) if self.prefill else {}
@@ -135,14 +135,6 @@ def _engine(
     return TensorRtRunner(
         stage_of(row.step), path, tensorrt_engine.profiles(row.step, lengths), otherwise
     )
-
-
-def no_lora(row: StageRow) -> dict[str, np.ndarray]:
-    """Factors of rank 0: the base model, at no cost."""
-    return {
-        name: np.zeros([0 if axis == RANK_AXIS else int(axis) for axis in axes], np.float32)
-        for name, axes in ports(row.lora).items()
-    }
 
 
 def open_for_parity(threads: int) -> Any:

@@ -1,7 +1,5 @@
 """What torch plays, the exported graph plays: every form of a LoRA file, on the same tiny UNet."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -9,15 +7,27 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from safetensors.numpy import save_file
-from safetensors.torch import save_file as save_torch
 
-from engine.adapters.files import save_tensors, write_adapter_file
+from engine.adapters.files import write_adapter_file
 from engine.adapters.graphs import GraphAdapterManager
-from engine.adapters.lora import Factors, LoraFile, peft_tensors, to_adapter_file
+from engine.adapters.lora import to_adapter_file
 from engine.adapters.modules import ModuleAdapterManager
 from engine.errors import EngineError
 from export.parity import STAGE_BOUND, relative_error
 from presets.style import StyleTensor
+from tests.export.lora_files import (
+    a_lora,
+    as_type,
+    bare,
+    flat_convolutions,
+    in_header,
+    kohya_resized,
+    lycoris,
+    of_ours,
+    of_processors,
+    own,
+    with_names,
+)
 from training.adapt import config, convert, families, methods
 
 # one layer of every kind that training changes, and proj_in, which kohya's scripts change too
@@ -65,124 +75,6 @@ def shapes(unet):
     return found
 
 
-def a_lora(shapes, is_stabilised=False, alike=False):
-    """Ranks and alphas differ from layer to layer."""
-    draw, layers = np.random.default_rng(3), {}
-    for index, (path, (fan_out, fan_in, *kernel)) in enumerate(shapes.items()):
-        rank, alpha = (3, 4.5) if alike else (2 + index % 3, 3.0 + index)
-        down = draw.standard_normal((rank, fan_in, *kernel)).astype(np.float32)
-        up = draw.standard_normal((fan_out, rank, *[1] * len(kernel))).astype(np.float32)
-        layers[path] = Factors(down, up, alpha)
-    return LoraFile(layers, is_stabilised)
-
-
-def of_ours(form):
-    def write(folder, lora):
-        place = convert.write(lora, folder / "x.safetensors", form, "unet")
-        return convert._file_in(place)
-
-    return write
-
-
-def own(folder, lora):
-    return write_adapter_file(folder / "x.safetensors", to_adapter_file(lora), "unet")
-
-
-def bare(form):
-    """Without our header, as the other programs write them."""
-
-    def write(folder, lora):
-        from safetensors import safe_open
-        from safetensors.numpy import load_file
-
-        path = of_ours(form)(folder, lora)
-        with safe_open(str(path), "np") as file:
-            metadata = {k: v for k, v in file.metadata().items() if k not in ("retimbre", "format")}
-        save_file(load_file(path), str(path), metadata)
-        return path
-
-    return write
-
-
-def kohya_resized(folder, lora):
-    path = bare("kohya")(folder, lora)
-    from safetensors.numpy import load_file
-
-    save_file(load_file(path), str(path), {"ss_network_alpha": "Dynamic", "ss_network_dim": "None"})
-    return path
-
-
-def with_names(pattern, **metadata):
-    """Names by a pattern of layer and side, nothing said of alpha but in the metadata."""
-
-    def write(folder, lora):
-        tensors = {}
-        for path, factors in lora.layers.items():
-            tensors[pattern.format(path, "down")] = factors.down
-            tensors[pattern.format(path, "up")] = factors.up
-        return save_tensors(folder / "x.safetensors", tensors, metadata)
-
-    return write
-
-
-def of_processors(folder, lora):
-    """As diffusers wrote them once; attention alone has processors."""
-    tensors = {}
-    for path, factors in lora.layers.items():
-        if ".attn" in path:
-            block, _, layer = path.removesuffix(".0").rpartition(".")
-            name = f"unet.{block}.processor.{layer}_lora"
-            tensors[f"{name}.down.weight"] = factors.down
-            tensors[f"{name}.up.weight"] = factors.up
-    return save_tensors(folder / "x.safetensors", tensors, {})
-
-
-def in_header(folder, lora):
-    settings = json.dumps({f"unet.{k}": v for k, v in to_adapter_file(lora).settings.items()})
-    tensors = {f"unet.{name}": values for name, values in peft_tensors(lora).items()}
-    metadata = {"lora_adapter_metadata": settings}
-    return save_tensors(folder / "x.safetensors", tensors, metadata)
-
-
-def as_type(dtype):
-    def write(folder, lora):
-        tensors = {
-            name: torch.from_numpy(values).to(dtype) for name, values in peft_tensors(lora).items()
-        }
-        path = folder / "x.safetensors"
-        save_torch(tensors, str(path), {"lora_alpha": "6"})
-        return path
-
-    return write
-
-
-def flat_convolutions(folder, lora):
-    tensors = {k: v.reshape(v.shape[:2]) for k, v in peft_tensors(lora).items()}
-    return save_tensors(folder / "x.safetensors", tensors, {"lora_alpha": "2"})
-
-
-def lycoris(kind):
-    def write(folder, lora):
-        draw, tensors = np.random.default_rng(1), {}
-        normal = lambda *shape: draw.standard_normal(shape).astype(np.float32)  # noqa: E731
-        for path, factors in lora.layers.items():
-            fan_out, fan_in = factors.up.shape[0], factors.down.shape[1]
-            name = f"lora_unet_{path.replace('.', '_')}"
-            sides = {"a": (fan_out, 2), "b": (2, fan_in)}
-            if kind == "LoHa":
-                for number in (1, 2):
-                    for side, shape in sides.items():
-                        tensors[f"{name}.hada_w{number}_{side}"] = normal(*shape)
-            else:
-                tensors[f"{name}.lokr_w1"] = normal(2, 2)
-                tensors[f"{name}.lokr_w2_a"] = normal(fan_out // 2, 1)
-                tensors[f"{name}.lokr_w2_b"] = normal(1, fan_in // 2)
-            tensors[f"{name}.alpha"] = np.array(1.0, np.float32)
-        return save_tensors(folder / "x.safetensors", tensors, {})
-
-    return write
-
-
 FORMS = {
     "ours": (own, {}),
     "ours, rank-stabilised": (own, {"is_stabilised": True}),
@@ -209,6 +101,14 @@ FORMS = {
     "convolutions as matrices": (flat_convolutions, {}),
     "LoHa": (lycoris("LoHa"), {}),
     "LoKr": (lycoris("LoKr"), {}),
+    "DoRA, ours": (own, {"is_dora": True}),
+    "DoRA, ours, rank-stabilised": (own, {"is_dora": True, "is_stabilised": True}),
+    **{f"DoRA, our export to {form}": (of_ours(form), {"is_dora": True}) for form in convert.FORMS},
+    "DoRA, peft": (bare("peft"), {"is_dora": True}),
+    "DoRA, diffusers": (in_header, {"is_dora": True}),
+    "DoRA, kohya": (bare("kohya"), {"is_dora": True}),
+    "DoRA, ComfyUI": (bare("comfyui"), {"is_dora": True}),
+    "DoRA, float16": (as_type(torch.float16), {"is_dora": True}),
 }
 
 
@@ -247,14 +147,17 @@ def test_our_exports_and_the_file_itself_are_one_sound(unet, shapes, tmp_path):
     assert all(relative_error(sound, sounds[0]) < 1e-5 for sound in sounds)
 
 
+@pytest.mark.parametrize("dora", [False, True], ids=["lora", "dora"])
 def test_the_papers_recipe_learns_is_exported_and_plays_on_the_graph(
-    unet, ldm_models, region, tmp_path
+    unet, ldm_models, region, tmp_path, dora
 ):
     import soundfile
 
     soundfile.write(tmp_path / "clip.wav", np.tile(region, 3), 16_000)
     subject = families.load("audioldm2", ldm_models)
-    learner = methods.made(subject, config.build("lora_paper", flags={"batch": 1}))
+    learner = methods.make_adapter(
+        subject, config.build("lora_paper", flags={"batch": 1, "dora": dora})
+    )
     sound = subject.features(tmp_path / "clip.wav")
     text = subject.text_features("a tune")
     optimiser = torch.optim.AdamW(learner.parameters.values(), 0.05)
@@ -270,8 +173,10 @@ def test_the_papers_recipe_learns_is_exported_and_plays_on_the_graph(
     for form in convert.FORMS:
         place = convert.write(convert.read(path), tmp_path / f"{form}.safetensors", form)
         files.append(convert._file_in(place))
-    merged = convert.merge([(convert.read(path), 0.4), (convert.read(path), 0.6)])
-    files.append(write_adapter_file(tmp_path / "m.safetensors", to_adapter_file(merged), "unet"))
+    if not dora:  # which cannot be merged
+        merged = convert.merge([(convert.read(path), 0.4), (convert.read(path), 0.6)])
+        own_file = to_adapter_file(merged)
+        files.append(write_adapter_file(tmp_path / "m.safetensors", own_file, "unet"))
     for file in files:
         on_torch, on_graph, base = play(unet, file, 1.0)
         assert relative_error(on_graph, on_torch) <= STAGE_BOUND["float32"], file
@@ -305,3 +210,56 @@ def test_what_fits_nowhere_is_refused_with_what_was_expected(unet, tmp_path):
     for manager in unet[1]:
         with pytest.raises(EngineError, match=r"is called other; expected some of \d+ layers"):
             manager.set_adapters([StyleTensor(str(tmp_path / "x.safetensors"))])
+
+
+@pytest.fixture
+def dora(shapes, tmp_path):
+    return own(tmp_path, a_lora(shapes, is_dora=True))
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.0, 1.7, -0.5])
+def test_a_dora_plays_alike_at_every_weight(unet, dora, weight, record_property):
+    on_torch, on_graph, _ = play(unet, dora, weight)
+    error = relative_error(on_graph, on_torch)
+    record_property("error", error)
+    assert error <= STAGE_BOUND["float32"]
+
+
+def test_a_dora_goes_on_and_off_between_other_styles(unet, shapes, dora, tmp_path):
+    _, (_, on_graph), both = unet
+    (tmp_path / "lora").mkdir()
+    lora = own(tmp_path / "lora", a_lora(shapes))
+
+    def sound(*files):
+        active = on_graph.set_adapters([StyleTensor(str(file), 0.7, str(file)) for file in files])
+        assert not any("DoRA" in note for note in active.notes), "nothing was approximated"
+        return both()[1]
+
+    sounds = [sound(), sound(dora), sound(lora), sound(dora), sound(), sound(lora), sound()]
+    base, first, other, second, *rest = sounds
+    assert np.array_equal(first, second)
+    for found, expected in zip(rest, (base, other, base), strict=True):
+        assert np.array_equal(found, expected)
+    assert relative_error(first, base) > 0.01 and relative_error(first, other) > 0.01
+
+
+def test_a_dora_goes_alone_on_both_backends(unet, shapes, dora, tmp_path):
+    _, managers, both = unet
+    (tmp_path / "lora").mkdir()
+    lora = own(tmp_path / "lora", a_lora(shapes))
+
+    def style(file, weight):
+        return StyleTensor(str(file), weight, str(file))
+
+    for manager in managers:
+        with pytest.raises(EngineError, match="DoRA cannot be blended") as caught:
+            manager.set_adapters([style(lora, 0.5), style(dora, 0.5)])
+        assert caught.value.code == "bad_preset"
+    alone = play(unet, dora, 0.75)
+    for blend in ([style(dora, 0.5), style(dora, 0.25)], [style(lora, 0.0), style(dora, 0.75)]):
+        for manager in managers:
+            manager.set_adapters(blend)
+        for found, expected in zip(both(), alone[:2], strict=True):
+            assert relative_error(found, expected) < 1e-6
+    for manager in managers:
+        manager.set_adapters([])

@@ -21,6 +21,15 @@ def a_lora(layers, seed, size=0.2):
     )
 
 
+def run(graph, **feed):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, feed)[0]
+
+
 @pytest.fixture
 def family(nano_models, nano_weights):
     return exporting.load(1, nano_models, nano_weights)
@@ -125,12 +134,15 @@ def test_a_preset_brings_lora_files_and_the_next_has_none(ldm_models, tmp_path):
     assert any("rank 4" in note for note in notes) and any("no alpha" in note for note in notes)
     assert family._runners["unet"]._lora[layer.b][layer.b_index].any()
     family.prepare(ResolvedStyle(), knobs)
-    assert all(values.shape.count(0) for values in family._runners["unet"]._lora.values())
+    inputs = family._runners["unet"]._lora
+    assert all(
+        (values == 1).all() if "gain" in name else not values.size
+        for name, values in inputs.items()
+    )
 
 
 def test_products_of_vectors_and_1x1_convolutions_are_linear_layers_too(tmp_path):
     import onnx
-    import onnxruntime
     import torch
 
     from export.lora_inputs import add_lora_inputs
@@ -153,20 +165,71 @@ def test_products_of_vectors_and_1x1_convolutions_are_linear_layers_too(tmp_path
     export_stage(net, (x, t), path, ["x", "t"], ["y"], axes)
     model = onnx.load(str(path))
 
-    def run(graph, **more):
-        session = onnxruntime.InferenceSession(
-            graph.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        return session.run(None, {"x": x.numpy(), "t": t.numpy(), **more})[0]
-
-    base = run(model)
+    feed = {"x": x.numpy(), "t": t.numpy()}
+    base = run(model, **feed)
     layers = add_lora_inputs(model, "time|narrow|wide|out")
     onnx.checker.check_model(model)
     assert {layer.path for layer in layers} == {"time", "narrow", "out"}  # 3x3 stays closed
-    assert np.array_equal(run(model, **pack(layers, []).arrays), base)
+    assert np.array_equal(run(model, **feed, **pack(layers, []).arrays), base)
     lora = a_lora(layers, 1, size=1.0)
     for name in lora.layers:
         weight = net.get_submodule(name).weight
         weight += torch.from_numpy(0.7 * lora.change(name)).reshape(weight.shape)
-    found = run(model, **pack(layers, [(lora, 0.7)]).arrays)
+    found = run(model, **feed, **pack(layers, [(lora, 0.7)]).arrays)
     np.testing.assert_allclose(found, net(x, t).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+def test_gains_multiply_every_kind_of_layer_before_its_bias(tmp_path, dims):
+    import onnx
+    import torch
+
+    from export.lora_inputs import add_lora_inputs
+    from export.onnx_graph import export_stage
+
+    convolution = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d}[dims]
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.time, self.narrow = torch.nn.Linear(6, 8), convolution(4, 8, 1)
+            self.bare, self.out = convolution(8, 8, 1, bias=False), torch.nn.Linear(8, 5)
+
+        def forward(self, x, t):
+            wide = self.bare(self.narrow(x)) + self.time(t).reshape(2, 8, *[1] * dims)
+            return self.out(wide.transpose(1, -1))
+
+    torch.manual_seed(0)
+    net, path = Net().eval().requires_grad_(False), tmp_path / "net.onnx"
+    x, t = torch.randn(2, 4, *(3, 5)[:dims]), torch.randn(2, 6)
+    axes = {"x": {0: "B", 2: "H"}, "t": {0: "B"}, "y": {0: "B", 1: "H"}}
+    export_stage(net, (x, t), path, ["x", "t"], ["y"], axes)
+    model = onnx.load(str(path))
+
+    feed = {"x": x.numpy(), "t": t.numpy()}
+    base = run(model, **feed)
+    layers = add_lora_inputs(model, "time|narrow|bare|out", has_gain=True)
+    onnx.checker.check_model(model)
+    assert len(layers) == 4 and all(layer.has_gain for layer in layers)
+    assert np.array_equal(run(model, **feed, **pack(layers, []).arrays), base)
+    lora, draw = a_lora(layers, 1, size=1.0), np.random.default_rng(2)
+    gains = {each.path: draw.uniform(-2, 2, each.fan_out).astype(np.float32) for each in layers}
+    for name in lora.layers:
+        weight = net.get_submodule(name).weight
+        weight += torch.from_numpy(lora.change(name)).reshape(weight.shape)
+        weight *= torch.from_numpy(gains[name]).reshape(-1, *[1] * (weight.ndim - 1))
+    found = run(model, **feed, **pack(layers, [(lora, 1.0)], gains=gains).arrays)
+    np.testing.assert_allclose(found, net(x, t).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_manifest_from_before_gains_is_read_and_nano_has_none(family):
+    import json
+
+    from export.manifest import StageRow
+
+    row = family.editor.runners["denoiser"].row
+    assert row.lora and not any(layer.has_gain for layer in row.lora)
+    written = json.loads(json.dumps(row.to_json()))
+    for layer in written["lora"]:
+        del layer["has_gain"]
+    assert StageRow.from_json(written) == row

@@ -76,7 +76,7 @@ class ExportedAudioLdm2(AudioLdm2Family):
         )
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """The weight of a layer of the UNet, which the conversion of a DoRA needs."""
+        """The weight of a layer of the UNet, which a DoRA's gains need."""
         from safetensors import safe_open
 
         file = self._base / "unet" / "diffusion_pytorch_model.safetensors"

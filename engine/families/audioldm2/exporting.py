@@ -80,7 +80,7 @@ def plan(models: Path | None, region: np.ndarray, advance: Advance = ignore_adva
         hashes=file_hashes(files),
         versions=versions(),
         settings=settings,
-        recipe="2: LoRA on blocks, time and output, too",
+        recipe="3: DoRA, too",
     )
 
 
@@ -150,6 +150,7 @@ def _stage_export(
             "invariant": INVARIANT_INPUTS,
             "adapter": ADAPTER_LAYERS,
             "lora": LORA_LAYERS,
+            "has_gain": True,
             "quantises_convolutions": True,
             "tensors": {
                 graph_name(name): tensor.numpy().T

@@ -48,7 +48,7 @@ class Graphs:
         return build_parts(self.runners, self.base, self.manifest.settings)
 
     def _base_weight(self, path: str) -> np.ndarray | None:
-        """The weight of a layer, which the conversion of a DoRA needs."""
+        """The weight of a layer, which a DoRA's gains need."""
         from safetensors import safe_open
 
         for file in sorted(self.base.glob("*.safetensors")):

@@ -76,6 +76,7 @@ def plan(
         hashes=file_hashes(files),
         versions=versions(),
         settings=settings,
+        recipe="2: DoRA, too",
     )
 
 
@@ -104,6 +105,7 @@ def _stage_export(
         runner,
         feeds,
         lora=LORA_LAYERS if stage.name in ("prefill", "step") else "",
+        has_gain=True,
         is_step=stage.name == "step",
         is_exact=stage.name == "codec_encoder",
     )

@@ -1,6 +1,8 @@
 """LoRA as inputs of a finished graph: zero is the base, a blend is the merged weights."""
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ safetensors = pytest.importorskip("safetensors.numpy")
 from engine.adapters.files import AdapterFileError
 from engine.adapters.graphs import pack, read_for_graph
 from engine.adapters.lora import Factors, LoraFile, is_lora
-from engine.adapters.lycoris import reduce_rank
+from engine.adapters.lycoris import dora_gain, reduce_rank
+from export.graphs import _convert
 from export.lora_inputs import LoraLayer, add_lora_inputs, ports
 from export.onnx_graph import export_stage, shrink
+from export.parity import STAGE_BOUND, relative_error
 from export.step_cache import split
 
 IN, OUT, RANK = 12, 20, 3
@@ -93,15 +97,16 @@ FEED = {
 TENSORS = tuple(torch.from_numpy(values.astype(np.float32)) for values in FEED.values())
 
 
-def opened(graph, pattern="to_q|to_k|out"):
+def opened(graph, pattern="to_q|to_k|out", has_gain=False):
     model = onnx.ModelProto()
     model.CopyFrom(graph)
-    return model, add_lora_inputs(model, pattern)
+    return model, add_lora_inputs(model, pattern, has_gain)
 
 
+@pytest.mark.parametrize("has_gain", [False, True])
 @pytest.mark.parametrize("rank", [0, 1, 8])
-def test_no_lora_is_the_base_model_exactly(graph, rank):
-    model, layers = opened(graph)
+def test_no_lora_is_the_base_model_exactly(graph, rank, has_gain):
+    model, layers = opened(graph, has_gain=has_gain)
     onnx.checker.check_model(model)
     nothing = pack(layers, [], rank)
     assert np.array_equal(run(model, **FEED, **nothing.arrays)["y"], run(graph, **FEED)["y"])
@@ -157,6 +162,9 @@ def test_layers_of_one_width_share_an_input():
         "lora_a_20": (1, 20, "R"),
         "lora_b_12": (1, "R", 12),
     }
+    gains = {"lora_gain_12": (1, 12), "lora_gain_20": (2, 20)}
+    with_gain = tuple(replace(layer, has_gain=True) for layer in layers)
+    assert ports(with_gain) == ports(layers) | gains
 
 
 def test_more_rank_than_a_fixed_graph_has_is_refused():
@@ -255,7 +263,54 @@ def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tm
     moved = weight + CHANGE
     expected = moved * (magnitude / np.linalg.norm(moved, axis=1))[:, None] - weight
     assert np.linalg.norm(change_of(lora) - expected) <= 0.011 * np.linalg.norm(expected)
-    assert any("DoRA" in note for note in lora.remarks)
+    assert any("DoRA" in note and "% off" in note for note in lora.remarks)
+    assert any("export again" in note for note in lora.remarks)
+
+
+def test_a_dora_that_is_no_lora_is_refused_on_old_graphs_with_the_cure(tmp_path):
+    draw, width = np.random.default_rng(7), 200
+    normal = lambda *shape: draw.standard_normal(shape).astype(np.float32)  # noqa: E731
+    tensors = {f"{Q}.lora_A.weight": normal(2, width), f"{Q}.lora_B.weight": normal(width, 2)}
+    tensors[f"{Q}.lora_magnitude_vector"] = draw.uniform(5, 30, width)
+    path, weight = written(tmp_path, tensors), normal(width, width)
+    old = (LoraLayer("net.blocks.0.to_q", width, width, 0, 0),)
+    with pytest.raises(AdapterFileError, match="% off, 10% are allowed; .* export again to play"):
+        read_for_graph(path, old, lambda path: weight)
+    new = (replace(old[0], has_gain=True),)
+    lora = read_for_graph(path, new)  # whose weights are asked for when it is packed
+    assert lora.is_dora and not any("DoRA" in note for note in lora.remarks)
+
+
+def a_dora(layers, seed):
+    lora, draw = a_lora(layers, seed), np.random.default_rng(seed)
+    magnitudes = {each.path: draw.uniform(0.5, 2, each.fan_out) for each in layers}
+    return replace(
+        lora,
+        layers={
+            path: replace(factors, magnitude=magnitudes[path])
+            for path, factors in lora.layers.items()
+        },
+    )
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.4])
+@pytest.mark.parametrize("precision", STAGE_BOUND)
+def test_a_dora_is_the_model_with_its_weights_changed(net, graph, precision, weight):
+    model, layers = opened(graph, has_gain=True)
+    model, dora, other = _convert(model, precision), a_dora(layers, 3), copy.deepcopy(net)
+    gains = {}
+    with torch.no_grad():
+        for path, factors in dora.layers.items():
+            own = getattr(other, path).weight
+            change = weight * dora.change(path)
+            gains[path] = dora_gain(change, factors.magnitude, own.numpy())
+            own.copy_(torch.from_numpy(gains[path])[:, None] * (own + torch.from_numpy(change)))
+            lengths = torch.from_numpy(factors.magnitude).float()
+            torch.testing.assert_close(own.norm(dim=1), lengths)
+        expected, base = other(*TENSORS).numpy(), net(*TENSORS).numpy()
+    found = run(model, **FEED, **pack(layers, [(dora, weight)], gains=gains).arrays)["y"]
+    assert relative_error(found, expected) <= STAGE_BOUND[precision]
+    assert relative_error(base, expected) > 0.1
 
 
 @pytest.mark.parametrize(
