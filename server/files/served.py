@@ -31,7 +31,7 @@ HEAD_BYTES = 28
 MANIFEST = "manifest.json"
 
 
-def served_file(sandbox: Sandbox, paths: Paths, text: str) -> AudioFile:
+def find_served_file(sandbox: Sandbox, paths: Paths, text: str) -> AudioFile:
     """The file that `text` names, for a download. Touches the disk.
 
     Raises RequestError(no_file | path_denied | too_large | bad_audio).

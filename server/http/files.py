@@ -20,7 +20,7 @@ from osc_protocol import (
     decode_reply,
 )
 from server.errors import RequestError
-from server.files.served import served_file
+from server.files.served import find_served_file
 from server.http import calls
 from server.http.clients import Client
 from server.paths import PAGE
@@ -131,7 +131,9 @@ def _check(packets: list[bytes]) -> ReplyMessage:
 async def audio(services: Services, request: web.Request) -> web.StreamResponse:
     """A stem, a manifest, an upload or other audio that a client may name."""
     path = request.query.get("path", "")
-    audio_file = await services.file_threads(served_file, services.sandbox, services.paths, path)
+    audio_file = await services.file_threads(
+        find_served_file, services.sandbox, services.paths, path
+    )
     headers = {"Content-Type": AUDIO_TYPES.get(Path(audio_file.path).suffix.lower(), OCTETS)}
     with await services.file_threads(audio_file.open) as file:
         # By its descriptor: the name may stand for another file by now. Windows lets nobody swap an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from osc_protocol import Request
 from server.errors import RequestError
-from server.files.served import served_file
+from server.files.served import find_served_file
 from server.services import Services
 from server.wire.sessions import Peer
 
@@ -31,7 +31,7 @@ async def close_upload(services: Services, peer: Peer, request: Request) -> None
 async def get(services: Services, peer: Peer, request: Request) -> None:
     """Begin a download."""
     name = request.values["audio"]
-    file = await services.file_threads(served_file, services.sandbox, services.paths, name)
+    file = await services.file_threads(find_served_file, services.sandbox, services.paths, name)
     await services.downloads.begin(peer, request.job_id, file)
 
 

@@ -43,7 +43,8 @@ def request(path, out, **changes):
 def test_a_stem_has_rate_channels_frames_and_format_of_its_region(write, out, model_cache):
     path = write(noise(88_200, 2), 44_100, subtype="PCM_24")
     manifest = edit(
-        request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"), model_cache=model_cache
+        request(path, out, start_seconds=0.5, length_seconds=1.0, stem_prefix="take"),
+        model_cache=model_cache,
     )
     (stem,) = manifest.stems
     info = soundfile.info(stem["path"])
@@ -108,7 +109,11 @@ def test_progress_goes_through_the_stages_in_order(write, out, model_cache):
 
 def test_a_cancelled_job_leaves_nothing(write, out, model_cache):
     with pytest.raises(Cancelled):
-        edit(request(write(noise(24_000), 48_000), out), model_cache=model_cache, cancelled=lambda: True)
+        edit(
+            request(write(noise(24_000), 48_000), out),
+            model_cache=model_cache,
+            cancelled=lambda: True,
+        )
     assert not list(out.iterdir())
 
 
@@ -130,7 +135,9 @@ def test_what_cannot_be_done_is_refused_before_the_model_is_loaded(
 ):
     with pytest.raises(EngineError) as caught:
         edit(request(write(noise(24_000), 48_000), out, **changes), model_cache=model_cache)
-    assert caught.value.code == code and not model_cache.is_loaded("nano") and not list(out.iterdir())
+    assert (
+        caught.value.code == code and not model_cache.is_loaded("nano") and not list(out.iterdir())
+    )
 
 
 def test_missing_weights_are_a_clear_message(write, out, tmp_path, monkeypatch):
@@ -163,7 +170,9 @@ def test_a_request_with_an_unknown_field_names_the_known_ones():
 
 def test_a_job_with_several_stems_writes_each_and_one_manifest(write, out, model_cache):
     path = write(noise(48_000, 2), 48_000)
-    manifest = edit(request(path, out, text="add bass and drums", stem_prefix="take"), model_cache=model_cache)
+    manifest = edit(
+        request(path, out, text="add bass and drums", stem_prefix="take"), model_cache=model_cache
+    )
     assert [stem["name"] for stem in manifest.stems] == ["bass", "drums"]
     assert [stem["path"].rsplit("take_")[-1] for stem in manifest.stems] == [
         "bass.wav",

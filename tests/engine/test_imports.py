@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "scipy", "librosa", "onnx", "transformers", "matplotlib")
 
 
-def loaded_after(program: str) -> set[str]:
+def packages_after(program: str) -> set[str]:
     told = subprocess.run(
         [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"],
         cwd=ROOT,
@@ -21,11 +21,11 @@ def loaded_after(program: str) -> set[str]:
 
 def test_serving_needs_no_training_library():
     program = "import engine.worker, engine.editing, engine.families.nano.family, engine.hearing.tempo; engine.families.nano.NanoFamily"
-    assert not loaded_after(program) & set(HEAVY)
+    assert not packages_after(program) & set(HEAVY)
 
 
 def test_the_package_itself_loads_nothing():
-    assert not loaded_after("import engine, engine.families.nano") & {
+    assert not packages_after("import engine, engine.families.nano") & {
         "numpy",
         "onnxruntime",
         "soundfile",
@@ -34,7 +34,7 @@ def test_the_package_itself_loads_nothing():
 
 
 def test_the_worker_loads_the_runtime_only_when_it_is_used():
-    assert not loaded_after("import engine.worker, engine.families.nano.family") & {
+    assert not packages_after("import engine.worker, engine.families.nano.family") & {
         "onnxruntime",
         "soundfile",
         "soxr",

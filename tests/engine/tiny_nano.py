@@ -15,13 +15,13 @@ _files: dict[str, bytes] = {}  # the same each time; the exporter takes seconds,
 def write_weights(folder: Path) -> Path:
     """The files that NanoFamily.load wants."""
     if not _files:
-        _files.update({path.name: path.read_bytes() for path in _exported(folder).iterdir()})
+        _files.update({path.name: path.read_bytes() for path in _export(folder).iterdir()})
     for name, content in _files.items():
         (folder / name).write_bytes(content)
     return folder
 
 
-def _exported(folder: Path) -> Path:
+def _export(folder: Path) -> Path:
     import torch
 
     from engine.families.nano.model import (

@@ -52,7 +52,7 @@ def peft(folder, **more):
     (folder / "adapter_config.json").write_text(
         json.dumps({"r": RANK, "lora_alpha": ALPHA, **more})
     )
-    return named(
+    return write_lora(
         folder,
         "base_model.model.layers.0.to_q.lora_A.weight",
         "base_model.model.layers.0.to_q.lora_B.weight",
@@ -61,7 +61,7 @@ def peft(folder, **more):
 
 def authors(folder):
     (folder / "adapter_config.json").write_text(json.dumps({"r": RANK, "lora_alpha": ALPHA}))
-    return named(
+    return write_lora(
         folder,
         "base_model.model.layers.0.q_proj.lora_A.weight",
         "base_model.model.layers.0.q_proj.lora_B.weight",
@@ -74,7 +74,7 @@ def diffusers(folder):
             {"transformer.r": RANK, "transformer.lora_alpha": ALPHA}
         )
     }
-    return named(
+    return write_lora(
         folder,
         "transformer.layers.0.to_q.lora_A.weight",
         "transformer.layers.0.to_q.lora_B.weight",
@@ -83,7 +83,7 @@ def diffusers(folder):
 
 
 def kohya(folder):
-    return named(
+    return write_lora(
         folder,
         "lora_unet_layers_0_to_q.lora_down.weight",
         "lora_unet_layers_0_to_q.lora_up.weight",
@@ -92,7 +92,7 @@ def kohya(folder):
 
 
 def comfy(folder):
-    return named(
+    return write_lora(
         folder,
         "diffusion_model.layers.0.to_q.lora_down.weight",
         "diffusion_model.layers.0.to_q.lora_up.weight",
@@ -100,7 +100,7 @@ def comfy(folder):
     )
 
 
-def named(folder, down, up, more=None, metadata=None):
+def write_lora(folder, down, up, more=None, metadata=None):
     path = folder / "style.safetensors"
     save_file({down: A, up: B, **(more or {})}, str(path), metadata)
     return path
@@ -138,7 +138,7 @@ def test_a_pattern_in_the_configuration_gives_a_layer_its_own_alpha(net, tmp_pat
 
 def test_without_an_alpha_the_rank_is_taken_and_told(net, tmp_path):
     before = net(INPUT)
-    path = named(tmp_path, "layers.0.to_q.lora_A.weight", "layers.0.to_q.lora_B.weight")
+    path = write_lora(tmp_path, "layers.0.to_q.lora_A.weight", "layers.0.to_q.lora_B.weight")
     notes = ModuleAdapterManager(net).set_adapters([row(path)]).notes
     torch.testing.assert_close(net(INPUT), before + INPUT @ A.T @ B.T)
     assert any("no alpha" in note for note in notes)
@@ -187,6 +187,6 @@ def test_files_of_different_rank_add_up(net, tmp_path):
 def test_what_does_not_fit_is_refused_and_leaves_the_model_as_it_was(net, tmp_path, names, words):
     before = net(INPUT)
     with pytest.raises(EngineError, match=words) as caught:
-        ModuleAdapterManager(net).set_adapters([row(named(tmp_path, *names))])
+        ModuleAdapterManager(net).set_adapters([row(write_lora(tmp_path, *names))])
     assert caught.value.code == "bad_preset"
     torch.testing.assert_close(net(INPUT), before, rtol=0, atol=0)

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from engine.audio.loudness import loudness, peak
 from engine.audio.reading import read_region
-from engine.audio.region import (
-    ModelOutput,
-    ModelPort,
-    Voice,
-    context_seconds,
-    reflect,
-    run_region,
-)
+from engine.audio.region import ModelOutput, ModelPort, Voice, context_seconds, reflect, run_region
 from engine.errors import EngineError
 from tests.engine.signals import noise, sine, whole_windows
 

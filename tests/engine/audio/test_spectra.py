@@ -22,7 +22,9 @@ def noise(count):
 @pytest.mark.parametrize("count", [1, 1024, 4096, 50_001])
 def test_a_gain_of_one_gives_back_every_sample(count):
     weights = np.ones((spectra.frame_count(count), 1), np.float32)
-    assert np.allclose(spectra.filter_frames(noise(count), weights, ALL, never), noise(count), atol=1e-5)
+    assert np.allclose(
+        spectra.filter_frames(noise(count), weights, ALL, never), noise(count), atol=1e-5
+    )
 
 
 def test_a_gain_that_changes_changes_the_sound_there():

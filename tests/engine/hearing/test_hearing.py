@@ -13,7 +13,7 @@ def tone(pitch_midi: float, seconds: float) -> np.ndarray:
     return 0.1 * np.exp(-3 * time) * partials
 
 
-def played(notes, seconds: float) -> np.ndarray:
+def render(notes, seconds: float) -> np.ndarray:
     """float32 [samples] of (start, length, pitch)."""
     sound = np.zeros(round(seconds * RATE_HZ) + 4 * RATE_HZ)
     for start, length, pitch in notes:
@@ -51,7 +51,7 @@ def test_a_progression_in_time_is_heard_with_beats_bars_chords_and_key():
             notes += [(start, beat, 48 + root + step + 12) for step in shapes[root]]
         notes.append((0.2 + 4 * bar * beat, 2 * beat, 36 + root))
     seconds = 0.2 + 32 * beat
-    grid = hear(played(notes, seconds), RATE_HZ).grid
+    grid = hear(render(notes, seconds), RATE_HZ).grid
     assert abs(grid.tempo_bpm - 96) < 1
     nearest = np.abs(grid.beats_seconds[:, None] - (0.2 + beat * np.arange(32))).min(axis=0)
     assert nearest.max() < 0.015
@@ -70,14 +70,14 @@ def test_a_waltz_has_three_beats():
         notes += [
             (start + k * beat, 0.5 * beat, 60 + root + step) for k in (1, 2) for step in (0, 4, 7)
         ]
-    grid = hear(played(notes, 24 * beat), RATE_HZ).grid
+    grid = hear(render(notes, 24 * beat), RATE_HZ).grid
     assert grid.beats_per_bar == 3
     assert grid.place_in_bar(int(np.abs(grid.beats_seconds - 0.3).argmin())) == 0
 
 
 def test_beats_are_followed_where_the_tempo_grows():
     times = np.cumsum(60 / np.linspace(90, 130, 50))
-    grid = hear(played([(time, 0.3, 60) for time in times], times[-1]), RATE_HZ).grid
+    grid = hear(render([(time, 0.3, 60) for time in times], times[-1]), RATE_HZ).grid
     nearest = np.abs(grid.beats_seconds[:, None] - times[4:-4]).min(axis=0)
     assert np.median(nearest) < 0.015
 
@@ -103,7 +103,7 @@ def test_a_pad_that_swells_has_its_chord():
 @pytest.mark.parametrize("tempo_bpm", [61.0, 97.5, 173.0])
 def test_a_tempo_that_is_known_is_kept_and_only_its_beats_are_looked_for(tempo_bpm):
     period = 60 / tempo_bpm
-    mono = played(
+    mono = render(
         [(0.2 + beat * period, 0.3, 60 + beat % 5) for beat in range(int(5 / period))], 6.0
     )
     grid = hear(mono, RATE_HZ, tempo_bpm).grid

@@ -18,7 +18,7 @@ CHORDS = 0.5 * guide.tones(PIECE.parts["chords"], SECONDS)
 DRUMS = 0.5 * guide.drums(PIECE.parts["drums"], SECONDS)
 
 
-def taken_out(region):
+def take_out(region):
     return lead(region, RATE_HZ, pitches.find_pitches(region, RATE_HZ))
 
 
@@ -30,7 +30,7 @@ def above_the_rest_db(sound):
 
 @pytest.mark.parametrize("rest", [CHORDS, CHORDS + DRUMS], ids=["chords", "chords and drums"])
 def test_the_tune_stands_out_more_than_before(rest):
-    found, share = taken_out(TUNE + rest)
+    found, share = take_out(TUNE + rest)
     assert found.shape == TUNE.shape and 0 < share < 1
     assert above_the_rest_db(found) > above_the_rest_db(TUNE + rest) + 3
 
@@ -51,11 +51,11 @@ def test_the_line_follows_the_notes_of_the_tune():
     "region", [TUNE, np.zeros(32_000, np.float32)], ids=["one voice", "silence"]
 )
 def test_where_there_is_nothing_beside_it_the_region_is_left_alone(region):
-    assert taken_out(region)[0] is region
+    assert take_out(region)[0] is region
 
 
 @pytest.mark.parametrize("count", [1, 1_600, 20_001])
 def test_any_length(count):
     noise = np.random.default_rng(0).standard_normal(count).astype(np.float32)
-    found, _ = taken_out(noise)
+    found, _ = take_out(noise)
     assert found.shape == (count,) and np.isfinite(found).all()

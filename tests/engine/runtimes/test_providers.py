@@ -19,7 +19,7 @@ def row(name, reason="", is_sure=False):
 CPU = row("cpu", is_sure=True)
 
 
-def measured(seconds, error=0.0):
+def measure_with(seconds, error=0.0):
     """A measurement that says so; `asked` counts."""
     asked = []
 
@@ -63,7 +63,7 @@ def test_a_card_is_taken_at_sight_and_the_reasons_against_the_others_are_told():
 def test_where_two_could_win_the_faster_one_that_says_the_same_is_taken(
     seconds, error, winner, words
 ):
-    found = choose(measure=measured(seconds, error), providers=(row("openvino"), CPU))
+    found = choose(measure=measure_with(seconds, error), providers=(row("openvino"), CPU))
     assert found.name == winner and words in found.reason
     if winner == "cpu":
         assert found.others[0][0] == "Openvino" and found.others[0][1]
@@ -73,7 +73,7 @@ def test_a_contest_is_held_once_and_remembered(tmp_path):
     record, table = tmp_path / "exports" / "runtime.json", (row("openvino"), CPU)
     unknown = choose(record=record, providers=table)
     assert unknown.name == "cpu" and "not measured yet" in unknown.others[0][1]
-    measure = measured({"openvino": 0.1, "cpu": 0.3})
+    measure = measure_with({"openvino": 0.1, "cpu": 0.3})
     for _ in range(2):
         assert choose(measure=measure, record=record, providers=table).name == "openvino"
     assert measure.asked == ["openvino", "cpu"] and len(json.loads(record.read_text())) == 1

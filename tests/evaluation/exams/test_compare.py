@@ -16,7 +16,7 @@ RATE_HZ = 16_000
 
 
 @pytest.fixture
-def asked(tmp_path):
+def requests_csv(tmp_path):
     samples = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
     soundfile.write(tmp_path / "a.wav", samples, RATE_HZ)
     text = "source,text,name,negative,source_text\na.wav,a violin,first,a piano solo,a piano\n"
@@ -24,13 +24,13 @@ def asked(tmp_path):
     return tmp_path / "asked.csv"
 
 
-def test_every_method_of_audioldm2_is_made_and_judged_side_by_side(asked, tmp_path, capsys):
+def test_every_method_of_audioldm2_is_made_and_judged_side_by_side(requests_csv, tmp_path, capsys):
     pytest.importorskip("diffusers")
     methods = ("source", "ap_adapter", "sdedit", "ddim_inversion", "ddpm_inversion")
     settings = [part for name in methods[1:] for part in ("--set", f"{name}.steps=3")]
     models = tiny_models(tmp_path / "models")
     arguments = [
-        str(asked),
+        str(requests_csv),
         "--out",
         str(tmp_path / "out"),
         "--models",
@@ -51,8 +51,8 @@ def test_every_method_of_audioldm2_is_made_and_judged_side_by_side(asked, tmp_pa
     assert report["methods"]["source"]["figures"]["chroma"]["value"] == pytest.approx(1, abs=1e-4)
 
 
-def test_what_is_there_is_not_made_again(asked, tmp_path):
-    arguments = [str(asked), "--out", str(tmp_path / "out"), "--methods", "source"]
+def test_what_is_there_is_not_made_again(requests_csv, tmp_path):
+    arguments = [str(requests_csv), "--out", str(tmp_path / "out"), "--methods", "source"]
     assert compare.main(arguments) == 0
     made = tmp_path / "out" / "source" / "first.wav"
     before = made.stat().st_mtime_ns
@@ -68,9 +68,9 @@ def test_what_is_there_is_not_made_again(asked, tmp_path):
         (["--methods", "sdedit", "--models", "none"], "hf download", 1),
     ],
 )
-def test_what_cannot_be_done_is_said(asked, tmp_path, capsys, arguments, complaint, code):
+def test_what_cannot_be_done_is_said(requests_csv, tmp_path, capsys, arguments, complaint, code):
     pytest.importorskip("diffusers")
-    assert compare.main([str(asked), "--out", str(tmp_path / "out"), *arguments]) == code
+    assert compare.main([str(requests_csv), "--out", str(tmp_path / "out"), *arguments]) == code
     assert complaint in capsys.readouterr().err
 
 
@@ -84,9 +84,12 @@ def test_what_cannot_be_done_is_said(asked, tmp_path, capsys, arguments, complai
         ("source,text,name\na.wav,x,y\na.wav,z,y\n", "the same name"),
     ],
 )
-def test_a_wrong_list_is_refused_with_its_line(asked, capsys, text, complaint):
-    asked.write_text(text, encoding="utf-8")
+def test_a_wrong_list_is_refused_with_its_line(requests_csv, capsys, text, complaint):
+    requests_csv.write_text(text, encoding="utf-8")
     assert (
-        compare.main([str(asked), "--out", str(asked.parent / "out"), "--methods", "source"]) == 1
+        compare.main(
+            [str(requests_csv), "--out", str(requests_csv.parent / "out"), "--methods", "source"]
+        )
+        == 1
     )
     assert complaint in capsys.readouterr().err
