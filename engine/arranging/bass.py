@@ -15,7 +15,7 @@ TONES = {"1": 0, "3": 1, "5": 2}
 
 
 def bass(player: Player) -> Iterator[Note]:
-    line = _Line(player)
+    line = _BassLine(player)
     usual, other = player.choose(player.genre.bass), player.choose(player.genre.bass)
     for number, first_beat in player.bars():
         pattern = other if number % PHRASE_BARS == PHRASE_BARS - 1 else usual
@@ -24,7 +24,7 @@ def bass(player: Player) -> Iterator[Note]:
                 yield from line.play(part, new_chord=index > 0 or player.changes(part.beat))
 
 
-class _Line:
+class _BassLine:
     """Where the hand is."""
 
     def __init__(self, player: Player) -> None:

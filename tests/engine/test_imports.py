@@ -20,7 +20,10 @@ def packages_after(program: str) -> set[str]:
 
 
 def test_serving_needs_no_training_library():
-    program = "import engine.worker, engine.editing, engine.families.nano.family, engine.hearing.tempo; engine.families.nano.NanoFamily"
+    program = (
+        "import engine.worker, engine.editing, engine.families.nano.family, engine.hearing.tempo; "
+        "engine.families.nano.NanoFamily"
+    )
     assert not packages_after(program) & set(HEAVY)
 
 

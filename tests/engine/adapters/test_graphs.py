@@ -79,7 +79,7 @@ def a_lora(layers, seed, rank=RANK):
     )
 
 
-def merged(net, files):
+def merge(net, files):
     """The same net with W + sum of w A B as its weights."""
     other = Net().eval()
     other.load_state_dict(net.state_dict())
@@ -97,7 +97,7 @@ FEED = {
 TENSORS = tuple(torch.from_numpy(values.astype(np.float32)) for values in FEED.values())
 
 
-def opened(graph, pattern="to_q|to_k|out", has_gain=False):
+def open_graph(graph, pattern="to_q|to_k|out", has_gain=False):
     model = onnx.ModelProto()
     model.CopyFrom(graph)
     return model, add_lora_inputs(model, pattern, has_gain)
@@ -106,7 +106,7 @@ def opened(graph, pattern="to_q|to_k|out", has_gain=False):
 @pytest.mark.parametrize("has_gain", [False, True])
 @pytest.mark.parametrize("rank", [0, 1, 8])
 def test_no_lora_is_the_base_model_exactly(graph, rank, has_gain):
-    model, layers = opened(graph, has_gain=has_gain)
+    model, layers = open_graph(graph, has_gain=has_gain)
     onnx.checker.check_model(model)
     nothing = pack(layers, [], rank)
     assert np.array_equal(run(model, **FEED, **nothing.arrays)["y"], run(graph, **FEED)["y"])
@@ -114,18 +114,18 @@ def test_no_lora_is_the_base_model_exactly(graph, rank, has_gain):
 
 @pytest.mark.parametrize("padded", [0, 16])
 def test_a_blend_is_the_model_with_both_merged_into_it(net, graph, padded):
-    model, layers = opened(graph)
+    model, layers = open_graph(graph)
     files = [(a_lora(layers, 3), 0.7), (a_lora(layers, 4, rank=5), -0.4)]
     found = run(model, **FEED, **pack(layers, files, padded).arrays)["y"]
     with torch.no_grad():
-        expected = merged(net, files)(*TENSORS).numpy()
+        expected = merge(net, files)(*TENSORS).numpy()
         base = net(*TENSORS).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(expected - base).max() > 1e-2
 
 
 def test_the_cut_gives_the_same_numbers_with_lora_on_what_was_cut(graph):
-    model, layers = opened(graph)
+    model, layers = open_graph(graph)
     style = pack(layers, [(a_lora(layers, 3), 1.0)]).arrays
     parts = split(model, {"said"})
     onnx.checker.check_model(parts.prefill)
@@ -151,7 +151,7 @@ def test_graphs_whose_weights_are_stored_as_int8_take_lora_too(graph, tmp_path, 
 
 def test_a_graph_without_such_layers_says_so(graph):
     with pytest.raises(ValueError, match="has none"):
-        opened(graph, "to_v")
+        open_graph(graph, "to_v")
 
 
 def test_layers_of_one_width_share_an_input():
@@ -178,7 +178,7 @@ CHANGE = B @ A  # [fan_out, fan_in]
 Q = "blocks.0.to_q"
 
 
-def written(folder, tensors, metadata=None, config=None):
+def write_adapter_file(folder, tensors, metadata=None, config=None):
     path = folder / "style.safetensors"
     tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
     safetensors.save_file(tensors, str(path), metadata=metadata)
@@ -218,7 +218,7 @@ def change_of(lora, path="net.blocks.0.to_q"):
     ids=["peft", "rank-stabilised", "diffusers", "kohya"],
 )
 def test_each_dialect_is_read_with_its_alpha(tmp_path, tensors, config, scale):
-    path = written(tmp_path, tensors, config=config)
+    path = write_adapter_file(tmp_path, tensors, config=config)
     lora = read_for_graph(path, LAYERS)
     np.testing.assert_allclose(change_of(lora), scale * CHANGE, rtol=1e-5)
     assert is_lora(path) and lora.layers["net.blocks.0.to_q"].rank == RANK
@@ -227,7 +227,9 @@ def test_each_dialect_is_read_with_its_alpha(tmp_path, tensors, config, scale):
 
 def test_diffusers_metadata_says_the_alpha(tmp_path):
     metadata = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 9, "unet.r": RANK})}
-    path = written(tmp_path, {f"unet.{Q}.lora_A.weight": A, f"unet.{Q}.lora_B.weight": B}, metadata)
+    path = write_adapter_file(
+        tmp_path, {f"unet.{Q}.lora_A.weight": A, f"unet.{Q}.lora_B.weight": B}, metadata
+    )
     np.testing.assert_allclose(change_of(read_for_graph(path, LAYERS)), 3 * CHANGE, rtol=1e-5)
 
 
@@ -238,14 +240,14 @@ def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
         f"{Q}.hada_w2_a": B + 1,
         f"{Q}.hada_w2_b": A + 1,
     }
-    lora = read_for_graph(written(tmp_path, one), LAYERS)
+    lora = read_for_graph(write_adapter_file(tmp_path, one), LAYERS)
     expected = (B @ A) * ((B + 1) @ (A + 1))
     assert np.linalg.norm(change_of(lora) - expected) <= 0.011 * np.linalg.norm(expected)
     assert any(
         "LoHa in 1 layers became LoRA of rank" in note and "% off" in note for note in lora.remarks
     )
     kron = {f"{Q}.lokr_w1": B[:4, :2], f"{Q}.lokr_w2": B[:5].repeat(2, axis=1)}
-    lora = read_for_graph(written(tmp_path, kron), LAYERS)
+    lora = read_for_graph(write_adapter_file(tmp_path, kron), LAYERS)
     expected = np.kron(B[:4, :2], B[:5].repeat(2, axis=1))
     np.testing.assert_allclose(change_of(lora), expected, atol=0.02 * np.abs(expected).max())
 
@@ -253,7 +255,7 @@ def test_loha_and_lokr_become_lora_with_a_stated_error(tmp_path):
 def test_a_dora_is_converted_where_the_base_weights_are_and_refused_where_not(tmp_path):
     weight = np.random.default_rng(7).standard_normal((OUT, IN)).astype(np.float32)
     magnitude = np.linspace(0.5, 2.0, OUT)
-    path = written(
+    path = write_adapter_file(
         tmp_path,
         {f"{Q}.lora_A.weight": A, f"{Q}.lora_B.weight": B, f"{Q}.lora_magnitude_vector": magnitude},
     )
@@ -272,7 +274,7 @@ def test_a_dora_that_is_no_lora_is_refused_on_old_graphs_with_the_cure(tmp_path)
     normal = lambda *shape: draw.standard_normal(shape).astype(np.float32)  # noqa: E731
     tensors = {f"{Q}.lora_A.weight": normal(2, width), f"{Q}.lora_B.weight": normal(width, 2)}
     tensors[f"{Q}.lora_magnitude_vector"] = draw.uniform(5, 30, width)
-    path, weight = written(tmp_path, tensors), normal(width, width)
+    path, weight = write_adapter_file(tmp_path, tensors), normal(width, width)
     old = (LoraLayer("net.blocks.0.to_q", width, width, 0, 0),)
     with pytest.raises(AdapterFileError, match="% off, 10% are allowed; .* export again to play"):
         read_for_graph(path, old, lambda path: weight)
@@ -296,7 +298,7 @@ def a_dora(layers, seed):
 @pytest.mark.parametrize("weight", [1.0, 0.4])
 @pytest.mark.parametrize("precision", STAGE_BOUND)
 def test_a_dora_is_the_model_with_its_weights_changed(net, graph, precision, weight):
-    model, layers = opened(graph, has_gain=True)
+    model, layers = open_graph(graph, has_gain=True)
     model, dora, other = _convert(model, precision), a_dora(layers, 3), copy.deepcopy(net)
     gains = {}
     with torch.no_grad():
@@ -329,7 +331,7 @@ def test_a_dora_is_the_model_with_its_weights_changed(net, graph, precision, wei
 )
 def test_what_cannot_be_played_is_refused_with_the_reason(tmp_path, tensors, words):
     with pytest.raises(AdapterFileError, match=words):
-        read_for_graph(written(tmp_path, tensors), LAYERS)
+        read_for_graph(write_adapter_file(tmp_path, tensors), LAYERS)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
