@@ -42,3 +42,11 @@ def test_the_worker_loads_the_runtime_only_when_it_is_used():
         "soundfile",
         "soxr",
     }
+
+
+def test_to_say_what_a_family_lacks_needs_none_of_its_libraries():
+    program = (
+        "from engine.families.registry import FAMILIES; "
+        "[family.missing(None) for family in FAMILIES.values()]"
+    )
+    assert not packages_after(program) & set(HEAVY)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.adapters.manager import AdapterManager
-from engine.adapters.modules import ModuleAdapterManager
 from engine.audio.region import ModelOutput, ModelPort
 from engine.errors import EngineError
 from engine.families.audioldm2.weights import AUDIOMAE, AudioLdm2Weights
@@ -104,6 +103,7 @@ class AudioLdm2Family:
             return
         import torch
 
+        from engine.adapters.modules import ModuleAdapterManager
         from engine.families.audioldm2 import audiomae, components
 
         progress("loading", -1.0)
