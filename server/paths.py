@@ -12,7 +12,7 @@ from pathlib import Path
 
 APP_NAME = "retimbre"
 REPOSITORY = Path(__file__).resolve().parent.parent
-WEIGHTS = REPOSITORY / "engine" / "nano" / "weights"  # the embedded model
+WEIGHTS = REPOSITORY / "engine" / "families" / "nano" / "weights"  # the embedded model
 PAGE = REPOSITORY / "server" / "page"  # what browsers are served
 DEMO_REGION = REPOSITORY / "server" / "demo_region.flac"
 

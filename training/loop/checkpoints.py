@@ -99,9 +99,9 @@ class StateFolders:
         newest = saved[-1]
         self._module.load_state_dict(load_file(newest / self.WEIGHTS))
         self._optimisation.load_state_dicts(
-            [torch.load(newest / self.OPTIMISER, map_location="cpu")]
+            [torch.load(newest / self.OPTIMISER, map_location="cpu", weights_only=True)]
         )
-        progress.load_state_dict(torch.load(newest / self.PROGRESS))
+        progress.load_state_dict(torch.load(newest / self.PROGRESS, weights_only=True))
         return True
 
 

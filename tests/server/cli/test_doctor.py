@@ -7,6 +7,7 @@ import pytest
 from server.cli.doctor import checks
 from server.cli.main import main
 from server.config import ServeConfig
+from server.paths import WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,10 @@ def release(folder):
 def test_weights_as_released_are_well(tmp_path):
     release(tmp_path)
     assert checks.weights(tmp_path).state == "ok"
+
+
+def test_the_shipped_weights_are_found_and_well():
+    assert checks.weights(WEIGHTS).state == "ok"
 
 
 def test_a_missing_and_a_changed_weight_file_are_named(tmp_path):
