@@ -46,7 +46,11 @@ def problems(text):
             "add it",
         ),
         ("title: Twice", "viola.yaml:7: title: written twice (also in line 2)", "keep one"),
-        ("seed: 99999999999", "viola.yaml:7: seed: expected at most 2147483647", "-1: a new one"),
+        (
+            "seed: 99999999999",
+            "viola.yaml:7: seed: expected at most 2147483647",
+            "-1: a new seed each time",
+        ),
         ("notes: {a: *b}", "viola.yaml:7: not valid YAML", "indentation"),
         ("  guidance: 2", "viola.yaml:7: not valid YAML", "indentation"),
         ("negative_prompt: &x a\nnotes: *x", "viola.yaml:7: ", "write the value out"),
