@@ -71,12 +71,6 @@ class RegionAudio:
         return self.samples[self.lead_frames : self.lead_frames + self.frames]
 
 
-def read_audio(path: str | Path) -> Audio:
-    """A whole file."""
-    region = read_region(path)
-    return Audio(region.samples, region.info.rate_hz)
-
-
 def read_region(
     path: str | Path,
     start_seconds: float | None = None,

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from engine.audio.files import file_info
-from engine.audio.reading import Audio, read_audio
+from engine.audio.reading import Audio, read_region
 from engine.audio.writing import stem_format, write_audio
 from engine.errors import EngineError
 from tests.engine.signals import noise
@@ -23,12 +23,14 @@ def test_integers_are_written_back_bit_by_bit(tmp_path, container, subtype):
     audio = Audio((whole / 2.0 ** (bits - 1)).astype(np.float32), 44_100)
     path = write_audio(tmp_path / f"a.{container}", audio, container, subtype)
     assert soundfile.info(path).subtype == subtype
-    assert np.array_equal(read_audio(path).samples, audio.samples)
+    assert np.array_equal(read_region(path).samples, audio.samples)
 
 
 def test_float_samples_come_back_as_they_were(tmp_path):
     audio = Audio(noise(1000, 3), 96_000)
-    assert np.array_equal(read_audio(write_audio(tmp_path / "a.wav", audio)).samples, audio.samples)
+    assert np.array_equal(
+        read_region(write_audio(tmp_path / "a.wav", audio)).samples, audio.samples
+    )
 
 
 def test_an_existing_file_is_never_replaced(tmp_path):
