@@ -14,6 +14,7 @@ APP_NAME = "retimbre"
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "engine" / "families" / "nano" / "weights"  # the embedded model
 PAGE = REPOSITORY / "server" / "page"  # what browsers are served
+MANIFEST = "manifest.json"  # in the folder of each take, written last
 DEMO_REGION = REPOSITORY / "server" / "demo_region.flac"
 
 

@@ -32,7 +32,8 @@ DIED = ("engine_died", "send the request again")
 OUT_OF_MEMORY = ("out_of_memory", "select less, or close other programs")
 # in the last line of a process that got no memory, as OpenBLAS and others write it
 MEMORY_WORDS = ("emory allocation", "allocate memory", "bad_alloc", "out of memory")
-GRACE_SECONDS = 0.5  # after a watchdog's time, for what lies in the pipe
+# After a watchdog's time: we may have stood still ourselves, and read first what lies in the pipe.
+GRACE_SECONDS = 0.5
 # torch's threads sleep at once when they have nothing to do; `engine.runtimes.runner` asks the
 # same of ONNX Runtime's.
 NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -98,8 +99,13 @@ class LocalExecutor:
     def cancel(self, job: str) -> None:
         if job == self._running:
             self._send({"op": "cancel", "job": job})
-            asyncio.get_running_loop().call_later(
-                self.timeouts.cancel_seconds, self._kill_if_still, job
+            loop = asyncio.get_running_loop()
+            loop.call_later(
+                self.timeouts.cancel_seconds,
+                loop.call_later,
+                GRACE_SECONDS,
+                self._kill_if_still,
+                job,
             )
 
     async def stop(self, force: bool = False) -> None:
@@ -255,10 +261,8 @@ class LocalExecutor:
             self._watchdog.cancel()
             self._watchdog = None
 
-    def _kill_if_still(self, job: str, grace_seconds: float = GRACE_SECONDS) -> None:
-        if self._running == job and grace_seconds:
-            asyncio.get_running_loop().call_later(grace_seconds, self._kill_if_still, job, 0.0)
-        elif self._running == job:
+    def _kill_if_still(self, job: str) -> None:
+        if self._running == job:
             self._kill("the worker did not obey a cancel and was ended")
 
     def _kill(self, reason: str) -> None:

@@ -12,6 +12,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,15 +55,16 @@ class Download:
 
     def __init__(self, identity: int | str, source: AudioFile, peer: Peer) -> None:
         self.identity, self.peer = identity, peer
-        self._file = source.open()
-        data = FileBytes(self._file)
-        try:
-            header = read_header(self._file)
-        except HeaderError:
-            header = None
-        if not len(data):
-            self.close()
-            raise ValueError("it is empty")
+        with ExitStack() as stack:
+            file = stack.enter_context(source.open())
+            data = FileBytes(file)
+            if not len(data):
+                raise ValueError("it is empty")
+            try:
+                header = read_header(file)
+            except HeaderError:
+                header = None
+            self.close = stack.pop_all().close
         self.sender = UploadSender(
             identity,
             data,
@@ -75,9 +77,6 @@ class Download:
         self.error = ""  # why the file cannot be read any further
         self.step_lock = asyncio.Lock()
         self.has_news = asyncio.Event()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class Downloads:

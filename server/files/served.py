@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server.errors import RequestError
 from server.files.sandbox import AudioFile, Sandbox
-from server.paths import Paths
+from server.paths import MANIFEST, Paths
 
 # (offset, bytes): the beginnings of what libsndfile reads, all of which must be there
 SIGNATURES: tuple[tuple[tuple[int, bytes], ...], ...] = (
@@ -28,7 +28,6 @@ SIGNATURES: tuple[tuple[tuple[int, bytes], ...], ...] = (
 )
 MP3_LAYERS = frozenset((0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2))  # after 0xFF: MPEG 1, 2, 2.5, layer 3
 HEAD_BYTES = 28
-MANIFEST = "manifest.json"
 
 
 def find_served_file(sandbox: Sandbox, paths: Paths, text: str) -> AudioFile:

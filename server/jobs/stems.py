@@ -21,8 +21,8 @@ from engine.audio.publishing import publish
 from presets.knobs import select_stated
 from server.jobs.records import EditRecord, Result
 from server.jobs.spec import JobSpec
+from server.paths import MANIFEST
 
-MANIFEST = "manifest.json"
 COPY_CHUNK_BYTES = 2**20
 BEHIND_A_LINK = "it has become a symbolic link, or lies behind one"
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flags

@@ -78,8 +78,10 @@ class Announcement:
             handlers=[lambda **_: None],
             question_type=DNSQuestionType.QM,
         )
-        await asyncio.sleep(LOOK_SECONDS)
-        await browser.async_cancel()
+        try:
+            await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await browser.async_cancel()
 
     async def close(self) -> None:
         """Say goodbye."""
